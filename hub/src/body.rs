@@ -1,0 +1,110 @@
+//! What a greenlet runs: a closure, or one whose `Err` is the greenlet's exception.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use crate::exception::Exception;
+use crate::task::Run;
+
+/// Something a greenlet can run: any closure without arguments, or [`fallible`] around one that returns `Result`.
+///
+/// Implemented for those two and meant for nothing else.
+pub trait Body: 'static {
+    /// What a good end returns.
+    type Value: 'static;
+
+    /// Runs the body to its end.
+    ///
+    /// # Errors
+    ///
+    /// The exception that the greenlet ends with.
+    fn run(self) -> Result<Self::Value, Exception>;
+}
+
+impl<F, T> Body for F
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    type Value = T;
+
+    fn run(self) -> Result<T, Exception> {
+        Ok(self())
+    }
+}
+
+/// A closure whose `Err` is the greenlet's exception. Made by [`fallible`].
+#[derive(Clone, Copy)]
+pub struct Fallible<F>(F);
+
+impl<F, T, E> Body for Fallible<F>
+where
+    F: FnOnce() -> Result<T, E> + 'static,
+    T: 'static,
+    E: fmt::Debug + fmt::Display + 'static,
+{
+    type Value = T;
+
+    fn run(self) -> Result<T, Exception> {
+        (self.0)().map_err(Exception::new)
+    }
+}
+
+impl<F> fmt::Debug for Fallible<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fallible(..)")
+    }
+}
+
+/// Makes the `Err` of a closure the exception of the greenlet that runs it.
+///
+/// Without it a closure that returns a `Result` is like any other: its greenlet succeeds, with a `Result` as value.
+/// With it an `Err` is a failure: [`get`](crate::Greenlet::get) returns it, links for exceptions see it, and
+/// [`joinall`](crate::joinall) with `raise_error` returns it. Nothing is unwound for it.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{fallible, spawn};
+///
+/// let g = spawn(fallible(|| "twelve".parse::<u32>()));
+/// let failure = g.get().unwrap_err();
+/// assert!(failure.is::<std::num::ParseIntError>());
+/// assert!(!g.successful());
+/// ```
+pub fn fallible<F, T, E>(f: F) -> Fallible<F>
+where
+    F: FnOnce() -> Result<T, E>,
+{
+    Fallible(f)
+}
+
+/// A body and the place for its value, as the hub's records hold them.
+pub(crate) struct Bound<B: Body> {
+    body: Cell<Option<B>>,
+    value: RefCell<Option<B::Value>>,
+}
+
+impl<B: Body> Bound<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Bound { body: Cell::new(Some(body)), value: RefCell::new(None) }
+    }
+}
+
+impl<B: Body> Run for Bound<B> {
+    fn run(&self) -> Result<(), Exception> {
+        let body = self.body.take().expect("a body runs once");
+        let value = body.run()?;
+        *self.value.borrow_mut() = Some(value);
+        Ok(())
+    }
+
+    fn discard(&self) {
+        drop(self.body.take());
+    }
+
+    fn value(&self) -> &dyn Any {
+        &self.value
+    }
+}

@@ -1,0 +1,66 @@
+//! Callbacks: functions that the hub calls in their turn of the queue.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::core::Core;
+use crate::report::ErrorContext;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Queued,
+    Running,
+    Done,
+}
+
+/// A callback in the queue.
+pub(crate) struct CallbackState {
+    f: Cell<Option<Box<dyn FnOnce()>>>,
+    state: Cell<State>,
+}
+
+impl CallbackState {
+    pub(crate) fn new(f: Box<dyn FnOnce()>) -> Rc<Self> {
+        Rc::new(CallbackState { f: Cell::new(Some(f)), state: Cell::new(State::Queued) })
+    }
+
+    pub(crate) fn run(&self, core: &Core) {
+        if let Some(f) = self.f.take() {
+            self.state.set(State::Running);
+            core.call(|| ErrorContext::Callback, f);
+        }
+        self.state.set(State::Done);
+    }
+}
+
+/// The handle of a callback made by [`Hub::run_callback`](crate::Hub::run_callback). Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Callback(pub(crate) Rc<CallbackState>);
+
+impl Callback {
+    /// Calls the callback off. Does nothing once it has begun.
+    pub fn stop(&self) {
+        let f = self.0.f.take();
+        if self.0.state.get() == State::Queued {
+            self.0.state.set(State::Done);
+        }
+        drop(f);
+    }
+
+    /// Whether the call has not begun and was not called off.
+    pub fn pending(&self) -> bool {
+        self.0.state.get() == State::Queued
+    }
+
+    /// Whether the callback is queued or running: gevent's truth value of the handle.
+    pub fn active(&self) -> bool {
+        self.0.state.get() != State::Done
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback").field("pending", &self.pending()).field("active", &self.active()).finish()
+    }
+}

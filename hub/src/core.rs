@@ -1,0 +1,835 @@
+//! The state of one thread's hub, and the only place that resumes a greenlet.
+//!
+//! Everything here is plain single-threaded state in cells. No borrow is held while a closure of the user runs or
+//! a greenlet is switched to: take out what is needed, let go, then call.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BinaryHeap, VecDeque};
+use std::cmp::Reverse;
+use std::panic::{Location, resume_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::callback::CallbackState;
+use crate::current;
+use crate::error::{BlockingSwitchOutError, LoopExit, Waiting};
+use crate::exception::{Exception, Failure, SystemExit};
+use crate::greenlet::AnyGreenlet;
+use crate::inbox::Inbox;
+use crate::links::{Linkable, LinkId, Notified, Pass};
+use crate::poller::{Poller, SourceId};
+use crate::report::{self, ErrorContext};
+use crate::stack::StackPool;
+use crate::stack::overflow;
+use crate::switch;
+use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef, Throw, Token, Verdict};
+use crate::timeout::TimeoutState;
+use crate::timers::{TimerId, Timers};
+use crate::unwind::{Raised, guard};
+use crate::watcher::{Watch, Watches};
+
+/// Who has the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Main,
+    Greenlet,
+    Hub,
+}
+
+/// One entry of the callback queue.
+pub(crate) enum Item {
+    /// Resume a task, if it is still in this wait.
+    Resume(Token),
+    /// A wait's own limit was reached.
+    Limit(Token),
+    /// A scope timeout is due.
+    Timeout(Rc<TimeoutState>),
+    /// Serve links.
+    Notify(Notified, u64),
+    /// Throw into tasks, then wake the one who asked.
+    Throw(Vec<TaskRef>, Exception, Option<Token>),
+    /// Tell tasks that what they wait on was closed.
+    Close(Vec<Token>),
+    /// Run a callback.
+    Call(Rc<CallbackState>),
+    /// Run a closure that another thread posted.
+    Posted(crate::inbox::Message),
+    /// The rest of a death that was interrupted by a system error.
+    Bury(TaskRef),
+}
+
+/// What is left to do in the turn of one item, before the next one's.
+pub(crate) enum Step {
+    Wake(Token, Verdict),
+    Throw(TaskRef, Throw),
+    Serve(Pass),
+}
+
+/// What a timer does when it is due.
+pub(crate) enum Expiry {
+    /// Resume a sleeper, or begin a delayed greenlet.
+    Wake(Token),
+    /// End a wait by its own limit.
+    Limit(Token),
+    /// Fire a scope timeout.
+    Timeout(Rc<TimeoutState>),
+    /// Call a watcher.
+    Watch(Rc<Watch>),
+}
+
+/// A timer's payload.
+pub(crate) struct Alarm {
+    pub(crate) expiry: Expiry,
+    /// Whether it keeps the loop alive.
+    pub(crate) keeps: bool,
+}
+
+/// Something that is due in this iteration.
+pub(crate) enum Event {
+    Wake(Token),
+    Limit(Token),
+    Timeout(Rc<TimeoutState>),
+    Watch(Rc<Watch>),
+}
+
+/// Where an iteration of the loop stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Prepare,
+    Callbacks,
+    Poll,
+    Invoke,
+}
+
+/// Replaces the default report.
+pub(crate) type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
+
+/// Told of every greenlet that is started.
+pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
+
+/// How many operations on ready sources a greenlet may do before it lets others run.
+const IO_BUDGET: u32 = 128;
+
+/// The callback pass: how long it may take before the loop polls.
+const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
+
+/// One thread's hub.
+pub(crate) struct Core {
+    number: u64,
+    epoch: Instant,
+    pub(crate) mode: Cell<Mode>,
+    pub(crate) phase: Cell<Phase>,
+    pub(crate) main: TaskRef,
+    current: RefCell<Option<TaskRef>>,
+    pub(crate) tasks: RefCell<Slab<TaskRef>>,
+    pub(crate) queue: RefCell<VecDeque<Item>>,
+    pub(crate) agenda: RefCell<VecDeque<Step>>,
+    pub(crate) events: RefCell<VecDeque<Event>>,
+    pub(crate) timers: RefCell<Timers<Alarm>>,
+    /// Running timers that do not keep the loop alive.
+    pub(crate) unref_timers: Cell<usize>,
+    /// Whatever else keeps the loop alive: waits for sources, watchers, keep-alive guards.
+    pub(crate) refs: Cell<usize>,
+    pub(crate) poller: RefCell<Poller>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) watches: Watches,
+    pub(crate) idlers: RefCell<VecDeque<Token>>,
+    stacks: RefCell<StackPool>,
+    /// Main's wait is over: the loop returns to it.
+    pub(crate) main_resumed: Cell<bool>,
+    /// Main waits for the loop to run dry.
+    pub(crate) main_joins: Cell<bool>,
+    /// Exceptions for main that go before everything else.
+    urgent: RefCell<VecDeque<Exception>>,
+    next_wait: Cell<u64>,
+    next_number: Cell<u64>,
+    pub(crate) items_run: Cell<u32>,
+    pub(crate) pass_limit: Cell<u64>,
+    pub(crate) switch_interval: Cell<u64>,
+    pub(crate) loop_now: Cell<u64>,
+    pub(crate) iterations: Cell<u64>,
+    /// std counted a panic on this thread when the present task was resumed.
+    resumed_panicking: Cell<bool>,
+    /// Parked tasks that are known to be unwinding.
+    unwinding: Cell<usize>,
+    /// Tasks with a throw that waits for their unwinding to end.
+    deferred: RefCell<Vec<TaskRef>>,
+    io_budget: Cell<u32>,
+    error_handler: RefCell<Option<ErrorHandler>>,
+    spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
+    /// Ident numbers: those given back, and the next new one.
+    free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
+    next_ident: Cell<u32>,
+    pub(crate) waiters: crate::remote::Waiters,
+    #[cfg(unix)]
+    pub(crate) fds: crate::io::FdTable,
+    _alt_stack: Option<overflow::AltStack>,
+}
+
+impl Core {
+    pub(crate) fn new() -> Rc<Core> {
+        overflow::install();
+        let (poller, waker) = Poller::new().expect("the system has a poll facility and descriptors left for it");
+        let mut main = Task::new(Kind::Main, Location::caller(), 0);
+        main.state = Cell::new(State::Running);
+        let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
+        let mut tasks = Slab::new();
+        main.task.index.set(index_of(tasks.insert(main.clone())));
+        Rc::new(Core {
+            number: crate::thread_bound::hub_number(),
+            epoch: Instant::now(),
+            mode: Cell::new(Mode::Main),
+            phase: Cell::new(Phase::Prepare),
+            main,
+            current: RefCell::new(None),
+            tasks: RefCell::new(tasks),
+            queue: RefCell::new(VecDeque::new()),
+            agenda: RefCell::new(VecDeque::new()),
+            events: RefCell::new(VecDeque::new()),
+            timers: RefCell::new(Timers::new()),
+            unref_timers: Cell::new(0),
+            refs: Cell::new(0),
+            poller: RefCell::new(poller),
+            inbox: Inbox::new(waker),
+            watches: Watches::default(),
+            idlers: RefCell::new(VecDeque::new()),
+            stacks: RefCell::new(StackPool::new()),
+            main_resumed: Cell::new(false),
+            main_joins: Cell::new(false),
+            urgent: RefCell::new(VecDeque::new()),
+            next_wait: Cell::new(1),
+            next_number: Cell::new(1),
+            items_run: Cell::new(0),
+            pass_limit: Cell::new(0),
+            switch_interval: Cell::new(nanos(SWITCH_INTERVAL)),
+            loop_now: Cell::new(0),
+            iterations: Cell::new(0),
+            resumed_panicking: Cell::new(false),
+            unwinding: Cell::new(0),
+            deferred: RefCell::new(Vec::new()),
+            io_budget: Cell::new(IO_BUDGET),
+            error_handler: RefCell::new(None),
+            spawn_callbacks: RefCell::new(Vec::new()),
+            free_idents: RefCell::new(BinaryHeap::new()),
+            next_ident: Cell::new(0),
+            waiters: crate::remote::Waiters::default(),
+            #[cfg(unix)]
+            fds: crate::io::FdTable::default(),
+            _alt_stack: overflow::ensure_alt_stack(),
+        })
+    }
+
+    /// Ends the hub: nothing can be posted any more. Returns how many greenlets are left unfinished.
+    pub(crate) fn close(&self) -> usize {
+        let posted = self.inbox.close();
+        let _ = guard_drop(posted);
+        self.tasks.borrow().len() - 1
+    }
+
+    // --- time ---------------------------------------------------------------------------------------------------
+
+    /// The time of the clock, in nanoseconds since this hub was made.
+    pub(crate) fn now(&self) -> u64 {
+        nanos(self.epoch.elapsed())
+    }
+
+    /// A time of the clock as the hub counts it; what lies before the hub's birth is 0.
+    pub(crate) fn at(&self, instant: Instant) -> u64 {
+        nanos(instant.saturating_duration_since(self.epoch))
+    }
+
+    /// The time `after` from now.
+    pub(crate) fn deadline(&self, after: Duration) -> u64 {
+        self.now().saturating_add(nanos(after))
+    }
+
+    pub(crate) fn start_timer(&self, deadline: u64, expiry: Expiry, keeps: bool) -> TimerId {
+        if !keeps {
+            self.unref_timers.set(self.unref_timers.get() + 1);
+        }
+        self.timers.borrow_mut().start(deadline, Alarm { expiry, keeps })
+    }
+
+    pub(crate) fn cancel_timer(&self, id: TimerId) {
+        // Bound first: the payload's destructor runs after the borrow has ended.
+        let alarm = self.timers.borrow_mut().cancel(id);
+        if let Some(alarm) = alarm {
+            self.forget_alarm(&alarm);
+        }
+    }
+
+    /// Keeps the count of a timer that has stopped, by firing or by being cancelled.
+    pub(crate) fn forget_alarm(&self, alarm: &Alarm) {
+        if !alarm.keeps {
+            self.unref_timers.set(self.unref_timers.get() - 1);
+        }
+    }
+
+    // --- who runs -----------------------------------------------------------------------------------------------
+
+    /// The running task; in the hub, that of main, on whose stack the hub runs.
+    pub(crate) fn current(&self) -> TaskRef {
+        self.current.borrow().as_ref().unwrap_or(&self.main).clone()
+    }
+
+    pub(crate) fn in_hub(&self) -> bool {
+        self.mode.get() == Mode::Hub
+    }
+
+    /// A new wait of the running task, for those who are to wake it. It begins with [`park`](Core::park).
+    pub(crate) fn token(&self) -> Token {
+        let current = self.current.borrow();
+        let index = current.as_ref().unwrap_or(&self.main).task.index.get();
+        Token { index, wait: self.new_wait() }
+    }
+
+    fn new_wait(&self) -> u64 {
+        let wait = self.next_wait.get();
+        self.next_wait.set(wait + 1);
+        wait
+    }
+
+    /// A number that no other link or ticket of this hub has.
+    pub(crate) fn new_number(&self) -> u64 {
+        let number = self.next_number.get();
+        self.next_number.set(number + 1);
+        number
+    }
+
+    pub(crate) fn new_link(&self) -> LinkId {
+        LinkId(self.new_number())
+    }
+
+    /// Suspends the running task until its wait is ended by somebody who holds the token.
+    ///
+    /// Raises what was thrown into it instead of returning, so whoever registered the token cleans up by a guard.
+    pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
+        if self.in_hub() {
+            self.raise(Exception::new(BlockingSwitchOutError));
+        }
+        let record = self.current();
+        let task = &record.task;
+        let posture = self.posture(task);
+        task.posture.set(posture);
+        if posture == Posture::Calm && !task.masked.borrow().is_empty() {
+            self.raise_masked(task);
+        }
+        task.reason.set(reason);
+        task.wait.set(token.wait);
+        if posture == Posture::Unwinding {
+            self.unwinding.set(self.unwinding.get() + 1);
+        }
+        if task.kind == Kind::Main {
+            self.drive();
+            self.resumed_panicking.set(thread::panicking());
+            self.io_budget.set(IO_BUDGET);
+        } else {
+            switch::suspend(&record);
+        }
+        if posture == Posture::Unwinding {
+            self.unwinding.set(self.unwinding.get() - 1);
+        }
+        if let Some(exception) = task.thrown.take() {
+            drop(record);
+            self.raise(exception);
+        }
+        task.verdict.get()
+    }
+
+    /// Puts the running task at the tail of the queue: everything that is queued already runs first.
+    pub(crate) fn yield_now(&self) {
+        if self.in_hub() {
+            self.raise(Exception::new(BlockingSwitchOutError));
+        }
+        let token = self.token();
+        self.push(Item::Resume(token));
+        self.park(token, "sleep(0)");
+    }
+
+    /// Counts an operation that did not have to wait; lets others run when the budget is used up.
+    pub(crate) fn spend_io(&self) {
+        let left = self.io_budget.get();
+        if left > 0 {
+            self.io_budget.set(left - 1);
+        } else if !self.in_hub() {
+            self.io_budget.set(IO_BUDGET);
+            self.yield_now();
+        }
+    }
+
+    /// What std's panic count says about the task that is about to wait.
+    fn posture(&self, task: &Task) -> Posture {
+        if !thread::panicking() {
+            // Whatever it raised before was caught meanwhile, perhaps by a catch_unwind that is not ours.
+            task.raised.set(false);
+            return Posture::Calm;
+        }
+        // The count is one for the whole thread. It is this task's own if it raised, or if it was zero when the
+        // task was resumed; once its own, it stays so until the thread is calm.
+        if task.raised.get() || !self.resumed_panicking.get() || task.posture.get() == Posture::Unwinding {
+            Posture::Unwinding
+        } else {
+            Posture::Unclear
+        }
+    }
+
+    fn raise_masked(&self, task: &Task) {
+        loop {
+            let Some(throw) = task.masked.borrow_mut().pop_front() else { return };
+            if throw.claim() {
+                self.raise(throw.exception);
+            }
+        }
+    }
+
+    /// Unwinds the running greenlet with an exception.
+    pub(crate) fn raise(&self, exception: Exception) -> ! {
+        let in_main = self.mode.get() == Mode::Main;
+        if !self.in_hub() {
+            let current = self.current.borrow();
+            current.as_ref().unwrap_or(&self.main).task.raised.set(true);
+        }
+        if cfg!(panic = "abort") {
+            report::write(&format!("ramie: cannot raise with panic = \"abort\", so the process ends: {exception}\n"));
+        }
+        resume_unwind(Box::new(Raised::new(exception, in_main)))
+    }
+
+    /// The running greenlet has caught what it raised.
+    pub(crate) fn caught(&self) {
+        if !self.in_hub() {
+            let current = self.current.borrow();
+            current.as_ref().unwrap_or(&self.main).task.raised.set(false);
+        }
+    }
+
+    // --- the queue ----------------------------------------------------------------------------------------------
+
+    pub(crate) fn push(&self, item: Item) {
+        self.queue.borrow_mut().push_back(item);
+    }
+
+    /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
+    pub(crate) fn wake(&self, token: Token) {
+        if self.in_hub() {
+            self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
+        } else {
+            self.push(Item::Resume(token));
+        }
+    }
+
+    /// Queues a pass over somebody's links, unless one is under way or nobody is there.
+    pub(crate) fn notify(&self, of: Notified) {
+        let ticket = self.new_number();
+        if of.links().begin_queue(ticket) {
+            self.push(Item::Notify(of, ticket));
+        }
+    }
+
+    /// Queues a pass over the links of an object that is ready.
+    pub(crate) fn check(&self, object: &Rc<impl Linkable>) {
+        if object.ready() && !object.links().is_empty() {
+            self.notify(Notified::Object(object.clone()));
+        }
+    }
+
+    // --- life and death -----------------------------------------------------------------------------------------
+
+    /// Gives a created task its place; it begins when its first token is resumed.
+    pub(crate) fn admit(&self, record: &TaskRef) -> Token {
+        let index = index_of(self.tasks.borrow_mut().insert(record.clone()));
+        record.task.index.set(index);
+        record.task.state.set(State::Started);
+        record.task.wait.set(self.new_wait());
+        self.tell_spawn_callbacks(record);
+        record.task.token()
+    }
+
+    /// Ends a task that has not run and now never will.
+    pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
+        let task = &record.task;
+        if let Some(timer) = task.start_timer.take() {
+            self.cancel_timer(timer);
+        }
+        self.dismiss(task);
+        task.dead.set(true);
+        if let Err(escape) = guard(|| record.body.discard()) {
+            self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+        }
+        self.record_end(record, Some(Failure::raised(exception)));
+    }
+
+    /// The last thing a greenlet does on its own stack.
+    pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
+        self.record_end(record, failure);
+        if let Err(escape) = guard(|| record.task.locals.clear()) {
+            self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+        }
+    }
+
+    /// Records the result, queues the links, reports a failure: in gevent's order.
+    fn record_end(&self, record: &TaskRef, failure: Option<Failure>) {
+        let task = &record.task;
+        task.raised.set(false);
+        if let Some(failure) = &failure {
+            let _ = task.failure.set(failure.clone());
+        }
+        task.state.set(State::Ready);
+        self.notify(Notified::Greenlet(record.clone()));
+        if let Some(failure) = failure.filter(|failure| !failure.is_exit()) {
+            let greenlet = AnyGreenlet::from(record);
+            let context = match task.kind {
+                Kind::Raw => ErrorContext::Raw(greenlet),
+                _ => ErrorContext::Greenlet(greenlet),
+            };
+            self.handle_error(&context, &failure);
+        }
+    }
+
+    /// Takes a task out of the slab.
+    fn dismiss(&self, task: &Task) {
+        let index = task.index.replace(NO_INDEX);
+        task.wait.set(0);
+        if index != NO_INDEX {
+            let record = self.tasks.borrow_mut().remove(index as usize);
+            drop(record);
+        }
+    }
+
+    /// Recycles the stack of a task that has ended.
+    fn reap(&self, record: &TaskRef) {
+        self.dismiss(&record.task);
+        let fiber = record.task.fiber.borrow_mut().take();
+        if let Some(fiber) = fiber {
+            self.stacks.borrow_mut().give_back(fiber.into_stack());
+        }
+        if self.urgent.borrow().is_empty() {
+            record.task.dead.set(true);
+        } else {
+            // Its death has raised a system error in main: main goes first, the rest of the death is queued.
+            self.push(Item::Bury(record.clone()));
+        }
+    }
+
+    // --- switching: only the hub calls these --------------------------------------------------------------------
+
+    /// Resumes a task if it is still in the wait that the token names.
+    pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
+        let record = match self.tasks.borrow().get(token.index as usize) {
+            Some(record) if record.task.wait.get() == token.wait => record.clone(),
+            _ => return,
+        };
+        record.task.verdict.set(verdict);
+        self.switch_to(record);
+    }
+
+    /// Switches to a task and comes back when it waits again or has ended; main is only marked.
+    pub(crate) fn switch_to(&self, record: TaskRef) {
+        let task = &record.task;
+        task.wait.set(0);
+        if task.kind == Kind::Main {
+            self.main_resumed.set(true);
+            return;
+        }
+        if task.state.get() == State::Started {
+            task.start_timer.set(None);
+            if !self.begin(&record) {
+                return;
+            }
+        }
+        self.io_budget.set(IO_BUDGET);
+        self.resumed_panicking.set(thread::panicking());
+        self.mode.set(Mode::Greenlet);
+        *self.current.borrow_mut() = Some(record);
+        let done = {
+            // The record is held by the slab as long as it has not ended; this pointer saves a second count.
+            let record = self.current();
+            switch::resume(&record)
+        };
+        let record = self.current.borrow_mut().take().expect("it was set before the switch");
+        self.mode.set(Mode::Hub);
+        if done {
+            self.reap(&record);
+        }
+        drop(record);
+        if !self.urgent.borrow().is_empty() {
+            self.deliver_urgent();
+        }
+        if !self.deferred.borrow().is_empty() {
+            self.retry_deferred();
+        }
+    }
+
+    /// Gives a task that is about to run for the first time its fiber; false when there is no stack for it.
+    fn begin(&self, record: &TaskRef) -> bool {
+        let stack = self.stacks.borrow_mut().take(record.task.stack_size);
+        match stack {
+            Ok(stack) => {
+                record.task.state.set(State::Running);
+                let passport = current::passport(self.number);
+                switch::make(record, stack, move || {
+                    current::adopt(passport);
+                    run_body();
+                });
+                true
+            }
+            Err(error) => {
+                self.dismiss(&record.task);
+                record.task.dead.set(true);
+                record.body.discard();
+                self.record_end(record, Some(Failure::raised(Exception::new(error))));
+                false
+            }
+        }
+    }
+
+    /// Throws into a task, now: it is resumed and raises, unless it has not run, has ended, or is unwinding.
+    pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
+        let task = &record.task;
+        match task.state.get() {
+            State::Ready => {
+                if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
+                    let context = ErrorContext::Raw(AnyGreenlet::from(&record));
+                    self.handle_error(&context, &Failure::raised(throw.exception));
+                }
+            }
+            State::Created | State::Started => {
+                if throw.claim() {
+                    self.kill_unrun(&record, throw.exception);
+                }
+            }
+            State::Running if self.masked(task) => {
+                task.masked.borrow_mut().push_back(throw);
+                self.deferred.borrow_mut().push(record);
+            }
+            State::Running => {
+                if cfg!(panic = "abort") {
+                    report::write(&format!(
+                        "ramie: {} cannot be interrupted with panic = \"abort\"; it runs on, without: {}\n",
+                        self.name(&record),
+                        throw.exception,
+                    ));
+                } else if throw.claim() {
+                    task.thrown.set(Some(throw.exception));
+                    self.switch_to(record);
+                }
+            }
+        }
+    }
+
+    /// Whether a throw would hit a destructor that runs during an unwinding, and so end the process.
+    fn masked(&self, task: &Task) -> bool {
+        match task.posture.get() {
+            Posture::Calm => false,
+            Posture::Unwinding => switch::COUNTS_APART || thread::panicking(),
+            Posture::Unclear => thread::panicking() && self.unwinding.get() == 0,
+        }
+    }
+
+    /// Delivers what was put off, to those whose unwinding is over.
+    fn retry_deferred(&self) {
+        if !switch::COUNTS_APART && thread::panicking() {
+            return;
+        }
+        let deferred = self.deferred.take();
+        for record in deferred {
+            let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
+            if !parked || self.masked(&record.task) {
+                // Running or ended tasks see to it themselves: `park` raises what is masked.
+                if !record.task.masked.borrow().is_empty() && !record.task.ready() {
+                    self.deferred.borrow_mut().push(record);
+                }
+                continue;
+            }
+            let throw = record.task.masked.borrow_mut().pop_front();
+            if let Some(throw) = throw {
+                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+            }
+        }
+    }
+
+    fn deliver_urgent(&self) {
+        if self.main.task.wait.get() == 0 || self.masked(&self.main.task) {
+            return;
+        }
+        let exception = self.urgent.borrow_mut().pop_front();
+        if let Some(exception) = exception {
+            self.main.task.thrown.set(Some(exception));
+            self.switch_to(self.main.clone());
+        }
+    }
+
+    /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
+    pub(crate) fn run_dry(&self) {
+        let main = &self.main.task;
+        if self.main_joins.get() {
+            self.resume(main.token(), Verdict::Woken);
+            return;
+        }
+        let exit = LoopExit { waiting: self.waiting() };
+        if self.masked(main) {
+            report::write(&format!("ramie: in a destructor of the main greenlet that unwinds: {exit}\n"));
+            std::process::abort();
+        }
+        main.thrown.set(Some(Exception::new(exit)));
+        self.switch_to(self.main.clone());
+    }
+
+    /// Everybody who is suspended, main first.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let records: Vec<TaskRef> = self.tasks.borrow().iter().map(|(_, record)| record.clone()).collect();
+        records
+            .iter()
+            .filter(|record| record.task.wait.get() != 0)
+            .map(|record| Waiting {
+                name: self.name(record),
+                site: record.task.site,
+                reason: record.task.reason.get(),
+            })
+            .collect()
+    }
+
+    // --- errors, names, callbacks -------------------------------------------------------------------------------
+
+    /// Hands an error that has no other home to the error handler; a system error also goes to main.
+    pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
+        let handler = self.error_handler.borrow().clone();
+        match handler {
+            Some(handler) => {
+                if let Err(escape) = guard(|| handler(context, failure)) {
+                    report::print(context, &escape.into_failure());
+                }
+            }
+            None if failure.is::<SystemExit>() => {}
+            None => report::print(context, failure),
+        }
+        if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
+            self.urgent.borrow_mut().push_back(exception.clone());
+            if self.in_hub() {
+                self.deliver_urgent();
+            }
+        }
+    }
+
+    /// Runs a closure of the user inside the hub; an error is reported.
+    pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
+        match guard(f) {
+            Ok(()) => true,
+            Err(escape) => {
+                self.handle_error(&context(), &escape.into_failure());
+                false
+            }
+        }
+    }
+
+    pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
+        std::mem::replace(&mut *self.error_handler.borrow_mut(), handler)
+    }
+
+    pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
+        let number = self.new_number();
+        self.spawn_callbacks.borrow_mut().push((number, callback));
+        number
+    }
+
+    pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
+        let mut callbacks = self.spawn_callbacks.borrow_mut();
+        let before = callbacks.len();
+        callbacks.retain(|(other, _)| *other != number);
+        callbacks.len() < before
+    }
+
+    fn tell_spawn_callbacks(&self, record: &TaskRef) {
+        if self.spawn_callbacks.borrow().is_empty() {
+            return;
+        }
+        let callbacks = self.spawn_callbacks.borrow().clone();
+        let greenlet = AnyGreenlet::from(record);
+        for (_, callback) in callbacks {
+            self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
+        }
+    }
+
+    /// The smallest number that no living record of this hub has, given on first asking.
+    pub(crate) fn ident(&self, task: &Task) -> u32 {
+        if let Some(ident) = task.ident.get() {
+            return ident;
+        }
+        let free = self.free_idents.borrow_mut().pop();
+        let ident = match free {
+            Some(Reverse(ident)) => ident,
+            None => {
+                let ident = self.next_ident.get();
+                self.next_ident.set(ident + 1);
+                ident
+            }
+        };
+        task.ident.set(Some(ident));
+        ident
+    }
+
+    /// A record with this number is gone.
+    pub(crate) fn free_ident(&self, ident: u32) {
+        self.free_idents.borrow_mut().push(Reverse(ident));
+    }
+
+    pub(crate) fn name(&self, record: &TaskRef) -> String {
+        if let Some(name) = record.task.name.borrow().as_deref() {
+            return name.to_owned();
+        }
+        match record.task.kind {
+            Kind::Main => "main greenlet".to_owned(),
+            Kind::Greenlet => format!("Greenlet-{}", self.ident(&record.task)),
+            Kind::Raw => format!("raw greenlet {}", self.ident(&record.task)),
+        }
+    }
+
+    // --- sources ------------------------------------------------------------------------------------------------
+
+    pub(crate) fn add_refs(&self, by: isize) {
+        self.refs.set(self.refs.get().checked_add_signed(by).expect("references are counted in pairs"));
+    }
+
+    /// Runs `f` on a source's slot, if the source is still registered.
+    pub(crate) fn with_slot<R>(&self, id: SourceId, f: impl FnOnce(&mut crate::poller::Slot) -> R) -> Option<R> {
+        self.poller.borrow_mut().slot(id).map(f)
+    }
+
+    pub(crate) fn stack_stats(&self) -> crate::stack::StackStats {
+        self.stacks.borrow().stats()
+    }
+
+    pub(crate) fn trim_stacks(&self) {
+        self.stacks.borrow_mut().trim();
+    }
+}
+
+/// What a fiber runs: the body of the task that was switched to, to its end.
+fn run_body() {
+    let core = current::core();
+    let record = core.current();
+    let failure = match guard(|| record.body.run()) {
+        Ok(Ok(())) => None,
+        Ok(Err(exception)) => Some(Failure::raised(exception)),
+        Err(escape) => Some(escape.into_failure()),
+    };
+    core.finish(&record, failure);
+}
+
+/// Drops something of the user's where a panic has nowhere to go.
+fn guard_drop<T>(value: T) -> bool {
+    guard(move || drop(value)).is_ok()
+}
+
+fn index_of(key: usize) -> u32 {
+    u32::try_from(key).ok().filter(|index| *index != NO_INDEX).expect("fewer than 2^32 greenlets are alive")
+}
+
+/// A duration in nanoseconds; more than 584 years is as long as for ever.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

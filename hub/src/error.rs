@@ -1,0 +1,157 @@
+//! The small errors of the hub: one type a way to fail.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+
+use crate::exception::{Exception, Failure};
+
+/// A wait ended because its time was over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimedOut;
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("timed out")
+    }
+}
+
+impl Error for TimedOut {}
+
+impl From<TimedOut> for std::io::Error {
+    fn from(error: TimedOut) -> Self {
+        std::io::Error::new(std::io::ErrorKind::TimedOut, error)
+    }
+}
+
+/// Why [`Greenlet::get_timeout`](crate::Greenlet::get_timeout) or [`try_get`](crate::Greenlet::try_get) gave no
+/// value.
+#[derive(Clone, Debug)]
+pub enum GetError {
+    /// The greenlet has not ended yet.
+    TimedOut,
+    /// The greenlet ended without a value.
+    Failed(Failure),
+}
+
+impl GetError {
+    /// Whether the time was over before the greenlet ended.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, GetError::TimedOut)
+    }
+
+    /// The greenlet's failure, when it has ended.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            GetError::TimedOut => None,
+            GetError::Failed(failure) => Some(failure),
+        }
+    }
+}
+
+impl fmt::Display for GetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GetError::TimedOut => TimedOut.fmt(f),
+            GetError::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl Error for GetError {}
+
+/// A call that waits was made where nothing can wait: in a callback that the hub itself runs.
+///
+/// Raised in that callback; the hub catches it, reports it and goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockingSwitchOutError;
+
+impl fmt::Display for BlockingSwitchOutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("impossible to call a blocking function in a callback of the hub")
+    }
+}
+
+impl Error for BlockingSwitchOutError {}
+
+/// Who waited for what when nothing was left to wait for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// The greenlet's name.
+    pub name: String,
+    /// Where it was spawned.
+    pub site: &'static Location<'static>,
+    /// The call it waits in.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (spawned at {}) waits in {}", self.name, self.site, self.reason)
+    }
+}
+
+/// Raised in the main greenlet when it waits and nothing that could ever wake it is left.
+///
+/// It names every greenlet that is suspended at that moment, the main greenlet first.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoopExit {
+    /// The suspended greenlets.
+    pub waiting: Vec<Waiting>,
+}
+
+impl LoopExit {
+    /// How many waiters the message names before it only counts.
+    const NAMED: usize = 20;
+}
+
+impl fmt::Display for LoopExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this operation would block forever")?;
+        for waiting in self.waiting.iter().take(Self::NAMED) {
+            write!(f, "\n  {waiting}")?;
+        }
+        if self.waiting.len() > Self::NAMED {
+            write!(f, "\n  and {} more", self.waiting.len() - Self::NAMED)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for LoopExit {}
+
+/// The hub that a [`Remote`](crate::Remote) speaks to is gone; gives back what was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HubGone<T>(
+    /// What could not be delivered.
+    pub T,
+);
+
+impl<T> HubGone<T> {
+    /// What could not be delivered.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Debug for HubGone<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubGone(..)")
+    }
+}
+
+impl<T> fmt::Display for HubGone<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the hub is gone")
+    }
+}
+
+impl<T> Error for HubGone<T> {}
+
+impl From<Exception> for Failure {
+    fn from(exception: Exception) -> Self {
+        Failure::raised(exception)
+    }
+}

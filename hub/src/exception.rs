@@ -1,0 +1,276 @@
+//! What a greenlet can be interrupted with ([`Exception`]) and how it can fail ([`Failure`]).
+//!
+//! gevent's exceptions become values of any type that can be printed. They are cheap to clone and keep their
+//! identity: everybody who asks for a greenlet's failure sees the very same one.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::rc::Rc;
+
+/// What [`Exception`] asks of the value it carries, without its type.
+trait Object: Any + fmt::Debug + fmt::Display {
+    fn as_any(&self) -> &dyn Any;
+    fn type_name(&self) -> &'static str;
+}
+
+impl<E: fmt::Debug + fmt::Display + 'static> Object for E {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<E>()
+    }
+}
+
+/// Anything that can be raised in a greenlet: a kill's reason, a timeout, an error of the user's own.
+///
+/// A clone is the same exception: [`same`](Exception::same) tells identity, as gevent's `is` does.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::Exception;
+///
+/// let exception = Exception::new("out of cheese");
+/// assert_eq!(exception.downcast_ref::<&str>(), Some(&"out of cheese"));
+/// assert!(exception.same(&exception.clone()));
+/// assert!(!exception.same(&Exception::new("out of cheese")));
+/// ```
+#[derive(Clone)]
+pub struct Exception(Rc<dyn Object>);
+
+impl Exception {
+    /// Makes an exception of any value that can be printed.
+    ///
+    /// An `Exception` is returned as it is, and so is the exception inside a [`Failure`] that has one.
+    pub fn new<E: fmt::Debug + fmt::Display + 'static>(error: E) -> Self {
+        let mut error = Some(error);
+        let any: &mut dyn Any = &mut error;
+        if let Some(exception) = any.downcast_mut::<Option<Exception>>().and_then(Option::take) {
+            return exception;
+        }
+        if let Some(failure) = any.downcast_mut::<Option<Failure>>() {
+            if let Some(exception) = failure.as_ref().and_then(Failure::exception) {
+                return exception.clone();
+            }
+        }
+        Exception(Rc::new(error.expect("only an Exception was taken out, and then it was returned")))
+    }
+
+    /// Whether the exception is of type `E`.
+    pub fn is<E: 'static>(&self) -> bool {
+        self.downcast_ref::<E>().is_some()
+    }
+
+    /// The value, when it is of type `E`.
+    pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
+        (*self.0).as_any().downcast_ref()
+    }
+
+    /// Whether both are one and the same exception, not merely equal ones.
+    pub fn same(&self, other: &Exception) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The name of the carried type, for messages.
+    pub fn type_name(&self) -> &'static str {
+        (*self.0).type_name()
+    }
+}
+
+impl fmt::Debug for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for Exception {}
+
+/// The exception of a plain kill. A greenlet that ends with it has ended well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GreenletExit;
+
+impl fmt::Display for GreenletExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("greenlet exit")
+    }
+}
+
+impl Error for GreenletExit {}
+
+/// Asks the program to end with this status: raised in any greenlet, it arrives in the main greenlet at once.
+///
+/// It is not printed. Whoever called `ramie::run` ends the process with the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemExit(
+    /// The exit status of the process.
+    pub i32,
+);
+
+impl fmt::Display for SystemExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "system exit with status {}", self.0)
+    }
+}
+
+impl Error for SystemExit {}
+
+/// How a greenlet ended when it did not return a value.
+///
+/// Either an [`Exception`] ended it (a kill's, one it raised, or the `Err` of a [`fallible`](crate::fallible)
+/// body) or a panic. Clones are cheap and stand for the same failure.
+///
+/// # Examples
+///
+/// ```
+/// let g = ramie_hub::spawn(|| -> u32 { panic!("no luck") });
+/// let failure = g.get().unwrap_err();
+/// assert_eq!(failure.panic_message(), Some("no luck"));
+/// ```
+#[derive(Clone)]
+pub struct Failure(Cause);
+
+#[derive(Clone)]
+enum Cause {
+    Exception(Exception),
+    Panic(Rc<dyn Any + Send>),
+    Taken,
+}
+
+impl Failure {
+    pub(crate) fn raised(exception: Exception) -> Self {
+        Failure(Cause::Exception(exception))
+    }
+
+    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        Failure(Cause::Panic(Rc::from(payload)))
+    }
+
+    pub(crate) fn taken() -> Self {
+        Failure(Cause::Taken)
+    }
+
+    /// The exception that ended the greenlet, unless it was a panic.
+    pub fn exception(&self) -> Option<&Exception> {
+        match &self.0 {
+            Cause::Exception(exception) => Some(exception),
+            _ => None,
+        }
+    }
+
+    /// Whether an exception of type `E` ended the greenlet.
+    pub fn is<E: 'static>(&self) -> bool {
+        self.downcast_ref::<E>().is_some()
+    }
+
+    /// The exception's value, when it is of type `E`.
+    pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
+        self.exception()?.downcast_ref()
+    }
+
+    /// Whether the greenlet ended by [`GreenletExit`], which counts as success.
+    pub fn is_exit(&self) -> bool {
+        self.is::<GreenletExit>()
+    }
+
+    /// Whether the greenlet panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Cause::Panic(_))
+    }
+
+    /// Whether the greenlet returned a value that somebody else has [taken](crate::Greenlet::take).
+    pub fn is_taken(&self) -> bool {
+        matches!(self.0, Cause::Taken)
+    }
+
+    /// What the greenlet panicked with, as `std::thread::JoinHandle::join` would give it.
+    pub fn panic_payload(&self) -> Option<&(dyn Any + Send)> {
+        match &self.0 {
+            Cause::Panic(payload) => Some(&**payload),
+            _ => None,
+        }
+    }
+
+    /// The message of the panic, when it has one.
+    pub fn panic_message(&self) -> Option<&str> {
+        let payload = self.panic_payload()?;
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+
+    /// Whether both are one and the same failure.
+    pub fn same(&self, other: &Failure) -> bool {
+        match (&self.0, &other.0) {
+            (Cause::Exception(a), Cause::Exception(b)) => a.same(b),
+            (Cause::Panic(a), Cause::Panic(b)) => Rc::ptr_eq(a, b),
+            (Cause::Taken, Cause::Taken) => true,
+            _ => false,
+        }
+    }
+
+    /// The short name of what happened, for reports: the type of the exception, or `panic`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.0 {
+            Cause::Exception(exception) => exception.type_name(),
+            Cause::Panic(_) => "panic",
+            Cause::Taken => "taken value",
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Exception(exception) => f.debug_tuple("Failure").field(exception).finish(),
+            Cause::Panic(_) => f.debug_struct("Failure").field("panic", &self.panic_message()).finish(),
+            Cause::Taken => f.write_str("Failure(taken)"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Exception(exception) => exception.fmt(f),
+            Cause::Panic(_) => write!(f, "panicked: {}", self.panic_message().unwrap_or("(no message)")),
+            Cause::Taken => f.write_str("the value was taken by another holder of the greenlet"),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapping_an_exception_keeps_it() {
+        let inner = Exception::new(GreenletExit);
+        assert!(Exception::new(inner.clone()).same(&inner));
+        assert!(Exception::new(Failure::raised(inner.clone())).same(&inner));
+    }
+
+    #[test]
+    fn a_panic_wrapped_as_an_exception_stays_readable() {
+        let failure = Failure::panicked(Box::new("boom"));
+        let exception = Exception::new(failure);
+        assert!(exception.downcast_ref::<Failure>().is_some_and(Failure::is_panic));
+        assert_eq!(exception.to_string(), "panicked: boom");
+    }
+
+    #[test]
+    fn clones_are_the_same_failure() {
+        let failure = Failure::panicked(Box::new(String::from("boom")));
+        assert!(failure.same(&failure.clone()));
+        assert_eq!(failure.panic_message(), Some("boom"));
+        assert!(!failure.same(&Failure::panicked(Box::new("boom"))));
+    }
+}

@@ -1,0 +1,312 @@
+//! The four verbs over corosensei.
+//!
+//! It is portable, and debuggers, profilers, sanitizers and valgrind understand its stacks, so it is the reference
+//! for other implementations. The price is that it enters and leaves a coroutine with `ret`: a switch from deeper
+//! calls, as in any real program, misses the processor's prediction of return addresses.
+//!
+//! corosensei hands its *yielder*, which suspends, to the coroutine's function, and only there. The code that wants
+//! to suspend is far from it. A thread-local would find it, at a cost for each switch, and a field of [`Fiber`]
+//! cannot be filled in from inside, because a `Fiber` moves. So the function writes the yielder's address to a fixed
+//! place, two words at the top of the stack, on a cache line that each switch touches anyway:
+//!
+//! ```text
+//!   top of the slot ─▶ ┌──────────────────────────────┐
+//!                      │ (unused word)                │
+//!           link    ─▶ │ address of the yielder       │ ─┐  written once, at the first resume
+//!           base()  ─▶ ├──────────────────────────────┤  │
+//!                      │ the coroutine's root frame,  │ ◀┘
+//!                      │ which the yielder is part of │
+//!                      │ the body, until it starts    │
+//!                      │ frames of the greenlet       │
+//!                      ┆                              ┆
+//!           limit() ─▶ └──────────────────────────────┘
+//! ```
+
+#![expect(
+    unsafe_code,
+    reason = "resumes and suspends through shared references, and tells corosensei of our stacks"
+)]
+
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+use corosensei::stack::StackPointer;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+use super::run_body;
+use crate::stack::Stack;
+
+/// Two words above the first frame, so that the base keeps its alignment.
+const LINK_ROOM: usize = 16;
+
+/// A body that is larger goes to the heap, so that the top page of the stack has room for frames.
+const MAX_INLINE_BODY: usize = 1024;
+
+/// Code on a stack of its own.
+///
+/// All methods take a shared reference, because two parties hold one at the same time: the hub is inside
+/// [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
+///
+/// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything it holds is leaked.
+/// Either way the stack is not reused; only [`into_stack`](Fiber::into_stack) hands it on.
+pub(crate) struct Fiber {
+    /// Where the yielder's address is: outside of the coroutine, which the hub has borrowed while the fiber runs.
+    link: Link,
+    done: Cell<bool>,
+    /// Only the hub's side touches it.
+    coroutine: UnsafeCell<ManuallyDrop<Coroutine<(), (), (), Ground>>>,
+}
+
+impl Fiber {
+    /// Makes a fiber. `body` runs on `stack` from the first resume on; until then it only lies there.
+    ///
+    /// A `body` that panics aborts the process.
+    ///
+    /// # Panics
+    ///
+    /// On Windows, where the memory is not the stack's but made here, when there is none.
+    #[inline]
+    pub(crate) fn new<F: FnOnce() + 'static>(stack: Stack, body: F) -> Fiber {
+        if const { size_of::<F>() > MAX_INLINE_BODY } {
+            return Fiber::with_small(stack, Box::new(body));
+        }
+        Fiber::with_small(stack, body)
+    }
+
+    #[inline]
+    fn with_small<F: FnOnce() + 'static>(stack: Stack, body: F) -> Fiber {
+        let ground = Ground::new(stack);
+        let link = ground.link();
+        let coroutine = Coroutine::with_stack(ground, move |yielder: &Yielder<(), ()>, ()| {
+            // SAFETY: this runs on the ground that `link` was made for, so the ground exists.
+            unsafe { link.fill(yielder) };
+            run_body(body);
+        });
+        Fiber { link, done: Cell::new(false), coroutine: UnsafeCell::new(ManuallyDrop::new(coroutine)) }
+    }
+
+    /// Runs the fiber until it suspends or ends. Returns whether it has ended.
+    ///
+    /// # Safety
+    ///
+    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done.
+    #[inline]
+    pub(crate) unsafe fn resume(&self) -> bool {
+        // SAFETY: nobody else has a reference to the coroutine: `suspend` and `done` stay away from it, and the hub
+        // is here once at a time, since the caller is not inside a fiber.
+        let coroutine = unsafe { &mut *self.coroutine.get() };
+        let done = matches!(coroutine.resume(()), CoroutineResult::Return(()));
+        self.done.set(done);
+        done
+    }
+
+    /// Goes back to the hub. Returns when the hub resumes this fiber again, which may be never.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs on this very fiber.
+    #[inline]
+    pub(crate) unsafe fn suspend(&self) {
+        // SAFETY: the fiber runs, so its first resume has filled the link, and its ground exists.
+        let yielder = unsafe { self.link.yielder() };
+        yielder.suspend(());
+    }
+
+    /// Takes the stack, for the next fiber, out of one that is done or that has never run.
+    ///
+    /// Of the latter the body is dropped first. Should that panic, the panic goes to the caller and the stack is
+    /// leaked.
+    ///
+    /// # Panics
+    ///
+    /// When the fiber is suspended: something lives on that stack.
+    #[inline]
+    pub(crate) fn into_stack(self) -> Stack {
+        let mut this = ManuallyDrop::new(self);
+        if !this.done() {
+            this.drop_body();
+        }
+        // SAFETY: `this` is not used again and does not drop it, and its owner has no reference into it.
+        let coroutine = unsafe { ManuallyDrop::take(this.coroutine.get_mut()) };
+        coroutine.into_stack().stack
+    }
+
+    /// Tells whether the body has returned.
+    #[inline]
+    pub(crate) fn done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// Drops the body of a fiber that has never run.
+    #[cold]
+    fn drop_body(&mut self) {
+        let coroutine = self.coroutine.get_mut();
+        assert!(!coroutine.started(), "the stack of a suspended fiber is in use");
+        // Does not unwind anything: of a coroutine that has not started it drops the function.
+        coroutine.force_unwind();
+    }
+}
+
+impl Drop for Fiber {
+    fn drop(&mut self) {
+        // Leaks the coroutine and with it the stack. corosensei would unwind instead, which rule 5 forbids.
+        if !self.done() && !self.coroutine.get_mut().started() {
+            self.drop_body();
+        }
+    }
+}
+
+impl fmt::Debug for Fiber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fiber").field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+/// The word at the top of a stack that leads to the yielder.
+#[derive(Clone, Copy)]
+struct Link(*const Cell<*const Yielder<(), ()>>);
+
+impl Link {
+    /// Writes the address of the yielder.
+    ///
+    /// # Safety
+    ///
+    /// The ground that the link was made for exists.
+    #[inline]
+    unsafe fn fill(self, yielder: &Yielder<(), ()>) {
+        // SAFETY: the word is on the ground, which exists, above all frames; it is aligned, and holds a pointer or
+        // the zeroes or leavings of an earlier use, any of which is a valid raw pointer.
+        let link = unsafe { &*self.0 };
+        link.set(yielder);
+    }
+
+    /// Returns the yielder.
+    ///
+    /// # Safety
+    ///
+    /// The link has been filled by the coroutine that is running now.
+    #[inline]
+    unsafe fn yielder<'a>(self) -> &'a Yielder<(), ()> {
+        // SAFETY: the caller says that the ground is in use and that the word has been written.
+        let link = unsafe { &*self.0 };
+        // SAFETY: the yielder is part of the coroutine's root frame. It was borrowed to the coroutine's function,
+        // whose body encloses the caller, and so lives longer than this call.
+        unsafe { &*link.get() }
+    }
+}
+
+/// A stack as corosensei sees it.
+struct Ground {
+    stack: Stack,
+    memory: memory::Memory,
+}
+
+impl Ground {
+    #[inline]
+    fn new(stack: Stack) -> Ground {
+        let memory = memory::Memory::new(&stack);
+        Ground { stack, memory }
+    }
+
+    #[inline]
+    fn link(&self) -> Link {
+        Link(ptr::with_exposed_provenance(self.memory.top(&self.stack) - LINK_ROOM))
+    }
+}
+
+// SAFETY: the range from `limit` to `base` is one stack with a guard at its low end, at least MIN_STACK_SIZE large,
+// which is more than corosensei asks for. Both addresses are aligned to 16. It is nobody else's as long as the
+// `Stack`, or on Windows the memory made for it, is owned here.
+unsafe impl corosensei::stack::Stack for Ground {
+    #[inline]
+    fn base(&self) -> StackPointer {
+        address(self.memory.top(&self.stack) - LINK_ROOM)
+    }
+
+    #[inline]
+    fn limit(&self) -> StackPointer {
+        address(self.memory.limit(&self.stack))
+    }
+
+    #[cfg(windows)]
+    fn teb_fields(&self) -> corosensei::stack::StackTebFields {
+        self.memory.teb_fields()
+    }
+
+    #[cfg(windows)]
+    fn update_teb_fields(&mut self, stack_limit: usize, guaranteed_stack_bytes: usize) {
+        self.memory.update_teb_fields(stack_limit, guaranteed_stack_bytes);
+    }
+}
+
+#[inline]
+fn address(address: usize) -> StackPointer {
+    StackPointer::new(address).expect("nothing is mapped at zero")
+}
+
+#[cfg(not(windows))]
+mod memory {
+    //! The memory is the stack's own; valgrind gets to know of it.
+
+    use super::Stack;
+    use corosensei::stack::valgrind::ValgrindStackRegistration;
+
+    pub(super) struct Memory {
+        _valgrind: ValgrindStackRegistration,
+    }
+
+    impl Memory {
+        #[inline]
+        pub(super) fn new(stack: &Stack) -> Memory {
+            let limit = std::ptr::with_exposed_provenance_mut(stack.limit());
+            Memory { _valgrind: ValgrindStackRegistration::new(limit, stack.top() - stack.limit()) }
+        }
+
+        #[inline]
+        pub(super) fn top(&self, stack: &Stack) -> usize {
+            stack.top()
+        }
+
+        #[inline]
+        pub(super) fn limit(&self, stack: &Stack) -> usize {
+            stack.limit()
+        }
+    }
+}
+
+#[cfg(windows)]
+mod memory {
+    //! The system takes part in how a stack is laid out and grows, so corosensei makes it, for each fiber anew. It is
+    //! not pooled: a `Stack` carries no memory on Windows.
+
+    use super::Stack;
+    use corosensei::stack::{DefaultStack, Stack as _, StackTebFields};
+
+    pub(super) struct Memory {
+        memory: DefaultStack,
+    }
+
+    impl Memory {
+        pub(super) fn new(stack: &Stack) -> Memory {
+            Memory { memory: DefaultStack::new(stack.size()).expect("no memory for a stack") }
+        }
+
+        pub(super) fn top(&self, _: &Stack) -> usize {
+            self.memory.base().get()
+        }
+
+        pub(super) fn limit(&self, _: &Stack) -> usize {
+            self.memory.limit().get()
+        }
+
+        pub(super) fn teb_fields(&self) -> StackTebFields {
+            self.memory.teb_fields()
+        }
+
+        pub(super) fn update_teb_fields(&mut self, stack_limit: usize, guaranteed_stack_bytes: usize) {
+            self.memory.update_teb_fields(stack_limit, guaranteed_stack_bytes);
+        }
+    }
+}

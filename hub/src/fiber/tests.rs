@@ -1,0 +1,285 @@
+//! Tests of the four verbs, the same for every implementation.
+
+#![expect(unsafe_code, reason = "resuming and suspending have conditions, which the tests keep")]
+
+use std::cell::{Cell, RefCell};
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::{Command, Output};
+use std::rc::{Rc, Weak};
+
+use super::Fiber;
+use crate::stack::{DEFAULT_STACK_SIZE, Stack, StackPool};
+
+fn stack() -> Stack {
+    StackPool::new().take(DEFAULT_STACK_SIZE).expect("a stack")
+}
+
+fn resume(fiber: &Fiber) -> bool {
+    assert!(!fiber.done());
+    // SAFETY: every test resumes from its own thread's stack, and never a fiber that is done.
+    unsafe { fiber.resume() }
+}
+
+/// A fiber whose body knows it, as the hub's record lets a greenlet know its own.
+fn fiber(body: impl FnOnce(&Fiber) + 'static) -> Rc<Fiber> {
+    Rc::new_cyclic(|this: &Weak<Fiber>| {
+        let this = Weak::clone(this);
+        Fiber::new(stack(), move || {
+            let this = this.upgrade().expect("somebody resumes it");
+            // The count must go before the last suspend, or an abandoned fiber would hold itself.
+            let fiber: *const Fiber = Rc::as_ptr(&this);
+            drop(this);
+            // SAFETY: whoever resumes holds the fiber.
+            body(unsafe { &*fiber });
+        })
+    })
+}
+
+fn suspend(fiber: &Fiber) {
+    // SAFETY: every body suspends the fiber it was given, which is its own.
+    unsafe { fiber.suspend() };
+}
+
+#[test]
+fn runs_at_the_first_resume_and_stops_at_each_suspend() {
+    let steps = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&steps);
+    let fiber = fiber(move |fiber| {
+        for step in 0..3 {
+            seen.borrow_mut().push(step);
+            suspend(fiber);
+        }
+    });
+    assert!(steps.borrow().is_empty());
+    for step in 0..3 {
+        assert!(!resume(&fiber));
+        assert_eq!(steps.borrow().len(), step + 1);
+        assert!(!fiber.done());
+    }
+    assert!(resume(&fiber));
+    assert!(fiber.done());
+    assert_eq!(*steps.borrow(), [0, 1, 2]);
+    assert_eq!(Rc::strong_count(&steps), 1, "the body is dropped when it has run");
+}
+
+#[test]
+fn a_moved_fiber_still_suspends() {
+    let place = Rc::new(Cell::new(std::ptr::null::<Fiber>()));
+    let own = Rc::clone(&place);
+    let body = move || {
+        for _ in 0..2 {
+            // SAFETY: the test sets it to the fiber before each resume.
+            let fiber = unsafe { &*own.get() };
+            suspend(fiber);
+        }
+    };
+    let first = Fiber::new(stack(), body);
+    place.set(&raw const first);
+    assert!(!resume(&first));
+    let second = Box::new(first);
+    place.set(&raw const *second);
+    assert!(!resume(&second));
+    assert!(resume(&second));
+}
+
+#[test]
+fn many_fibers_take_turns() {
+    let total = Rc::new(Cell::new(0));
+    let rounds = if cfg!(miri) { 3 } else { 50 };
+    let fibers: Vec<_> = (0..20)
+        .map(|number| {
+            let total = Rc::clone(&total);
+            fiber(move |fiber| {
+                for _ in 0..rounds {
+                    total.set(total.get() + number);
+                    suspend(fiber);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..rounds {
+        assert!(fibers.iter().all(|fiber| !resume(fiber)));
+    }
+    assert!(fibers.iter().all(|fiber| resume(fiber)));
+    assert_eq!(total.get(), 190 * rounds);
+}
+
+#[test]
+fn a_finished_fiber_gives_its_stack() {
+    let mut pool = StackPool::new();
+    for _ in 0..3 {
+        let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
+        let fiber = Fiber::new(stack, || ());
+        assert!(resume(&fiber));
+        assert_eq!(pool.stats().in_use, 1);
+        pool.give_back(fiber.into_stack());
+        assert_eq!(pool.stats().in_use, 0);
+    }
+    assert!(pool.stats().idle <= 1, "the same stack each time");
+}
+
+#[test]
+fn a_fiber_that_never_ran_drops_its_body() {
+    let token = Rc::new(());
+    let held = Rc::clone(&token);
+    drop(Fiber::new(stack(), move || drop(held)));
+    assert_eq!(Rc::strong_count(&token), 1);
+
+    let mut pool = StackPool::new();
+    let held = Rc::clone(&token);
+    let fiber = Fiber::new(pool.take(DEFAULT_STACK_SIZE).expect("a stack"), move || drop(held));
+    pool.give_back(fiber.into_stack());
+    assert_eq!(Rc::strong_count(&token), 1);
+    assert_eq!(pool.stats().in_use, 0);
+}
+
+struct PanicOnDrop(Rc<Cell<u32>>);
+
+impl Drop for PanicOnDrop {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+        resume_unwind(Box::new("dropped"));
+    }
+}
+
+#[test]
+fn a_body_that_panics_when_dropped_is_dropped_once() {
+    let drops = Rc::new(Cell::new(0));
+    let (one, other) = (PanicOnDrop(Rc::clone(&drops)), PanicOnDrop(Rc::clone(&drops)));
+    let fiber = Fiber::new(stack(), move || drop(one));
+    catch_unwind(AssertUnwindSafe(move || drop(fiber))).expect_err("the drop panics");
+    assert_eq!(drops.get(), 1);
+    let fiber = Fiber::new(stack(), move || drop(other));
+    catch_unwind(AssertUnwindSafe(move || fiber.into_stack())).expect_err("the drop panics");
+    assert_eq!(drops.get(), 2);
+}
+
+#[test]
+fn large_and_aligned_bodies_arrive_whole() {
+    #[repr(align(64))]
+    struct Aligned([u8; 128]);
+    let large = [7_u8; 20_000];
+    let aligned = Aligned([9; 128]);
+    let fiber = fiber(move |fiber| {
+        assert!(large.iter().all(|&byte| byte == 7));
+        suspend(fiber);
+        assert_eq!((&raw const aligned).addr() % 64, 0);
+        assert!(aligned.0.iter().all(|&byte| byte == 9));
+    });
+    assert!(!resume(&fiber));
+    assert!(resume(&fiber));
+}
+
+#[test]
+fn panics_are_caught_on_the_fiber() {
+    let fiber = fiber(|fiber| {
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            suspend(fiber);
+            resume_unwind(Box::new(5));
+        }));
+        assert_eq!(caught.expect_err("it was raised").downcast_ref(), Some(&5));
+        suspend(fiber);
+    });
+    assert!(!resume(&fiber));
+    assert!(!resume(&fiber));
+    assert!(resume(&fiber));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "an abandoned fiber is a thread that never ends, which Miri reports")]
+fn an_abandoned_fiber_is_leaked_and_not_unwound() {
+    let token = Rc::new(());
+    let held = Rc::clone(&token);
+    let mut pool = StackPool::new();
+    let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
+    let own: Rc<Cell<*const Fiber>> = Rc::new(Cell::new(std::ptr::null()));
+    let place = Rc::clone(&own);
+    let fiber = Fiber::new(stack, move || {
+        let _held = held;
+        // SAFETY: set to the fiber before it is resumed.
+        suspend(unsafe { &*place.get() });
+    });
+    own.set(&raw const fiber);
+    assert!(!resume(&fiber));
+    drop(fiber);
+    assert_eq!(Rc::strong_count(&token), 2);
+    assert_eq!(pool.stats().in_use, 1);
+}
+
+#[test]
+#[should_panic(expected = "the stack of a suspended fiber is in use")]
+#[cfg_attr(miri, ignore = "an abandoned fiber is a thread that never ends, which Miri reports")]
+fn a_suspended_fiber_keeps_its_stack() {
+    let fiber = fiber(suspend);
+    assert!(!resume(&fiber));
+    let fiber = Rc::into_inner(fiber).expect("the body holds none");
+    let _stack = fiber.into_stack();
+}
+
+#[test]
+fn a_fiber_uses_its_stack_to_the_depth() {
+    fn deep(bytes_left: usize) -> usize {
+        let frame = std::hint::black_box([1_u8; 4096]);
+        if bytes_left < 3 * frame.len() { frame[0].into() } else { deep(bytes_left - 2 * frame.len()) + 1 }
+    }
+    let mut pool = StackPool::new();
+    for _ in 0..2 {
+        let fiber = Fiber::new(pool.take(DEFAULT_STACK_SIZE).expect("a stack"), || {
+            std::hint::black_box(deep(DEFAULT_STACK_SIZE / 2));
+        });
+        assert!(resume(&fiber));
+        pool.give_back(fiber.into_stack());
+    }
+}
+
+const CHILD: &str = "RAMIE_FIBER_TEST_CHILD";
+
+/// Runs `test` again in a process of its own, where CHILD is set.
+fn run_again(test: &str) -> Output {
+    let module = module_path!().split_once("::").expect("a crate and a module").1;
+    Command::new(env::current_exe().expect("a test has a file"))
+        .args(["--exact", "--nocapture", "--test-threads=1", &format!("{module}::{test}")])
+        .env(CHILD, "1")
+        .output()
+        .expect("what runs can be run again")
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "needs a second process")]
+fn a_panic_that_leaves_the_body_aborts() {
+    if env::var_os(CHILD).is_some() {
+        resume(&Fiber::new(stack(), || panic!("not caught")));
+        return;
+    }
+    let output = run_again("a_panic_that_leaves_the_body_aborts");
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("ramie: a panic has left the body of a fiber"), "{text}");
+}
+
+#[test]
+#[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
+fn an_overflow_on_a_fiber_is_explained() {
+    use crate::stack::overflow::{self, OverflowInfo};
+
+    #[expect(unconditional_recursion, reason = "overflows the stack of a fiber")]
+    fn deeper(depth: u64) -> u64 {
+        std::hint::black_box(deeper(depth + 1)) + std::hint::black_box(depth)
+    }
+    if env::var_os(CHILD).is_some() {
+        let stack = stack();
+        let info = OverflowInfo::new(file!(), line!());
+        info.set_stack(stack.guard(), stack.size());
+        overflow::install();
+        // SAFETY: `info` lives until the end, which is near.
+        unsafe { overflow::set_running(&raw const info) };
+        resume(&Fiber::new(stack, || _ = std::hint::black_box(deeper(0))));
+        return;
+    }
+    let output = run_again("an_overflow_on_a_fiber_is_explained");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(text.contains("ramie: greenlet '?' (spawned at "), "{text}");
+    assert!(text.contains("has overflowed its stack of 256 KiB"), "{text}");
+}

@@ -1,0 +1,323 @@
+//! Sources of readiness: sockets and whatever else the system can poll, waited for by any number of greenlets.
+//!
+//! [`Io`] holds a source and registers it once, when somebody first has to wait: an operation is tried first, and
+//! only one that would block waits. A source that never blocks never meets the poller.
+//!
+//! [`wait_read`] and [`wait_write`] wait for a descriptor that somebody else holds.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::core::{Core, Item};
+use crate::current;
+use crate::error::TimedOut;
+use crate::poller::{Direction, IoWaiter, SourceId};
+use crate::task::{Token, Verdict};
+use crate::wait_guard::{Limit, TimerGuard};
+
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(not(unix))]
+#[path = "other.rs"]
+mod system;
+
+pub use self::system::Source;
+#[cfg(unix)]
+pub(crate) use self::system::{FdTable, FdWatch};
+#[cfg(unix)]
+pub use self::system::{wait_read, wait_readwrite, wait_write};
+
+/// A source whose operations wait for readiness instead of blocking the thread.
+///
+/// The source has to be in non-blocking mode. It belongs to the hub of the thread on which it is first waited for,
+/// so an `Io` is not `Send`; [`into_inner`](Io::into_inner) gives the source back for another thread.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(unix)] fn main() -> std::io::Result<()> {
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use ramie_hub::{Io, spawn};
+///
+/// let (left, right) = UnixStream::pair()?;
+/// left.set_nonblocking(true)?;
+/// let left = Io::new(left)?;
+/// let reader = spawn(move || {
+///     let mut buffer = [0; 5];
+///     let read = left.read_with(None, |mut stream| stream.read(&mut buffer));
+///     (read.unwrap(), buffer)
+/// });
+/// (&right).write_all(b"hello")?;
+/// assert_eq!(reader.get().unwrap(), (5, *b"hello"));
+/// # Ok(()) }
+/// # #[cfg(not(unix))] fn main() {}
+/// ```
+pub struct Io<S: Source> {
+    /// `None` only while `into_inner` takes the value apart.
+    source: Option<S>,
+    id: Cell<Option<SourceId>>,
+    closed: Cell<bool>,
+    here: PhantomData<*const ()>,
+}
+
+impl<S: Source> Io<S> {
+    /// Takes a source that is in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// On systems where a source has to be registered while nobody else refers to it: when that fails.
+    pub fn new(source: S) -> io::Result<Self> {
+        let mut source = source;
+        let id = system::register_early(&mut source)?;
+        Ok(Io { source: Some(source), id: Cell::new(id), closed: Cell::new(false), here: PhantomData })
+    }
+
+    /// The source.
+    pub fn get_ref(&self) -> &S {
+        self.source.as_ref().expect("the source is there until into_inner")
+    }
+
+    /// Gives the source back, still in non-blocking mode. Nobody can be waiting: they would borrow it.
+    pub fn into_inner(mut self) -> S {
+        self.deregister();
+        self.source.take().expect("the source is there until into_inner")
+    }
+
+    /// Runs an operation that reads; whenever it would block, waits until the source may be read.
+    ///
+    /// An operation that need not wait lets nobody else run, but for one yield in about every 128.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `TimedOut` when the time was over while it waited; `EBADF` when the source was
+    /// [closed](Io::close).
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout while it waits has run no operation that succeeded: nothing is consumed.
+    pub fn read_with<R>(&self, timeout: Option<Duration>, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+        self.retry(Direction::Read, timeout, op)
+    }
+
+    /// Runs an operation that writes; whenever it would block, waits until the source may be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn write_with<R>(&self, timeout: Option<Duration>, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+        self.retry(Direction::Write, timeout, op)
+    }
+
+    /// Reads into a buffer: like [`read_with`](Io::read_with), and remembers that a short read has drained the
+    /// source, so that the next one waits without asking in vain.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn read_into(
+        &self,
+        timeout: Option<Duration>,
+        wanted: usize,
+        mut op: impl FnMut(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if system::SHORT_READ_DRAINS && !self.closed.get() {
+            if let Some(id) = self.id.get() {
+                let core = current::core();
+                if core.with_slot(id, |slot| slot.known_empty()) == Some(true) {
+                    self.wait(&core, Direction::Read, Limit::from(timeout).fixed(&core))?;
+                }
+            }
+        }
+        let read = self.retry(Direction::Read, timeout, &mut op)?;
+        if 0 < read && read < wanted {
+            if let Some(id) = self.id.get() {
+                current::core().with_slot(id, |slot| slot.drained(Direction::Read));
+            }
+        }
+        Ok(read)
+    }
+
+    /// Waits until the source may be read, or reports an error or its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.wait_after_block(Direction::Read, timeout)
+    }
+
+    /// Waits until the source may be written, or reports an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.wait_after_block(Direction::Write, timeout)
+    }
+
+    /// Makes every operation fail from now on, those that wait first: they are told in a later turn of the queue.
+    ///
+    /// The source itself stays open until the `Io` is dropped, as others may have borrowed it. Does not let others
+    /// run.
+    pub fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let (Some(id), Some(core)) = (self.id.get(), current::try_core()) else { return };
+        let tokens: Vec<Token> = core
+            .with_slot(id, |slot| {
+                let waiters = slot.waiters.iter().flatten();
+                waiters.filter_map(|(_, waiter)| waiter.token()).collect()
+            })
+            .unwrap_or_default();
+        if !tokens.is_empty() {
+            core.push(Item::Close(tokens));
+        }
+        self.deregister();
+    }
+
+    /// Whether it was [closed](Io::close).
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn retry<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let core = current::core();
+        let mut deadline = None;
+        loop {
+            if self.closed.get() {
+                return Err(system::closed_error());
+            }
+            match op(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if deadline.is_none() {
+                        deadline = Limit::from(timeout).fixed(&core);
+                    }
+                    self.would_block(&core, direction)?;
+                    self.wait(&core, direction, deadline)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => {
+                    core.spend_io();
+                    return done;
+                }
+            }
+        }
+    }
+
+    fn wait_after_block(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+        let core = current::core();
+        if self.closed.get() {
+            return Err(system::closed_error());
+        }
+        self.would_block(&core, direction)?;
+        self.wait(&core, direction, Limit::from(timeout).fixed(&core))
+    }
+
+    /// Makes sure that the next event says something new: registers the source, or forgets what was known.
+    fn would_block(&self, core: &Core, direction: Direction) -> io::Result<()> {
+        match self.id.get() {
+            Some(id) => {
+                core.with_slot(id, |slot| slot.would_block(direction));
+                Ok(())
+            }
+            None => {
+                self.id.set(system::register(core, self.get_ref())?);
+                Ok(())
+            }
+        }
+    }
+
+    fn wait(&self, core: &Core, direction: Direction, deadline: Option<u64>) -> io::Result<()> {
+        match self.id.get() {
+            Some(id) => wait_for_slot(core, id, direction, deadline),
+            // The system cannot poll it, so it never blocks for long: let others run and try again.
+            None => {
+                core.yield_now();
+                Ok(())
+            }
+        }
+    }
+
+    fn deregister(&self) {
+        if let (Some(id), Some(core)) = (self.id.take(), current::try_core()) {
+            if let Some(source) = &self.source {
+                system::deregister(&core, id, source);
+            }
+        }
+    }
+}
+
+impl<S: Source> Drop for Io<S> {
+    fn drop(&mut self) {
+        self.deregister();
+    }
+}
+
+impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io")
+            .field("source", &self.source)
+            .field("registered", &self.id.get().is_some())
+            .field("closed", &self.closed.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl IoWaiter {
+    fn token(&self) -> Option<Token> {
+        match self {
+            IoWaiter::Greenlet(token) => Some(*token),
+            IoWaiter::Watcher(_) => None,
+        }
+    }
+}
+
+/// A place among those who wait for a slot, given up when the wait is over.
+struct Place {
+    id: SourceId,
+    direction: Direction,
+    key: u64,
+}
+
+impl Place {
+    fn take(core: &Core, id: SourceId, direction: Direction, waiter: IoWaiter) -> Self {
+        let key = core.new_number();
+        core.with_slot(id, |slot| slot.waiters[direction as usize].push((key, waiter)));
+        core.add_refs(1);
+        Place { id, direction, key }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(core) = current::try_core() {
+            core.with_slot(self.id, |slot| slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key));
+            core.add_refs(-1);
+        }
+    }
+}
+
+fn wait_for_slot(core: &Core, id: SourceId, direction: Direction, deadline: Option<u64>) -> io::Result<()> {
+    if core.with_slot(id, |slot| slot.ready(direction)) == Some(true) {
+        return Ok(());
+    }
+    let token = core.token();
+    let _place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
+    let _timer = TimerGuard::limit(core, token, deadline);
+    match core.park(token, if direction == Direction::Read { "reading" } else { "writing" }) {
+        Verdict::Woken => Ok(()),
+        Verdict::TimedOut => Err(TimedOut.into()),
+        Verdict::Closed => Err(system::closed_error()),
+    }
+}

@@ -1,0 +1,111 @@
+//! The mechanism under `ramie`: a mio event loop that switches stackful greenlets on one thread.
+//!
+//! Most programs use the `ramie` crate, which re-exports this one; this page is for those who bring a protocol or a
+//! primitive of their own, or embed the bare hub.
+//!
+//! # The loop in ten sentences
+//!
+//! 1. Every thread has one hub, made when it is first needed; greenlets never leave their thread.
+//! 2. The thread's own stack is the *main greenlet*; when it waits, the hub runs in its place.
+//! 3. A greenlet runs until it waits or ends; then control is the hub's again.
+//! 4. Only the hub resumes a greenlet; a wake, from wherever, only queues.
+//! 5. The queue is strictly first in, first out: starts, yields, notifications, kills.
+//! 6. A notification is one item of the queue: its waiters run one after another, each until it waits again.
+//! 7. When the queue is empty, or after 5 ms, the hub polls the system.
+//! 8. What is due then is served by priority: timers, ready sources, and last the limits of waits.
+//! 9. Other threads reach the hub through a [`Remote`] only.
+//! 10. When nothing is left that could wake the main greenlet, [`LoopExit`] is raised in it.
+//!
+//! ```text
+//!   greenlet            hub                     system
+//!   --------            ---                     ------
+//!   read: would block
+//!   register, park ---> next item ... queue empty
+//!                       poll ------------------> waits
+//!                       event: wake token <----- ready
+//!   read: 5 bytes <---- resume
+//! ```
+//!
+//! # Promises
+//!
+//! * A greenlet keeps its thread: closures and results need not be `Send`.
+//! * A wake never switches, and a wait is ended by one wake at most.
+//! * Every wait can be killed and timed out, and leaves nothing behind either way.
+//! * A panic in a greenlet is that greenlet's failure and nobody else's trouble.
+//!
+//! # The end of a hub
+//!
+//! A hub ends with its thread. Greenlets that have not ended by then are *abandoned*: their stacks and everything
+//! on them are leaked, never unwound, because their destructors could reach thread-locals that are gone already.
+//! [`abandoned_greenlets`] counts them. Structured programs use `ramie::run`, which ends them while the thread is
+//! still whole.
+//!
+//! # Unwinding
+//!
+//! Kills and scope timeouts unwind. std keeps one count of panics for the thread: while a greenlet waits in a
+//! destructor during an unwinding, `std::thread::panicking()` is true for its neighbours too, and a
+//! `std::sync::Mutex` whose guard such a neighbour drops meanwhile is poisoned. parking_lot's locks are not.
+#![warn(missing_docs)]
+#![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
+mod body;
+mod callback;
+mod core;
+mod current;
+mod error;
+mod event;
+mod exception;
+mod fiber;
+mod greenlet;
+mod hub;
+mod inbox;
+mod io;
+mod kill;
+mod links;
+mod local;
+mod poller;
+mod remote;
+mod report;
+mod semaphore;
+mod stack;
+mod switch;
+mod task;
+mod thread_bound;
+mod timeout;
+mod timers;
+mod turn;
+mod unwind;
+mod wait;
+mod wait_guard;
+mod watcher;
+
+pub use crate::body::{Body, Fallible, fallible};
+pub use crate::callback::Callback;
+pub use crate::current::abandoned_greenlets;
+pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, TimedOut, Waiting};
+pub use crate::event::Event;
+pub use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
+pub use crate::greenlet::{
+    AnyGreenlet, Builder, Greenlet, SpawnCallbackId, add_spawn_callback, getcurrent, idle, remove_spawn_callback,
+    sleep, sleep_unref, spawn, spawn_later, spawn_raw, yield_now,
+};
+pub use crate::hub::{Hub, HubStats, get_hub};
+pub use crate::io::{Io, Source};
+#[cfg(unix)]
+pub use crate::io::{wait_read, wait_readwrite, wait_write};
+pub use crate::kill::{killall, killall_nowait, killall_timeout, killall_with};
+pub use crate::links::LinkId;
+pub use crate::local::LocalKey;
+#[doc(hidden)]
+pub use crate::local::Scope;
+pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
+pub use crate::report::ErrorContext;
+pub use crate::semaphore::Semaphore;
+pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
+pub use crate::timeout::{Timeout, with_timeout};
+pub use crate::unwind::{Caught, Raised, catch, raise};
+pub use crate::wait::{
+    IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout,
+};
+pub use crate::watcher::Watcher;

@@ -1,0 +1,159 @@
+//! Values that belong to a greenlet, or to a whole tree of them.
+//!
+//! [`greenlet_local!`](crate::greenlet_local) is to greenlets what `thread_local!` is to threads: each greenlet has
+//! a value of its own, made when it first asks for it and dropped when it ends. [`tree_local!`](crate::tree_local)
+//! declares a value that a greenlet shares with everything that is spawned below it: a request's number, a logger.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::current;
+
+/// The values of one greenlet or one tree, by the address of their key.
+pub(crate) struct Locals(RefCell<Option<Box<HashMap<usize, Rc<dyn Any>>>>>);
+
+impl Locals {
+    pub(crate) const fn new() -> Self {
+        Locals(RefCell::new(None))
+    }
+
+    fn get<T: 'static>(&self, key: usize) -> Option<Rc<T>> {
+        let value = self.0.borrow().as_ref()?.get(&key)?.clone();
+        Some(value.downcast().expect("a key's address belongs to one type"))
+    }
+
+    fn insert(&self, key: usize, value: Rc<dyn Any>) {
+        // The old value is dropped after the borrow, as its destructor may ask for locals again.
+        let old = self.0.borrow_mut().get_or_insert_default().insert(key, value);
+        drop(old);
+    }
+
+    /// Drops every value, also those that destructors of others make meanwhile.
+    pub(crate) fn clear(&self) {
+        while let Some(values) = self.0.take() {
+            drop(values);
+        }
+    }
+}
+
+/// Who shares a value.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One greenlet.
+    Greenlet,
+    /// A greenlet spawned by main, and all that are spawned below it.
+    Tree,
+}
+
+/// A key made by [`greenlet_local!`](crate::greenlet_local) or [`tree_local!`](crate::tree_local).
+pub struct LocalKey<T: 'static> {
+    scope: Scope,
+    init: fn() -> T,
+}
+
+impl<T: 'static> LocalKey<T> {
+    #[doc(hidden)]
+    pub const fn new(scope: Scope, init: fn() -> T) -> Self {
+        LocalKey { scope, init }
+    }
+
+    /// Calls `f` with this greenlet's (or tree's) value, which is made first if there is none.
+    ///
+    /// `f` may wait and let other greenlets run.
+    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.value())
+    }
+
+    fn value(&'static self) -> Rc<T> {
+        let key = std::ptr::from_ref(self).addr();
+        let record = current::core().current();
+        let tree;
+        let locals = match self.scope {
+            Scope::Greenlet => &record.task.locals,
+            Scope::Tree => {
+                tree = record.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
+                &*tree
+            }
+        };
+        if let Some(value) = locals.get(key) {
+            return value;
+        }
+        // Made without a borrow: the initialiser may wait, or ask for other locals.
+        let value = Rc::new((self.init)());
+        locals.insert(key, value.clone());
+        value
+    }
+}
+
+impl<T: Clone + 'static> LocalKey<T> {
+    /// A clone of the value.
+    pub fn get(&'static self) -> T {
+        (*self.value()).clone()
+    }
+}
+
+impl<T> fmt::Debug for LocalKey<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalKey").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// Declares values that each greenlet has for itself, as `thread_local!` does for threads.
+///
+/// A value is made when its greenlet first uses it and dropped when the greenlet ends, on its own stack; that of
+/// the main greenlet lives as long as its hub.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+/// use ramie_hub::{greenlet_local, spawn};
+///
+/// greenlet_local! {
+///     static COUNT: Cell<u32> = Cell::new(0);
+/// }
+///
+/// COUNT.with(|count| count.set(5));
+/// let other = spawn(|| COUNT.with(|count| count.get()));
+/// assert_eq!(other.get().unwrap(), 0);
+/// assert_eq!(COUNT.with(|count| count.get()), 5);
+/// ```
+#[macro_export]
+macro_rules! greenlet_local {
+    ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $init:expr);* $(;)?) => {
+        $($(#[$attr])* $vis static $name: $crate::LocalKey<$t> =
+            $crate::LocalKey::new($crate::Scope::Greenlet, || $init);)*
+    };
+}
+
+/// Declares values that a greenlet shares with all greenlets spawned below it: gevent's spawn-tree locals.
+///
+/// A greenlet spawned by the main greenlet begins a new tree.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+/// use ramie_hub::{spawn, tree_local};
+///
+/// tree_local! {
+///     static REQUEST: Cell<u32> = Cell::new(0);
+/// }
+///
+/// let root = spawn(|| {
+///     REQUEST.with(|request| request.set(7));
+///     spawn(|| REQUEST.with(|request| request.get())).get().unwrap()
+/// });
+/// assert_eq!(root.get().unwrap(), 7);
+/// ```
+#[macro_export]
+macro_rules! tree_local {
+    ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $init:expr);* $(;)?) => {
+        $($(#[$attr])* $vis static $name: $crate::LocalKey<$t> =
+            $crate::LocalKey::new($crate::Scope::Tree, || $init);)*
+    };
+}

@@ -1,0 +1,193 @@
+//! mio's poll and the slab of registered sources: says who is ready and wakes nobody.
+//!
+//! A source is registered once, edge-triggered, for both directions; its token is its place in the slab joined with
+//! a generation, so that an event collected for a source that is gone is ignored. The readiness bits live in the
+//! slot and are set whether or not anybody waits: an edge that nobody waited for is not lost.
+
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use slab::Slab;
+
+use crate::task;
+
+/// Reading or writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Who waits for a slot, and how it is served.
+pub(crate) enum IoWaiter {
+    /// A greenlet, told once.
+    Greenlet(task::Token),
+    /// A watcher, told as long as it is active.
+    Watcher(std::rc::Rc<crate::watcher::Watch>),
+}
+
+/// One registered source.
+pub(crate) struct Slot {
+    generation: u32,
+    ready: [bool; 2],
+    /// The other side has sent its last byte: from now on a read never has to wait.
+    finished: [bool; 2],
+    pub(crate) waiters: [Vec<(u64, IoWaiter)>; 2],
+}
+
+impl Slot {
+    pub(crate) fn ready(&self, direction: Direction) -> bool {
+        self.ready[direction as usize] || self.finished[direction as usize]
+    }
+
+    /// Whether the last read took everything, and nothing has been reported since.
+    pub(crate) fn known_empty(&self) -> bool {
+        !self.ready(Direction::Read)
+    }
+
+    /// The last attempt would have blocked: only a new event makes it ready again.
+    pub(crate) fn would_block(&mut self, direction: Direction) {
+        self.ready[direction as usize] = false;
+        self.finished[direction as usize] = false;
+    }
+
+    /// The last attempt took all that was there; the next one may still find the end of the stream.
+    pub(crate) fn drained(&mut self, direction: Direction) {
+        self.ready[direction as usize] = false;
+    }
+}
+
+/// Names a registered source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceId {
+    index: u32,
+    generation: u32,
+}
+
+impl SourceId {
+    pub(crate) fn token(self) -> Token {
+        Token(((u64::from(self.generation) << 32) | u64::from(self.index)) as usize)
+    }
+
+    fn from_token(token: Token) -> SourceId {
+        SourceId { index: token.0 as u32, generation: (token.0 as u64 >> 32) as u32 }
+    }
+}
+
+// A token carries an index and a generation of 32 bits each.
+const _: () = assert!(usize::BITS == 64, "ramie needs a 64-bit system");
+
+/// The waker's token: no slot has this index.
+const WAKER: Token = Token(usize::MAX);
+
+/// How many events one poll collects.
+const EVENTS: usize = 1024;
+
+/// The poll and its sources.
+pub(crate) struct Poller {
+    poll: Poll,
+    events: Events,
+    slots: Slab<Slot>,
+    next_generation: u32,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<(Self, Waker)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let poller =
+            Poller { poll, events: Events::with_capacity(EVENTS), slots: Slab::new(), next_generation: 0 };
+        Ok((poller, waker))
+    }
+
+    /// Registers a source by a closure that is given the registry, the token and the interest.
+    pub(crate) fn register(
+        &mut self,
+        add: impl FnOnce(&Registry, Token, Interest) -> io::Result<()>,
+        interest: Interest,
+    ) -> io::Result<SourceId> {
+        // A generation of 31 bits keeps every token apart from the waker's.
+        self.next_generation = (self.next_generation + 1) & (u32::MAX >> 1);
+        let generation = self.next_generation;
+        let entry = self.slots.vacant_entry();
+        let index = u32::try_from(entry.key()).map_err(|_| io::Error::other("too many registered sources"))?;
+        let id = SourceId { index, generation };
+        add(self.poll.registry(), id.token(), interest)?;
+        entry.insert(Slot {
+            generation,
+            ready: [false; 2],
+            finished: [false; 2],
+            waiters: [Vec::new(), Vec::new()],
+        });
+        Ok(id)
+    }
+
+    /// Forgets a source; returns whoever still waited for it.
+    pub(crate) fn deregister(
+        &mut self,
+        id: SourceId,
+        remove: impl FnOnce(&Registry) -> io::Result<()>,
+    ) -> Option<Slot> {
+        self.slot(id)?;
+        // An error means that the system has forgotten the source already: it was closed by somebody.
+        let _ = remove(self.poll.registry());
+        Some(self.slots.remove(id.index as usize))
+    }
+
+    pub(crate) fn slot(&mut self, id: SourceId) -> Option<&mut Slot> {
+        self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
+    }
+
+    /// Where sources are registered.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// How many sources are registered.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Waits for events, sets the readiness bits, and appends who has become ready.
+    pub(crate) fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<(SourceId, Direction)>,
+    ) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            // A signal is not an error: the loop looks around and polls again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        for event in &self.events {
+            if event.token() == WAKER {
+                continue;
+            }
+            let id = SourceId::from_token(event.token());
+            let Some(slot) =
+                self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
+            else {
+                continue;
+            };
+            let broken = event.is_error();
+            for (direction, now, closed) in [
+                (Direction::Read, event.is_readable(), event.is_read_closed()),
+                (Direction::Write, event.is_writable(), event.is_write_closed()),
+            ] {
+                slot.finished[direction as usize] |= closed;
+                if now || closed || broken {
+                    slot.ready[direction as usize] = true;
+                    ready.push((id, direction));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Poller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poller").field("sources", &self.slots.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! Reaching a hub from other threads.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::current;
+use crate::error::HubGone;
+use crate::greenlet;
+use crate::inbox::Inbox;
+use crate::task::{Token, Verdict};
+use crate::wait_guard::{Limit, TimerGuard};
+
+/// A handle to a hub that other threads may hold. Made by [`Hub::remote`](crate::Hub::remote).
+///
+/// What is sent arrives in order, in a turn of the hub's queue; a burst wakes the hub once. Holding a handle does not
+/// keep the hub's loop alive: a main greenlet that waits for nothing but a message needs a
+/// [`KeepAlive`](crate::Hub::keep_alive).
+///
+/// # Examples
+///
+/// ```
+/// use std::{cell::Cell, rc::Rc, thread};
+/// use ramie_hub::{Event, get_hub, greenlet_local};
+///
+/// let hub = get_hub();
+/// let (waiter, waker) = hub.waiter();
+/// let remote = hub.remote();
+/// thread::spawn(move || {
+///     remote.post(|| println!("in the hub")).unwrap();
+///     waker.wake();
+/// });
+/// waiter.wait();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Remote {
+    inbox: Arc<Inbox>,
+}
+
+impl Remote {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Remote { inbox }
+    }
+
+    /// Has the hub call `f`, which must not wait. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`HubGone`] with the closure when the hub has ended. A closure that was accepted by a hub that ends before
+    /// its turn is dropped.
+    pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
+        self.inbox.post(f, |f| Box::new(f))
+    }
+
+    /// Has the hub spawn a greenlet that runs `f`. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`HubGone`] with the closure when the hub has ended.
+    pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
+        self.inbox.post(f, |f| Box::new(move || drop(greenlet::spawn(f))))
+    }
+
+    /// Whether the hub has ended.
+    pub fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+}
+
+struct WaiterState {
+    woken: Cell<bool>,
+    token: Cell<Option<Token>>,
+}
+
+/// A greenlet's end of a one-time signal from any thread. Made by [`Hub::waiter`](crate::Hub::waiter).
+///
+/// As long as it exists it keeps the loop alive.
+pub struct Waiter {
+    state: Rc<WaiterState>,
+    key: u64,
+    _alive: KeepAlive,
+}
+
+/// The other end of a [`Waiter`]. May be sent to any thread.
+#[derive(Debug)]
+pub struct Waker {
+    inbox: Arc<Inbox>,
+    key: u64,
+}
+
+impl Waker {
+    /// Wakes the greenlet that waits, or makes its next wait return at once. Says whether the hub still lives.
+    pub fn wake(self) -> bool {
+        self.inbox.post(self.key, |key| Box::new(move || current::core().signal(key))).is_ok()
+    }
+}
+
+impl Waiter {
+    /// Waits for the signal. Returns without letting others run if it has arrived.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout loses nothing: a later wait sees the signal.
+    pub fn wait(&self) {
+        self.wait_for(Limit::Never);
+    }
+
+    /// Waits at most that long; says whether the signal has arrived.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_for(Limit::After(timeout))
+    }
+
+    fn wait_for(&self, limit: Limit) -> bool {
+        if self.state.woken.get() {
+            return true;
+        }
+        let core = current::core();
+        let token = core.token();
+        self.state.token.set(Some(token));
+        let _timer = TimerGuard::limit(&core, token, limit.fixed(&core));
+        core.park(token, "Waiter::wait") == Verdict::Woken || self.state.woken.get()
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(core) = current::try_core() {
+            core.waiters.borrow_mut().remove(&self.key);
+        }
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("woken", &self.state.woken.get()).finish_non_exhaustive()
+    }
+}
+
+/// The waiters of a hub by their key: what other threads name them by.
+pub(crate) type Waiters = std::cell::RefCell<std::collections::HashMap<u64, Box<dyn Fn()>>>;
+
+impl Core {
+    pub(crate) fn waiter(&self) -> (Waiter, Waker) {
+        let key = self.new_number();
+        let state = Rc::new(WaiterState { woken: Cell::new(false), token: Cell::new(None) });
+        let signalled = state.clone();
+        self.waiters.borrow_mut().insert(
+            key,
+            Box::new(move || {
+                signalled.woken.set(true);
+                if let Some(token) = signalled.token.take() {
+                    current::core().wake(token);
+                }
+            }),
+        );
+        let waker = Waker { inbox: self.inbox.clone(), key };
+        (Waiter { state, key, _alive: KeepAlive::new() }, waker)
+    }
+
+    fn signal(&self, key: u64) {
+        let signal = self.waiters.borrow_mut().remove(&key);
+        if let Some(signal) = signal {
+            signal();
+        }
+    }
+}
+
+/// Keeps the loop of this thread's hub alive as long as it exists: something will come from outside.
+#[derive(Debug)]
+pub struct KeepAlive(std::marker::PhantomData<*const ()>);
+
+impl KeepAlive {
+    pub(crate) fn new() -> Self {
+        current::core().add_refs(1);
+        KeepAlive(std::marker::PhantomData)
+    }
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        if let Some(core) = current::try_core() {
+            core.add_refs(-1);
+        }
+    }
+}

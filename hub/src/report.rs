@@ -1,0 +1,66 @@
+//! Where errors go that have no other home: the hub's error handler, and the default report on stderr.
+
+use std::fmt;
+use std::io::Write;
+use std::time::SystemTime;
+
+use crate::exception::Failure;
+use crate::greenlet::AnyGreenlet;
+
+/// What failed, for the [error handler](crate::Hub::set_error_handler).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ErrorContext {
+    /// A greenlet ended with an error.
+    Greenlet(AnyGreenlet),
+    /// A raw greenlet ended with an error.
+    Raw(AnyGreenlet),
+    /// A callback that the hub ran failed.
+    Callback,
+    /// A watcher's callback failed.
+    Watcher(&'static str),
+    /// A link of a greenlet failed.
+    Link(Option<AnyGreenlet>),
+    /// A link of some other object (an event, a semaphore) failed.
+    ObjectLink(&'static str),
+    /// A closure posted by another thread failed.
+    Remote,
+    /// A spawn callback failed.
+    SpawnCallback,
+    /// A destructor failed that the hub ran on somebody's behalf.
+    Destructor,
+}
+
+impl fmt::Display for ErrorContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorContext::Greenlet(greenlet) | ErrorContext::Raw(greenlet) => fmt::Debug::fmt(greenlet, f),
+            ErrorContext::Callback => f.write_str("callback"),
+            ErrorContext::Watcher(kind) => write!(f, "{kind} watcher"),
+            ErrorContext::Link(Some(greenlet)) => write!(f, "link of {greenlet:?}"),
+            ErrorContext::Link(None) => f.write_str("link"),
+            ErrorContext::ObjectLink(kind) => write!(f, "link of {kind}"),
+            ErrorContext::Remote => f.write_str("posted callback"),
+            ErrorContext::SpawnCallback => f.write_str("spawn callback"),
+            ErrorContext::Destructor => f.write_str("destructor"),
+        }
+    }
+}
+
+/// The default report: the error, then one line with the time, the context and the kind of the error.
+///
+/// A panic's message and backtrace have been printed by the panic hook already.
+pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let text = if failure.is_panic() {
+        format!("{now} {context} failed with panic\n\n")
+    } else {
+        format!("{failure}\n{now} {context} failed with {}\n\n", failure.kind())
+    };
+    write(&text);
+}
+
+/// Writes to stderr, where a failure to write has nobody left to be told to.
+pub(crate) fn write(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,140 @@
+//! What to say when a greenlet has used up its stack, and who is running, so that it can be said.
+//!
+//! An overflow touches the stack's guard page, and the system answers with a signal. Left alone, the process would
+//! die without a word: std's handler knows the stacks of threads only. So the hub keeps a pointer to the running
+//! greenlet's [`OverflowInfo`] in a thread-local, one store for each resume, and the handler in `fault` compares
+//! the faulting address with that one guard. It prints one line and aborts:
+//!
+//! ```text
+//! ramie: greenlet 'NAME' (spawned at FILE:LINE) has overflowed its stack of N KiB; raise it with Builder::stack_size
+//! ```
+//!
+//! Turning the overflow into an error instead would skip destructors and leave locks held. Any other fault goes to
+//! the handler that was there before, in the same call, so that std's message, crash reporters and sanitizers work.
+//!
+//! Where there are no signals of this kind (Windows, Miri) the names are the same and nothing happens.
+
+#![expect(unsafe_code, reason = "keeps pointers that a signal handler will follow")]
+
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::ptr;
+use std::rc::Rc;
+
+pub(crate) use super::fault::{AltStack, ensure_alt_stack, install};
+
+/// What the fault handler needs to know of one greenlet. It belongs into the greenlet's record.
+#[derive(Debug)]
+pub(crate) struct OverflowInfo {
+    /// First address of the guard, and the address after its last.
+    guard: Cell<(usize, usize)>,
+    size: Cell<usize>,
+    name: RefCell<Option<Rc<str>>>,
+    file: &'static str,
+    line: u32,
+}
+
+impl OverflowInfo {
+    /// Describes a greenlet that was spawned at `line` of `file` and has no stack and no name yet.
+    pub(crate) const fn new(file: &'static str, line: u32) -> OverflowInfo {
+        OverflowInfo { guard: Cell::new((0, 0)), size: Cell::new(0), name: RefCell::new(None), file, line }
+    }
+
+    /// Notes where the guard of the greenlet's stack is, and how many bytes the stack has.
+    #[inline]
+    pub(crate) fn set_stack(&self, guard: Range<usize>, size: usize) {
+        self.guard.set((guard.start, guard.end));
+        self.size.set(size);
+    }
+
+    /// Notes the greenlet's name. Without one, the message says `?`.
+    pub(crate) fn set_name(&self, name: &Rc<str>) {
+        let old = self.name.replace(Some(Rc::clone(name)));
+        drop(old);
+    }
+
+    /// Tells whether an access at `address` has hit the guard.
+    #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
+    pub(super) fn guards(&self, address: usize) -> bool {
+        let (start, end) = self.guard.get();
+        (start..end).contains(&address)
+    }
+
+    /// Writes the message, cut short where `to` ends, and returns its length. Safe in a signal handler.
+    #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
+    pub(super) fn describe(&self, to: &mut [u8]) -> usize {
+        let mut line = Line { to, len: 0 };
+        line.push(b"\nramie: greenlet '");
+        // Borrowed elsewhere only if the fault is in `set_name` itself.
+        match self.name.try_borrow().as_deref() {
+            // So long a name is no name, and the rest of the message matters more.
+            Ok(Some(name)) => line.push(&name.as_bytes()[..name.len().min(MAX_NAME)]),
+            _ => line.push(b"?"),
+        }
+        line.push(b"' (spawned at ");
+        line.push(self.file.as_bytes());
+        line.push(b":");
+        line.push_number(self.line as usize);
+        line.push(b") has overflowed its stack of ");
+        line.push_number(self.size.get() / 1024);
+        line.push(b" KiB; raise it with Builder::stack_size\n");
+        line.len
+    }
+}
+
+const MAX_NAME: usize = 120;
+
+/// A line in a fixed buffer. What does not fit is dropped.
+struct Line<'a> {
+    to: &'a mut [u8],
+    len: usize,
+}
+
+impl Line<'_> {
+    fn push(&mut self, text: &[u8]) {
+        for (to, from) in self.to[self.len..].iter_mut().zip(text) {
+            *to = *from;
+            self.len += 1;
+        }
+    }
+
+    fn push_number(&mut self, mut number: usize) {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        loop {
+            first -= 1;
+            digits[first] = b"0123456789"[number % 10];
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.push(&digits[first..]);
+    }
+}
+
+thread_local! {
+    /// Const and without a destructor: one load or store relative to the thread's base on most systems.
+    static RUNNING: Cell<*const OverflowInfo> = const { Cell::new(ptr::null()) };
+}
+
+/// Notes who runs on this thread from now on. Null means nobody: the thread's own stack is in use.
+///
+/// The hub calls it before and after each resume; it costs one store.
+///
+/// # Safety
+///
+/// `info` is null, or valid until this thread's next call.
+#[inline]
+pub(crate) unsafe fn set_running(info: *const OverflowInfo) {
+    RUNNING.set(info);
+}
+
+/// Returns what was last set on this thread.
+#[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
+pub(super) fn running<'a>() -> Option<&'a OverflowInfo> {
+    let info = RUNNING.get();
+    // SAFETY: null is handled by `as_ref`; otherwise the caller of `set_running` promises that the pointer is valid
+    // until its next call on this thread, and a handler on this thread ends before that.
+    unsafe { info.as_ref() }
+}

@@ -1,0 +1,208 @@
+//! The record of one greenlet: its fiber, its state, its result, and who wants to know of it.
+//!
+//! A record is one allocation: the [`Task`] that everybody knows, followed by the body with its typed result. The
+//! hub's slab holds a record from its start until its end; handles may hold it longer.
+
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::panic::Location;
+use std::rc::{Rc, Weak};
+
+use crate::exception::{Exception, Failure};
+use crate::fiber::Fiber;
+use crate::links::Links;
+use crate::local::Locals;
+use crate::stack::overflow::OverflowInfo;
+use crate::timeout::TimeoutState;
+use crate::timers::TimerId;
+
+/// A record whose body's type is forgotten.
+pub(crate) type TaskRef = Rc<Record<dyn Run>>;
+
+/// A task and its body.
+pub(crate) struct Record<B: ?Sized> {
+    pub(crate) task: Task,
+    pub(crate) body: B,
+}
+
+/// What the hub asks of a body.
+pub(crate) trait Run: 'static {
+    /// Runs the closure and keeps its value. Called once, on the greenlet's own stack.
+    fn run(&self) -> Result<(), Exception>;
+    /// Drops the closure that will never run.
+    fn discard(&self);
+    /// The cell with the value, for a downcast by the handle that knows the type.
+    fn value(&self) -> &dyn Any;
+}
+
+/// The body of a main greenlet: it has none.
+pub(crate) struct NoBody;
+
+impl Run for NoBody {
+    fn run(&self) -> Result<(), Exception> {
+        Ok(())
+    }
+
+    fn discard(&self) {}
+
+    fn value(&self) -> &dyn Any {
+        &()
+    }
+}
+
+/// What kind of greenlet a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The thread's own stack.
+    Main,
+    /// One with a result, links and a kill that knows whether it ran.
+    Greenlet,
+    /// A bare coroutine: a link's body, or `spawn_raw`.
+    Raw,
+}
+
+/// How far a task has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Created,
+    /// Queued or delayed, not yet run.
+    Started,
+    /// Has begun to run.
+    Running,
+    /// Its result is recorded.
+    Ready,
+}
+
+/// One wait of one task. A wait's number is never used twice, so a stale token wakes nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) index: u32,
+    pub(crate) wait: u64,
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// What was waited for has come.
+    Woken,
+    /// The call's own limit was reached first.
+    TimedOut,
+    /// What was waited on was closed.
+    Closed,
+}
+
+/// What is known about a parked task's unwinding, and so about whether a throw would hit a destructor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Posture {
+    /// It is not unwinding.
+    Calm,
+    /// It is: a throw has to wait.
+    Unwinding,
+    /// It waited while another greenlet of the thread hung in mid-unwinding, and std's count cannot tell them apart.
+    Unclear,
+}
+
+/// An exception on its way into a task.
+#[derive(Clone)]
+pub(crate) struct Throw {
+    pub(crate) exception: Exception,
+    /// The scope timeout that sent it: once that is closed or cancelled the throw is void.
+    pub(crate) timeout: Option<Rc<TimeoutState>>,
+}
+
+impl Throw {
+    pub(crate) fn new(exception: Exception) -> Self {
+        Throw { exception, timeout: None }
+    }
+
+    /// Whether it still has to be delivered; from then on it counts as delivered.
+    pub(crate) fn claim(&self) -> bool {
+        self.timeout.as_ref().is_none_or(|timeout| timeout.claim())
+    }
+}
+
+/// Everything about a greenlet but its body.
+pub(crate) struct Task {
+    pub(crate) kind: Kind,
+    pub(crate) state: Cell<State>,
+    pub(crate) dead: Cell<bool>,
+    /// Its place in the hub's slab while it is started and not dead; `u32::MAX` otherwise.
+    pub(crate) index: Cell<u32>,
+    /// The number of the wait it is parked in; 0 while it runs or before it starts.
+    pub(crate) wait: Cell<u64>,
+    pub(crate) verdict: Cell<Verdict>,
+    pub(crate) reason: Cell<&'static str>,
+    /// Set by the hub just before it resumes the task: raise this instead of returning.
+    pub(crate) thrown: Cell<Option<Exception>>,
+    /// Throws that came while it was unwinding.
+    pub(crate) masked: RefCell<VecDeque<Throw>>,
+    /// It raised an exception of ours and has not caught it yet.
+    pub(crate) raised: Cell<bool>,
+    pub(crate) posture: Cell<Posture>,
+    pub(crate) fiber: RefCell<Option<Fiber>>,
+    pub(crate) overflow: OverflowInfo,
+    pub(crate) stack_size: usize,
+    pub(crate) links: Links,
+    pub(crate) failure: OnceCell<Failure>,
+    pub(crate) start_timer: Cell<Option<TimerId>>,
+    pub(crate) name: RefCell<Option<Rc<str>>>,
+    pub(crate) ident: Cell<Option<u32>>,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) spawner: Option<Weak<Record<dyn Run>>>,
+    pub(crate) tree: OnceCell<Rc<Locals>>,
+    pub(crate) locals: Locals,
+}
+
+/// The place of a task that is in no slab.
+pub(crate) const NO_INDEX: u32 = u32::MAX;
+
+impl Task {
+    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, stack_size: usize) -> Self {
+        Task {
+            kind,
+            state: Cell::new(State::Created),
+            dead: Cell::new(false),
+            index: Cell::new(NO_INDEX),
+            wait: Cell::new(0),
+            verdict: Cell::new(Verdict::Woken),
+            reason: Cell::new("start"),
+            thrown: Cell::new(None),
+            masked: RefCell::new(VecDeque::new()),
+            raised: Cell::new(false),
+            posture: Cell::new(Posture::Calm),
+            fiber: RefCell::new(None),
+            overflow: OverflowInfo::new(site.file(), site.line()),
+            stack_size,
+            links: Links::new(),
+            failure: OnceCell::new(),
+            start_timer: Cell::new(None),
+            name: RefCell::new(None),
+            ident: Cell::new(None),
+            site,
+            spawner: None,
+            tree: OnceCell::new(),
+            locals: Locals::new(),
+        }
+    }
+
+    /// Whether its result is recorded.
+    pub(crate) fn ready(&self) -> bool {
+        self.state.get() == State::Ready
+    }
+
+    /// Started and without a result: gevent's truth value of a greenlet.
+    pub(crate) fn started(&self) -> bool {
+        matches!(self.state.get(), State::Started | State::Running)
+    }
+
+    /// Whether it ended well: it returned, or left by `GreenletExit`.
+    pub(crate) fn successful(&self) -> bool {
+        self.ready() && self.failure.get().is_none_or(Failure::is_exit)
+    }
+
+    /// The token of the wait it is parked in.
+    pub(crate) fn token(&self) -> Token {
+        Token { index: self.index.get(), wait: self.wait.get() }
+    }
+}

@@ -1,0 +1,160 @@
+//! Deadlines in order: a pure structure that is told the time and never asks.
+//!
+//! Nearly every timer is a timeout that is cancelled long before it fires, so starting and cancelling are
+//! what must be cheap, with a million pending as with one. Far deadlines therefore lie unsorted in the slots
+//! of a hierarchical [`Wheel`], from which a timer is unlinked in constant time; only those of the current
+//! tick (2^20 ns, about a millisecond) and of the past are kept in exact order, in the heap [`Near`]. Both
+//! refer by index to the [`Nodes`], one vector in which a node is used again and again: a timer costs no
+//! allocation of its own once the vectors have grown to the usual number of timers. They do not shrink.
+//!
+//! The rules of the state:
+//!
+//! 1. The wheel has a current tick, which never goes back. A timer whose tick is the current one or an
+//!    earlier one is in the heap, every other is in the wheel. So all of the heap comes before all of the
+//!    wheel.
+//! 2. Which slot a timer of the wheel is in follows from its deadline and the current tick alone (see
+//!    `wheel.rs`); nothing else remembers it.
+//! 3. The current tick moves only while the heap is empty, and never past a slot that is not.
+//!
+//! An indexed heap for everything was the other candidate: exact without a wheel, but its start and its
+//! cancel walk the depth of a heap of a million, through as many cache misses. Cancelling lazily was rejected
+//! because it keeps garbage in proportion to the rate of timeouts times their length.
+
+mod near;
+mod nodes;
+mod wheel;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use self::near::{Entry, Near};
+use self::nodes::{NIL, Nodes};
+use self::wheel::Wheel;
+
+pub(crate) use self::nodes::TimerId;
+
+/// Holds timers, each a deadline and a payload, and gives them back in the order of their deadlines.
+///
+/// Times are nanoseconds since an epoch that the caller chooses. Timers with equal deadlines fire in the
+/// order in which they were started.
+///
+/// [`start`](Self::start) and [`cancel`](Self::cancel) take constant time, except for deadlines within the
+/// current tick, where they take logarithmic time in the number of timers in that tick.
+pub(crate) struct Timers<P> {
+    nodes: Nodes<P>,
+    near: Near,
+    wheel: Wheel,
+    /// How many timers were ever started: the order of equal deadlines.
+    started: u64,
+}
+
+/// A timer that has fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due<P> {
+    pub(crate) id: TimerId,
+    pub(crate) deadline: u64,
+    pub(crate) payload: P,
+}
+
+impl<P> Timers<P> {
+    /// Makes an empty set of timers, whose time is zero.
+    pub(crate) fn new() -> Self {
+        Self { nodes: Nodes::new(), near: Near::new(), wheel: Wheel::new(), started: 0 }
+    }
+
+    /// Starts a timer. Any deadline will do, also one that has passed: such a timer is due at once.
+    ///
+    /// # Panics
+    ///
+    /// Panics if 2^32 - 1 timers are pending already.
+    pub(crate) fn start(&mut self, deadline: u64, payload: P) -> TimerId {
+        let sequence = self.started;
+        self.started += 1;
+        let id = self.nodes.insert(deadline, sequence, payload);
+        match self.wheel.slot_of(deadline) {
+            Some(slot) => self.wheel.link(&mut self.nodes, slot, id.index()),
+            None => self.near.push(Entry { deadline, sequence, index: id.index() }),
+        }
+        id
+    }
+
+    /// Takes a timer out before it fires and gives its payload back.
+    ///
+    /// Returns `None` if the timer has fired or was cancelled already. An id that is no longer in use stays
+    /// harmless for ever: it is never that of another timer.
+    pub(crate) fn cancel(&mut self, id: TimerId) -> Option<P> {
+        let deadline = self.nodes.get(id)?.deadline;
+        match self.wheel.slot_of(deadline) {
+            Some(slot) => self.wheel.unlink(&mut self.nodes, slot, id.index()),
+            None => self.near.remove(id.index()),
+        }
+        Some(self.nodes.remove(id.index()).payload)
+    }
+
+    /// Says whether a timer has neither fired nor been cancelled.
+    pub(crate) fn is_pending(&self, id: TimerId) -> bool {
+        self.nodes.get(id).is_some()
+    }
+
+    /// Returns the time until which one may sleep: never later than the earliest deadline.
+    ///
+    /// It is the earliest deadline exactly, unless that of a crowded slot was cancelled; then it may be the
+    /// cancelled one, and the price is one early wake. After [`pop_due`](Self::pop_due) has returned `None`
+    /// it lies in the future, so a loop that sleeps until it and pops does not spin: a second early wake in a
+    /// row takes a second cancel.
+    pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        match self.near.first() {
+            Some(first) => Some(first.deadline),
+            None => self.wheel.earliest(&self.nodes),
+        }
+    }
+
+    /// Takes out the earliest timer whose deadline is not later than `now`.
+    ///
+    /// A timer that is started between two calls and is due takes its place in the order too, so whoever
+    /// answers each timer by starting another one that is due must not insist on draining all of them.
+    ///
+    /// `now` may jump ahead by any amount: the cost depends on the timers passed and not on the time passed.
+    pub(crate) fn pop_due(&mut self, now: u64) -> Option<Due<P>> {
+        loop {
+            if let Some(&Entry { deadline, index, .. }) = self.near.first() {
+                if deadline > now {
+                    return None;
+                }
+                self.near.remove(index);
+                let removed = self.nodes.remove(index);
+                return Some(Due { id: removed.id, deadline, payload: removed.payload });
+            }
+            let first = self.wheel.advance(now)?;
+            self.spread(first);
+        }
+    }
+
+    /// Returns the number of pending timers.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Finds new places for a list of timers that the current tick has reached: the heap or slots of a lower
+    /// level.
+    fn spread(&mut self, mut index: u32) {
+        while index != NIL {
+            let node = &self.nodes[index];
+            let next = node.next;
+            match self.wheel.slot_of(node.deadline) {
+                Some(slot) => self.wheel.link(&mut self.nodes, slot, index),
+                None => self.near.append(Entry { deadline: node.deadline, sequence: node.sequence, index }),
+            }
+            index = next;
+        }
+        self.near.restore();
+    }
+}
+
+impl<P> fmt::Debug for Timers<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timers").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

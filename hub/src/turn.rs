@@ -1,0 +1,262 @@
+//! The loop: what main runs while it waits.
+//!
+//! One iteration is gevent's: prepare watchers and the callback queue, poll, then timers and ready sources by
+//! priority. Where it stands is kept in data, not in frames: when main's own wait ends in the middle of a pass the
+//! loop returns to it, and goes on at that very place when main waits again.
+//!
+//! ```text
+//!   Prepare --> Callbacks --> Poll --> Invoke --+
+//!      ^        (5 ms, looked at                |
+//!      |         every 50 items)                |
+//!      +----------------------------------------+
+//! ```
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
+use crate::links::{Pass, Target};
+use crate::poller::IoWaiter;
+use crate::report::ErrorContext;
+use crate::task::{Throw, Verdict};
+use crate::watcher::WatchKind;
+
+/// After how many items of a pass the clock is looked at.
+const ITEMS_PER_LOOK: u32 = 50;
+
+/// The priority of wait limits and scope timeouts: after everything else of the iteration.
+const LAST: i8 = -1;
+
+impl Core {
+    /// Runs the loop until main's wait is over. Called on main's stack.
+    pub(crate) fn drive(&self) {
+        self.mode.set(Mode::Hub);
+        while !self.main_resumed.get() {
+            let step = self.agenda.borrow_mut().pop_front();
+            if let Some(step) = step {
+                self.take_step(step);
+                continue;
+            }
+            match self.phase.get() {
+                Phase::Prepare => self.prepare(),
+                Phase::Callbacks => self.next_item(),
+                Phase::Poll => self.poll(),
+                Phase::Invoke => self.next_event(),
+            }
+        }
+        self.main_resumed.set(false);
+        self.mode.set(Mode::Main);
+    }
+
+    // --- callbacks ----------------------------------------------------------------------------------------------
+
+    fn prepare(&self) {
+        self.items_run.set(0);
+        self.pass_limit.set(self.loop_now.get().max(self.pass_start()).saturating_add(self.switch_interval.get()));
+        self.phase.set(Phase::Callbacks);
+        self.take_posted();
+        for watch in self.watches.active(WatchKind::Prepare) {
+            watch.fire(self);
+        }
+    }
+
+    /// Before the first poll there is no cached time yet.
+    fn pass_start(&self) -> u64 {
+        if self.iterations.get() == 0 { self.now() } else { 0 }
+    }
+
+    fn next_item(&self) {
+        let run = self.items_run.get();
+        if run >= ITEMS_PER_LOOK {
+            self.items_run.set(0);
+            self.take_posted();
+            if !self.queue.borrow().is_empty() && self.now() > self.pass_limit.get() {
+                self.phase.set(Phase::Poll);
+                return;
+            }
+        }
+        let item = self.queue.borrow_mut().pop_front();
+        match item {
+            Some(item) => {
+                self.items_run.set(self.items_run.get() + 1);
+                self.run_item(item);
+            }
+            None => self.phase.set(Phase::Poll),
+        }
+    }
+
+    fn take_posted(&self) {
+        if self.inbox.signalled() {
+            for message in self.inbox.take() {
+                self.push(Item::Posted(message));
+            }
+        }
+    }
+
+    #[inline]
+    fn run_item(&self, item: Item) {
+        match item {
+            Item::Resume(token) => self.resume(token, Verdict::Woken),
+            Item::Limit(token) => self.resume(token, Verdict::TimedOut),
+            Item::Timeout(timeout) => timeout.strike(self),
+            Item::Notify(of, ticket) => {
+                if let Some(pass) = Pass::begin(of, ticket) {
+                    self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                }
+            }
+            Item::Throw(records, exception, killer) => {
+                let mut agenda = self.agenda.borrow_mut();
+                for record in records {
+                    agenda.push_back(Step::Throw(record, Throw::new(exception.clone())));
+                }
+                agenda.extend(killer.map(|killer| Step::Wake(killer, Verdict::Woken)));
+            }
+            Item::Close(tokens) => {
+                let mut agenda = self.agenda.borrow_mut();
+                agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, Verdict::Closed)));
+            }
+            Item::Call(callback) => callback.run(self),
+            Item::Posted(message) => {
+                self.call(|| ErrorContext::Remote, message);
+            }
+            Item::Bury(record) => record.task.dead.set(true),
+        }
+    }
+
+    fn take_step(&self, step: Step) {
+        match step {
+            Step::Wake(token, verdict) => self.resume(token, verdict),
+            Step::Throw(record, throw) => self.throw(record, throw),
+            Step::Serve(pass) => self.serve(pass),
+        }
+    }
+
+    fn serve(&self, mut pass: Pass) {
+        let Some(target) = pass.next() else {
+            let again = pass.end();
+            if again {
+                self.notify(pass.of);
+            }
+            return;
+        };
+        let of = pass.of.clone();
+        self.agenda.borrow_mut().push_front(Step::Serve(pass));
+        match target {
+            Target::Wake(token) => self.resume(token, Verdict::Woken),
+            Target::Call(f) => {
+                self.call(|| of.context(), f);
+            }
+            Target::Spawn(f) => {
+                let record = crate::greenlet::raw_record(f, std::panic::Location::caller());
+                self.admit(&record);
+                self.resume(record.task.token(), Verdict::Woken);
+            }
+        }
+    }
+
+    // --- polling ------------------------------------------------------------------------------------------------
+
+    fn poll(&self) {
+        let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
+        let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
+        let timeout = if more || idle {
+            Some(Duration::ZERO)
+        } else if !self.keeps_running() {
+            self.phase.set(Phase::Prepare);
+            self.run_dry();
+            return;
+        } else {
+            let next = self.timers.borrow_mut().next_deadline();
+            next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())))
+        };
+        let mut ready = Vec::new();
+        let nothing_to_ask = timeout == Some(Duration::ZERO) && self.poller.borrow().len() == 0;
+        if !nothing_to_ask {
+            let polled = self.poller.borrow_mut().poll(timeout, &mut ready);
+            if let Err(error) = polled {
+                // A poll that fails for good cannot be waited on: main is told instead of spinning in silence.
+                panic!("polling the system for events failed: {error}");
+            }
+        }
+        self.iterations.set(self.iterations.get() + 1);
+        let now = self.now();
+        self.loop_now.set(now);
+        self.collect(now, &ready);
+        self.phase.set(Phase::Invoke);
+    }
+
+    /// Whether anything is left that could still make something happen.
+    pub(crate) fn keeps_running(&self) -> bool {
+        self.refs.get() > 0 || self.timers.borrow().len() > self.unref_timers.get()
+    }
+
+    /// Gathers what is due, in the order in which it will be served.
+    fn collect(&self, now: u64, ready: &[(crate::poller::SourceId, crate::poller::Direction)]) {
+        const CHECK: u8 = 0;
+        const TIMER: u8 = 1;
+        const IO: u8 = 2;
+        let mut due: Vec<(Reverse<i8>, u8, Event)> = Vec::new();
+        for watch in self.watches.active(WatchKind::Check) {
+            due.push((Reverse(watch.priority()), CHECK, Event::Watch(watch)));
+        }
+        loop {
+            let alarm = self.timers.borrow_mut().pop_due(now);
+            let Some(alarm) = alarm else { break };
+            let alarm: Alarm = alarm.payload;
+            self.forget_alarm(&alarm);
+            let (priority, event) = match alarm.expiry {
+                Expiry::Wake(token) => (0, Event::Wake(token)),
+                Expiry::Limit(token) => (LAST, Event::Limit(token)),
+                Expiry::Timeout(timeout) => (LAST, Event::Timeout(timeout)),
+                Expiry::Watch(watch) => (watch.priority(), Event::Watch(watch)),
+            };
+            due.push((Reverse(priority), TIMER, event));
+        }
+        {
+            let mut poller = self.poller.borrow_mut();
+            for &(id, direction) in ready {
+                let Some(slot) = poller.slot(id) else { continue };
+                for (_, waiter) in &slot.waiters[direction as usize] {
+                    due.push(match waiter {
+                        IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
+                        IoWaiter::Watcher(watch) => {
+                            (Reverse(watch.priority()), IO, Event::Watch(watch.clone()))
+                        }
+                    });
+                }
+            }
+        }
+        let quiet = due.iter().all(|(priority, ..)| priority.0 < 0);
+        if quiet {
+            let idle = self.watches.active(WatchKind::Idle);
+            due.extend(idle.into_iter().map(|watch| (Reverse(watch.priority()), IO, Event::Watch(watch))));
+            let idlers = self.idlers.take();
+            due.extend(idlers.into_iter().map(|token| (Reverse(0), IO, Event::Wake(token))));
+        }
+        // Stable: inside a class timers stay in order of deadline.
+        due.sort_by_key(|(priority, class, _)| (*priority, *class));
+        for (.., event) in &due {
+            if let Event::Watch(watch) = event {
+                watch.mark_pending();
+            }
+        }
+        self.events.borrow_mut().extend(due.into_iter().map(|(.., event)| event));
+    }
+
+    fn next_event(&self) {
+        let event = self.events.borrow_mut().pop_front();
+        match event {
+            None => self.phase.set(Phase::Prepare),
+            Some(Event::Wake(token)) => self.resume(token, Verdict::Woken),
+            // Limits go through the queue: a notification that this iteration has queued comes first, so that a
+            // wait which is satisfied when its time is over reports success.
+            Some(Event::Limit(token)) => self.push(Item::Limit(token)),
+            Some(Event::Timeout(timeout)) => {
+                if timeout.expire() {
+                    self.push(Item::Timeout(timeout));
+                }
+            }
+            Some(Event::Watch(watch)) => watch.fire_pending(self),
+        }
+    }
+}

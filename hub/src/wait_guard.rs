@@ -1,0 +1,80 @@
+//! Guards that undo a registration when its wait is over, by whichever way it was left.
+
+use std::time::{Duration, Instant};
+
+use crate::core::{Core, Expiry};
+use crate::current;
+use crate::links::{LinkId, Links};
+use crate::task::Token;
+use crate::timers::TimerId;
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Never,
+    After(Duration),
+    At(Instant),
+}
+
+impl Limit {
+    /// Fixes a duration to the point in time at which it will be over.
+    pub(crate) fn fixed(self, core: &Core) -> Option<u64> {
+        match self {
+            Limit::Never => None,
+            Limit::After(after) => Some(core.deadline(after)),
+            Limit::At(instant) => Some(core.at(instant)),
+        }
+    }
+}
+
+impl From<Option<Duration>> for Limit {
+    fn from(after: Option<Duration>) -> Self {
+        after.map_or(Limit::Never, Limit::After)
+    }
+}
+
+/// A timer that is cancelled when the wait is over.
+#[derive(Debug)]
+pub(crate) struct TimerGuard(Option<TimerId>);
+
+impl TimerGuard {
+    /// Ends the wait of `token` with a time-out at `deadline`.
+    pub(crate) fn limit(core: &Core, token: Token, deadline: Option<u64>) -> Self {
+        TimerGuard(deadline.map(|deadline| core.start_timer(deadline, Expiry::Limit(token), true)))
+    }
+
+    pub(crate) fn of(timer: TimerId) -> Self {
+        TimerGuard(Some(timer))
+    }
+}
+
+impl Drop for TimerGuard {
+    fn drop(&mut self) {
+        if let (Some(timer), Some(core)) = (self.0, current::try_core()) {
+            core.cancel_timer(timer);
+        }
+    }
+}
+
+/// A place in a list of links that is given up when the wait is over.
+#[derive(Debug)]
+pub(crate) struct LinkGuard<'a> {
+    links: &'a Links,
+    id: LinkId,
+    /// Whether a pass that is queued for nobody is called off: objects do, greenlets do not.
+    calls_off: bool,
+}
+
+impl<'a> LinkGuard<'a> {
+    pub(crate) fn new(links: &'a Links, id: LinkId, calls_off: bool) -> Self {
+        LinkGuard { links, id, calls_off }
+    }
+}
+
+impl Drop for LinkGuard<'_> {
+    fn drop(&mut self) {
+        if self.links.remove(self.id) && self.calls_off {
+            self.links.call_off_if_empty();
+        }
+    }
+}

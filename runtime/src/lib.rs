@@ -1,0 +1,60 @@
+//! Threads' code, thousands of times over, with no `async`: green threads with gevent's semantics.
+//!
+//! ```no_run
+//! use std::io;
+//! use ramie::net::TcpListener;
+//!
+//! fn main() -> io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:7000")?;
+//!     loop {
+//!         let (stream, peer) = listener.accept()?;
+//!         ramie::spawn(move || match io::copy(&mut &stream, &mut &stream) {
+//!             Ok(bytes) => println!("{peer}: {bytes} bytes"),
+//!             Err(error) => println!("{peer}: {error}"),
+//!         });
+//!     }
+//! }
+//! ```
+//!
+//! The streams *are* [`std::io::Read`] and [`std::io::Write`], so `BufReader`, TLS libraries and parsers of the std
+//! world work on them as they are. While one greenlet waits, others run; all of them share one thread, so they
+//! share `Rc` and `RefCell` freely, and nothing needs `Send`.
+//!
+//! # From std, from gevent
+//!
+//! | std | gevent | ramie |
+//! |---|---|---|
+//! | `thread::spawn` | `gevent.spawn` | [`spawn`] |
+//! | `JoinHandle::join` | `Greenlet.get` | [`Greenlet::get`], [`Greenlet::take`] |
+//! | `thread::Builder` | `Greenlet(...)` | [`Builder`] |
+//! | `thread::sleep` | `gevent.sleep` | [`sleep`] |
+//! | `thread::yield_now` | `gevent.sleep(0)` | [`yield_now`] |
+//! | `thread::current` | `gevent.getcurrent` | [`getcurrent`] |
+//! | `thread_local!` | `gevent.local.local` | [`greenlet_local!`], [`tree_local!`] |
+//! | `net::TcpStream` | `gevent.socket` | [`net::TcpStream`], [`net::TcpListener`] |
+//! | | `Greenlet.kill`, `killall` | [`AnyGreenlet::kill`], [`killall`] |
+//! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
+//! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
+//! | | `wait`, `iwait`, `joinall` | [`wait`](fn@wait), [`iwait`], [`joinall`] |
+//! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
+//! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
+//! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
+//!
+//! # What waits and what blocks
+//!
+//! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
+//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it.
+#![warn(missing_docs)]
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::unwrap_used, clippy::print_stdout)
+)]
+
+pub mod net;
+mod run;
+pub mod time;
+
+pub use ramie_hub::*;
+
+pub use crate::run::{Run, run};

@@ -1,0 +1,70 @@
+//! Time: sleeping, limits, deadlines.
+//!
+//! | to | use |
+//! |---|---|
+//! | pause | [`sleep`] or [`sleep_until`] |
+//! | limit one call | the call's own `_timeout` form, which returns a value |
+//! | limit a stretch of code | [`timeout`], [`timeout_at`], or a [`Timeout`] |
+//!
+//! Sleeps last at least as long as asked for. The system is polled in whole milliseconds, so a sleep of less than one
+//! may last one.
+
+use std::time::{Duration, Instant};
+
+pub use ramie_hub::{TimedOut, Timeout, sleep};
+
+/// Suspends the greenlet until a point in time; one that has passed is a yield. Others run meanwhile.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let then = Instant::now() + Duration::from_millis(5);
+/// ramie::time::sleep_until(then);
+/// assert!(Instant::now() >= then);
+/// ```
+pub fn sleep_until(deadline: Instant) {
+    sleep(deadline.saturating_duration_since(Instant::now()));
+}
+
+/// Runs `f` and unwinds it when it has not returned after `limit`; the same as [`ramie::with_timeout`].
+///
+/// [`ramie::with_timeout`]: crate::with_timeout
+///
+/// # Errors
+///
+/// [`TimedOut`] when the time was over first.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie::time::{sleep, timeout};
+///
+/// assert!(timeout(Duration::from_millis(1), || sleep(Duration::from_secs(9))).is_err());
+/// ```
+pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
+    Timeout::new(limit).scope(f)
+}
+
+/// Runs `f` and unwinds it when it has not returned by `deadline`.
+///
+/// # Errors
+///
+/// [`TimedOut`] when the time was over first.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use ramie::time::{sleep, timeout_at};
+///
+/// let deadline = Instant::now() + Duration::from_millis(2);
+/// let first = timeout_at(deadline, || 5);
+/// let second = timeout_at(deadline, || sleep(Duration::from_secs(9)));
+/// assert!(first.is_ok() && second.is_err());
+/// ```
+pub fn timeout_at<R>(deadline: Instant, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
+    Timeout::at(deadline).scope(f)
+}

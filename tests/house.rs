@@ -1,0 +1,138 @@
+//! The rules of the house that no compiler checks, read from the files of the workspace.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const CRATES: [&str; 3] = ["hub", "pool", "runtime"];
+const LONGEST_FILE: usize = 800;
+/// Which dependency may be named where: in a file, or in a folder with all that is in it.
+const SEAMS: [(&str, &[&str]); 2] = [
+    ("corosensei", &["hub/src/fiber/"]),
+    ("mio", &["hub/src/poller.rs", "hub/src/inbox.rs", "hub/src/io.rs", "runtime/src/net/"]),
+];
+/// How a path on somebody's machine begins; in halves, so that this file passes its own test.
+const MACHINES: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/")];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every file under `folder` whose name ends in one of `ends`, by its path from the root; no build output.
+fn files(folder: &str, ends: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(Path::new(ROOT).join(folder)).into_iter().flatten();
+    for entry in entries.map(|entry| entry.expect("a folder of the workspace can be read")) {
+        let name = entry.file_name().into_string().expect("file names here are UTF-8");
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        match entry.file_type().expect("the kind of a file is known") {
+            kind if kind.is_dir() && name != "target" && name != ".git" => found.extend(files(&path, ends)),
+            kind if kind.is_file() && ends.iter().any(|end| name.ends_with(end)) => found.push(path),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn sources() -> impl Iterator<Item = String> {
+    CRATES.iter().flat_map(|folder| files(&format!("{folder}/src"), &[".rs"]))
+}
+
+/// The lines of a file that are not comments.
+fn code(path: &str) -> String {
+    read(path).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether `text` has `word` as a word of its own, directly before one of `nexts`.
+fn has(text: &str, word: &str, nexts: &[&str]) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+            && nexts.iter().any(|next| text[at + word.len()..].starts_with(next))
+    })
+}
+
+/// Whether a table under `header` of a manifest has all of `lines`.
+fn has_table(manifest: &str, header: &str, lines: &[&str]) -> bool {
+    let mut tables = manifest.split("\n[").filter_map(|table| table.strip_prefix(header));
+    tables.any(|table| lines.iter().all(|line| table.lines().any(|own| own == *line)))
+}
+
+#[track_caller]
+fn none<T: AsRef<str>>(offenders: impl IntoIterator<Item = T>, rule: &str) {
+    let offenders = offenders.into_iter().map(|path| path.as_ref().to_owned()).collect::<Vec<_>>();
+    assert!(offenders.is_empty(), "{rule}: {offenders:#?}");
+}
+
+#[test]
+fn every_bench_is_listed_without_the_harness() {
+    let manifest = read("benches/Cargo.toml");
+    let mut benches = files("benches/benches", &[".rs"]);
+    benches.retain(|bench| {
+        let name = bench.trim_start_matches("benches/").trim_end_matches(".rs");
+        !has_table(&manifest, "[bench]]\n", &[&format!("name = \"{name}\""), "harness = false"])
+    });
+    none(benches, "not listed in benches/Cargo.toml with harness = false");
+}
+
+#[test]
+fn no_library_is_a_bench() {
+    let mut folders = [&CRATES[..], &["benches"]].concat();
+    folders.retain(|folder| !has_table(&read(&format!("{folder}/Cargo.toml")), "lib]\n", &["bench = false"]));
+    none(folders, "bench = false is missing in the manifest's [lib]");
+}
+
+#[test]
+fn each_seam_alone_names_its_dependency() {
+    for (dependency, allowed) in SEAMS {
+        let elsewhere = sources().filter(|path| !allowed.iter().any(|place| path.starts_with(place)));
+        let naming = elsewhere.filter(|path| has(&code(path), dependency, &["::", ";", " as "]));
+        none(naming, &format!("{dependency} may be named in {allowed:?} only"));
+    }
+}
+
+#[test]
+fn unsafe_code_is_asked_for_at_the_door() {
+    let nexts = [" {", " fn", " impl", " trait", " extern", "("];
+    let using = sources().filter(|path| has(&code(path), "unsafe", &nexts));
+    none(using.filter(|path| !code(path).contains("expect(unsafe_code")), "no expect(unsafe_code, reason)");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let all = files("", &[".rs"]).into_iter();
+    none(all.filter(|path| read(path).lines().count() > LONGEST_FILE), "look for the second noun");
+}
+
+#[test]
+fn nothing_names_a_machine() {
+    let all = files("", &[".rs", ".toml", ".md", ".yml", "run"]).into_iter();
+    none(all.filter(|path| MACHINES.iter().any(|start| read(path).contains(start))), "somebody's folder");
+}
+
+#[test]
+fn each_example_says_whether_it_ends() {
+    let says = |path: &str| read(path).lines().any(|line| line.starts_with("//! Ends by itself: "));
+    let silent = files("examples", &[".rs"]).into_iter().filter(|path| !says(path));
+    none(silent, "`//! Ends by itself: yes`, or `no`, is missing; .ci/run reads it");
+}
+
+#[test]
+fn the_map_names_the_modules_there_are() {
+    let map = read("arch-notes.md");
+    let words = map.split(|c: char| !(c.is_alphanumeric() || "/._-".contains(c)));
+    let paths = words.map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".rs"));
+    let of_crates =
+        paths.filter(|path| CRATES.iter().any(|folder| path.starts_with(&format!("{folder}/src/"))));
+    let (named, there) =
+        (of_crates.map(str::to_owned).collect::<BTreeSet<_>>(), sources().collect::<BTreeSet<_>>());
+    // Unit tests that moved to a file beside theirs need no place on the map.
+    none(there.difference(&named).filter(|path| !path.contains("/tests")), "not in arch-notes.md");
+    none(named.difference(&there), "in arch-notes.md only");
+}
+
+#[test]
+fn the_changelog_is_open() {
+    assert!(read("CHANGELOG.md").lines().any(|line| line == "## [Unreleased]"));
+}
