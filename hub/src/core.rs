@@ -4,8 +4,8 @@
 //! a greenlet is switched to: take out what is needed, let go, then call.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BinaryHeap, VecDeque};
 use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::error::{BlockingSwitchOutError, LoopExit, Waiting};
 use crate::exception::{Exception, Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
 use crate::inbox::Inbox;
-use crate::links::{Linkable, LinkId, Notified, Pass};
+use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
-use crate::report::{self, ErrorContext};
+use crate::report::{self, ErrorContext, ErrorHandler};
 use crate::stack::StackPool;
 use crate::stack::overflow;
 use crate::switch;
@@ -105,9 +105,6 @@ pub(crate) enum Phase {
     Invoke,
 }
 
-/// Replaces the default report.
-pub(crate) type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
-
 /// Told of every greenlet that is started.
 pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
 
@@ -173,7 +170,8 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new() -> Rc<Core> {
         overflow::install();
-        let (poller, waker) = Poller::new().expect("the system has a poll facility and descriptors left for it");
+        let (poller, waker) =
+            Poller::new().expect("the system has a poll facility and descriptors left for it");
         let mut main = Task::new(Kind::Main, Location::caller(), 0);
         main.state = Cell::new(State::Running);
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
@@ -394,7 +392,9 @@ impl Core {
             current.as_ref().unwrap_or(&self.main).task.raised.set(true);
         }
         if cfg!(panic = "abort") {
-            report::write(&format!("ramie: cannot raise with panic = \"abort\", so the process ends: {exception}\n"));
+            report::write(&format!(
+                "ramie: cannot raise with panic = \"abort\", so the process ends: {exception}\n"
+            ));
         }
         resume_unwind(Box::new(Raised::new(exception, in_main)))
     }
@@ -427,13 +427,6 @@ impl Core {
         let ticket = self.new_number();
         if of.links().begin_queue(ticket) {
             self.push(Item::Notify(of, ticket));
-        }
-    }
-
-    /// Queues a pass over the links of an object that is ready.
-    pub(crate) fn check(&self, object: &Rc<impl Linkable>) {
-        if object.ready() && !object.links().is_empty() {
-            self.notify(Notified::Object(object.clone()));
         }
     }
 
@@ -795,7 +788,11 @@ impl Core {
     }
 
     /// Runs `f` on a source's slot, if the source is still registered.
-    pub(crate) fn with_slot<R>(&self, id: SourceId, f: impl FnOnce(&mut crate::poller::Slot) -> R) -> Option<R> {
+    pub(crate) fn with_slot<R>(
+        &self,
+        id: SourceId,
+        f: impl FnOnce(&mut crate::poller::Slot) -> R,
+    ) -> Option<R> {
         self.poller.borrow_mut().slot(id).map(f)
     }
 

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::current;
-use crate::links::{LinkId, Linkable, Links, Target};
+use crate::links::{LinkId, Linkable, Links};
 use crate::task::Verdict;
 use crate::wait::Waitable;
-use crate::wait_guard::{Limit, LinkGuard, TimerGuard};
+use crate::wait_guard::Limit;
+use crate::wait_queue;
 
 struct State {
     links: Links,
@@ -68,7 +69,7 @@ impl Event {
     /// Sets the flag and queues the wake-up of everybody who waits, in order. Does not let others run.
     pub fn set(&self) {
         self.state.set.set(true);
-        current::core().check(&self.state);
+        wait_queue::check(&self.state);
     }
 
     /// Clears the flag. Who was waiting when it was set is woken all the same.
@@ -99,22 +100,11 @@ impl Event {
     }
 
     fn wait_for(&self, limit: Limit) -> bool {
-        let links = &self.state.links;
-        if self.is_set() && !links.notifying() {
+        if self.is_set() && !self.state.links.notifying() {
             return true;
         }
-        let core = current::core();
-        let deadline = limit.fixed(&core);
-        let token = core.token();
-        let id = core.new_link();
-        if self.is_set() {
-            links.add_late(id, Target::Wake(token));
-        } else {
-            links.add(id, Target::Wake(token));
-        }
-        let _place = LinkGuard::new(links, id, true);
-        let _timer = TimerGuard::limit(&core, token, deadline);
-        core.park(token, "Event::wait") == Verdict::Woken || self.is_set()
+        let deadline = limit.fixed(&current::core());
+        wait_queue::wait_once(&self.state, deadline, "Event::wait") == Verdict::Woken || self.is_set()
     }
 }
 
@@ -130,17 +120,11 @@ impl Waitable for Event {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        let core = current::core();
-        let id = core.new_link();
-        self.state.links.add(id, Target::Call(f));
-        core.check(&self.state);
-        id
+        wait_queue::link(&self.state, f)
     }
 
     fn unlink(&self, id: LinkId) {
-        if self.state.links.remove(id) {
-            self.state.links.call_off_if_empty();
-        }
+        wait_queue::unlink(&self.state, id);
     }
 }
 
@@ -149,4 +133,3 @@ impl fmt::Debug for Event {
         f.debug_struct("Event").field("set", &self.is_set()).field("links", &self.state.links.len()).finish()
     }
 }
-

@@ -202,7 +202,10 @@ impl Failure {
     /// The message of the panic, when it has one.
     pub fn panic_message(&self) -> Option<&str> {
         let payload = self.panic_payload()?;
-        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
     }
 
     /// Whether both are one and the same failure.

@@ -358,7 +358,11 @@ impl AnyGreenlet {
 
     /// The greenlet with its result's type, when that is `T`.
     pub fn downcast<T: 'static>(&self) -> Option<Greenlet<T>> {
-        self.record.body.value().is::<RefCell<Option<T>>>().then(|| Greenlet::from_record(self.record.clone()))
+        self.record
+            .body
+            .value()
+            .is::<RefCell<Option<T>>>()
+            .then(|| Greenlet::from_record(self.record.clone()))
     }
 
     // --- starting -----------------------------------------------------------------------------------------------
@@ -446,11 +450,7 @@ impl AnyGreenlet {
         self.link_if(|greenlet| !greenlet.successful(), f)
     }
 
-    fn link_if(
-        &self,
-        wanted: fn(&AnyGreenlet) -> bool,
-        f: impl FnOnce(&AnyGreenlet) + 'static,
-    ) -> LinkId {
+    fn link_if(&self, wanted: fn(&AnyGreenlet) -> bool, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
         // The entry holds no count on its own greenlet: a cycle would keep a forgotten one for ever.
         let weak = Rc::downgrade(&self.record);
         self.add_link(Target::Spawn(Box::new(move || {

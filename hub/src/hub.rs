@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, CallbackState};
@@ -12,7 +11,7 @@ use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
 use crate::greenlet::AnyGreenlet;
 use crate::remote::{KeepAlive, Remote, Waiter, Waker};
-use crate::report::ErrorContext;
+use crate::report::{ErrorContext, ErrorHandler};
 use crate::stack::StackStats;
 use crate::task::{Kind, TaskRef, Verdict};
 use crate::wait_guard::TimerGuard;
@@ -142,10 +141,7 @@ impl Hub {
     /// spawn(fallible(|| Err::<(), _>("no luck"))).join();
     /// assert_eq!(*seen.borrow(), ["no luck"]);
     /// ```
-    pub fn set_error_handler(
-        &self,
-        handler: Option<Rc<dyn Fn(&ErrorContext, &Failure)>>,
-    ) -> Option<Rc<dyn Fn(&ErrorContext, &Failure)>> {
+    pub fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
         current::core().set_error_handler(handler)
     }
 

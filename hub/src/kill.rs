@@ -72,7 +72,11 @@ impl AnyGreenlet {
     }
 
     /// Kills it with any exception and waits at most that long for its end; says whether it has ended.
-    pub fn kill_with_timeout<E: fmt::Debug + fmt::Display + 'static>(&self, error: E, timeout: Duration) -> bool {
+    pub fn kill_with_timeout<E: fmt::Debug + fmt::Display + 'static>(
+        &self,
+        error: E,
+        timeout: Duration,
+    ) -> bool {
         self.kill_for(Exception::new(error), Block::For(Limit::After(timeout)))
     }
 
@@ -166,13 +170,19 @@ pub fn killall<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
 }
 
 /// Kills every greenlet with any exception and waits until all have ended; see [`killall`].
-pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(greenlets: &[G], error: E) {
+pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+    greenlets: &[G],
+    error: E,
+) {
     // Without a limit there is nothing that could time out.
     let _ = killall_for(greenlets, Exception::new(error), Block::For(Limit::Never));
 }
 
 /// Kills every greenlet with any exception without waiting. Does not let others run.
-pub fn killall_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(greenlets: &[G], error: E) {
+pub fn killall_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+    greenlets: &[G],
+    error: E,
+) {
     let _ = killall_for(greenlets, Exception::new(error), Block::No);
 }
 
@@ -189,7 +199,11 @@ pub fn killall_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'st
     killall_for(greenlets, Exception::new(error), Block::For(Limit::After(timeout)))
 }
 
-fn killall_for<G: AsRef<AnyGreenlet>>(greenlets: &[G], exception: Exception, block: Block) -> Result<(), TimedOut> {
+fn killall_for<G: AsRef<AnyGreenlet>>(
+    greenlets: &[G],
+    exception: Exception,
+    block: Block,
+) -> Result<(), TimedOut> {
     let core = current::core();
     let mut living: Vec<TaskRef> = Vec::new();
     for greenlet in greenlets {

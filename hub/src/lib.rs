@@ -78,6 +78,7 @@ mod turn;
 mod unwind;
 mod wait;
 mod wait_guard;
+mod wait_queue;
 mod watcher;
 
 pub use crate::body::{Body, Fallible, fallible};
@@ -87,8 +88,8 @@ pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, Time
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
 pub use crate::greenlet::{
-    AnyGreenlet, Builder, Greenlet, SpawnCallbackId, add_spawn_callback, getcurrent, idle, remove_spawn_callback,
-    sleep, sleep_unref, spawn, spawn_later, spawn_raw, yield_now,
+    AnyGreenlet, Builder, Greenlet, SpawnCallbackId, add_spawn_callback, getcurrent, idle,
+    remove_spawn_callback, sleep, sleep_unref, spawn, spawn_later, spawn_raw, yield_now,
 };
 pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
@@ -100,12 +101,10 @@ pub use crate::local::LocalKey;
 #[doc(hidden)]
 pub use crate::local::Scope;
 pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
-pub use crate::report::ErrorContext;
+pub use crate::report::{ErrorContext, ErrorHandler};
 pub use crate::semaphore::Semaphore;
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};
-pub use crate::wait::{
-    IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout,
-};
+pub use crate::wait::{IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout};
 pub use crate::watcher::Watcher;

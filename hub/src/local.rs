@@ -12,8 +12,11 @@ use std::rc::Rc;
 
 use crate::current;
 
-/// The values of one greenlet or one tree, by the address of their key.
-pub(crate) struct Locals(RefCell<Option<Box<HashMap<usize, Rc<dyn Any>>>>>);
+/// Values by the address of their key.
+type Values = HashMap<usize, Rc<dyn Any>>;
+
+/// The values of one greenlet or one tree; nothing is allocated before there is one.
+pub(crate) struct Locals(RefCell<Option<Box<Values>>>);
 
 impl Locals {
     pub(crate) const fn new() -> Self {

@@ -24,6 +24,7 @@ pub(crate) enum IoWaiter {
     /// A greenlet, told once.
     Greenlet(task::Token),
     /// A watcher, told as long as it is active.
+    #[cfg(unix)]
     Watcher(std::rc::Rc<crate::watcher::Watch>),
 }
 
@@ -111,7 +112,8 @@ impl Poller {
         self.next_generation = (self.next_generation + 1) & (u32::MAX >> 1);
         let generation = self.next_generation;
         let entry = self.slots.vacant_entry();
-        let index = u32::try_from(entry.key()).map_err(|_| io::Error::other("too many registered sources"))?;
+        let index =
+            u32::try_from(entry.key()).map_err(|_| io::Error::other("too many registered sources"))?;
         let id = SourceId { index, generation };
         add(self.poll.registry(), id.token(), interest)?;
         entry.insert(Slot {
@@ -140,6 +142,7 @@ impl Poller {
     }
 
     /// Where sources are registered.
+    #[cfg(unix)]
     pub(crate) fn registry(&self) -> &Registry {
         self.poll.registry()
     }

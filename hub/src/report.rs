@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use crate::exception::Failure;
@@ -46,6 +47,9 @@ impl fmt::Display for ErrorContext {
         }
     }
 }
+
+/// What [`Hub::set_error_handler`](crate::Hub::set_error_handler) takes in place of the default report.
+pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
 
 /// The default report: the error, then one line with the time, the context and the kind of the error.
 ///

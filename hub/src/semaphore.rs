@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::current;
-use crate::links::{LinkId, Linkable, Links, Target};
+use crate::links::{LinkId, Linkable, Links};
 use crate::task::Verdict;
 use crate::wait::Waitable;
-use crate::wait_guard::{Limit, LinkGuard, TimerGuard};
+use crate::wait_guard::Limit;
+use crate::wait_queue;
 
 struct State {
     links: Links,
@@ -135,13 +136,7 @@ impl Semaphore {
     }
 
     fn wait_once(&self, deadline: Option<u64>) -> Verdict {
-        let core = current::core();
-        let token = core.token();
-        let id = core.new_link();
-        self.state.links.add(id, Target::Wake(token));
-        let _place = LinkGuard::new(&self.state.links, id, true);
-        let _timer = TimerGuard::limit(&core, token, deadline);
-        core.park(token, "Semaphore::acquire")
+        wait_queue::wait_once(&self.state, deadline, "Semaphore::acquire")
     }
 
     /// Gives a permit back, whoever took it, and returns how many are free now. Does not let others run.
@@ -152,7 +147,7 @@ impl Semaphore {
     pub fn release(&self) -> usize {
         let counter = self.counter().checked_add(1).expect("a semaphore counts to usize::MAX");
         self.state.counter.set(counter);
-        current::core().check(&self.state);
+        wait_queue::check(&self.state);
         counter
     }
 
@@ -176,22 +171,19 @@ impl Waitable for Semaphore {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        let core = current::core();
-        let id = core.new_link();
-        self.state.links.add(id, Target::Call(f));
-        core.check(&self.state);
-        id
+        wait_queue::link(&self.state, f)
     }
 
     fn unlink(&self, id: LinkId) {
-        if self.state.links.remove(id) {
-            self.state.links.call_off_if_empty();
-        }
+        wait_queue::unlink(&self.state, id);
     }
 }
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Semaphore").field("counter", &self.counter()).field("links", &self.linkcount()).finish()
+        f.debug_struct("Semaphore")
+            .field("counter", &self.counter())
+            .field("links", &self.linkcount())
+            .finish()
     }
 }

@@ -190,7 +190,9 @@ impl Timeout {
     ///
     /// When it is pending already, or closed, or in a build with `panic = "abort"`, which cannot be interrupted.
     pub fn start(&self) {
-        assert!(cfg!(panic = "unwind"), "a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
+        if cfg!(panic = "abort") {
+            panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
+        }
         let state = &self.state;
         match state.state.get() {
             State::Pending => panic!("the timeout is pending already"),

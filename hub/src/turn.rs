@@ -52,7 +52,8 @@ impl Core {
 
     fn prepare(&self) {
         self.items_run.set(0);
-        self.pass_limit.set(self.loop_now.get().max(self.pass_start()).saturating_add(self.switch_interval.get()));
+        self.pass_limit
+            .set(self.loop_now.get().max(self.pass_start()).saturating_add(self.switch_interval.get()));
         self.phase.set(Phase::Callbacks);
         self.take_posted();
         for watch in self.watches.active(WatchKind::Prepare) {
@@ -219,6 +220,7 @@ impl Core {
                 for (_, waiter) in &slot.waiters[direction as usize] {
                     due.push(match waiter {
                         IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
+                        #[cfg(unix)]
                         IoWaiter::Watcher(watch) => {
                             (Reverse(watch.priority()), IO, Event::Watch(watch.clone()))
                         }

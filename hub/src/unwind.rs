@@ -172,7 +172,9 @@ impl<E: 'static> std::error::Error for Caught<E> {}
 pub fn catch<E: 'static, R>(f: impl FnOnce() -> R) -> Result<R, Caught<E>> {
     match guard(f) {
         Ok(value) => Ok(value),
-        Err(Escape::Exception(exception)) if exception.is::<E>() => Err(Caught { exception, kind: PhantomData }),
+        Err(Escape::Exception(exception)) if exception.is::<E>() => {
+            Err(Caught { exception, kind: PhantomData })
+        }
         Err(escape) => escape.resume(),
     }
 }

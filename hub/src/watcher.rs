@@ -212,19 +212,19 @@ impl Watcher {
     }
 
     fn idle_watch(kind: WatchKind, after: Duration, repeat: Duration) -> Watch {
-            Watch {
-                kind,
-                priority: Cell::new(0),
-                keeps: Cell::new(true),
-                active: Cell::new(false),
-                pending: Cell::new(false),
-                callback: RefCell::new(None),
-                after: Cell::new(after),
-                repeat: Cell::new(repeat),
-                timer: Cell::new(None),
-                #[cfg(unix)]
-                io: None,
-            }
+        Watch {
+            kind,
+            priority: Cell::new(0),
+            keeps: Cell::new(true),
+            active: Cell::new(false),
+            pending: Cell::new(false),
+            callback: RefCell::new(None),
+            after: Cell::new(after),
+            repeat: Cell::new(repeat),
+            timer: Cell::new(None),
+            #[cfg(unix)]
+            io: None,
+        }
     }
 
     #[cfg(unix)]

@@ -10,6 +10,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+pub(crate) mod battery;
+pub(crate) mod log;
+
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.
 ///
 /// The thread carries the name of the test, which the closure's type knows even where the harness runs tests on

@@ -100,7 +100,11 @@ impl<S: Source> Io<S> {
     /// # Cancellation
     ///
     /// A kill or a timeout while it waits has run no operation that succeeded: nothing is consumed.
-    pub fn read_with<R>(&self, timeout: Option<Duration>, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+    pub fn read_with<R>(
+        &self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
         self.retry(Direction::Read, timeout, op)
     }
 
@@ -109,7 +113,11 @@ impl<S: Source> Io<S> {
     /// # Errors
     ///
     /// As [`read_with`](Io::read_with).
-    pub fn write_with<R>(&self, timeout: Option<Duration>, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+    pub fn write_with<R>(
+        &self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
         self.retry(Direction::Write, timeout, op)
     }
 
@@ -278,6 +286,7 @@ impl IoWaiter {
     fn token(&self) -> Option<Token> {
         match self {
             IoWaiter::Greenlet(token) => Some(*token),
+            #[cfg(unix)]
             IoWaiter::Watcher(_) => None,
         }
     }
@@ -302,7 +311,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(core) = current::try_core() {
-            core.with_slot(self.id, |slot| slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key));
+            core.with_slot(self.id, |slot| {
+                slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key)
+            });
             core.add_refs(-1);
         }
     }

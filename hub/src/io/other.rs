@@ -20,7 +20,9 @@ pub(super) fn register_early<S: Source>(source: &mut S) -> io::Result<Option<Sou
     let interest = Interest::READABLE.add(Interest::WRITABLE);
     let core = current::core();
     let mut poller = core.poller.borrow_mut();
-    poller.register(|registry, token, interest| registry.register(source, token, interest), interest).map(Some)
+    poller
+        .register(|registry, token, interest| registry.register(source, token, interest), interest)
+        .map(Some)
 }
 
 /// A source is registered from its birth, so there is nothing left to do.

@@ -273,7 +273,8 @@ impl crate::hub::Hub {
     pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
         assert!(readable || writable, "a descriptor is watched for reading or for writing");
         let asked = [(readable, Direction::Read), (writable, Direction::Write)];
-        let directions = asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();
+        let directions =
+            asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();
         Watcher::with_io(FdWatch {
             fd: Box::new(fd),
             directions,

@@ -94,6 +94,7 @@ impl<P> Timers<P> {
     }
 
     /// Says whether a timer has neither fired nor been cancelled.
+    #[cfg(test)]
     pub(crate) fn is_pending(&self, id: TimerId) -> bool {
         self.nodes.get(id).is_some()
     }

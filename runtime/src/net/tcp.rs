@@ -54,14 +54,7 @@ impl TcpStream {
     ///
     /// The last address's error; `InvalidInput` when there is no address at all.
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        let mut last = None;
-        for address in address.to_socket_addrs()? {
-            match Self::connect_one(&address, None) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address to connect to")))
+        first_of(address, |address| Self::connect_one(&address, None))
     }
 
     /// Connects to one address, waiting at most that long.
@@ -381,14 +374,7 @@ impl TcpListener {
     ///
     /// The last address's error; `InvalidInput` when there is no address at all.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let mut last = None;
-        for address in address.to_socket_addrs()? {
-            match bind_one(address) {
-                Ok(listener) => return Self::from_std(listener),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address to bind to")))
+        Self::from_std(first_of(address, bind_one)?)
     }
 
     /// Takes over a listener from std. It is put into non-blocking mode.
@@ -552,6 +538,23 @@ mod unix {
             self.io.get_ref().as_raw_fd()
         }
     }
+}
+
+/// Tries one address after the other; the last one's error counts.
+fn first_of<R>(address: impl ToSocketAddrs, mut f: impl FnMut(SocketAddr) -> io::Result<R>) -> io::Result<R> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "there is no pool of threads yet; the documentation says it"
+    )]
+    let addresses = address.to_socket_addrs()?;
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address was given");
+    for address in addresses {
+        match f(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<net::TcpListener> {
