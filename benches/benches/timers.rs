@@ -103,11 +103,14 @@ struct Sleepers {
 
 impl Sleepers {
     fn new(count: u64) -> Sleepers {
+        let go = Event::new();
         let stop = Rc::new(Cell::new(false));
         let slept = Rc::new(Cell::new(0));
         let sleeper = |_| {
-            let (stop, slept) = (stop.clone(), slept.clone());
+            let (go, stop, slept) = (go.clone(), stop.clone(), slept.clone());
             spawn(move || {
+                // All fall asleep in one turn of the queue: those who sleep leave little time for a long queue.
+                go.wait();
                 while !stop.get() {
                     sleep(Duration::from_millis(1));
                     slept.set(slept.get() + 1);
@@ -115,7 +118,8 @@ impl Sleepers {
             })
         };
         let greenlets = (0..count).map(sleeper).collect();
-        // Each has begun its first sleep then.
+        yield_now();
+        go.set();
         yield_now();
         Sleepers { stop, slept, greenlets }
     }

@@ -155,6 +155,8 @@ pub(crate) struct Core {
     unwinding: Cell<usize>,
     /// Tasks with a throw that waits for their unwinding to end.
     deferred: RefCell<Vec<TaskRef>>,
+    /// Main waits for any greenlet's death.
+    pub(crate) mourner: Cell<Option<Token>>,
     io_budget: Cell<u32>,
     error_handler: RefCell<Option<ErrorHandler>>,
     spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
@@ -209,6 +211,7 @@ impl Core {
             resumed_panicking: Cell::new(false),
             unwinding: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
+            mourner: Cell::new(None),
             io_budget: Cell::new(IO_BUDGET),
             error_handler: RefCell::new(None),
             spawn_callbacks: RefCell::new(Vec::new()),
@@ -223,9 +226,17 @@ impl Core {
 
     /// Ends the hub: nothing can be posted any more. Returns how many greenlets are left unfinished.
     pub(crate) fn close(&self) -> usize {
-        let posted = self.inbox.close();
-        let _ = guard_drop(posted);
-        self.tasks.borrow().len() - 1
+        for message in self.inbox.close() {
+            guard_drop(message);
+        }
+        let unfinished = self.tasks.borrow().len() - 1;
+        if unfinished == 0 {
+            // Here a panic would end the process, and in the hub's own destructor it would.
+            self.agenda.take().into_iter().for_each(guard_drop);
+            self.queue.take().into_iter().for_each(guard_drop);
+            let _ = guard(|| self.main.task.locals.clear());
+        }
+        unfinished
     }
 
     // --- time ---------------------------------------------------------------------------------------------------
@@ -322,6 +333,10 @@ impl Core {
             self.unwinding.set(self.unwinding.get() + 1);
         }
         if task.kind == Kind::Main {
+            if !self.urgent.borrow().is_empty() {
+                // Raised by main itself, or put off by a destructor of main: nobody else would deliver it.
+                self.deliver_urgent();
+            }
             self.drive();
             self.resumed_panicking.set(thread::panicking());
             self.io_budget.set(IO_BUDGET);
@@ -445,15 +460,23 @@ impl Core {
     /// Ends a task that has not run and now never will.
     pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
         let task = &record.task;
+        if task.dead.replace(true) {
+            // A destructor of the closure waits: the end that it belongs to is under way.
+            return;
+        }
         if let Some(timer) = task.start_timer.take() {
             self.cancel_timer(timer);
         }
         self.dismiss(task);
-        task.dead.set(true);
+        self.discard(record);
+        self.record_end(record, Some(Failure::raised(exception)));
+    }
+
+    /// Drops the closure of a task that never runs.
+    fn discard(&self, record: &TaskRef) {
         if let Err(escape) = guard(|| record.body.discard()) {
             self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
         }
-        self.record_end(record, Some(Failure::raised(exception)));
     }
 
     /// The last thing a greenlet does on its own stack.
@@ -506,6 +529,9 @@ impl Core {
             // Its death has raised a system error in main: main goes first, the rest of the death is queued.
             self.push(Item::Bury(record.clone()));
         }
+        if let Some(mourner) = self.mourner.take() {
+            self.wake(mourner);
+        }
     }
 
     // --- switching: only the hub calls these --------------------------------------------------------------------
@@ -548,13 +574,14 @@ impl Core {
         if done {
             self.reap(&record);
         }
-        drop(record);
         if !self.urgent.borrow().is_empty() {
             self.deliver_urgent();
         }
         if !self.deferred.borrow().is_empty() {
             self.retry_deferred();
         }
+        // Last, as a value that nobody has asked for may panic when it is dropped.
+        drop(record);
     }
 
     /// Gives a task that is about to run for the first time its fiber; false when there is no stack for it.
@@ -573,7 +600,7 @@ impl Core {
             Err(error) => {
                 self.dismiss(&record.task);
                 record.task.dead.set(true);
-                record.body.discard();
+                self.discard(record);
                 self.record_end(record, Some(Failure::raised(Exception::new(error))));
                 false
             }
@@ -663,12 +690,19 @@ impl Core {
             self.resume(main.token(), Verdict::Woken);
             return;
         }
-        let exit = LoopExit { waiting: self.waiting() };
+        self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
+    }
+
+    /// Raises in main what makes its wait pointless.
+    pub(crate) fn interrupt_main(&self, exception: Exception) {
+        let main = &self.main.task;
         if self.masked(main) {
-            report::write(&format!("ramie: in a destructor of the main greenlet that unwinds: {exit}\n"));
+            report::write(&format!(
+                "ramie: in a destructor of the main greenlet that unwinds: {exception}\n"
+            ));
             std::process::abort();
         }
-        main.thrown.set(Some(Exception::new(exit)));
+        main.thrown.set(Some(exception));
         self.switch_to(self.main.clone());
     }
 
@@ -694,11 +728,11 @@ impl Core {
         match handler {
             Some(handler) => {
                 if let Err(escape) = guard(|| handler(context, failure)) {
-                    report::print(context, &escape.into_failure());
+                    print_guarded(context, &escape.into_failure());
                 }
             }
             None if failure.is::<SystemExit>() => {}
-            None => report::print(context, failure),
+            None => print_guarded(context, failure),
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
             self.urgent.borrow_mut().push_back(exception.clone());
@@ -731,9 +765,11 @@ impl Core {
 
     pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
         let mut callbacks = self.spawn_callbacks.borrow_mut();
-        let before = callbacks.len();
-        callbacks.retain(|(other, _)| *other != number);
-        callbacks.len() < before
+        let at = callbacks.iter().position(|(other, _)| *other == number);
+        let removed = at.map(|at| callbacks.remove(at));
+        // What the closure has captured is dropped after the borrow has ended.
+        drop(callbacks);
+        removed.is_some()
     }
 
     fn tell_spawn_callbacks(&self, record: &TaskRef) {
@@ -817,9 +853,17 @@ fn run_body() {
     core.finish(&record, failure);
 }
 
+/// Prints the default report. The error's text is made by code of the user's, which may panic.
+fn print_guarded(context: &ErrorContext, failure: &Failure) {
+    if guard(|| report::print(context, failure)).is_err() {
+        report::write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
+    }
+}
+
 /// Drops something of the user's where a panic has nowhere to go.
-fn guard_drop<T>(value: T) -> bool {
-    guard(move || drop(value)).is_ok()
+pub(crate) fn guard_drop<T>(value: T) {
+    // The panic hook has told it.
+    let _ = guard(move || drop(value));
 }
 
 fn index_of(key: usize) -> u32 {

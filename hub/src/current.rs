@@ -12,7 +12,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::core::Core;
+use crate::core::{Core, guard_drop};
 use crate::thread_bound;
 
 thread_local! {
@@ -46,6 +46,8 @@ impl Drop for Owner {
             let _abandoned = ManuallyDrop::new(core);
         } else {
             thread_bound::set_hub_number(0);
+            // A panic of something of the user's that the hub still holds would end the process here.
+            guard_drop(core);
         }
     }
 }

@@ -369,7 +369,7 @@ impl AnyGreenlet {
 
     /// Queues the start. Does nothing when it was started, killed or has ended. Does not let others run.
     pub fn start(&self) {
-        if self.task().state.get() == State::Created {
+        if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
             let token = core.admit(&self.record);
             core.push(Item::Resume(token));
@@ -378,7 +378,7 @@ impl AnyGreenlet {
 
     /// Starts it after a time. Does nothing when it was started, killed or has ended.
     pub fn start_later(&self, after: Duration) {
-        if self.task().state.get() == State::Created {
+        if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
             let token = core.admit(&self.record);
             let timer = core.start_timer(core.deadline(after), Expiry::Wake(token), true);
@@ -559,11 +559,11 @@ impl<T: 'static> Greenlet<T> {
         self.any.record.body.value().downcast_ref().expect("the handle's type is the record's")
     }
 
-    fn outcome<R>(&self, f: impl FnOnce(&mut Option<T>) -> Option<R>) -> Result<R, Failure> {
+    fn outcome<R>(&self, f: impl FnOnce(&RefCell<Option<T>>) -> Option<R>) -> Result<R, Failure> {
         if let Some(failure) = self.ended_by() {
             return Err(failure);
         }
-        f(&mut self.cell().borrow_mut()).ok_or_else(Failure::taken)
+        f(self.cell()).ok_or_else(Failure::taken)
     }
 
     /// Waits until it has ended and moves its value out.
@@ -576,7 +576,7 @@ impl<T: 'static> Greenlet<T> {
     /// As [`get`](Greenlet::get); a plain kill is a failure here too, as there is no value.
     pub fn take(&self) -> Result<T, Failure> {
         self.join_for(Limit::Never, "Greenlet::take");
-        self.outcome(Option::take)
+        self.outcome(RefCell::take)
     }
 
     /// Calls `f` with a reference to the value, if it has ended with one that was not taken.
@@ -629,7 +629,7 @@ impl<T: Clone + 'static> Greenlet<T> {
     /// A kill or a timeout of the caller leaves the target as it is.
     pub fn get(&self) -> Result<T, Failure> {
         self.join_for(Limit::Never, "Greenlet::get");
-        self.outcome(|value| value.clone())
+        self.outcome(|value| value.borrow().clone())
     }
 
     /// Waits at most that long.
@@ -659,7 +659,7 @@ impl<T: Clone + 'static> Greenlet<T> {
         if !self.ready() {
             return Err(GetError::TimedOut);
         }
-        self.outcome(|value| value.clone()).map_err(GetError::Failed)
+        self.outcome(|value| value.borrow().clone()).map_err(GetError::Failed)
     }
 
     fn get_for(&self, limit: Limit) -> Result<T, GetError> {

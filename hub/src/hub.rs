@@ -109,12 +109,25 @@ impl Hub {
     pub fn kill_all(&self, grace: Option<Duration>) -> Result<usize, TimedOut> {
         let core = current::core();
         assert!(core.current().task.kind == Kind::Main, "only the main greenlet can end all others");
-        let deadline = grace.map(|grace| Instant::now() + grace);
+        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         let mut killed = 0;
-        while core.tasks.borrow().len() > 1 {
-            killed += crate::kill::kill_everything(&core, deadline)?;
+        loop {
+            let left = core.greenlets();
+            if left.is_empty() {
+                return Ok(killed);
+            }
+            if left.iter().any(|greenlet| !greenlet.ready()) {
+                killed += crate::kill::kill_everything(&core, deadline)?;
+                continue;
+            }
+            // They have their results, and are in destructors that wait.
+            let token = core.token();
+            core.mourner.set(Some(token));
+            let _timer = TimerGuard::limit(&core, token, deadline.map(|deadline| core.at(deadline)));
+            if core.park(token, "Hub::kill_all") == Verdict::TimedOut {
+                return Err(TimedOut);
+            }
         }
-        Ok(killed)
     }
 
     /// Queues a function that the hub calls in its turn. It must not wait. Does not let others run.

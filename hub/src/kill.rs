@@ -91,7 +91,8 @@ impl AnyGreenlet {
                 let token = core.token();
                 core.push(Item::Throw(record, exception, Some(token)));
                 core.park(token, "Greenlet::kill");
-                self.join_for(limit, "Greenlet::kill")
+                // Back from a kill of its own: it is unwinding, and the kill waits for the end of that.
+                !self.is_running(&core) && self.join_for(limit, "Greenlet::kill")
             }
             _ => {
                 core.push(Item::Throw(record, exception, None));
@@ -227,11 +228,11 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
         core.park(token, "killall");
     }
     for record in living {
-        if record.task.kind == Kind::Main {
+        let greenlet = AnyGreenlet { record };
+        if greenlet.is_main() || greenlet.is_running(&core) {
             continue;
         }
         let limit = deadline.map_or(Limit::Never, |deadline| Limit::At(core.instant(deadline)));
-        let greenlet = AnyGreenlet { record };
         if !greenlet.join_for(limit, "killall") {
             return Err(TimedOut);
         }

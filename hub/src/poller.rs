@@ -34,6 +34,11 @@ pub(crate) struct Slot {
     ready: [bool; 2],
     /// The other side has sent its last byte: from now on a read never has to wait.
     finished: [bool; 2],
+    /// There was urgent data: reads stop short at its mark, so that a short one proves nothing.
+    urgent: bool,
+    /// A duplicate that is registered instead, because somebody else has registered the descriptor itself.
+    #[cfg(unix)]
+    pub(crate) duplicate: Option<std::os::fd::OwnedFd>,
     pub(crate) waiters: [Vec<(u64, IoWaiter)>; 2],
 }
 
@@ -55,7 +60,9 @@ impl Slot {
 
     /// The last attempt took all that was there; the next one may still find the end of the stream.
     pub(crate) fn drained(&mut self, direction: Direction) {
-        self.ready[direction as usize] = false;
+        if !self.urgent {
+            self.ready[direction as usize] = false;
+        }
     }
 }
 
@@ -120,6 +127,9 @@ impl Poller {
             generation,
             ready: [false; 2],
             finished: [false; 2],
+            urgent: false,
+            #[cfg(unix)]
+            duplicate: None,
             waiters: [Vec::new(), Vec::new()],
         });
         Ok(id)
@@ -174,6 +184,7 @@ impl Poller {
                 continue;
             };
             let broken = event.is_error();
+            slot.urgent |= event.is_priority();
             for (direction, now, closed) in [
                 (Direction::Read, event.is_readable(), event.is_read_closed()),
                 (Direction::Write, event.is_writable(), event.is_write_closed()),

@@ -1,6 +1,6 @@
 //! Reaching a hub from other threads.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,7 +72,16 @@ impl Remote {
 
 struct WaiterState {
     woken: Cell<bool>,
-    token: Cell<Option<Token>>,
+    tokens: RefCell<Vec<Token>>,
+}
+
+/// A place among those who wait for the signal, given up when the wait is over.
+struct Place<'a>(&'a WaiterState, Token);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.tokens.borrow_mut().retain(|token| *token != self.1);
+    }
 }
 
 /// A greenlet's end of a one-time signal from any thread. Made by [`Hub::waiter`](crate::Hub::waiter).
@@ -119,7 +128,8 @@ impl Waiter {
         }
         let core = current::core();
         let token = core.token();
-        self.state.token.set(Some(token));
+        self.state.tokens.borrow_mut().push(token);
+        let _place = Place(&self.state, token);
         let _timer = TimerGuard::limit(&core, token, limit.fixed(&core));
         core.park(token, "Waiter::wait") == Verdict::Woken || self.state.woken.get()
     }
@@ -145,13 +155,14 @@ pub(crate) type Waiters = std::cell::RefCell<std::collections::HashMap<u64, Box<
 impl Core {
     pub(crate) fn waiter(&self) -> (Waiter, Waker) {
         let key = self.new_number();
-        let state = Rc::new(WaiterState { woken: Cell::new(false), token: Cell::new(None) });
+        let state = Rc::new(WaiterState { woken: Cell::new(false), tokens: RefCell::default() });
         let signalled = state.clone();
         self.waiters.borrow_mut().insert(
             key,
             Box::new(move || {
                 signalled.woken.set(true);
-                if let Some(token) = signalled.token.take() {
+                // In the hub a wake goes to the front: the last of them first, so that the first is served first.
+                for token in signalled.tokens.take().into_iter().rev() {
                     current::core().wake(token);
                 }
             }),

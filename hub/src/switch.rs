@@ -19,10 +19,10 @@ pub(crate) fn make(record: &TaskRef, stack: Stack, body: impl FnOnce() + 'static
 /// Runs a task until it suspends; true when it has ended. Called by the hub only, on main's stack.
 #[inline]
 pub(crate) fn resume(record: &TaskRef) -> bool {
-    // SAFETY: the record outlives the run, which ends below, because the caller holds it.
-    unsafe { overflow::set_running(&raw const record.task.overflow) };
     let fiber = record.task.fiber.borrow();
     let fiber = fiber.as_ref().expect("a running task has a fiber until it is reaped");
+    // SAFETY: the record outlives the run, which ends below, because the caller holds it.
+    unsafe { overflow::set_running(&raw const record.task.overflow) };
     // SAFETY: only `Core::switch_to` comes here, in hub mode, so on the stack of the hub and on its thread (records
     // are not Send). The task was parked or new and is marked as running from now on, so it is not resumed twice;
     // a task that has ended is taken out of the slab and never switched to again.

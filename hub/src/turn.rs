@@ -15,10 +15,12 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
+use crate::exception::Exception;
 use crate::links::{Pass, Target};
 use crate::poller::IoWaiter;
 use crate::report::ErrorContext;
 use crate::task::{Throw, Verdict};
+use crate::unwind::guard;
 use crate::watcher::WatchKind;
 
 /// After how many items of a pass the clock is looked at.
@@ -32,6 +34,19 @@ impl Core {
     pub(crate) fn drive(&self) {
         self.mode.set(Mode::Hub);
         while !self.main_resumed.get() {
+            // Whose last owner is the hub is dropped here: what a destructor panics with is reported, and the loop
+            // goes on behind it.
+            if let Err(escape) = guard(|| self.turn()) {
+                self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+            }
+        }
+        self.main_resumed.set(false);
+        self.mode.set(Mode::Main);
+    }
+
+    /// Takes one step after the other until main's wait is over.
+    fn turn(&self) {
+        while !self.main_resumed.get() {
             let step = self.agenda.borrow_mut().pop_front();
             if let Some(step) = step {
                 self.take_step(step);
@@ -44,8 +59,6 @@ impl Core {
                 Phase::Invoke => self.next_event(),
             }
         }
-        self.main_resumed.set(false);
-        self.mode.set(Mode::Main);
     }
 
     // --- callbacks ----------------------------------------------------------------------------------------------
@@ -176,7 +189,8 @@ impl Core {
             let polled = self.poller.borrow_mut().poll(timeout, &mut ready);
             if let Err(error) = polled {
                 // A poll that fails for good cannot be waited on: main is told instead of spinning in silence.
-                panic!("polling the system for events failed: {error}");
+                self.interrupt_main(Exception::new(error));
+                return;
             }
         }
         self.iterations.set(self.iterations.get() + 1);

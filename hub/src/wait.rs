@@ -113,6 +113,17 @@ impl<W: Waitable> IWait<'_, W> {
         }
     }
 
+    /// Unlinks the first object that is ready and has not said so yet.
+    fn take_ready(&mut self) -> Option<usize> {
+        let is_ready =
+            |(index, link): &(usize, &Option<LinkId>)| link.is_some() && self.objects[*index].is_ready();
+        let (index, _) = self.links.iter().enumerate().find(is_ready)?;
+        if let Some(link) = self.links[index].take() {
+            self.objects[index].unlink(link);
+        }
+        Some(index)
+    }
+
     fn next_index(&mut self) -> Option<usize> {
         if self.left == 0 {
             return None;
@@ -131,11 +142,18 @@ impl<W: Waitable> IWait<'_, W> {
             let core = current::core();
             let token = core.token();
             self.ready.waiter.set(Some(token));
-            let _nobody = Forget(&self.ready);
-            let _timer = TimerGuard::limit(&core, token, self.deadline);
-            if core.park(token, "wait") == Verdict::TimedOut && self.ready.indices.borrow().is_empty() {
-                self.left = 0;
-                return None;
+            let verdict = {
+                let _nobody = Forget(&self.ready);
+                let _timer = TimerGuard::limit(&core, token, self.deadline);
+                core.park(token, "wait")
+            };
+            if verdict == Verdict::TimedOut && self.ready.indices.borrow().is_empty() {
+                // What is ready by now counts, even if the pass over its links is still queued.
+                let Some(index) = self.take_ready() else {
+                    self.left = 0;
+                    return None;
+                };
+                self.ready.indices.borrow_mut().push_back(index);
             }
         }
     }

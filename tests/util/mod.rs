@@ -10,7 +10,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+pub(crate) mod again;
 pub(crate) mod battery;
+pub(crate) mod footprint;
 pub(crate) mod log;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.

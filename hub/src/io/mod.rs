@@ -105,7 +105,7 @@ impl<S: Source> Io<S> {
         timeout: Option<Duration>,
         op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.retry(Direction::Read, timeout, op)
+        self.retry(Direction::Read, timeout, None, op)
     }
 
     /// Runs an operation that writes; whenever it would block, waits until the source may be written.
@@ -118,7 +118,7 @@ impl<S: Source> Io<S> {
         timeout: Option<Duration>,
         op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.retry(Direction::Write, timeout, op)
+        self.retry(Direction::Write, timeout, None, op)
     }
 
     /// Reads into a buffer: like [`read_with`](Io::read_with), and remembers that a short read has drained the
@@ -133,15 +133,17 @@ impl<S: Source> Io<S> {
         wanted: usize,
         mut op: impl FnMut(&S) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let mut deadline = None;
         if system::SHORT_READ_DRAINS && !self.closed.get() {
             if let Some(id) = self.id.get() {
                 let core = current::core();
                 if core.with_slot(id, |slot| slot.known_empty()) == Some(true) {
-                    self.wait(&core, Direction::Read, Limit::from(timeout).fixed(&core))?;
+                    deadline = Limit::from(timeout).fixed(&core);
+                    self.wait(&core, Direction::Read, deadline)?;
                 }
             }
         }
-        let read = self.retry(Direction::Read, timeout, &mut op)?;
+        let read = self.retry(Direction::Read, timeout, deadline, &mut op)?;
         if 0 < read && read < wanted {
             if let Some(id) = self.id.get() {
                 current::core().with_slot(id, |slot| slot.drained(Direction::Read));
@@ -156,7 +158,7 @@ impl<S: Source> Io<S> {
     ///
     /// As [`read_with`](Io::read_with).
     pub fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.wait_after_block(Direction::Read, timeout)
+        self.wait_ready(Direction::Read, timeout)
     }
 
     /// Waits until the source may be written, or reports an error.
@@ -165,7 +167,7 @@ impl<S: Source> Io<S> {
     ///
     /// As [`read_with`](Io::read_with).
     pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.wait_after_block(Direction::Write, timeout)
+        self.wait_ready(Direction::Write, timeout)
     }
 
     /// Makes every operation fail from now on, those that wait first: they are told in a later turn of the queue.
@@ -198,10 +200,10 @@ impl<S: Source> Io<S> {
         &self,
         direction: Direction,
         timeout: Option<Duration>,
+        mut deadline: Option<u64>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
         let core = current::core();
-        let mut deadline = None;
         loop {
             if self.closed.get() {
                 return Err(system::closed_error());
@@ -223,12 +225,16 @@ impl<S: Source> Io<S> {
         }
     }
 
-    fn wait_after_block(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
         let core = current::core();
         if self.closed.get() {
             return Err(system::closed_error());
         }
-        self.would_block(&core, direction)?;
+        // Nothing was tried, so what is there already has to be reported too.
+        match self.id.get() {
+            Some(id) => system::rearm(&core, id, self.get_ref())?,
+            None => self.id.set(system::register(&core, self.get_ref())?),
+        }
         self.wait(&core, direction, Limit::from(timeout).fixed(&core))
     }
 

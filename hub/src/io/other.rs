@@ -35,6 +35,11 @@ pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, _source: &S) {
     drop(core.poller.borrow_mut().deregister(id, |_| Ok(())));
 }
 
+/// The system is asked again by every operation that would block; what is known in between stays true.
+pub(super) fn rearm<S: Source>(_core: &Core, _id: SourceId, _source: &S) -> io::Result<()> {
+    Ok(())
+}
+
 pub(super) fn closed_error() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "closed in another greenlet")
 }

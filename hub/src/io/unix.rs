@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +26,14 @@ pub(super) const SHORT_READ_DRAINS: bool = true;
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
+/// An [`Io`](super::Io) also asks for urgent data where the system can tell: see [`Slot::drained`].
+///
+/// [`Slot::drained`]: crate::poller::Slot::drained
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = BOTH.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = BOTH;
+
 /// Nothing is registered before somebody has to wait.
 pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<SourceId>> {
     Ok(None)
@@ -33,21 +41,60 @@ pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<So
 
 /// Registers a source; `None` when the system cannot poll it, as with a regular file.
 pub(super) fn register<S: Source>(core: &Core, source: &S) -> io::Result<Option<SourceId>> {
-    let fd = source.as_fd().as_raw_fd();
-    let registered = core
-        .poller
-        .borrow_mut()
-        .register(|registry, token, interest| registry.register(&mut SourceFd(&fd), token, interest), BOTH);
-    match registered {
+    register_fd(core, source.as_fd(), INTEREST)
+}
+
+fn register_fd(core: &Core, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<SourceId>> {
+    let add = |fd: RawFd| {
+        core.poller.borrow_mut().register(
+            |registry, token, interest| registry.register(&mut SourceFd(&fd), token, interest),
+            interest,
+        )
+    };
+    match add(fd.as_raw_fd()) {
         Ok(id) => Ok(Some(id)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Somebody else of this hub has registered the same descriptor, and the system takes it only once.
+            let duplicate = fd.try_clone_to_owned()?;
+            let id = add(duplicate.as_raw_fd())?;
+            core.with_slot(id, |slot| slot.duplicate = Some(duplicate));
+            Ok(Some(id))
+        }
         Err(error) => Err(error),
     }
 }
 
+/// The descriptor that is registered on behalf of `fd`.
+fn registered(core: &Core, id: SourceId, fd: RawFd) -> RawFd {
+    let duplicate = core.with_slot(id, |slot| slot.duplicate.as_ref().map(AsRawFd::as_raw_fd));
+    duplicate.flatten().unwrap_or(fd)
+}
+
 pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, source: &S) {
-    let fd = source.as_fd().as_raw_fd();
-    drop(core.poller.borrow_mut().deregister(id, |registry| registry.deregister(&mut SourceFd(&fd))));
+    deregister_fd(core, id, source.as_fd().as_raw_fd());
+}
+
+fn deregister_fd(core: &Core, id: SourceId, fd: RawFd) {
+    let fd = registered(core, id, fd);
+    let slot = core.poller.borrow_mut().deregister(id, |registry| registry.deregister(&mut SourceFd(&fd)));
+    drop(slot);
+}
+
+/// Has the system look at a registered source afresh: if it is ready already, there will be an event.
+pub(super) fn rearm<S: Source>(core: &Core, id: SourceId, source: &S) -> io::Result<()> {
+    rearm_fd(core, id, source.as_fd().as_raw_fd(), INTEREST)
+}
+
+fn rearm_fd(core: &Core, id: SourceId, fd: RawFd, interest: Interest) -> io::Result<()> {
+    let fd = registered(core, id, fd);
+    let mut poller = core.poller.borrow_mut();
+    poller.registry().reregister(&mut SourceFd(&fd), id.token(), interest)?;
+    if let Some(slot) = poller.slot(id) {
+        slot.would_block(Direction::Read);
+        slot.would_block(Direction::Write);
+    }
+    Ok(())
 }
 
 /// What an operation on a closed source reports.
@@ -59,8 +106,6 @@ pub(super) fn closed_error() -> io::Error {
 struct Shared {
     id: SourceId,
     users: usize,
-    /// A duplicate that is registered instead, because an `Io` has registered the descriptor itself.
-    duplicate: Option<OwnedFd>,
 }
 
 /// The descriptors that are waited for by number.
@@ -72,19 +117,12 @@ impl FdTable {
     fn acquire(&self, core: &Core, fd: BorrowedFd<'_>) -> io::Result<Option<SourceId>> {
         let mut table = self.0.borrow_mut();
         if let Some(shared) = table.get_mut(&fd.as_raw_fd()) {
-            shared.rearm(core, fd.as_raw_fd())?;
+            rearm_fd(core, shared.id, fd.as_raw_fd(), BOTH)?;
             shared.users += 1;
             return Ok(Some(shared.id));
         }
-        let (registered, duplicate) = match register(core, &fd) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let duplicate = fd.try_clone_to_owned()?;
-                (register(core, &duplicate)?, Some(duplicate))
-            }
-            other => (other?, None),
-        };
-        let Some(id) = registered else { return Ok(None) };
-        table.insert(fd.as_raw_fd(), Shared { id, users: 1, duplicate });
+        let Some(id) = register_fd(core, fd, BOTH)? else { return Ok(None) };
+        table.insert(fd.as_raw_fd(), Shared { id, users: 1 });
         Ok(Some(id))
     }
 
@@ -94,31 +132,9 @@ impl FdTable {
         shared.users -= 1;
         if shared.users == 0 {
             if let Some(shared) = table.remove(&fd) {
-                let registered = shared.registered(fd);
-                let removed = core
-                    .poller
-                    .borrow_mut()
-                    .deregister(shared.id, |registry| registry.deregister(&mut SourceFd(&registered)));
-                drop(removed);
+                deregister_fd(core, shared.id, fd);
             }
         }
-    }
-}
-
-impl Shared {
-    fn registered(&self, fd: RawFd) -> RawFd {
-        self.duplicate.as_ref().map_or(fd, AsRawFd::as_raw_fd)
-    }
-
-    fn rearm(&self, core: &Core, fd: RawFd) -> io::Result<()> {
-        let registered = self.registered(fd);
-        let mut poller = core.poller.borrow_mut();
-        poller.registry().reregister(&mut SourceFd(&registered), self.id.token(), BOTH)?;
-        if let Some(slot) = poller.slot(self.id) {
-            slot.would_block(Direction::Read);
-            slot.would_block(Direction::Write);
-        }
-        Ok(())
     }
 }
 
@@ -257,7 +273,7 @@ impl FdWatch {
         let table = core.fds.0.borrow();
         if let Some(shared) = table.get(&fd) {
             // A descriptor that the system has forgotten reports nothing any more.
-            let _ = shared.rearm(core, fd);
+            let _ = rearm_fd(core, shared.id, fd, BOTH);
         }
     }
 }

@@ -1,0 +1,373 @@
+//! Threads that end while greenlets of theirs have not: what is left is abandoned, and nothing touches what is gone.
+
+mod util;
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use ramie::net::TcpListener;
+use ramie::{
+    AnyGreenlet, Event, Greenlet, Remote, Semaphore, Watcher, abandoned_greenlets, get_hub, run, sleep,
+    spawn, yield_now,
+};
+
+use crate::util::footprint::{descriptors, mappings};
+use crate::util::within;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The tests count what the whole process has, so they run one after another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a thread to its very end, its thread-locals included, and returns how many greenlets it abandoned.
+fn thread_to_its_end(body: impl FnOnce() + Send + 'static) -> usize {
+    let before = abandoned_greenlets();
+    within(LIMIT, body);
+    abandoned_greenlets() - before
+}
+
+/// How often a value was used after it had been dropped.
+static MISUSED: AtomicUsize = AtomicUsize::new(0);
+
+/// A value of a thread-local that knows whether it is still there.
+struct Tracked {
+    alive: Cell<bool>,
+}
+
+impl Tracked {
+    const fn new() -> Self {
+        Tracked { alive: Cell::new(true) }
+    }
+
+    fn use_it(&self) {
+        if !self.alive.get() {
+            MISUSED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.alive.set(false);
+    }
+}
+
+/// Uses what it refers to when it is dropped.
+struct UsesAtDrop<'a>(&'a Tracked);
+
+impl Drop for UsesAtDrop<'_> {
+    fn drop(&mut self) {
+        self.0.use_it();
+    }
+}
+
+/// Calls something when its thread ends.
+struct AtExit(RefCell<Option<Box<dyn FnOnce()>>>);
+
+impl AtExit {
+    const fn new() -> Self {
+        AtExit(RefCell::new(None))
+    }
+
+    fn set(&self, f: impl FnOnce() + 'static) {
+        *self.0.borrow_mut() = Some(Box::new(f));
+    }
+}
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+thread_local! {
+    static TRACKED: Tracked = const { Tracked::new() };
+    static OLDER: AtExit = const { AtExit::new() };
+    static YOUNGER: AtExit = const { AtExit::new() };
+}
+
+/// Suspends greenlets that hold references into a thread-local, on their stacks and in destructors.
+fn suspend_with_references() {
+    for _ in 0..3 {
+        spawn(|| {
+            TRACKED.with(|tracked| {
+                let _late = UsesAtDrop(tracked);
+                sleep(LONG);
+                tracked.use_it();
+            });
+        });
+    }
+    yield_now();
+}
+
+#[test]
+fn abandoned_greenlets_never_see_a_thread_local_that_is_gone() {
+    let _alone = alone();
+    let abandoned = thread_to_its_end(|| {
+        // Older than the hub.
+        TRACKED.with(Tracked::use_it);
+        suspend_with_references();
+    });
+    assert_eq!(abandoned, 3);
+    // Younger than the hub: it goes first.
+    assert_eq!(thread_to_its_end(suspend_with_references), 3);
+    // A panic of the thread is no different.
+    let before = abandoned_greenlets();
+    let panic = catch_unwind(|| {
+        within(LIMIT, || {
+            suspend_with_references();
+            std::panic::resume_unwind(Box::new("over"));
+        });
+    });
+    assert!(panic.is_err());
+    assert_eq!(abandoned_greenlets() - before, 3);
+    assert_eq!(MISUSED.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn abandoned_are_those_that_were_started_and_have_not_ended() {
+    let _alone = alone();
+    assert_eq!(thread_to_its_end(|| ()), 0);
+    assert_eq!(thread_to_its_end(yield_now), 0);
+    let abandoned = thread_to_its_end(|| {
+        let _never_started = Greenlet::new(|| ());
+        let _ended = spawn(|| ()).get();
+        let _in_the_queue = spawn(|| ());
+        assert_eq!(abandoned_greenlets(), abandoned_greenlets());
+    });
+    assert_eq!(abandoned, 1);
+    let abandoned = thread_to_its_end(|| {
+        let event = Event::new();
+        let waiting = event.clone();
+        spawn(move || waiting.wait());
+        spawn(|| sleep(LONG));
+        spawn(|| TcpListener::bind("127.0.0.1:0").unwrap().accept());
+        spawn(move || spawn(move || event.wait()).join());
+        yield_now();
+        yield_now();
+    });
+    assert_eq!(abandoned, 5);
+    // A structured end abandons nobody.
+    let abandoned = thread_to_its_end(|| {
+        run(suspend_with_references);
+    });
+    assert_eq!(abandoned, 0);
+    assert_eq!(MISUSED.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_abandoned_greenlets_hold_is_leaked() {
+    let _alone = alone();
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Counted;
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let abandoned = thread_to_its_end(|| {
+        for started in [true, false] {
+            let counted = Counted;
+            spawn(move || {
+                let _counted = counted;
+                sleep(LONG);
+            });
+            if started {
+                yield_now();
+            }
+        }
+    });
+    assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (2, 0));
+}
+
+#[test]
+fn handles_that_are_dropped_late_do_no_harm() {
+    struct Handles {
+        greenlets: Vec<AnyGreenlet>,
+        watcher: Option<Watcher>,
+        rest: Vec<Box<dyn std::any::Any>>,
+    }
+    thread_local! {
+        static HANDLES: RefCell<Handles> =
+            const { RefCell::new(Handles { greenlets: Vec::new(), watcher: None, rest: Vec::new() }) };
+    }
+    let _alone = alone();
+    for older in [true, false] {
+        for ends in [true, false] {
+            let abandoned = thread_to_its_end(move || {
+                if older {
+                    HANDLES.with(|_| ());
+                    get_hub();
+                } else {
+                    get_hub();
+                    HANDLES.with(|_| ());
+                }
+                let waiting = spawn(move || if ends { yield_now() } else { sleep(LONG) });
+                let named = spawn(|| Rc::new(5));
+                named.minimal_ident();
+                let unstarted = Greenlet::new(|| 5);
+                unstarted.minimal_ident();
+                yield_now();
+                yield_now();
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                assert!(listener.accept_timeout(Duration::from_millis(1)).is_err());
+                let watcher = get_hub().timer(LONG, LONG);
+                watcher.start(|| ()).unwrap();
+                let (waiter, waker) = get_hub().waiter();
+                HANDLES.with_borrow_mut(|handles| {
+                    handles.greenlets = vec![waiting.into(), named.into(), unstarted.into()];
+                    handles.watcher = Some(watcher);
+                    handles.rest = vec![
+                        Box::new(listener),
+                        Box::new((waiter, waker, get_hub().keep_alive())),
+                        Box::new((Event::new(), Semaphore::new(0), get_hub().remote())),
+                        Box::new(get_hub().run_callback(|| ())),
+                        Box::new(ramie::Timeout::new(LONG)),
+                    ];
+                });
+            });
+            assert_eq!(abandoned, usize::from(!ends), "the thread-local was older: {older}");
+        }
+    }
+}
+
+#[test]
+fn calls_in_a_late_destructor_work_or_panic() {
+    let _alone = alone();
+    static OUTCOMES: Mutex<Vec<(&str, bool)>> = Mutex::new(Vec::new());
+    fn attempt(when: &'static str) {
+        for f in [
+            || drop(spawn(|| 5).get()),
+            || sleep(Duration::from_millis(1)),
+            || Event::new().set(),
+            || {
+                get_hub().run_callback(|| ());
+            },
+        ] {
+            let result = catch_unwind(AssertUnwindSafe(f));
+            OUTCOMES.lock().unwrap().push((when, result.is_ok()));
+        }
+    }
+    thread_to_its_end(|| {
+        OLDER.with(|at_exit| at_exit.set(|| attempt("the hub has ended")));
+        spawn(|| sleep(LONG));
+        yield_now();
+        YOUNGER.with(|at_exit| at_exit.set(|| attempt("the hub is there")));
+    });
+    // An event without waiters needs no hub.
+    let gone = [false, false, true, false].map(|fine| ("the hub has ended", fine));
+    let there = [true; 4].map(|fine| ("the hub is there", fine));
+    assert_eq!(*OUTCOMES.lock().unwrap(), [there, gone].concat());
+}
+
+#[test]
+#[ignore = "a wait in a thread-local's destructor resumes greenlets that may refer to thread-locals that are gone"]
+fn waits_in_a_late_destructor_resume_nobody() {
+    let _alone = alone();
+    let before = MISUSED.load(Ordering::Relaxed);
+    thread_to_its_end(|| {
+        get_hub();
+        YOUNGER.with(|at_exit| {
+            at_exit.set(|| {
+                let _ = catch_unwind(|| sleep(Duration::from_millis(20)));
+            })
+        });
+        spawn(|| {
+            // Younger still, so it goes first.
+            TRACKED.with(|tracked| {
+                sleep(Duration::from_millis(5));
+                tracked.use_it();
+            });
+        });
+        yield_now();
+    });
+    assert_eq!(MISUSED.load(Ordering::Relaxed), before);
+}
+
+#[test]
+fn what_the_hub_still_holds_may_panic_when_it_is_dropped() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("grenade"));
+        }
+    }
+    ramie::greenlet_local! {
+        static LOCAL: Grenade = Grenade;
+    }
+    let _alone = alone();
+    // With two of a kind: a second panic during the first would end the process.
+    let abandoned = thread_to_its_end(|| {
+        for _ in 0..2 {
+            let (grenade, posted) = (Grenade, Grenade);
+            get_hub().run_callback(move || drop(grenade));
+            get_hub().remote().post(move || drop(posted)).unwrap();
+        }
+        LOCAL.with(|_| ());
+    });
+    assert_eq!(abandoned, 0);
+}
+
+#[test]
+fn remotes_of_a_hub_that_ended_say_so() {
+    let _alone = alone();
+    for abandons in [false, true] {
+        let (remote, waker): (Remote, _) = within(LIMIT, move || {
+            if abandons {
+                spawn(|| sleep(LONG));
+                yield_now();
+            }
+            let (waiter, waker) = get_hub().waiter();
+            drop(waiter);
+            (get_hub().remote(), waker)
+        });
+        assert!(remote.is_closed());
+        assert!(remote.post(|| ()).is_err() && remote.spawn(|| ()).is_err());
+        assert!(!waker.wake());
+    }
+}
+
+#[test]
+fn threads_that_come_and_go_leave_nothing() {
+    let _alone = alone();
+    let life = || {
+        let mut threads = Vec::new();
+        for number in 0..5 {
+            threads.push(thread::spawn(move || {
+                let greenlets: Vec<_> = (0..20).map(|i| spawn(move || i + number)).collect();
+                let sum: i32 = greenlets.iter().map(|greenlet| greenlet.get().unwrap()).sum();
+                sleep(Duration::from_millis(1));
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                assert!(listener.accept_timeout(Duration::from_millis(1)).is_err());
+                sum
+            }));
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    };
+    // The first ones fill the caches of the system's threads.
+    life();
+    let before = (descriptors(), mappings());
+    for _ in 0..10 {
+        life();
+    }
+    let after = (descriptors(), mappings());
+    let (Some(before_maps), Some(after_maps)) = (before.1, after.1) else {
+        return println!("skipped: the system does not tell what a process holds");
+    };
+    assert_eq!(after.0, before.0, "descriptors");
+    // Which of a handful of stacks and arenas the C library keeps is its own affair.
+    assert!(after_maps <= before_maps + 20, "{before_maps} mappings became {after_maps}");
+}

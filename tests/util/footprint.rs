@@ -1,0 +1,61 @@
+//! What a hub and a process hold, so that a test can tell whether something was left behind.
+
+use ramie::{get_hub, yield_now};
+
+/// What the hub of this thread holds. Two that are equal mean that nothing was left behind in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Footprint {
+    pub(crate) greenlets: usize,
+    pub(crate) queued: usize,
+    pub(crate) timers: usize,
+    pub(crate) sources: usize,
+    pub(crate) refs: usize,
+    pub(crate) stacks: usize,
+}
+
+/// The footprint at this moment.
+pub(crate) fn footprint() -> Footprint {
+    let stats = get_hub().stats();
+    Footprint {
+        greenlets: stats.greenlets,
+        queued: stats.queued,
+        timers: stats.timers,
+        sources: stats.sources,
+        refs: stats.refs,
+        stacks: stats.stacks.in_use,
+    }
+}
+
+/// The footprint once everything has run that is queued, and what that has queued.
+pub(crate) fn settled() -> Footprint {
+    for _ in 0..3 {
+        yield_now();
+    }
+    footprint()
+}
+
+/// How many descriptors this process has open, where the system tells.
+pub(crate) fn descriptors() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
+}
+
+/// How many mappings this process has, where the system tells.
+pub(crate) fn mappings() -> Option<usize> {
+    Some(std::fs::read_to_string("/proc/self/maps").ok()?.lines().count())
+}
+
+/// How many bytes of memory this process has in use, page tables not counted, where the system tells.
+pub(crate) fn resident() -> Option<usize> {
+    status("VmRSS:")
+}
+
+/// How many bytes the page tables of this process take, where the system tells.
+pub(crate) fn page_tables() -> Option<usize> {
+    status("VmPTE:")
+}
+
+fn status(key: &str) -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().trim_end_matches(" kB").parse::<usize>().ok().map(|kib| kib * 1024)
+}
