@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    Event, GreenletExit, LoopExit, Semaphore, SystemExit, TimedOut, Timeout, Watcher, catch, get_hub, joinall,
-    raise, sleep, spawn, spawn_later, spawn_raw, wait, yield_now,
+    Event, GreenletExit, LoopExit, Semaphore, SystemExit, TimedOut, Timeout, Watcher, catch, get_hub,
+    joinall, raise, sleep, spawn, spawn_later, spawn_raw, wait, yield_now,
 };
 
 use crate::util::log::Log;
@@ -553,7 +553,8 @@ fn b_32_data_of_the_same_iteration_beats_the_limit() -> io::Result<()> {
         let reader = log.clone();
         let g = spawn(move || {
             let mut buffer = [0; 9];
-            let read = (&a).read(&mut buffer).map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned());
+            let read =
+                (&a).read(&mut buffer).map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned());
             reader.add(read.unwrap_or_else(|error| error.to_string()));
         });
         yield_now();

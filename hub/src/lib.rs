@@ -96,7 +96,7 @@ pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_read, wait_readwrite, wait_write};
 pub use crate::kill::{killall, killall_nowait, killall_timeout, killall_with};
-pub use crate::links::LinkId;
+pub use crate::links::{Lane, LinkId, Rule};
 pub use crate::local::LocalKey;
 #[doc(hidden)]
 pub use crate::local::Scope;
@@ -107,4 +107,5 @@ pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStat
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};
 pub use crate::wait::{IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout};
+pub use crate::wait_queue::{Limit, WaitError, WaitQueue, Waits};
 pub use crate::watcher::Watcher;

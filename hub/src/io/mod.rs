@@ -16,7 +16,8 @@ use crate::current;
 use crate::error::TimedOut;
 use crate::poller::{Direction, IoWaiter, SourceId};
 use crate::task::{Token, Verdict};
-use crate::wait_guard::{Limit, TimerGuard};
+use crate::wait_guard::TimerGuard;
+use crate::wait_queue::Limit;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -137,7 +138,7 @@ impl<S: Source> Io<S> {
             if let Some(id) = self.id.get() {
                 let core = current::core();
                 if core.with_slot(id, |slot| slot.known_empty()) == Some(true) {
-                    self.wait(&core, Direction::Read, Limit::from(timeout).fixed(&core))?;
+                    self.wait(&core, Direction::Read, Limit::from(timeout).deadline(&core))?;
                 }
             }
         }
@@ -209,7 +210,7 @@ impl<S: Source> Io<S> {
             match op(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if deadline.is_none() {
-                        deadline = Limit::from(timeout).fixed(&core);
+                        deadline = Limit::from(timeout).deadline(&core);
                     }
                     self.would_block(&core, direction)?;
                     self.wait(&core, direction, deadline)?;
@@ -229,7 +230,7 @@ impl<S: Source> Io<S> {
             return Err(system::closed_error());
         }
         self.would_block(&core, direction)?;
-        self.wait(&core, direction, Limit::from(timeout).fixed(&core))
+        self.wait(&core, direction, Limit::from(timeout).deadline(&core))
     }
 
     /// Makes sure that the next event says something new: registers the source, or forgets what was known.
