@@ -49,6 +49,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
+mod async_result;
 mod body;
 mod callback;
 mod core;
@@ -81,6 +82,7 @@ mod wait_guard;
 mod wait_queue;
 mod watcher;
 
+pub use crate::async_result::AsyncResult;
 pub use crate::body::{Body, Fallible, fallible};
 pub use crate::callback::Callback;
 pub use crate::current::abandoned_greenlets;

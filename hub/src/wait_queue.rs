@@ -221,6 +221,10 @@ impl<S: Waits> WaitQueue<S> {
         let late = S::RULE == Rule::Everybody && self.is_ready();
         links.add(if late { Lane::Second } else { lane }, id, Target::Wake(token));
         let _place = LinkGuard::new(links, id, true);
+        if S::RULE == Rule::Lanes {
+            // Its coming may be what those in the other lane wait for.
+            self.check();
+        }
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         match core.park(token, reason) {
             Verdict::Woken => Ok(()),
