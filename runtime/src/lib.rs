@@ -55,6 +55,7 @@ pub mod channel;
 pub mod net;
 pub mod queue;
 mod run;
+pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
