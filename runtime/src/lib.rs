@@ -55,6 +55,7 @@ pub mod channel;
 pub mod net;
 pub mod queue;
 mod run;
+pub mod select;
 pub mod sync;
 pub mod time;
 

@@ -206,7 +206,8 @@ impl<T: 'static> Channel<T> {
         self.take_offer().ok_or(GetError::Empty)
     }
 
-    fn take_offer(&self) -> Option<T> {
+    /// Takes an item over if one is offered, without waiting.
+    pub(crate) fn take_offer(&self) -> Option<T> {
         let offer = self.queue.offers.borrow_mut().pop_front()?;
         self.queue.taken.set(self.queue.taken.get() + 1);
         self.queue.check();
