@@ -86,7 +86,8 @@ pub struct After {
 /// use ramie::{Event, Waitable, iwait, time::after};
 ///
 /// let (never, soon) = (Event::new(), after(Duration::from_millis(1)));
-/// let mut first = iwait(&[&never as &dyn Waitable, &soon]);
+/// let both = [&never as &dyn Waitable, &soon];
+/// let mut first = iwait(&both);
 /// first.next();
 /// assert_eq!(first.last_index(), Some(1));
 /// ```
