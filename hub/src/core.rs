@@ -94,6 +94,7 @@ pub(crate) enum Event {
     Limit(Token),
     Timeout(Rc<TimeoutState>),
     Watch(Rc<Watch>),
+    Link(SourceId, u64, Rc<crate::poller::LinkCell>),
 }
 
 /// Where an iteration of the loop stands.

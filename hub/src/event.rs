@@ -2,32 +2,20 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::current;
-use crate::links::{LinkId, Linkable, Links};
-use crate::task::Verdict;
+use crate::links::{Lane, LinkId, Rule};
 use crate::wait::Waitable;
-use crate::wait_guard::Limit;
-use crate::wait_queue;
+use crate::wait_queue::{Limit, WaitQueue, Waits};
 
-struct State {
-    links: Links,
-    set: Cell<bool>,
-}
+#[derive(Debug)]
+struct Flag(Cell<bool>);
 
-impl Linkable for State {
-    fn links(&self) -> &Links {
-        &self.links
-    }
+impl Waits for Flag {
+    const RULE: Rule = Rule::Everybody;
 
-    fn ready(&self) -> bool {
-        self.set.get()
-    }
-
-    fn serves_all(&self) -> bool {
-        true
+    fn is_ready(&self) -> bool {
+        self.0.get()
     }
 
     fn kind(&self) -> &'static str {
@@ -52,29 +40,29 @@ impl Linkable for State {
 /// ```
 #[derive(Clone)]
 pub struct Event {
-    state: Rc<State>,
+    queue: WaitQueue<Flag>,
 }
 
 impl Event {
     /// An event that is not set.
     pub fn new() -> Self {
-        Event { state: Rc::new(State { links: Links::new(), set: Cell::new(false) }) }
+        Event { queue: WaitQueue::new(Flag(Cell::new(false))) }
     }
 
     /// Whether it is set.
     pub fn is_set(&self) -> bool {
-        self.state.set.get()
+        self.queue.0.get()
     }
 
     /// Sets the flag and queues the wake-up of everybody who waits, in order. Does not let others run.
     pub fn set(&self) {
-        self.state.set.set(true);
-        wait_queue::check(&self.state);
+        self.queue.0.set(true);
+        self.queue.check();
     }
 
     /// Clears the flag. Who was waiting when it was set is woken all the same.
     pub fn clear(&self) {
-        self.state.set.set(false);
+        self.queue.0.set(false);
     }
 
     /// Waits until the event is set.
@@ -99,12 +87,16 @@ impl Event {
         self.wait_for(Limit::At(deadline))
     }
 
+    /// How many wait for it or are linked.
+    pub fn linkcount(&self) -> usize {
+        self.queue.linkcount()
+    }
+
     fn wait_for(&self, limit: Limit) -> bool {
-        if self.is_set() && !self.state.links.notifying() {
+        if self.is_set() && !self.queue.notifying() {
             return true;
         }
-        let deadline = limit.fixed(&current::core());
-        wait_queue::wait_once(&self.state, deadline, "Event::wait") == Verdict::Woken || self.is_set()
+        self.queue.wait(Lane::First, limit, "Event::wait").is_ok() || self.is_set()
     }
 }
 
@@ -120,16 +112,16 @@ impl Waitable for Event {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        wait_queue::link(&self.state, f)
+        self.queue.rawlink(f)
     }
 
     fn unlink(&self, id: LinkId) {
-        wait_queue::unlink(&self.state, id);
+        self.queue.unlink(id);
     }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("set", &self.is_set()).field("links", &self.state.links.len()).finish()
+        f.debug_struct("Event").field("set", &self.is_set()).field("links", &self.linkcount()).finish()
     }
 }

@@ -13,12 +13,13 @@ use crate::core::{Expiry, Item};
 use crate::current;
 use crate::error::GetError;
 use crate::exception::{Exception, Failure};
-use crate::links::{LinkId, Notified, Target};
+use crate::links::{Lane, LinkId, Notified, Target};
 use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
 use crate::task::{Kind, Record, State, Task, TaskRef, Verdict};
 use crate::unwind::guard;
 use crate::wait::Waitable;
-use crate::wait_guard::{Limit, LinkGuard, TimerGuard};
+use crate::wait_guard::{LinkGuard, TimerGuard};
+use crate::wait_queue::Limit;
 
 /// A greenlet of whatever result: what [`getcurrent`] returns and what links are given.
 ///
@@ -415,9 +416,9 @@ impl AnyGreenlet {
         let token = core.token();
         let id = core.new_link();
         let links = &self.task().links;
-        links.add(id, Target::Wake(token));
+        links.add(Lane::First, id, Target::Wake(token));
         let _place = LinkGuard::new(links, id, false);
-        let _timer = TimerGuard::limit(&core, token, limit.fixed(&core));
+        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, reason) == Verdict::Woken || self.ready()
     }
 
@@ -476,7 +477,7 @@ impl AnyGreenlet {
     fn add_link(&self, target: Target) -> LinkId {
         let core = current::core();
         let id = core.new_link();
-        self.task().links.add(id, target);
+        self.task().links.add(Lane::First, id, target);
         if self.ready() {
             core.notify(Notified::Greenlet(self.record.clone()));
         }

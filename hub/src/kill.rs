@@ -9,7 +9,8 @@ use crate::error::TimedOut;
 use crate::exception::{Exception, GreenletExit};
 use crate::greenlet::AnyGreenlet;
 use crate::task::{Kind, State, TaskRef, Throw, Token};
-use crate::wait_guard::{Limit, TimerGuard};
+use crate::wait_guard::TimerGuard;
+use crate::wait_queue::Limit;
 
 /// How the killer waits.
 #[derive(Clone, Copy)]
@@ -220,7 +221,7 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
         core.push(Item::Throw(living, exception, None));
         return Ok(());
     };
-    let deadline = limit.fixed(&core);
+    let deadline = limit.deadline(&core);
     let token: Token = core.token();
     core.push(Item::Throw(living.clone(), exception, Some(token)));
     {

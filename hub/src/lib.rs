@@ -49,6 +49,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
+mod async_result;
 mod body;
 mod callback;
 mod core;
@@ -81,6 +82,7 @@ mod wait_guard;
 mod wait_queue;
 mod watcher;
 
+pub use crate::async_result::AsyncResult;
 pub use crate::body::{Body, Fallible, fallible};
 pub use crate::callback::Callback;
 pub use crate::current::abandoned_greenlets;
@@ -96,7 +98,7 @@ pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_read, wait_readwrite, wait_write};
 pub use crate::kill::{killall, killall_nowait, killall_timeout, killall_with};
-pub use crate::links::LinkId;
+pub use crate::links::{Lane, LinkId, Rule};
 pub use crate::local::LocalKey;
 #[doc(hidden)]
 pub use crate::local::Scope;
@@ -107,4 +109,5 @@ pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStat
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};
 pub use crate::wait::{IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout};
+pub use crate::wait_queue::{Limit, WaitError, WaitQueue, Waits};
 pub use crate::watcher::Watcher;

@@ -1,6 +1,6 @@
-//! The ordered list of those who want to be told: links, raw links and waiting greenlets, in order of arrival.
+//! The ordered lists of those who want to be told: links, raw links and waiting greenlets, in order of arrival.
 //!
-//! One list serves greenlets and every waitable object. Telling is a *pass*: one item of the hub's queue, in whose
+//! One type serves greenlets and every waitable object. Telling is a *pass*: one item of the hub's queue, in whose
 //! turn the entries are served one after another ([`Pass::next`] hands them out). A greenlet that is resumed by
 //! a pass runs until it waits again before the next entry has its turn.
 //!
@@ -8,10 +8,11 @@
 //! 1. An entry is removed before it is served, so it is served at most once.
 //! 2. `notifier` is `Queued(ticket)` from the moment a pass is queued until it begins or is called off, and
 //!    `Running` until it ends. A queued item whose ticket differs was called off.
-//! 3. An object's pass serves those who were there when it began; entries added meanwhile wait for the next one,
-//!    which is queued when the pass ends and the object is still ready. A greenlet's pass serves until none is left.
-//! 4. Who waits on an object that is ready while its pass is queued or running stands in `late` and is served
-//!    at the end of that pass. As long as anybody stands there the pass is not called off.
+//! 3. Where one line is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves those who were there when
+//!    it began; entries added meanwhile wait for the next one, which is queued when the pass ends and the object is
+//!    still ready. A greenlet's pass, and one over two lanes, serves until nobody can be served.
+//! 4. There the second lane is for the late: who waits on an object that is ready while its pass is queued or
+//!    running is served at the end of that pass. As long as anybody stands there the pass is not called off.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -47,35 +48,52 @@ enum Notifier {
     Running,
 }
 
-/// The list itself.
+/// One of the two lines of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The usual line.
+    First,
+    /// The other side's line (getters beside putters), or that of the late.
+    Second,
+}
+
+/// How a pass serves an object's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Everybody in line when it began, whatever happens meanwhile: an event.
+    Everybody,
+    /// One after the other as long as the object is ready: a semaphore.
+    WhileReady,
+    /// The lane that the object names, until it names none: a bounded queue.
+    Lanes,
+}
+
+/// The two lists themselves.
 pub(crate) struct Links {
-    entries: RefCell<VecDeque<Entry>>,
-    late: RefCell<VecDeque<Entry>>,
+    lanes: [RefCell<VecDeque<Entry>>; 2],
     notifier: Cell<Notifier>,
 }
 
 impl Links {
     pub(crate) const fn new() -> Self {
         Links {
-            entries: RefCell::new(VecDeque::new()),
-            late: RefCell::new(VecDeque::new()),
+            lanes: [RefCell::new(VecDeque::new()), RefCell::new(VecDeque::new())],
             notifier: Cell::new(Notifier::Idle),
         }
     }
 
-    pub(crate) fn add(&self, id: LinkId, target: Target) {
-        self.entries.borrow_mut().push_back(Entry { id, target });
+    fn lane(&self, lane: Lane) -> &RefCell<VecDeque<Entry>> {
+        &self.lanes[lane as usize]
     }
 
-    /// Adds one who is to be served behind those that the present pass serves (rule 4).
-    pub(crate) fn add_late(&self, id: LinkId, target: Target) {
-        self.late.borrow_mut().push_back(Entry { id, target });
+    pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
+        self.lane(lane).borrow_mut().push_back(Entry { id, target });
     }
 
     /// Removes an entry; false when it was served or removed before.
     pub(crate) fn remove(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.
-        let removed = take_entry(&self.entries, id).or_else(|| take_entry(&self.late, id));
+        let removed = self.lanes.iter().find_map(|lane| take_entry(lane, id));
         removed.is_some()
     }
 
@@ -87,17 +105,38 @@ impl Links {
     }
 
     pub(crate) fn clear(&self) {
-        let entries = std::mem::take(&mut *self.entries.borrow_mut());
-        let late = std::mem::take(&mut *self.late.borrow_mut());
-        drop((entries, late));
+        for lane in &self.lanes {
+            let entries = std::mem::take(&mut *lane.borrow_mut());
+            drop(entries);
+        }
+    }
+
+    /// Takes every waiting greenlet out of both lanes.
+    pub(crate) fn take_waiters(&self) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        for lane in &self.lanes {
+            lane.borrow_mut().retain(|entry| match entry.target {
+                Target::Wake(token) => {
+                    tokens.push(token);
+                    false
+                }
+                Target::Call(_) | Target::Spawn(_) => true,
+            });
+        }
+        tokens
+    }
+
+    /// How many stand in each lane.
+    pub(crate) fn waiting(&self) -> [usize; 2] {
+        [self.lanes[0].borrow().len(), self.lanes[1].borrow().len()]
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.borrow().len() + self.late.borrow().len()
+        self.waiting().iter().sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.borrow().is_empty() && self.late.borrow().is_empty()
+        self.waiting() == [0, 0]
     }
 
     /// Whether a pass is queued or running.
@@ -122,13 +161,14 @@ fn take_entry(list: &RefCell<VecDeque<Entry>>, id: LinkId) -> Option<Entry> {
     list.remove(at)
 }
 
-/// Something with a list of links of its own, other than a greenlet.
+/// Something with links of its own, other than a greenlet.
 pub(crate) trait Linkable: 'static {
     fn links(&self) -> &Links;
+    fn rule(&self) -> Rule;
     /// Whether somebody who waits for it would not have to.
     fn ready(&self) -> bool;
-    /// Whether a pass serves everybody (an event), or only while it stays ready (a semaphore).
-    fn serves_all(&self) -> bool;
+    /// Under [`Rule::Lanes`]: whose head is served next, if anybody can be, after the one named last.
+    fn next_lane(&self, last: Option<Lane>) -> Option<Lane>;
     /// What the error report calls it.
     fn kind(&self) -> &'static str;
 }
@@ -148,11 +188,11 @@ impl Notified {
         }
     }
 
-    /// Whether a pass is owed as soon as somebody is there.
-    pub(crate) fn ready(&self) -> bool {
+    /// Whether a pass is owed.
+    pub(crate) fn owed(&self) -> bool {
         match self {
-            Notified::Greenlet(record) => record.task.ready(),
-            Notified::Object(object) => object.ready(),
+            Notified::Greenlet(record) => record.task.ready() && !record.task.links.is_empty(),
+            Notified::Object(object) => owed(&**object),
         }
     }
 
@@ -167,18 +207,27 @@ impl Notified {
     }
 }
 
+/// Whether anybody who waits for an object can be served.
+pub(crate) fn owed(object: &dyn Linkable) -> bool {
+    match object.rule() {
+        Rule::Everybody | Rule::WhileReady => object.ready() && !object.links().is_empty(),
+        Rule::Lanes => object.next_lane(None).is_some(),
+    }
+}
+
 /// One turn of telling, resumable between any two entries.
 pub(crate) struct Pass {
     pub(crate) of: Notified,
     stage: Stage,
 }
 
+#[derive(Clone, Copy)]
 enum Stage {
     Begin,
-    /// Serving the entries up to this one.
-    Until(LinkId),
-    /// Serving the late ones up to this one.
-    LateUntil(LinkId),
+    /// Serving a lane up to this entry (rule 3).
+    Until(Lane, LinkId),
+    /// Serving whatever lane the object names, after this one.
+    After(Option<Lane>),
     End,
 }
 
@@ -195,54 +244,53 @@ impl Pass {
     /// The next to be told, or `None` when the pass is over.
     pub(crate) fn next(&mut self) -> Option<Target> {
         let links = self.of.links();
-        let object = match &self.of {
-            Notified::Greenlet(_) => return links.entries.borrow_mut().pop_front().map(|entry| entry.target),
-            Notified::Object(object) => object,
+        let Notified::Object(object) = &self.of else {
+            return pop(links.lane(Lane::First), None);
         };
-        let serves_all = object.serves_all();
         loop {
-            let (list, until) = match self.stage {
-                Stage::Begin => {
-                    self.stage = match links.entries.borrow().back() {
-                        Some(last) => Stage::Until(last.id),
-                        None => self.late_stage(),
-                    };
-                    continue;
+            match self.stage {
+                Stage::Begin if object.rule() == Rule::Lanes => self.stage = Stage::After(None),
+                Stage::Begin => self.stage = until(links, Lane::First).unwrap_or_else(|| late(links)),
+                Stage::After(last) => {
+                    let lane = object.next_lane(last)?;
+                    self.stage = Stage::After(Some(lane));
+                    return pop(links.lane(lane), None);
                 }
-                Stage::Until(last) => (&links.entries, last),
-                Stage::LateUntil(last) => (&links.late, last),
-                Stage::End => return None,
-            };
-            if !serves_all && !object.ready() {
-                return None;
-            }
-            let entry = {
-                let mut list = list.borrow_mut();
-                let due = list.front().is_some_and(|entry| entry.id <= until);
-                if due { list.pop_front() } else { None }
-            };
-            match entry {
-                Some(entry) => return Some(entry.target),
-                None => {
-                    self.stage = match self.stage {
-                        Stage::Until(_) => self.late_stage(),
-                        _ => Stage::End,
+                Stage::Until(lane, end) => {
+                    if object.rule() == Rule::WhileReady && !object.ready() {
+                        return None;
                     }
+                    if let Some(target) = pop(links.lane(lane), Some(end)) {
+                        return Some(target);
+                    }
+                    self.stage = if lane == Lane::First { late(links) } else { Stage::End };
                 }
+                Stage::End => return None,
             }
         }
     }
 
-    fn late_stage(&self) -> Stage {
-        self.of.links().late.borrow().back().map_or(Stage::End, |last| Stage::LateUntil(last.id))
-    }
-
     /// Ends the pass; true when another is owed at once.
     pub(crate) fn end(&self) -> bool {
-        let links = self.of.links();
-        links.notifier.set(Notifier::Idle);
-        self.of.ready() && !links.is_empty()
+        self.of.links().notifier.set(Notifier::Idle);
+        self.of.owed()
     }
+}
+
+/// Takes the head of a lane, unless it came after `end`.
+fn pop(lane: &RefCell<VecDeque<Entry>>, end: Option<LinkId>) -> Option<Target> {
+    let mut lane = lane.borrow_mut();
+    let due = lane.front().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
+    if due { lane.pop_front().map(|entry| entry.target) } else { None }
+}
+
+/// The stage that serves those who stand in a lane now.
+fn until(links: &Links, lane: Lane) -> Option<Stage> {
+    links.lane(lane).borrow().back().map(|last| Stage::Until(lane, last.id))
+}
+
+fn late(links: &Links) -> Stage {
+    until(links, Lane::Second).unwrap_or(Stage::End)
 }
 
 impl fmt::Debug for Links {

@@ -23,10 +23,15 @@ pub(crate) enum Direction {
 pub(crate) enum IoWaiter {
     /// A greenlet, told once.
     Greenlet(task::Token),
+    /// A function, called once.
+    Link(std::rc::Rc<LinkCell>),
     /// A watcher, told as long as it is active.
     #[cfg(unix)]
     Watcher(std::rc::Rc<crate::watcher::Watch>),
 }
+
+/// A function that whoever comes first takes out to call it.
+pub(crate) type LinkCell = std::cell::Cell<Option<Box<dyn FnOnce()>>>;
 
 /// One registered source.
 pub(crate) struct Slot {

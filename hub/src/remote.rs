@@ -12,7 +12,8 @@ use crate::error::HubGone;
 use crate::greenlet;
 use crate::inbox::Inbox;
 use crate::task::{Token, Verdict};
-use crate::wait_guard::{Limit, TimerGuard};
+use crate::wait_guard::TimerGuard;
+use crate::wait_queue::Limit;
 
 /// A handle to a hub that other threads may hold. Made by [`Hub::remote`](crate::Hub::remote).
 ///
@@ -130,7 +131,7 @@ impl Waiter {
         let token = core.token();
         self.state.tokens.borrow_mut().push(token);
         let _place = Place(&self.state, token);
-        let _timer = TimerGuard::limit(&core, token, limit.fixed(&core));
+        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, "Waiter::wait") == Verdict::Woken || self.state.woken.get()
     }
 }

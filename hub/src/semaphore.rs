@@ -2,32 +2,18 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::current;
-use crate::links::{LinkId, Linkable, Links};
-use crate::task::Verdict;
+use crate::links::{Lane, LinkId};
 use crate::wait::Waitable;
-use crate::wait_guard::Limit;
-use crate::wait_queue;
+use crate::wait_queue::{Limit, WaitQueue, Waits};
 
-struct State {
-    links: Links,
-    counter: Cell<usize>,
-}
+#[derive(Debug)]
+struct Permits(Cell<usize>);
 
-impl Linkable for State {
-    fn links(&self) -> &Links {
-        &self.links
-    }
-
-    fn ready(&self) -> bool {
-        self.counter.get() > 0
-    }
-
-    fn serves_all(&self) -> bool {
-        false
+impl Waits for Permits {
+    fn is_ready(&self) -> bool {
+        self.0.get() > 0
     }
 
     fn kind(&self) -> &'static str {
@@ -52,18 +38,18 @@ impl Linkable for State {
 /// ```
 #[derive(Clone)]
 pub struct Semaphore {
-    state: Rc<State>,
+    queue: WaitQueue<Permits>,
 }
 
 impl Semaphore {
     /// A semaphore with that many permits.
     pub fn new(permits: usize) -> Self {
-        Semaphore { state: Rc::new(State { links: Links::new(), counter: Cell::new(permits) }) }
+        Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
     }
 
     /// How many permits are free.
     pub fn counter(&self) -> usize {
-        self.state.counter.get()
+        self.queue.0.get()
     }
 
     /// Whether no permit is free.
@@ -73,13 +59,13 @@ impl Semaphore {
 
     /// How many wait for a permit or are linked.
     pub fn linkcount(&self) -> usize {
-        self.state.links.len()
+        self.queue.linkcount()
     }
 
     /// Takes a permit if one is free. Does not let others run.
     pub fn try_acquire(&self) -> bool {
         let counter = self.counter();
-        self.state.counter.set(counter.saturating_sub(1));
+        self.queue.0.set(counter.saturating_sub(1));
         counter > 0
     }
 
@@ -106,13 +92,13 @@ impl Semaphore {
         if self.try_acquire() {
             return true;
         }
-        let deadline = limit.fixed(&current::core());
+        let limit = limit.fixed();
         loop {
-            let verdict = self.wait_once(deadline);
+            let waited = self.queue.wait(Lane::First, limit, "Semaphore::acquire");
             if self.try_acquire() {
                 return true;
             }
-            if verdict == Verdict::TimedOut {
+            if waited.is_err() {
                 return false;
             }
         }
@@ -130,13 +116,10 @@ impl Semaphore {
 
     fn wait_for(&self, limit: Limit) -> usize {
         if self.locked() {
-            self.wait_once(limit.fixed(&current::core()));
+            // Told or not, the counter says all there is to know.
+            let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
         }
         self.counter()
-    }
-
-    fn wait_once(&self, deadline: Option<u64>) -> Verdict {
-        wait_queue::wait_once(&self.state, deadline, "Semaphore::acquire")
     }
 
     /// Gives a permit back, whoever took it, and returns how many are free now. Does not let others run.
@@ -146,8 +129,8 @@ impl Semaphore {
     /// When the counter would exceed `usize::MAX`.
     pub fn release(&self) -> usize {
         let counter = self.counter().checked_add(1).expect("a semaphore counts to usize::MAX");
-        self.state.counter.set(counter);
-        wait_queue::check(&self.state);
+        self.queue.0.set(counter);
+        self.queue.check();
         counter
     }
 
@@ -171,11 +154,11 @@ impl Waitable for Semaphore {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        wait_queue::link(&self.state, f)
+        self.queue.rawlink(f)
     }
 
     fn unlink(&self, id: LinkId) {
-        wait_queue::unlink(&self.state, id);
+        self.queue.unlink(id);
     }
 }
 

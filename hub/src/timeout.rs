@@ -17,6 +17,7 @@ use crate::exception::Exception;
 use crate::task::{Record, Run, Throw};
 use crate::timers::TimerId;
 use crate::unwind::{Escape, guard};
+use crate::wait_queue::Limit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -28,13 +29,6 @@ enum State {
     Fired,
     /// Closed for good.
     Closed,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Limit {
-    Never,
-    After(Duration),
-    At(Instant),
 }
 
 /// A timeout's state, shared between its handles, its timer and its throw.
@@ -149,7 +143,7 @@ impl Timeout {
 
     /// `new` for `Some`, `never` for `None`.
     pub fn maybe(after: Option<Duration>) -> Self {
-        after.map_or_else(Self::never, Self::new)
+        Self::with_limit(after.into())
     }
 
     fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {
@@ -200,13 +194,9 @@ impl Timeout {
             State::Idle | State::Fired => {}
         }
         let core = current::core();
-        let deadline = match state.limit {
-            Limit::Never => {
-                state.state.set(State::Idle);
-                return;
-            }
-            Limit::After(after) => core.deadline(after),
-            Limit::At(instant) => core.at(instant),
+        let Some(deadline) = state.limit.deadline(&core) else {
+            state.state.set(State::Idle);
+            return;
         };
         *state.owner.borrow_mut() = Some(Rc::downgrade(&core.current()));
         state.state.set(State::Pending);

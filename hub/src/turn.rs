@@ -231,9 +231,10 @@ impl Core {
             let mut poller = self.poller.borrow_mut();
             for &(id, direction) in ready {
                 let Some(slot) = poller.slot(id) else { continue };
-                for (_, waiter) in &slot.waiters[direction as usize] {
+                for (key, waiter) in &slot.waiters[direction as usize] {
                     due.push(match waiter {
                         IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
+                        IoWaiter::Link(link) => (Reverse(0), IO, Event::Link(id, *key, link.clone())),
                         #[cfg(unix)]
                         IoWaiter::Watcher(watch) => {
                             (Reverse(watch.priority()), IO, Event::Watch(watch.clone()))
@@ -273,6 +274,12 @@ impl Core {
                 }
             }
             Some(Event::Watch(watch)) => watch.fire_pending(self),
+            Some(Event::Link(source, key, link)) => {
+                self.call(
+                    || ErrorContext::ObjectLink("source"),
+                    || crate::io::call_link(self, source, key, &link),
+                );
+            }
         }
     }
 }

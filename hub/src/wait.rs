@@ -12,7 +12,8 @@ use crate::exception::Failure;
 use crate::greenlet::AnyGreenlet;
 use crate::links::LinkId;
 use crate::task::{Token, Verdict};
-use crate::wait_guard::{Limit, TimerGuard};
+use crate::wait_guard::TimerGuard;
+use crate::wait_queue::Limit;
 
 /// Something that [`wait`] and [`iwait`] can wait for: greenlets, events, semaphores.
 ///
@@ -100,7 +101,7 @@ impl<W: Waitable> IWait<'_, W> {
 
     fn link(&mut self) {
         self.linked = true;
-        self.deadline = self.limit.fixed(&current::core());
+        self.deadline = self.limit.deadline(&current::core());
         for (index, object) in self.objects.iter().enumerate() {
             let ready = self.ready.clone();
             let link = object.rawlink(Box::new(move || {

@@ -1,37 +1,10 @@
 //! Guards that undo a registration when its wait is over, by whichever way it was left.
 
-use std::time::{Duration, Instant};
-
 use crate::core::{Core, Expiry};
 use crate::current;
 use crate::links::{LinkId, Links};
 use crate::task::Token;
 use crate::timers::TimerId;
-
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Never,
-    After(Duration),
-    At(Instant),
-}
-
-impl Limit {
-    /// Fixes a duration to the point in time at which it will be over.
-    pub(crate) fn fixed(self, core: &Core) -> Option<u64> {
-        match self {
-            Limit::Never => None,
-            Limit::After(after) => Some(core.deadline(after)),
-            Limit::At(instant) => Some(core.at(instant)),
-        }
-    }
-}
-
-impl From<Option<Duration>> for Limit {
-    fn from(after: Option<Duration>) -> Self {
-        after.map_or(Limit::Never, Limit::After)
-    }
-}
 
 /// A timer that is cancelled when the wait is over.
 #[derive(Debug)]

@@ -51,8 +51,12 @@
     warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::unwrap_used, clippy::print_stdout)
 )]
 
+pub mod channel;
 pub mod net;
+pub mod queue;
 mod run;
+pub mod select;
+pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;

@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use ramie_hub::{Event, LinkId, Waitable, Watcher, get_hub};
 pub use ramie_hub::{TimedOut, Timeout, sleep};
 
 /// Suspends the greenlet until a point in time; one that has passed is a yield. Others run meanwhile.
@@ -67,4 +68,48 @@ pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut>
 /// ```
 pub fn timeout_at<R>(deadline: Instant, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
     Timeout::at(deadline).scope(f)
+}
+
+/// A point in time to wait for among other things: ready once it has come. Made by [`after`].
+#[derive(Debug)]
+pub struct After {
+    come: Event,
+    _timer: Watcher,
+}
+
+/// Something waitable that becomes ready after a time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie::{Event, Waitable, iwait, time::after};
+///
+/// let (never, soon) = (Event::new(), after(Duration::from_millis(1)));
+/// let both = [&never as &dyn Waitable, &soon];
+/// let mut first = iwait(&both);
+/// first.next();
+/// assert_eq!(first.last_index(), Some(1));
+/// ```
+pub fn after(duration: Duration) -> After {
+    let come = Event::new();
+    let timer = get_hub().timer(duration, Duration::ZERO);
+    let event = come.clone();
+    // Only watchers of descriptors can fail to start.
+    let _ = timer.start(move || event.set());
+    After { come, _timer: timer }
+}
+
+impl Waitable for After {
+    fn is_ready(&self) -> bool {
+        self.come.is_set()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.come.rawlink(f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.come.unlink(id);
+    }
 }

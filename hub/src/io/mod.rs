@@ -9,14 +9,18 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::callback::CallbackState;
 use crate::core::{Core, Item};
 use crate::current;
 use crate::error::TimedOut;
-use crate::poller::{Direction, IoWaiter, SourceId};
-use crate::task::{Token, Verdict};
-use crate::wait_guard::{Limit, TimerGuard};
+use crate::links::LinkId;
+use crate::poller::{Direction, IoWaiter, LinkCell, SourceId};
+use crate::task::Verdict;
+use crate::wait_guard::TimerGuard;
+use crate::wait_queue::Limit;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -138,7 +142,7 @@ impl<S: Source> Io<S> {
             if let Some(id) = self.id.get() {
                 let core = current::core();
                 if core.with_slot(id, |slot| slot.known_empty()) == Some(true) {
-                    deadline = Limit::from(timeout).fixed(&core);
+                    deadline = Limit::from(timeout).deadline(&core);
                     self.wait(&core, Direction::Read, deadline)?;
                 }
             }
@@ -150,6 +154,64 @@ impl<S: Source> Io<S> {
             }
         }
         Ok(read)
+    }
+
+    /// Runs an operation that reads, if it need not wait: `None` when it would block. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `EBADF` when the source was [closed](Io::close).
+    pub fn try_read_with<R>(&self, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
+        loop {
+            if self.closed.get() {
+                return Err(system::closed_error());
+            }
+            match op(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.would_block(&current::core(), Direction::Read)?;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done.map(Some),
+            }
+        }
+    }
+
+    /// Whether an attempt to read is worth while: something has been reported, or nothing is known yet.
+    pub fn maybe_readable(&self) -> bool {
+        let Some(id) = self.id.get() else { return true };
+        self.closed.get() || current::core().with_slot(id, |slot| slot.ready(Direction::Read)) != Some(false)
+    }
+
+    /// Calls `f` in the hub when the source may be read: the raw link of a [`Waitable`](crate::Waitable). A source for
+    /// which an attempt is worth while already is reported in a later turn.
+    pub fn link_readable(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        let core = current::core();
+        let id = core.new_link();
+        if self.id.get().is_none() && !self.closed.get() {
+            // A source that cannot be registered says so when it is read, so it counts as worth an attempt.
+            self.id.set(system::register(&core, self.get_ref()).unwrap_or(None));
+        }
+        let Some(source) = self.id.get() else {
+            core.push(Item::Call(CallbackState::new(f)));
+            return id;
+        };
+        let link = Rc::new(Cell::new(Some(f)));
+        core.with_slot(source, |slot| {
+            slot.waiters[Direction::Read as usize].push((id.0, IoWaiter::Link(link.clone())));
+        });
+        core.add_refs(1);
+        if self.maybe_readable() {
+            core.push(call_later(source, id.0, link));
+        }
+        id
+    }
+
+    /// Removes a link of [`link_readable`](Io::link_readable). One that is gone is no error.
+    pub fn unlink_readable(&self, id: LinkId) {
+        if let (Some(source), Some(core)) = (self.id.get(), current::try_core()) {
+            drop(take_link(&core, source, id.0));
+        }
     }
 
     /// Waits until the source may be read, or reports an error or its end.
@@ -179,12 +241,22 @@ impl<S: Source> Io<S> {
             return;
         }
         let (Some(id), Some(core)) = (self.id.get(), current::try_core()) else { return };
-        let tokens: Vec<Token> = core
-            .with_slot(id, |slot| {
-                let waiters = slot.waiters.iter().flatten();
-                waiters.filter_map(|(_, waiter)| waiter.token()).collect()
-            })
-            .unwrap_or_default();
+        let mut tokens = Vec::new();
+        let mut links = Vec::new();
+        core.with_slot(id, |slot| {
+            for (key, waiter) in slot.waiters.iter().flatten() {
+                match waiter {
+                    IoWaiter::Greenlet(token) => tokens.push(*token),
+                    IoWaiter::Link(link) => links.push((*key, link.clone())),
+                    #[cfg(unix)]
+                    IoWaiter::Watcher(_) => {}
+                }
+            }
+        });
+        for (key, link) in links {
+            drop(take_link(&core, id, key));
+            core.push(call_later(id, key, link));
+        }
         if !tokens.is_empty() {
             core.push(Item::Close(tokens));
         }
@@ -211,7 +283,7 @@ impl<S: Source> Io<S> {
             match op(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if deadline.is_none() {
-                        deadline = Limit::from(timeout).fixed(&core);
+                        deadline = Limit::from(timeout).deadline(&core);
                     }
                     self.would_block(&core, direction)?;
                     self.wait(&core, direction, deadline)?;
@@ -235,7 +307,7 @@ impl<S: Source> Io<S> {
             Some(id) => system::rearm(&core, id, self.get_ref())?,
             None => self.id.set(system::register(&core, self.get_ref())?),
         }
-        self.wait(&core, direction, Limit::from(timeout).fixed(&core))
+        self.wait(&core, direction, Limit::from(timeout).deadline(&core))
     }
 
     /// Makes sure that the next event says something new: registers the source, or forgets what was known.
@@ -288,14 +360,34 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
     }
 }
 
-impl IoWaiter {
-    fn token(&self) -> Option<Token> {
-        match self {
-            IoWaiter::Greenlet(token) => Some(*token),
-            #[cfg(unix)]
-            IoWaiter::Watcher(_) => None,
+/// Takes a link out of its slot, if it is still there.
+fn take_link(core: &Core, source: SourceId, key: u64) -> Option<Rc<LinkCell>> {
+    let removed = core.with_slot(source, |slot| {
+        let waiters = &mut slot.waiters[Direction::Read as usize];
+        let at = waiters.iter().position(|(other, _)| *other == key)?;
+        Some(waiters.remove(at).1)
+    });
+    match removed {
+        Some(Some(IoWaiter::Link(link))) => {
+            core.add_refs(-1);
+            Some(link)
         }
+        _ => None,
     }
+}
+
+/// Calls a link that is due, once.
+pub(crate) fn call_link(core: &Core, source: SourceId, key: u64, link: &LinkCell) {
+    drop(take_link(core, source, key));
+    if let Some(f) = link.take() {
+        f();
+    }
+}
+
+/// An item that calls a link.
+fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
+    let call = move || call_link(&current::core(), source, key, &link);
+    Item::Call(CallbackState::new(Box::new(call)))
 }
 
 /// A place among those who wait for a slot, given up when the wait is over.

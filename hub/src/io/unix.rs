@@ -157,7 +157,7 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Durat
         return Ok(());
     };
     let _hold = Hold(fd.as_raw_fd());
-    let deadline = Limit::from(timeout).fixed(&core);
+    let deadline = Limit::from(timeout).deadline(&core);
     wait_for_slot(&core, id, direction, deadline)
 }
 
@@ -214,7 +214,7 @@ pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io
         return Ok(());
     };
     let _hold = Hold(fd.as_raw_fd());
-    let deadline = Limit::from(timeout).fixed(&core);
+    let deadline = Limit::from(timeout).deadline(&core);
     let token = core.token();
     let _write = super::Place::take(&core, id, Direction::Write, IoWaiter::Greenlet(token));
     let _read = super::Place::take(&core, id, Direction::Read, IoWaiter::Greenlet(token));

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use ramie_hub::Io;
+use ramie_hub::{Io, LinkId, Waitable};
 use socket2::SockRef;
 
 /// The backlog that std asks for.
@@ -427,6 +427,18 @@ impl TcpListener {
         Ok((TcpStream::from_mio(stream)?, peer))
     }
 
+    /// Takes the next connection if one is there. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](TcpListener::accept).
+    pub fn try_accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        match self.io.try_read_with(|listener| listener.accept())? {
+            Some((stream, peer)) => Ok(Some((TcpStream::from_mio(stream)?, peer))),
+            None => Ok(None),
+        }
+    }
+
     /// Iterates over connections, for ever.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
@@ -484,6 +496,36 @@ impl TcpListener {
     /// The system's own.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get_ref().take_error()
+    }
+}
+
+/// Ready when a connection may be there.
+impl Waitable for TcpListener {
+    fn is_ready(&self) -> bool {
+        self.io.maybe_readable()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.io.link_readable(f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.io.unlink_readable(id);
+    }
+}
+
+/// Ready when something may be read.
+impl Waitable for TcpStream {
+    fn is_ready(&self) -> bool {
+        self.io.maybe_readable()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.io.link_readable(f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.io.unlink_readable(id);
     }
 }
 

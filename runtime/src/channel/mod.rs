@@ -1,0 +1,495 @@
+//! Channels between greenlets of one thread, with ends that disconnect: std's `mpsc` and crossbeam's channels.
+//!
+//! Both ends may be cloned. When the last [`Receiver`] is gone, sending fails and gives the message back; when the last
+//! [`Sender`] is gone, receiving ends once everything that was sent is received. Messages need not be `Send`;
+//! `ramie::shared` has channels for other threads.
+//!
+//! Fairness, and what a kill leaves behind, are those of [`ramie::queue`](crate::queue).
+//!
+//! # Examples
+//!
+//! ```
+//! use ramie::{channel, spawn};
+//!
+//! let (sender, receiver) = channel::bounded(10);
+//! for i in 0..3 {
+//!     let sender = sender.clone();
+//!     spawn(move || sender.send(i).unwrap());
+//! }
+//! drop(sender);
+//! assert_eq!(receiver.iter().sum::<i32>(), 3);
+//! ```
+
+mod error;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits};
+
+pub use self::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+
+const SENDERS: Lane = Lane::First;
+const RECEIVERS: Lane = Lane::Second;
+
+/// A message on its way. Its sender waits until `taken` when the channel stores nothing.
+struct Parcel<T> {
+    message: T,
+    taken: Option<Rc<Cell<bool>>>,
+}
+
+struct State<T> {
+    /// What is stored; without room, what the waiting senders offer.
+    parcels: RefCell<VecDeque<Parcel<T>>>,
+    room: Option<usize>,
+    /// Without room: senders at the head of their lane whose parcel is gone and who have not been told.
+    taken: Cell<usize>,
+    senders: Cell<usize>,
+    receivers: Cell<usize>,
+}
+
+impl<T> State<T> {
+    fn len(&self) -> usize {
+        self.parcels.borrow().len()
+    }
+
+    fn stores_nothing(&self) -> bool {
+        self.room == Some(0)
+    }
+
+    fn has_room(&self) -> bool {
+        self.room.is_none_or(|room| self.len() < room)
+    }
+}
+
+impl<T: 'static> Waits for State<T> {
+    const RULE: Rule = Rule::Lanes;
+
+    /// Whether a receiver need not wait: a message is there, or none will come.
+    fn is_ready(&self) -> bool {
+        self.len() > 0 || self.senders.get() == 0
+    }
+
+    fn next_lane(&self, waiting: [usize; 2], last: Option<Lane>) -> Option<Lane> {
+        let senders_turn = if self.stores_nothing() { self.taken.get() > 0 } else { self.has_room() };
+        let senders_turn = senders_turn || self.receivers.get() == 0;
+        let sender = (waiting[0] > 0 && senders_turn).then_some(SENDERS);
+        let receiver = (waiting[1] > 0 && self.is_ready()).then_some(RECEIVERS);
+        if last == Some(SENDERS) { receiver.or(sender) } else { sender.or(receiver) }
+    }
+
+    fn kind(&self) -> &'static str {
+        "channel"
+    }
+}
+
+/// A channel for so many messages; with zero, a sender waits until its message is received.
+pub fn bounded<T: 'static>(room: usize) -> (Sender<T>, Receiver<T>) {
+    channel(Some(room))
+}
+
+/// A channel without limit: sending never waits.
+pub fn unbounded<T: 'static>() -> (Sender<T>, Receiver<T>) {
+    channel(None)
+}
+
+fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
+    let queue = WaitQueue::new(State {
+        parcels: RefCell::new(VecDeque::new()),
+        room,
+        taken: Cell::new(0),
+        senders: Cell::new(1),
+        receivers: Cell::new(1),
+    });
+    (Sender { queue: queue.clone() }, Receiver { queue })
+}
+
+/// The end of a channel that sends. Clones send into the same channel.
+pub struct Sender<T: 'static> {
+    queue: WaitQueue<State<T>>,
+}
+
+/// The end of a channel that receives. Clones receive from the same channel; each message goes to one of them.
+pub struct Receiver<T: 'static> {
+    queue: WaitQueue<State<T>>,
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.queue.senders.set(self.queue.senders.get() + 1);
+        Sender { queue: self.queue.clone() }
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.queue.receivers.set(self.queue.receivers.get() + 1);
+        Receiver { queue: self.queue.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.queue.senders.set(self.queue.senders.get() - 1);
+        if self.queue.senders.get() == 0 {
+            self.queue.check();
+        }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.queue.receivers.set(self.queue.receivers.get() - 1);
+        if self.queue.receivers.get() == 0 {
+            self.queue.check();
+            if !self.queue.stores_nothing() {
+                // Nobody will ever receive them. Taken out first: a message's destructor may use the channel.
+                let parcels = std::mem::take(&mut *self.queue.parcels.borrow_mut());
+                drop(parcels);
+            }
+        }
+    }
+}
+
+/// Takes an offer back that nobody took, when its sender leaves.
+struct Withdraw<'a, T: 'static> {
+    state: &'a State<T>,
+    taken: Rc<Cell<bool>>,
+}
+
+impl<T> Withdraw<'_, T> {
+    fn take_back(&self) -> Option<T> {
+        let mut parcels = self.state.parcels.borrow_mut();
+        let mine =
+            |parcel: &Parcel<T>| parcel.taken.as_ref().is_some_and(|taken| Rc::ptr_eq(taken, &self.taken));
+        let at = parcels.iter().position(mine)?;
+        parcels.remove(at).map(|parcel| parcel.message)
+    }
+}
+
+impl<T> Drop for Withdraw<'_, T> {
+    fn drop(&mut self) {
+        let unsent = self.take_back();
+        if self.taken.get() {
+            self.state.taken.set(self.state.taken.get() - 1);
+        }
+        drop(unsent);
+    }
+}
+
+impl<T: 'static> Sender<T> {
+    /// Sends a message, waiting for room if there is none. Lets others run only if it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with the message when every receiver is gone, before or while it waited.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout while it waits has not sent the message, which is dropped.
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        self.send_for(message, Limit::Never).map_err(|error| SendError(error.into_inner()))
+    }
+
+    /// Sends a message if there is room. Lets others run only when the channel stores nothing and somebody waits.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] with the message.
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        if self.queue.receivers.get() == 0 {
+            return Err(TrySendError::Disconnected(message));
+        }
+        if self.queue.stores_nothing() {
+            let [_, receivers] = self.queue.waiting();
+            if receivers <= self.queue.len() {
+                return Err(TrySendError::Full(message));
+            }
+            return self.offer(message, Limit::After(Duration::ZERO)).map_err(|error| match error {
+                SendTimeoutError::Timeout(message) => TrySendError::Full(message),
+                SendTimeoutError::Disconnected(message) => TrySendError::Disconnected(message),
+            });
+        }
+        if !self.queue.has_room() {
+            return Err(TrySendError::Full(message));
+        }
+        self.queue.parcels.borrow_mut().push_back(Parcel { message, taken: None });
+        self.queue.check();
+        Ok(())
+    }
+
+    /// Sends a message, waiting at most that long for room.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError`] with the message.
+    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        self.send_for(message, Limit::After(timeout))
+    }
+
+    /// Sends a message, waiting at most until then for room.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError`] with the message.
+    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.send_for(message, Limit::At(deadline))
+    }
+
+    fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
+        if self.queue.stores_nothing() {
+            return self.offer(message, limit);
+        }
+        let limit = limit.fixed();
+        let mut message = message;
+        let mut in_time = true;
+        loop {
+            message = match self.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(message)) => {
+                    return Err(SendTimeoutError::Disconnected(message));
+                }
+                Err(TrySendError::Full(message)) if in_time => message,
+                Err(TrySendError::Full(message)) => return Err(SendTimeoutError::Timeout(message)),
+            };
+            in_time = self.queue.wait(SENDERS, limit, "Sender::send") != Err(WaitError::TimedOut);
+        }
+    }
+
+    /// Offers a message where nothing is stored, and waits until it is taken.
+    fn offer(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
+        if self.queue.receivers.get() == 0 {
+            return Err(SendTimeoutError::Disconnected(message));
+        }
+        let taken = Rc::new(Cell::new(false));
+        self.queue.parcels.borrow_mut().push_back(Parcel { message, taken: Some(taken.clone()) });
+        let withdraw = Withdraw { state: &self.queue, taken };
+        // Why the wait ended does not matter: the parcel is gone, or it is taken back.
+        let _ = self.queue.wait(SENDERS, limit, "Sender::send");
+        match withdraw.take_back() {
+            None => Ok(()),
+            Some(message) if self.queue.receivers.get() == 0 => Err(SendTimeoutError::Disconnected(message)),
+            Some(message) => Err(SendTimeoutError::Timeout(message)),
+        }
+    }
+
+    /// How many messages are stored, or offered.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether no message is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// For how many messages there is room; `None` is without limit.
+    pub fn capacity(&self) -> Option<usize> {
+        self.queue.room
+    }
+
+    /// Whether both send into the same channel.
+    pub fn same_channel(&self, other: &Sender<T>) -> bool {
+        self.queue.is(&other.queue)
+    }
+}
+
+impl<T: 'static> Receiver<T> {
+    /// Receives a message, waiting for one if none is there. Lets others run only if it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when every sender is gone and nothing is left.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout while it waits has received nothing.
+    pub fn recv(&self) -> Result<T, RecvError> {
+        self.recv_for(Limit::Never).map_err(|_| RecvError)
+    }
+
+    /// Receives a message if one is there. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError`].
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let parcel = self.queue.parcels.borrow_mut().pop_front();
+        let Some(parcel) = parcel else {
+            let gone = self.queue.senders.get() == 0;
+            return Err(if gone { TryRecvError::Disconnected } else { TryRecvError::Empty });
+        };
+        if let Some(taken) = parcel.taken {
+            taken.set(true);
+            self.queue.taken.set(self.queue.taken.get() + 1);
+        }
+        self.queue.check();
+        Ok(parcel.message)
+    }
+
+    /// Receives a message, waiting at most that long for one.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.recv_for(Limit::After(timeout))
+    }
+
+    /// Receives a message, waiting at most until then for one.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`].
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.recv_for(Limit::At(deadline))
+    }
+
+    fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
+        let mut limit = limit;
+        let mut in_time = true;
+        loop {
+            match self.try_recv() {
+                Ok(message) => return Ok(message),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) if in_time => {}
+                Err(TryRecvError::Empty) => return Err(RecvTimeoutError::Timeout),
+            }
+            limit = limit.fixed();
+            in_time = self.queue.wait(RECEIVERS, limit, "Receiver::recv") != Err(WaitError::TimedOut);
+        }
+    }
+
+    /// Iterates over messages until every sender is gone; waits for each.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { receiver: self }
+    }
+
+    /// Iterates over the messages that are there; waits for none.
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { receiver: self }
+    }
+
+    /// How many messages are stored, or offered.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether no message is there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether both receive from the same channel.
+    pub fn same_channel(&self, other: &Receiver<T>) -> bool {
+        self.queue.is(&other.queue)
+    }
+}
+
+/// Ready when a message is there, or every sender is gone.
+impl<T: 'static> Waitable for Receiver<T> {
+    fn is_ready(&self) -> bool {
+        self.queue.is_ready()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.queue.rawlink_in(RECEIVERS, f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.queue.unlink(id);
+    }
+}
+
+/// Ready when there is room, or every receiver is gone. A channel that stores nothing has room for a sender whenever
+/// more receivers wait than messages are offered.
+impl<T: 'static> Waitable for Sender<T> {
+    fn is_ready(&self) -> bool {
+        let state = &self.queue;
+        let room = if state.stores_nothing() { state.waiting()[1] > state.len() } else { state.has_room() };
+        room || state.receivers.get() == 0
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.queue.rawlink_in(SENDERS, f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.queue.unlink(id);
+    }
+}
+
+/// An iterator that receives until every sender is gone. Made by [`Receiver::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T: 'static> {
+    receiver: &'a Receiver<T>,
+}
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+/// An iterator over what is there. Made by [`Receiver::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T: 'static> {
+    receiver: &'a Receiver<T>,
+}
+
+impl<T> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// An iterator that owns its end of the channel.
+#[derive(Debug)]
+pub struct IntoIter<T: 'static> {
+    receiver: Receiver<T>,
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { receiver: self }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

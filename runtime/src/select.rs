@@ -1,0 +1,325 @@
+//! Waiting for the first of several: receive here, send there, accept, or time out.
+//!
+//! [`select!`](crate::select!) is the form to write; the types here are what it is made of. [`wait`](fn@crate::wait) and
+//! [`iwait`](crate::iwait) wait for objects without taking anything from them.
+//!
+//! **Order.** Arms are tried one after another, beginning each time with the next one: whatever is ready is chosen within as
+//! many turns as there are arms. Only when none can go on does the greenlet wait, for all of them at once.
+//!
+//! **What a kill or a timeout leaves.** Nothing is taken and nothing is sent before an arm is chosen; an arm that is not chosen
+//! leaves its line.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Semaphore, Waitable, iwait};
+
+pub use ramie_hub::Limit;
+
+use crate::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
+use crate::net::{TcpListener, TcpStream};
+use crate::queue::{Channel, Order, Queue, ShutDown, SimpleQueue};
+
+/// One arm of a [`select!`](crate::select!): something to wait for, and what to do when it is ready.
+pub trait Arm {
+    /// What the arm gives when it is chosen.
+    type Output;
+
+    /// Does it if that needs no waiting.
+    fn attempt(&mut self) -> Option<Self::Output>;
+
+    /// What to wait for when it needs to.
+    fn waitable(&self) -> &dyn Waitable;
+}
+
+/// Something that can be received from in a [`select!`](crate::select!).
+pub trait Recv: Waitable {
+    /// What is received.
+    type Output;
+
+    /// Receives if that needs no waiting.
+    fn attempt_recv(&self) -> Option<Self::Output>;
+}
+
+impl<T: 'static> Recv for Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+}
+
+impl<T: 'static, O: Order<T> + 'static> Recv for Queue<T, O> {
+    type Output = Result<T, ShutDown>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        match self.try_get() {
+            Ok(item) => Some(Ok(item)),
+            Err(error) if error.is_empty() => None,
+            Err(_) => Some(Err(ShutDown(()))),
+        }
+    }
+}
+
+impl<T: 'static> Recv for SimpleQueue<T> {
+    type Output = T;
+
+    fn attempt_recv(&self) -> Option<T> {
+        self.try_get().ok()
+    }
+}
+
+impl<T: 'static> Recv for Channel<T> {
+    type Output = T;
+
+    fn attempt_recv(&self) -> Option<T> {
+        self.take_offer()
+    }
+}
+
+impl<T: Clone + 'static> Recv for Greenlet<T> {
+    type Output = Result<T, Failure>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        self.ready().then(|| self.get())
+    }
+}
+
+impl<T: Clone + 'static> Recv for AsyncResult<T> {
+    type Output = Result<T, Failure>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        self.ready().then(|| self.get())
+    }
+}
+
+impl Recv for Semaphore {
+    type Output = ();
+
+    fn attempt_recv(&self) -> Option<()> {
+        self.try_acquire().then_some(())
+    }
+}
+
+impl Recv for Event {
+    type Output = ();
+
+    fn attempt_recv(&self) -> Option<()> {
+        self.is_set().then_some(())
+    }
+}
+
+impl Recv for TcpListener {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        self.try_accept().transpose()
+    }
+}
+
+/// The arm `recv(..)`.
+pub struct RecvArm<'a, R: Recv + ?Sized>(&'a R);
+
+/// Makes the arm `recv(..)`.
+pub fn recv<R: Recv + ?Sized>(from: &R) -> RecvArm<'_, R> {
+    RecvArm(from)
+}
+
+impl<R: Recv> Arm for RecvArm<'_, R> {
+    type Output = R::Output;
+
+    fn attempt(&mut self) -> Option<R::Output> {
+        self.0.attempt_recv()
+    }
+
+    fn waitable(&self) -> &dyn Waitable {
+        self.0
+    }
+}
+
+/// The arm `send(..)`.
+pub struct SendArm<'a, T: 'static> {
+    sender: &'a Sender<T>,
+    message: Option<T>,
+}
+
+/// Makes the arm `send(..)`.
+pub fn send<T: 'static>(sender: &Sender<T>, message: T) -> SendArm<'_, T> {
+    SendArm { sender, message: Some(message) }
+}
+
+impl<T: 'static> Arm for SendArm<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        match self.sender.try_send(self.message.take()?) {
+            Ok(()) => Some(Ok(())),
+            Err(TrySendError::Disconnected(message)) => Some(Err(SendError(message))),
+            Err(TrySendError::Full(message)) => {
+                self.message = Some(message);
+                None
+            }
+        }
+    }
+
+    fn waitable(&self) -> &dyn Waitable {
+        self.sender
+    }
+}
+
+/// The arm `ready(..)`: waits for anything waitable and takes nothing.
+pub struct ReadyArm<'a>(&'a dyn Waitable);
+
+/// Makes the arm `ready(..)`.
+pub fn ready(object: &dyn Waitable) -> ReadyArm<'_> {
+    ReadyArm(object)
+}
+
+impl Arm for ReadyArm<'_> {
+    type Output = ();
+
+    fn attempt(&mut self) -> Option<()> {
+        self.0.is_ready().then_some(())
+    }
+
+    fn waitable(&self) -> &dyn Waitable {
+        self.0
+    }
+}
+
+thread_local! {
+    /// With which arm the next selection begins.
+    static START: Cell<usize> = const { Cell::new(0) };
+}
+
+#[doc(hidden)]
+pub fn start() -> usize {
+    let start = START.get();
+    START.set(start.wrapping_add(1));
+    start
+}
+
+/// Waits until one of the objects is ready or the limit is reached; false at the limit.
+#[doc(hidden)]
+pub fn wait_any(objects: &[&dyn Waitable], limit: Limit) -> bool {
+    match limit {
+        Limit::Never => iwait(objects).next().is_some(),
+        Limit::After(after) => iwait(objects).timeout(after).next().is_some(),
+        Limit::At(deadline) => iwait(objects).deadline(deadline).next().is_some(),
+    }
+}
+
+/// Waits for the first of several and goes on with that one.
+///
+/// | arm | chosen when | gives |
+/// |---|---|---|
+/// | `recv(from) -> pattern => ...` | something can be received from a channel, a queue, a greenlet, an [`AsyncResult`](crate::sync::AsyncResult), a [`TcpListener`](crate::net::TcpListener); a permit can be had from a [`Semaphore`](crate::sync::Semaphore); an [`Event`](crate::sync::Event) is set | what the object's own call would: a `Result` where that can fail |
+/// | `send(sender, message) -> pattern => ...` | there is room | `Result<(), SendError<_>>` |
+/// | `ready(object) => ...` | anything waitable is ready; nothing is taken | |
+/// | `default(duration) => ...` | nothing else was for that long | |
+/// | `default => ...` | nothing else is | |
+///
+/// At most one `default`, as the last arm. Which of several ready arms is chosen, and what a kill leaves, says the page of
+/// [`ramie::select`](mod@crate::select). The message of a `send` arm that is not chosen is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie::{channel, select, spawn};
+///
+/// let (numbers, number) = channel::unbounded();
+/// let (_words, word) = channel::unbounded::<String>();
+/// spawn(move || numbers.send(5));
+/// let got = select! {
+///     recv(number) -> n => n.unwrap().to_string(),
+///     recv(word) -> w => w.unwrap(),
+///     default(Duration::from_secs(10)) => "nothing".to_owned(),
+/// };
+/// assert_eq!(got, "5");
+/// ```
+#[macro_export]
+macro_rules! select {
+    (@collect [$($arms:tt)*] recv($from:expr) -> $pattern:pat => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::select!(@collect [$($arms)* {($crate::select::recv(&$from)) ($pattern) ($body)}] $($($rest)*)?)
+    };
+    (@collect [$($arms:tt)*] send($sender:expr, $message:expr) -> $pattern:pat => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::select!(@collect [$($arms)* {($crate::select::send(&$sender, $message)) ($pattern) ($body)}] $($($rest)*)?)
+    };
+    (@collect [$($arms:tt)*] ready($object:expr) => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::select!(@collect [$($arms)* {($crate::select::ready(&$object)) (()) ($body)}] $($($rest)*)?)
+    };
+    (@collect [$($arms:tt)*] default($after:expr) => $body:expr $(,)?) => {
+        $crate::select!(@bind ($crate::select::Limit::After($after).fixed()) (true) ($body) [] [$($arms)*])
+    };
+    (@collect [$($arms:tt)*] default => $body:expr $(,)?) => {
+        $crate::select!(@bind ($crate::select::Limit::Never) (false) ($body) [] [$($arms)*])
+    };
+    (@collect [$($arms:tt)*]) => {
+        $crate::select!(@bind ($crate::select::Limit::Never) (true)
+            (::std::unreachable!("a selection without a limit ends with an arm")) [] [$($arms)*])
+    };
+    (@bind ($limit:expr) ($waits:expr) ($default:expr) [$($done:tt)*] [{($arm:expr) ($pattern:pat) ($body:expr)} $($rest:tt)*]) => {{
+        let mut arm = $arm;
+        let mut slot = ::std::option::Option::None;
+        $crate::select!(@bind ($limit) ($waits) ($default) [$($done)* {arm slot ($pattern) ($body)}] [$($rest)*])
+    }};
+    (@bind ($limit:expr) ($waits:expr) ($default:expr) [$({$arm:ident $slot:ident ($pattern:pat) ($body:expr)})+] []) => {{
+        use $crate::select::Arm as _;
+        let limit: $crate::select::Limit = $limit;
+        let arms = [$(::std::stringify!($arm)),+].len();
+        let mut last_round = false;
+        'chosen: loop {
+            let start = $crate::select::start();
+            for turn in 0..arms {
+                let chosen = start.wrapping_add(turn) % arms;
+                let mut index = 0;
+                $(
+                    if index == chosen {
+                        $slot = $arm.attempt();
+                        if $slot.is_some() {
+                            break 'chosen;
+                        }
+                    }
+                    index += 1;
+                )+
+                let _ = index;
+            }
+            if last_round || !$waits {
+                break;
+            }
+            last_round = !$crate::select::wait_any(&[$($arm.waitable()),+], limit);
+        }
+        $(if let ::std::option::Option::Some($pattern) = $slot { $body } else)+ { $default }
+    }};
+    (@collect $($other:tt)*) => {
+        ::std::compile_error!("an arm is recv(..) -> p => e, send(.., ..) -> p => e, ready(..) => e, default(..) => e or default => e")
+    };
+    ($($arms:tt)+) => {
+        $crate::select!(@collect [] $($arms)+)
+    };
+}
+
+impl<R: Recv + ?Sized> fmt::Debug for RecvArm<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecvArm(..)")
+    }
+}
+
+impl<T> fmt::Debug for SendArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendArm(..)")
+    }
+}
+
+impl fmt::Debug for ReadyArm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadyArm(..)")
+    }
+}

@@ -1,0 +1,85 @@
+//! A place where a number of greenlets meet.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use ramie_hub::Event;
+
+/// A place where `n` greenlets wait for each other, again and again: `std::sync::Barrier`'s counterpart.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+/// use ramie::{joinall, spawn, sync::Barrier};
+///
+/// let barrier = Rc::new(Barrier::new(3));
+/// let greenlets: Vec<_> = (0..3).map(|_| {
+///     let barrier = barrier.clone();
+///     spawn(move || barrier.wait().is_leader())
+/// }).collect();
+/// joinall(&greenlets);
+/// assert_eq!(greenlets.iter().filter(|g| g.get().unwrap()).count(), 1);
+/// ```
+pub struct Barrier {
+    size: usize,
+    arrived: Cell<usize>,
+    /// Set when everybody of the present round has come; each round has its own.
+    round: RefCell<Event>,
+}
+
+/// What [`Barrier::wait`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarrierWaitResult(bool);
+
+impl BarrierWaitResult {
+    /// Whether this greenlet was the one that completed the round.
+    pub fn is_leader(&self) -> bool {
+        self.0
+    }
+}
+
+/// One who waits and is interrupted has not arrived.
+struct Arrival<'a> {
+    barrier: &'a Barrier,
+    round: Event,
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        if !self.round.is_set() {
+            self.barrier.arrived.set(self.barrier.arrived.get() - 1);
+        }
+    }
+}
+
+impl Barrier {
+    /// A barrier for so many; zero and one never wait.
+    pub fn new(n: usize) -> Self {
+        Barrier { size: n, arrived: Cell::new(0), round: Event::new().into() }
+    }
+
+    /// Waits until all have come. The last one does not wait and is the leader.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes the arrival back: the others wait for somebody else.
+    pub fn wait(&self) -> BarrierWaitResult {
+        let arrived = self.arrived.get() + 1;
+        if arrived >= self.size {
+            self.arrived.set(0);
+            self.round.replace(Event::new()).set();
+            return BarrierWaitResult(true);
+        }
+        self.arrived.set(arrived);
+        let arrival = Arrival { barrier: self, round: self.round.borrow().clone() };
+        arrival.round.wait();
+        BarrierWaitResult(false)
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier").field("size", &self.size).field("arrived", &self.arrived.get()).finish()
+    }
+}

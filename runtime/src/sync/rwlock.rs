@@ -1,0 +1,278 @@
+//! A lock that many may hold to read, or one to write.
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use ramie_hub::{Lane, Limit, Rule, WaitQueue, Waits};
+
+const WRITERS: Lane = Lane::First;
+const READERS: Lane = Lane::Second;
+
+struct State {
+    readers: Cell<usize>,
+    writing: Cell<bool>,
+    /// How many waiting readers come before the next writer: those who waited when the last writer left.
+    admitted: Cell<usize>,
+}
+
+impl Waits for State {
+    const RULE: Rule = Rule::Lanes;
+
+    fn is_ready(&self) -> bool {
+        !self.writing.get()
+    }
+
+    fn next_lane(&self, [writers, readers]: [usize; 2], _last: Option<Lane>) -> Option<Lane> {
+        if self.writing.get() {
+            return None;
+        }
+        let readers_turn = readers > 0 && (self.admitted.get() > 0 || writers == 0);
+        if readers_turn {
+            return Some(READERS);
+        }
+        (writers > 0 && self.readers.get() == 0).then_some(WRITERS)
+    }
+
+    fn kind(&self) -> &'static str {
+        "rwlock"
+    }
+}
+
+/// A lock that many may hold to read, or one to write: `std::sync::RwLock`'s counterpart. It is never poisoned.
+///
+/// A reader that comes while a writer waits, waits behind it; when a writer leaves, the readers that waited by then go
+/// first. So neither keeps the other out for ever, and a greenlet that reads must not ask to read again.
+///
+/// # Examples
+///
+/// ```
+/// use ramie::sync::RwLock;
+///
+/// let lock = RwLock::new(5);
+/// {
+///     let (one, two) = (lock.read(), lock.read());
+///     assert_eq!(*one + *two, 10);
+/// }
+/// *lock.write() += 1;
+/// assert_eq!(lock.into_inner(), 6);
+/// ```
+pub struct RwLock<T: ?Sized> {
+    queue: WaitQueue<State>,
+    value: RefCell<T>,
+}
+
+/// Gives shared access to the value; releases the lock when it is dropped.
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    value: Ref<'a, T>,
+    _lock: StopReading<'a>,
+}
+
+/// Gives access to the value; releases the lock when it is dropped.
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    value: RefMut<'a, T>,
+    _lock: StopWriting<'a>,
+}
+
+struct StopReading<'a>(&'a WaitQueue<State>);
+
+impl Drop for StopReading<'_> {
+    fn drop(&mut self) {
+        self.0.readers.set(self.0.readers.get() - 1);
+        self.0.check();
+    }
+}
+
+struct StopWriting<'a>(&'a WaitQueue<State>);
+
+impl Drop for StopWriting<'_> {
+    fn drop(&mut self) {
+        let [_, readers] = self.0.waiting();
+        self.0.writing.set(false);
+        self.0.admitted.set(readers);
+        self.0.check();
+    }
+}
+
+/// Somebody leaves the line without having been told: what was kept back for its sake may go on.
+struct LeaveLine<'a> {
+    queue: &'a WaitQueue<State>,
+    told: bool,
+}
+
+impl Drop for LeaveLine<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            let [_, readers] = self.queue.waiting();
+            self.queue.admitted.set(self.queue.admitted.get().min(readers));
+            self.queue.check();
+        }
+    }
+}
+
+impl<T> RwLock<T> {
+    /// A lock that is free.
+    pub fn new(value: T) -> Self {
+        let state = State { readers: Cell::new(0), writing: Cell::new(false), admitted: Cell::new(0) };
+        RwLock { queue: WaitQueue::new(state), value: RefCell::new(value) }
+    }
+
+    /// The value, as nobody can hold the lock.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Locks to read, waiting while somebody writes or waits to write. Lets others run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout while it waits leaves the lock to others.
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.read_for(Limit::Never).unwrap_or_else(|| unreachable!("a wait without limit ends with the lock"))
+    }
+
+    /// Locks to read if that needs no waiting. Does not let others run.
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        let [writers, _] = self.queue.waiting();
+        (!self.queue.writing.get() && writers == 0).then(|| self.reading())
+    }
+
+    /// Locks to read, waiting at most that long.
+    pub fn read_timeout(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_for(Limit::After(timeout))
+    }
+
+    /// Locks to write, waiting while anybody reads or writes. Lets others run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout while it waits leaves the lock to others.
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.write_for(Limit::Never)
+            .unwrap_or_else(|| unreachable!("a wait without limit ends with the lock"))
+    }
+
+    /// Locks to write if that needs no waiting. Does not let others run.
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        (!self.queue.writing.get() && self.queue.readers.get() == 0).then(|| self.writing())
+    }
+
+    /// Locks to write, waiting at most that long.
+    pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_for(Limit::After(timeout))
+    }
+
+    fn read_for(&self, limit: Limit) -> Option<RwLockReadGuard<'_, T>> {
+        if let Some(guard) = self.try_read() {
+            return Some(guard);
+        }
+        let limit = limit.fixed();
+        loop {
+            let told = self.wait(READERS, limit, "RwLock::read");
+            if told && !self.queue.writing.get() {
+                self.queue.admitted.set(self.queue.admitted.get().saturating_sub(1));
+                return Some(self.reading());
+            }
+            if !told {
+                return self.try_read();
+            }
+        }
+    }
+
+    fn write_for(&self, limit: Limit) -> Option<RwLockWriteGuard<'_, T>> {
+        let limit = limit.fixed();
+        let mut told = true;
+        loop {
+            if let Some(guard) = self.try_write() {
+                return Some(guard);
+            }
+            if !told {
+                return None;
+            }
+            told = self.wait(WRITERS, limit, "RwLock::write");
+        }
+    }
+
+    fn wait(&self, lane: Lane, limit: Limit, reason: &'static str) -> bool {
+        let mut leave = LeaveLine { queue: &self.queue, told: false };
+        leave.told = self.queue.wait(lane, limit, reason).is_ok();
+        leave.told
+    }
+
+    fn reading(&self) -> RwLockReadGuard<'_, T> {
+        self.queue.readers.set(self.queue.readers.get() + 1);
+        let lock = StopReading(&self.queue);
+        RwLockReadGuard { value: self.value.borrow(), _lock: lock }
+    }
+
+    fn writing(&self) -> RwLockWriteGuard<'_, T> {
+        self.queue.writing.set(true);
+        let lock = StopWriting(&self.queue);
+        RwLockWriteGuard { value: self.value.borrow_mut(), _lock: lock }
+    }
+
+    /// The value, without locking: a mutable reference shows that nobody holds the lock.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RwLock");
+        match self.value.try_borrow() {
+            Ok(value) => debug.field("value", &&*value),
+            Err(_) => debug.field("value", &format_args!("<locked>")),
+        };
+        debug.finish()
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
