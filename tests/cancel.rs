@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
     AnyGreenlet, Event, Greenlet, GreenletExit, Io, JoinOptions, Semaphore, TimedOut, Timeout, Waitable,
-    catch, get_hub, getcurrent, idle, iwait, joinall, joinall_with, killall, killall_timeout, sleep,
+    catch, get_hub, getcurrent, idle, iwait, joinall, joinall_with, killall, killall_with_timeout, sleep,
     sleep_unref, spawn, spawn_raw, wait, wait_read, wait_readwrite, wait_timeout, wait_write, with_timeout,
     yield_now,
 };
@@ -285,7 +285,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let targets = [first, second];
             let (limited, checked) = (targets.clone(), targets.clone());
             let point = Point::new("killall", move || killall(&targets))
-                .limited(move |limit| killall_timeout(&limited, GreenletExit, limit).is_err())
+                .limited(move |limit| killall_with_timeout(&limited, GreenletExit, limit).is_err())
                 .check(move || {
                     let_go.set(true);
                     let_second_go.set(true);
@@ -459,7 +459,7 @@ const WAYS: [Way; 12] = [
     }),
     ("killall", |point| {
         let greenlets = [waiter(&point.block), waiter(&point.block), waiter(&point.block)];
-        killall_timeout(&greenlets, GreenletExit, LONG).unwrap();
+        killall_with_timeout(&greenlets, GreenletExit, LONG).unwrap();
         assert!(greenlets.iter().all(|greenlet| greenlet.dead()));
     }),
     ("kill of a raw greenlet", |point| {

@@ -5,8 +5,8 @@ mod util;
 use std::time::Duration;
 
 use ramie::{
-    Greenlet, GreenletExit, catch, joinall, killall, killall_nowait, killall_with, sleep, spawn, spawn_raw,
-    yield_now,
+    Greenlet, GreenletExit, catch, joinall, killall, killall_with, killall_with_nowait, sleep, spawn,
+    spawn_raw, yield_now,
 };
 
 use crate::util::log::Log;
@@ -108,7 +108,7 @@ fn killall_ends_it_in_every_state() {
 /// gevent: `test_non_block_killal`.
 #[test]
 fn killall_without_waiting_ends_it_in_every_state() {
-    let kill: fn(&Greenlet<()>) = |g| killall_nowait(std::slice::from_ref(g), GreenletExit);
+    let kill: fn(&Greenlet<()>) = |g| killall_with_nowait(std::slice::from_ref(g), GreenletExit);
     within(LIMIT, move || kill_in_every_state(false, true, kill));
 }
 
@@ -133,7 +133,7 @@ fn killall_with_an_error_fails_it_in_every_state() {
 /// gevent: `test_non_type_exception_killall_non_block`.
 #[test]
 fn killall_with_an_error_without_waiting_fails_it_in_every_state() {
-    let kill: fn(&Greenlet<()>) = |g| killall_nowait(std::slice::from_ref(g), "error");
+    let kill: fn(&Greenlet<()>) = |g| killall_with_nowait(std::slice::from_ref(g), "error");
     within(LIMIT, move || kill_in_every_state(false, false, kill));
 }
 

@@ -10,7 +10,7 @@ const LONGEST_FILE: usize = 800;
 /// Which dependency may be named where: in a file, or in a folder with all that is in it.
 const SEAMS: [(&str, &[&str]); 2] = [
     ("corosensei", &["hub/src/fiber/"]),
-    ("mio", &["hub/src/poller.rs", "hub/src/inbox.rs", "hub/src/io.rs", "runtime/src/net/"]),
+    ("mio", &["hub/src/poller.rs", "hub/src/inbox.rs", "hub/src/io/", "runtime/src/net/"]),
 ];
 /// How a path on somebody's machine begins; in halves, so that this file passes its own test.
 const MACHINES: [&str; 4] =
@@ -69,6 +69,7 @@ fn none<T: AsRef<str>>(offenders: impl IntoIterator<Item = T>, rule: &str) {
 fn every_bench_is_listed_without_the_harness() {
     let manifest = read("benches/Cargo.toml");
     let mut benches = files("benches/benches", &[".rs"]);
+    benches.retain(|bench| !bench.contains("/util/"));
     benches.retain(|bench| {
         let name = bench.trim_start_matches("benches/").trim_end_matches(".rs");
         !has_table(&manifest, "[bench]]\n", &[&format!("name = \"{name}\""), "harness = false"])

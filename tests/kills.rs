@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ramie::{
     BlockingSwitchOutError, Event, Greenlet, GreenletExit, LoopExit, Semaphore, TimedOut, catch, get_hub,
-    getcurrent, joinall, killall, killall_nowait, killall_timeout, killall_with, raise, sleep, spawn,
-    spawn_later, spawn_raw, yield_now,
+    getcurrent, joinall, killall, killall_with, killall_with_nowait, killall_with_timeout, raise, sleep,
+    spawn, spawn_later, spawn_raw, yield_now,
 };
 
 use crate::util::log::Log;
@@ -354,9 +354,9 @@ fn killall_reports_that_its_time_is_over() {
             sleep(LONG);
         });
         let greenlets = [asleep(), survivor];
-        assert_eq!(killall_timeout(&greenlets, GreenletExit, ms(2)), Err(TimedOut));
+        assert_eq!(killall_with_timeout(&greenlets, GreenletExit, ms(2)), Err(TimedOut));
         assert!(greenlets[0].dead() && !greenlets[1].dead());
-        assert_eq!(killall_timeout(&greenlets, GreenletExit, LONG), Ok(()));
+        assert_eq!(killall_with_timeout(&greenlets, GreenletExit, LONG), Ok(()));
     });
 }
 
@@ -365,7 +365,7 @@ fn killall_of_what_never_ran_neither_waits_nor_expires() {
     within(LIMIT, || {
         let (log, _errors) = (Log::new(), Log::of_errors());
         let greenlets = [spawn(log.adder("ran")), spawn(log.adder("ran"))];
-        assert!(!yields(|| assert_eq!(killall_timeout(&greenlets, "error", Duration::ZERO), Ok(()))));
+        assert!(!yields(|| assert_eq!(killall_with_timeout(&greenlets, "error", Duration::ZERO), Ok(()))));
         assert!(greenlets.iter().all(|g| g.dead()));
         yield_now();
         log.expect("");
@@ -388,7 +388,7 @@ fn killall_hits_one_after_another_in_a_single_turn() {
         });
         yield_now();
         get_hub().run_callback(log.adder("before"));
-        killall_nowait(&greenlets, "error");
+        killall_with_nowait(&greenlets, "error");
         get_hub().run_callback(log.adder("behind"));
         joinall(&greenlets);
         log.expect("before a-hit b-hit behind a-end b-end");

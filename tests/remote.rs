@@ -287,11 +287,18 @@ fn waker_of_a_waiter_that_is_gone_does_nothing() {
 }
 
 #[test]
-fn waker_that_is_dropped_leaves_the_waiter_waiting() {
+fn waker_that_is_dropped_wakes() {
     within(LIMIT, || {
         let (waiter, waker) = get_hub().waiter();
         drop(waker);
-        assert!(!waiter.wait_timeout(SHORT));
+        waiter.wait();
+        let (waiter, waker) = get_hub().waiter();
+        let worker = thread::spawn(move || {
+            let _waker = waker;
+            std::panic::resume_unwind(Box::new("the worker fails"));
+        });
+        waiter.wait();
+        assert!(worker.join().is_err());
     });
 }
 

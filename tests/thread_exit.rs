@@ -272,7 +272,6 @@ fn calls_in_a_late_destructor_work_or_panic() {
 }
 
 #[test]
-#[ignore = "a wait in a thread-local's destructor resumes greenlets that may refer to thread-locals that are gone"]
 fn waits_in_a_late_destructor_resume_nobody() {
     let _alone = alone();
     let before = MISUSED.load(Ordering::Relaxed);

@@ -525,7 +525,6 @@ fn scope_kills_its_greenlet_and_goes_on_unwinding() {
 }
 
 #[test]
-#[ignore = "a throw into a destructor is put off until its unwinding ends, also one that a scope inside would catch"]
 fn scope_timeout_in_a_destructor_ends_it() {
     within(LIMIT, || {
         let log = Log::new();

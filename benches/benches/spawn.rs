@@ -10,6 +10,7 @@
 //!   no scheduler, no result, nobody who waits.
 //! * `threads`: `std::thread::spawn` and `join`. The system makes each anew, but for its stack, which libc keeps.
 
+#[path = "util/slots.rs"]
 mod slots;
 
 use std::hint::black_box;

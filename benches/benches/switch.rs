@@ -13,6 +13,7 @@
 //! `pair` has two that take turns, at the depth of calls that the id ends with. `ring` has as many as the id ends
 //! with, which yield from their first function; there the misses of the cache count more than the instructions.
 
+#[path = "util/slots.rs"]
 mod slots;
 
 use std::cell::Cell;

@@ -16,20 +16,21 @@ use slab::Slab;
 
 use crate::callback::CallbackState;
 use crate::current;
-use crate::error::{BlockingSwitchOutError, LoopExit, Waiting};
-use crate::exception::{Exception, Failure, SystemExit};
+use crate::error::{BlockingSwitchOutError, LoopExit};
+use crate::exception::{Exception, Failure};
 use crate::greenlet::AnyGreenlet;
 use crate::inbox::Inbox;
 use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
 use crate::report::{self, ErrorContext, ErrorHandler};
+use crate::spawn::SpawnCallback;
 use crate::stack::StackPool;
 use crate::stack::overflow;
 use crate::switch;
 use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef, Throw, Token, Verdict};
 use crate::timeout::TimeoutState;
 use crate::timers::{TimerId, Timers};
-use crate::unwind::{Raised, guard};
+use crate::unwind::{Escape, Raised, guard};
 use crate::watcher::{Watch, Watches};
 
 /// Who has the thread.
@@ -106,9 +107,6 @@ pub(crate) enum Phase {
     Invoke,
 }
 
-/// Told of every greenlet that is started.
-pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
-
 /// How many operations on ready sources a greenlet may do before it lets others run.
 const IO_BUDGET: u32 = 128;
 
@@ -139,10 +137,12 @@ pub(crate) struct Core {
     stacks: RefCell<StackPool>,
     /// Main's wait is over: the loop returns to it.
     pub(crate) main_resumed: Cell<bool>,
+    /// How often main has gone on after the loop ran.
+    pub(crate) drives: Cell<u64>,
     /// Main waits for the loop to run dry.
     pub(crate) main_joins: Cell<bool>,
     /// Exceptions for main that go before everything else.
-    urgent: RefCell<VecDeque<Exception>>,
+    pub(crate) urgent: RefCell<VecDeque<Exception>>,
     next_wait: Cell<u64>,
     next_number: Cell<u64>,
     pub(crate) items_run: Cell<u32>,
@@ -151,19 +151,19 @@ pub(crate) struct Core {
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
     /// std counted a panic on this thread when the present task was resumed.
-    resumed_panicking: Cell<bool>,
+    pub(crate) resumed_panicking: Cell<bool>,
     /// Parked tasks that are known to be unwinding.
-    unwinding: Cell<usize>,
+    pub(crate) unwinding: Cell<usize>,
     /// Tasks with a throw that waits for their unwinding to end.
-    deferred: RefCell<Vec<TaskRef>>,
+    pub(crate) deferred: RefCell<Vec<TaskRef>>,
     /// Main waits for any greenlet's death.
     pub(crate) mourner: Cell<Option<Token>>,
     io_budget: Cell<u32>,
-    error_handler: RefCell<Option<ErrorHandler>>,
-    spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
+    pub(crate) error_handler: RefCell<Option<ErrorHandler>>,
+    pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
     /// Ident numbers: those given back, and the next new one.
-    free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
-    next_ident: Cell<u32>,
+    pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
+    pub(crate) next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
     #[cfg(unix)]
     pub(crate) fds: crate::io::FdTable,
@@ -200,6 +200,7 @@ impl Core {
             idlers: RefCell::new(VecDeque::new()),
             stacks: RefCell::new(StackPool::new()),
             main_resumed: Cell::new(false),
+            drives: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
             next_wait: Cell::new(1),
@@ -235,7 +236,13 @@ impl Core {
             // Here a panic would end the process, and in the hub's own destructor it would.
             self.agenda.take().into_iter().for_each(guard_drop);
             self.queue.take().into_iter().for_each(guard_drop);
-            let _ = guard(|| self.main.task.locals.clear());
+            self.events.take().into_iter().for_each(guard_drop);
+            guard_drop(std::mem::replace(&mut *self.timers.borrow_mut(), Timers::new()));
+            guard_drop(self.watches.take());
+            self.spawn_callbacks.take().into_iter().for_each(guard_drop);
+            guard_drop(self.error_handler.take());
+            // The panic hook has told it.
+            self.main.task.locals.clear(|_| {});
         }
         unfinished
     }
@@ -290,6 +297,14 @@ impl Core {
         self.mode.get() == Mode::Hub
     }
 
+    /// Runs `f`, which does not unwind, under the rules of the hub: whatever waits in it is refused.
+    pub(crate) fn as_hub<R>(&self, f: impl FnOnce() -> R) -> R {
+        let mode = self.mode.replace(Mode::Hub);
+        let result = f();
+        self.mode.set(mode);
+        result
+    }
+
     /// A new wait of the running task, for those who are to wake it. It begins with [`park`](Core::park).
     pub(crate) fn token(&self) -> Token {
         let current = self.current.borrow();
@@ -319,7 +334,7 @@ impl Core {
     /// Raises what was thrown into it instead of returning, so whoever registered the token cleans up by a guard.
     pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
         if self.in_hub() {
-            self.raise(Exception::new(BlockingSwitchOutError));
+            self.refuse();
         }
         let record = self.current();
         let task = &record.task;
@@ -348,16 +363,26 @@ impl Core {
             self.unwinding.set(self.unwinding.get() - 1);
         }
         if let Some(exception) = task.thrown.take() {
+            task.delivered.set(Some(exception.clone()));
             drop(record);
             self.raise(exception);
         }
         task.verdict.get()
     }
 
+    /// Refuses a wait in the hub.
+    #[cold]
+    fn refuse(&self) -> ! {
+        if thread::panicking() {
+            report::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
+        }
+        self.raise(Exception::new(BlockingSwitchOutError))
+    }
+
     /// Puts the running task at the tail of the queue: everything that is queued already runs first.
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
-            self.raise(Exception::new(BlockingSwitchOutError));
+            self.refuse();
         }
         let token = self.token();
         self.push(Item::Resume(token));
@@ -375,37 +400,14 @@ impl Core {
         }
     }
 
-    /// What std's panic count says about the task that is about to wait.
-    fn posture(&self, task: &Task) -> Posture {
-        if !thread::panicking() {
-            // Whatever it raised before was caught meanwhile, perhaps by a catch_unwind that is not ours.
-            task.raised.set(false);
-            return Posture::Calm;
-        }
-        // The count is one for the whole thread. It is this task's own if it raised, or if it was zero when the
-        // task was resumed; once its own, it stays so until the thread is calm.
-        if task.raised.get() || !self.resumed_panicking.get() || task.posture.get() == Posture::Unwinding {
-            Posture::Unwinding
-        } else {
-            Posture::Unclear
-        }
-    }
-
-    fn raise_masked(&self, task: &Task) {
-        loop {
-            let Some(throw) = task.masked.borrow_mut().pop_front() else { return };
-            if throw.claim() {
-                self.raise(throw.exception);
-            }
-        }
-    }
-
     /// Unwinds the running greenlet with an exception.
     pub(crate) fn raise(&self, exception: Exception) -> ! {
         let in_main = self.mode.get() == Mode::Main;
         if !self.in_hub() {
             let current = self.current.borrow();
-            current.as_ref().unwrap_or(&self.main).task.raised.set(true);
+            let task = &current.as_ref().unwrap_or(&self.main).task;
+            task.raised.set(true);
+            task.raises.set(task.raises.get() + 1);
         }
         if cfg!(panic = "abort") {
             report::write(&format!(
@@ -469,23 +471,31 @@ impl Core {
             self.cancel_timer(timer);
         }
         self.dismiss(task);
-        self.discard(record);
+        let interrupted = self.discard(record);
         self.record_end(record, Some(Failure::raised(exception)));
+        if let Some(exception) = interrupted {
+            self.raise(exception);
+        }
     }
 
-    /// Drops the closure of a task that never runs.
-    fn discard(&self, record: &TaskRef) {
-        if let Err(escape) = guard(|| record.body.discard()) {
-            self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+    /// Drops the closure of a task that never runs. Its destructors may wait: what was thrown into the running task
+    /// meanwhile is returned, to be raised again; what they fail with themselves is reported.
+    fn discard(&self, record: &TaskRef) -> Option<Exception> {
+        let escape = guard(|| record.body.discard()).err()?;
+        if let Escape::Exception(exception) = &escape {
+            let delivered = self.current().task.delivered.take();
+            if delivered.is_some_and(|delivered| delivered.same(exception)) {
+                return Some(exception.clone());
+            }
         }
+        self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+        None
     }
 
     /// The last thing a greenlet does on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        if let Err(escape) = guard(|| record.task.locals.clear()) {
-            self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
-        }
+        record.task.locals.clear(|failure| self.handle_error(&ErrorContext::Destructor, &failure));
     }
 
     /// Records the result, queues the links, reports a failure: in gevent's order.
@@ -578,7 +588,7 @@ impl Core {
         if !self.urgent.borrow().is_empty() {
             self.deliver_urgent();
         }
-        if !self.deferred.borrow().is_empty() {
+        if self.has_deferred() {
             self.retry_deferred();
         }
         // Last, as a value that nobody has asked for may panic when it is dropped.
@@ -601,7 +611,8 @@ impl Core {
             Err(error) => {
                 self.dismiss(&record.task);
                 record.task.dead.set(true);
-                self.discard(record);
+                // In the hub nothing is thrown into anybody meanwhile.
+                let _ = self.discard(record);
                 self.record_end(record, Some(Failure::raised(Exception::new(error))));
                 false
             }
@@ -623,7 +634,7 @@ impl Core {
                     self.kill_unrun(&record, throw.exception);
                 }
             }
-            State::Running if self.masked(task) => {
+            State::Running if self.masked(task) && !throw.stays_inside(task) => {
                 task.masked.borrow_mut().push_back(throw);
                 self.deferred.borrow_mut().push(record);
             }
@@ -642,38 +653,7 @@ impl Core {
         }
     }
 
-    /// Whether a throw would hit a destructor that runs during an unwinding, and so end the process.
-    fn masked(&self, task: &Task) -> bool {
-        match task.posture.get() {
-            Posture::Calm => false,
-            Posture::Unwinding => switch::COUNTS_APART || thread::panicking(),
-            Posture::Unclear => thread::panicking() && self.unwinding.get() == 0,
-        }
-    }
-
-    /// Delivers what was put off, to those whose unwinding is over.
-    fn retry_deferred(&self) {
-        if !switch::COUNTS_APART && thread::panicking() {
-            return;
-        }
-        let deferred = self.deferred.take();
-        for record in deferred {
-            let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
-            if !parked || self.masked(&record.task) {
-                // Running or ended tasks see to it themselves: `park` raises what is masked.
-                if !record.task.masked.borrow().is_empty() && !record.task.ready() {
-                    self.deferred.borrow_mut().push(record);
-                }
-                continue;
-            }
-            let throw = record.task.masked.borrow_mut().pop_front();
-            if let Some(throw) = throw {
-                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
-            }
-        }
-    }
-
-    fn deliver_urgent(&self) {
+    pub(crate) fn deliver_urgent(&self) {
         if self.main.task.wait.get() == 0 || self.masked(&self.main.task) {
             return;
         }
@@ -705,117 +685,6 @@ impl Core {
         }
         main.thrown.set(Some(exception));
         self.switch_to(self.main.clone());
-    }
-
-    /// Everybody who is suspended, main first.
-    pub(crate) fn waiting(&self) -> Vec<Waiting> {
-        let records: Vec<TaskRef> = self.tasks.borrow().iter().map(|(_, record)| record.clone()).collect();
-        records
-            .iter()
-            .filter(|record| record.task.wait.get() != 0)
-            .map(|record| Waiting {
-                name: self.name(record),
-                site: record.task.site,
-                reason: record.task.reason.get(),
-            })
-            .collect()
-    }
-
-    // --- errors, names, callbacks -------------------------------------------------------------------------------
-
-    /// Hands an error that has no other home to the error handler; a system error also goes to main.
-    pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
-        let handler = self.error_handler.borrow().clone();
-        match handler {
-            Some(handler) => {
-                if let Err(escape) = guard(|| handler(context, failure)) {
-                    print_guarded(context, &escape.into_failure());
-                }
-            }
-            None if failure.is::<SystemExit>() => {}
-            None => print_guarded(context, failure),
-        }
-        if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
-            self.urgent.borrow_mut().push_back(exception.clone());
-            if self.in_hub() {
-                self.deliver_urgent();
-            }
-        }
-    }
-
-    /// Runs a closure of the user inside the hub; an error is reported.
-    pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
-        match guard(f) {
-            Ok(()) => true,
-            Err(escape) => {
-                self.handle_error(&context(), &escape.into_failure());
-                false
-            }
-        }
-    }
-
-    pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
-        std::mem::replace(&mut *self.error_handler.borrow_mut(), handler)
-    }
-
-    pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
-        let number = self.new_number();
-        self.spawn_callbacks.borrow_mut().push((number, callback));
-        number
-    }
-
-    pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
-        let mut callbacks = self.spawn_callbacks.borrow_mut();
-        let at = callbacks.iter().position(|(other, _)| *other == number);
-        let removed = at.map(|at| callbacks.remove(at));
-        // What the closure has captured is dropped after the borrow has ended.
-        drop(callbacks);
-        removed.is_some()
-    }
-
-    fn tell_spawn_callbacks(&self, record: &TaskRef) {
-        if self.spawn_callbacks.borrow().is_empty() {
-            return;
-        }
-        let callbacks = self.spawn_callbacks.borrow().clone();
-        let greenlet = AnyGreenlet::from(record);
-        for (_, callback) in callbacks {
-            self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
-        }
-    }
-
-    /// The smallest number that no living record of this hub has, given on first asking.
-    pub(crate) fn ident(&self, task: &Task) -> u32 {
-        if let Some(ident) = task.ident.get() {
-            return ident;
-        }
-        let free = self.free_idents.borrow_mut().pop();
-        let ident = match free {
-            Some(Reverse(ident)) => ident,
-            None => {
-                let ident = self.next_ident.get();
-                self.next_ident.set(ident + 1);
-                ident
-            }
-        };
-        task.ident.set(Some(ident));
-        ident
-    }
-
-    /// A record with this number is gone.
-    pub(crate) fn free_ident(&self, ident: u32) {
-        self.free_idents.borrow_mut().push(Reverse(ident));
-    }
-
-    pub(crate) fn name(&self, record: &TaskRef) -> String {
-        if let Some(name) = record.task.name.borrow().as_deref() {
-            return name.to_owned();
-        }
-        match record.task.kind {
-            Kind::Main => "main greenlet".to_owned(),
-            Kind::Greenlet => format!("Greenlet-{}", self.ident(&record.task)),
-            Kind::Raw => format!("raw greenlet {}", self.ident(&record.task)),
-        }
     }
 
     // --- sources ------------------------------------------------------------------------------------------------
@@ -852,13 +721,6 @@ fn run_body() {
         Err(escape) => Some(escape.into_failure()),
     };
     core.finish(&record, failure);
-}
-
-/// Prints the default report. The error's text is made by code of the user's, which may panic.
-fn print_guarded(context: &ErrorContext, failure: &Failure) {
-    if guard(|| report::print(context, failure)).is_err() {
-        report::write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
-    }
 }
 
 /// Drops something of the user's where a panic has nowhere to go.

@@ -13,11 +13,13 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::core::{Core, guard_drop};
-use crate::thread_bound;
+use crate::{sentinel, thread_bound};
 
 thread_local! {
     /// The hub of this thread, or null: not made yet, or gone.
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
+    /// The destructors of the thread-locals have begun.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
     /// Owns what `CURRENT` points to; its destructor is the end of the hub.
     static OWNER: Owner = const { Owner(RefCell::new(None)) };
 }
@@ -34,21 +36,47 @@ pub fn abandoned_greenlets() -> usize {
 
 struct Owner(RefCell<Option<Rc<Core>>>);
 
-impl Drop for Owner {
-    fn drop(&mut self) {
+impl Owner {
+    /// Ends the hub, if there is one. `in_use` says that a frame of main is still inside it.
+    fn end(&self, in_use: bool) {
         let Some(core) = self.0.take() else { return };
         // First nobody finds it any more, then it ends.
         CURRENT.set(ptr::null());
         let unfinished = core.close();
-        if unfinished > 0 {
-            ABANDONED.fetch_add(unfinished, Ordering::Relaxed);
+        ABANDONED.fetch_add(unfinished, Ordering::Relaxed);
+        thread_bound::set_hub_number(0);
+        if unfinished > 0 || in_use {
             // Frames of the abandoned point into the hub and its stacks: it stays where it is for ever.
             let _abandoned = ManuallyDrop::new(core);
         } else {
-            thread_bound::set_hub_number(0);
             // A panic of something of the user's that the hub still holds would end the process here.
             guard_drop(core);
         }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+/// The first of the thread-locals that the hub has planted is being destroyed: the hub ends now.
+///
+/// A destructor that still waits after this gets a hub of its own for the one wait.
+pub(crate) fn thread_ends() {
+    ENDING.set(true);
+    // Without an owner it has ended before.
+    let _ = OWNER.try_with(|owner| owner.end(false));
+}
+
+/// Main goes on after the loop has run. While the thread ends nothing that ran in the loop may run again: the
+/// destructors of further thread-locals come before the next loop.
+pub(crate) fn main_goes_on(count: u64) {
+    if ENDING.get() {
+        let _ = OWNER.try_with(|owner| owner.end(true));
+    } else {
+        sentinel::plant(count);
     }
 }
 
@@ -67,8 +95,8 @@ impl Deref for CoreRef {
     #[inline]
     fn deref(&self) -> &Core {
         // SAFETY: the pointer came from `CURRENT`, which is null unless `OWNER` of this thread holds the hub.
-        // `OWNER` lets go of it only in the thread's destructors, when no frame of main is left; frames of
-        // unfinished fibers never run again, and if there are any the hub is leaked.
+        // `OWNER` lets go of it only in the thread's destructors, and drops it only when no frame of main is inside
+        // it and no fiber is unfinished; otherwise the hub is leaked.
         unsafe { &*self.core }
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-use crate::exception::{Exception, Failure};
+use crate::exception::Failure;
 
 /// A wait ended because its time was over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,9 +149,3 @@ impl<T> fmt::Display for HubGone<T> {
 }
 
 impl<T> Error for HubGone<T> {}
-
-impl From<Exception> for Failure {
-    fn from(exception: Exception) -> Self {
-        Failure::raised(exception)
-    }
-}

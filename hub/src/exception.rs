@@ -250,6 +250,12 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
+impl From<Exception> for Failure {
+    fn from(exception: Exception) -> Self {
+        Failure::raised(exception)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

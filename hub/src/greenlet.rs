@@ -8,14 +8,14 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::body::{Body, Bound};
+use crate::body::Body;
 use crate::core::{Expiry, Item};
 use crate::current;
 use crate::error::GetError;
-use crate::exception::{Exception, Failure};
+use crate::exception::Failure;
 use crate::links::{Lane, LinkId, Notified, Target};
-use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
-use crate::task::{Kind, Record, State, Task, TaskRef, Verdict};
+use crate::spawn::Builder;
+use crate::task::{Kind, State, Task, TaskRef, Verdict};
 use crate::unwind::guard;
 use crate::wait::Waitable;
 use crate::wait_guard::{LinkGuard, TimerGuard};
@@ -51,7 +51,8 @@ impl From<&TaskRef> for AnyGreenlet {
 /// ```
 pub struct Greenlet<T> {
     any: AnyGreenlet,
-    value: PhantomData<fn() -> T>,
+    /// Invariant: the record is looked into as exactly this type.
+    value: PhantomData<fn(T) -> T>,
 }
 
 impl<T> Clone for Greenlet<T> {
@@ -68,209 +69,11 @@ impl<T> Deref for Greenlet<T> {
     }
 }
 
-/// How a greenlet is made, when the defaults do not do: its name, its stack.
-///
-/// # Examples
-///
-/// ```
-/// use ramie_hub::Builder;
-///
-/// let g = Builder::new().name("deep").stack_size(1 << 20).spawn(|| 5);
-/// assert_eq!(g.name(), "deep");
-/// assert_eq!(g.get().unwrap(), 5);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Builder {
-    name: Option<Rc<str>>,
-    stack_size: Option<usize>,
-}
-
-impl Builder {
-    /// A builder with the defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Names the greenlet.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<Rc<str>>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Sets the size of the stack in bytes. It is rounded up to what the system and the pool of stacks deal in, at
-    /// least 16 KiB; without this it is 256 KiB of address space, of which only what is touched takes memory.
-    ///
-    /// A size that the system refuses becomes the greenlet's failure when it starts, as
-    /// [`StackError`](crate::StackError).
-    #[must_use]
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes.max(MIN_STACK_SIZE));
-        self
-    }
-
-    /// Makes a greenlet that has not been started.
-    #[track_caller]
-    pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        Greenlet::from_record(self.record(Kind::Greenlet, body, Location::caller()))
-    }
-
-    /// Makes a greenlet and queues its start. Does not let others run.
-    #[track_caller]
-    pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let greenlet = self.create(body);
-        greenlet.start();
-        greenlet
-    }
-
-    /// Makes a greenlet that starts after a time.
-    #[track_caller]
-    pub fn spawn_later<B: Body>(&self, after: Duration, body: B) -> Greenlet<B::Value> {
-        let greenlet = self.create(body);
-        greenlet.start_later(after);
-        greenlet
-    }
-
-    fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
-        let core = current::core();
-        let mut task = Task::new(kind, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
-        let spawner = core.current();
-        if spawner.task.kind != Kind::Main {
-            let tree = spawner.task.tree.get_or_init(|| Rc::new(crate::local::Locals::new())).clone();
-            task.tree = tree.into();
-        }
-        task.spawner = Some(Rc::downgrade(&spawner));
-        let record: TaskRef = Rc::new(Record { task, body: Bound::new(body) });
-        if let Some(name) = &self.name {
-            AnyGreenlet::from(&record).set_name(name.clone());
-        }
-        record
-    }
-}
-
-/// The record of a raw greenlet.
-pub(crate) fn raw_record(f: impl FnOnce() + 'static, site: &'static Location<'static>) -> TaskRef {
-    Builder::new().record(Kind::Raw, f, site)
-}
-
-/// Makes a greenlet and queues its start: it runs when the caller next waits, after what is queued already.
-///
-/// Does not let others run. The closure need not be `Send`: a greenlet never leaves its thread. Its `Err`, if it
-/// returns a `Result`, counts as a value unless it is wrapped in [`fallible`](crate::fallible).
-///
-/// # Examples
-///
-/// ```
-/// use std::{cell::RefCell, rc::Rc};
-/// use ramie_hub::{joinall, spawn};
-///
-/// let log = Rc::new(RefCell::new(Vec::new()));
-/// let greenlets: Vec<_> = (0..3).map(|i| {
-///     let log = log.clone();
-///     spawn(move || log.borrow_mut().push(i))
-/// }).collect();
-/// joinall(&greenlets);
-/// assert_eq!(*log.borrow(), [0, 1, 2]);
-/// ```
-#[track_caller]
-pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
-    Builder::new().spawn(body)
-}
-
-/// Makes a greenlet that starts after a time. Does not let others run.
-///
-/// Zero is due at the next poll, so after everything that is spawned in the same turn.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// let g = ramie_hub::spawn_later(Duration::from_millis(1), || 5);
-/// assert_eq!(g.get().unwrap(), 5);
-/// ```
-#[track_caller]
-pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
-    Builder::new().spawn_later(after, body)
-}
-
-/// Starts a bare greenlet: gevent's `spawn_raw`. Does not let others run.
-///
-/// It has no result to ask for. A [kill](AnyGreenlet::kill) before its first turn does not keep it from starting:
-/// it is hit at its first wait.
-///
-/// # Examples
-///
-/// ```
-/// let raw = ramie_hub::spawn_raw(|| println!("hello"));
-/// raw.join();
-/// assert!(raw.dead());
-/// ```
-#[track_caller]
-pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
-    let record = raw_record(f, Location::caller());
-    let core = current::core();
-    let token = core.admit(&record);
-    core.push(Item::Resume(token));
-    AnyGreenlet { record }
-}
-
 /// The running greenlet; the thread's own stack is its main greenlet.
 ///
 /// In a callback that the hub runs, it is the main greenlet, on whose stack the hub runs.
 pub fn getcurrent() -> AnyGreenlet {
     AnyGreenlet { record: current::core().current() }
-}
-
-/// Suspends the greenlet for a time, at least; others run meanwhile. Zero yields, as [`yield_now`] does.
-///
-/// # Cancellation
-///
-/// A kill or a timeout leaves nothing behind.
-///
-/// # Panics
-///
-/// Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in a callback of the hub, as every call does
-/// that waits.
-pub fn sleep(duration: Duration) {
-    sleep_with(duration, true);
-}
-
-/// Sleeps like [`sleep`], but does not by itself keep the loop alive: gevent's `ref=False`.
-pub fn sleep_unref(duration: Duration) {
-    sleep_with(duration, false);
-}
-
-fn sleep_with(duration: Duration, keeps: bool) {
-    let core = current::core();
-    if duration.is_zero() {
-        core.yield_now();
-        return;
-    }
-    let token = core.token();
-    let _timer = TimerGuard::of(core.start_timer(core.deadline(duration), Expiry::Wake(token), keeps));
-    core.park(token, "sleep");
-}
-
-/// Lets everything run that is queued already, then goes on: gevent's `sleep(0)`. Nothing is polled for it.
-pub fn yield_now() {
-    current::core().yield_now();
-}
-
-/// Waits until the loop has nothing better to do: no callback, no due timer, no ready source.
-pub fn idle() {
-    let core = current::core();
-    let token = core.token();
-    core.idlers.borrow_mut().push_back(token);
-    struct Leave(crate::task::Token);
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            if let Some(core) = current::try_core() {
-                core.idlers.borrow_mut().retain(|token| *token != self.0);
-            }
-        }
-    }
-    let _leave = Leave(token);
-    core.park(token, "idle");
 }
 
 impl AnyGreenlet {
@@ -315,7 +118,7 @@ impl AnyGreenlet {
         self.task().kind == Kind::Main
     }
 
-    /// Whether it was made by [`spawn_raw`] or runs a link.
+    /// Whether it was made by [`spawn_raw`](crate::spawn_raw) or runs a link.
     pub fn is_raw(&self) -> bool {
         self.task().kind == Kind::Raw
     }
@@ -382,6 +185,10 @@ impl AnyGreenlet {
         if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
             let token = core.admit(&self.record);
+            if self.dead() {
+                // A spawn callback has killed it.
+                return;
+            }
             let timer = core.start_timer(core.deadline(after), Expiry::Wake(token), true);
             self.task().start_timer.set(Some(timer));
         }
@@ -577,7 +384,8 @@ impl<T: 'static> Greenlet<T> {
     /// As [`get`](Greenlet::get); a plain kill is a failure here too, as there is no value.
     pub fn take(&self) -> Result<T, Failure> {
         self.join_for(Limit::Never, "Greenlet::take");
-        self.outcome(RefCell::take)
+        // A value that somebody looks at just now is not to be had.
+        self.outcome(|value| value.try_borrow_mut().ok()?.take())
     }
 
     /// Calls `f` with a reference to the value, if it has ended with one that was not taken.
@@ -759,39 +567,5 @@ impl<T> AsRef<AnyGreenlet> for Greenlet<T> {
 impl AsRef<AnyGreenlet> for AnyGreenlet {
     fn as_ref(&self) -> &AnyGreenlet {
         self
-    }
-}
-
-/// Calls `callback` with every greenlet of this hub that is started, at its start. Returns what removes it again.
-///
-/// # Examples
-///
-/// ```
-/// use ramie_hub::{add_spawn_callback, remove_spawn_callback, spawn};
-///
-/// let id = add_spawn_callback(|greenlet| println!("started {}", greenlet.name()));
-/// spawn(|| ()).join();
-/// assert!(remove_spawn_callback(id));
-/// ```
-pub fn add_spawn_callback(callback: impl Fn(&AnyGreenlet) + 'static) -> SpawnCallbackId {
-    SpawnCallbackId(current::core().add_spawn_callback(Rc::new(callback)))
-}
-
-/// Removes a spawn callback; false when it was removed before.
-pub fn remove_spawn_callback(id: SpawnCallbackId) -> bool {
-    current::core().remove_spawn_callback(id.0)
-}
-
-/// Names a spawn callback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SpawnCallbackId(u64);
-
-/// The exception that a greenlet is killed with when the scope around it is left.
-impl crate::unwind::Escape {
-    fn exception(&self) -> Exception {
-        match self {
-            crate::unwind::Escape::Exception(exception) => exception.clone(),
-            crate::unwind::Escape::Panic(_) => Exception::new("the scope around this greenlet panicked"),
-        }
     }
 }

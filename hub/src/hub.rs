@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, CallbackState};
-use crate::core::{Core, Expiry, Item, nanos};
+use crate::core::{Core, Expiry, Item, Mode, nanos};
 use crate::current;
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
@@ -85,7 +85,7 @@ impl Hub {
             }
         }
         let core = current::core();
-        assert!(core.current().task.kind == Kind::Main, "only the main greenlet can join the hub");
+        assert!(core.mode.get() == Mode::Main, "only the main greenlet can join the hub");
         let token = core.token();
         let _timer = timeout.map(|timeout| {
             TimerGuard::of(core.start_timer(core.deadline(timeout), Expiry::Limit(token), false))
@@ -108,7 +108,7 @@ impl Hub {
     /// When it is not called from the main greenlet.
     pub fn kill_all(&self, grace: Option<Duration>) -> Result<usize, TimedOut> {
         let core = current::core();
-        assert!(core.current().task.kind == Kind::Main, "only the main greenlet can end all others");
+        assert!(core.mode.get() == Mode::Main, "only the main greenlet can end all others");
         let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         let mut killed = 0;
         loop {
@@ -130,6 +130,11 @@ impl Hub {
         }
     }
 
+    /// Whether the hub itself has the thread: in a callback, where nothing can wait.
+    pub fn in_callback(&self) -> bool {
+        current::core().in_hub()
+    }
+
     /// Queues a function that the hub calls in its turn. It must not wait. Does not let others run.
     pub fn run_callback(&self, f: impl FnOnce() + 'static) -> Callback {
         let state = CallbackState::new(Box::new(f));
@@ -139,8 +144,8 @@ impl Hub {
 
     /// Replaces the report of errors that have no other home; `None` restores the default, which prints to stderr.
     ///
-    /// The handler is called where the error happened: in the dying greenlet, or in the hub. It must not panic; if
-    /// it does, that panic is reported and life goes on.
+    /// The handler is called where the error happened: in the dying greenlet, or in the hub. It must not wait, and not
+    /// panic; if it does, that is reported and life goes on.
     ///
     /// # Examples
     ///

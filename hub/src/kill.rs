@@ -180,8 +180,22 @@ pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'stati
     let _ = killall_for(greenlets, Exception::new(error), Block::For(Limit::Never));
 }
 
+/// Kills every greenlet with [`GreenletExit`] without waiting. Does not let others run.
+pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
+    killall_with_nowait(greenlets, GreenletExit);
+}
+
+/// Kills every greenlet with [`GreenletExit`] and waits at most that long until all have ended; see [`killall`].
+///
+/// # Errors
+///
+/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
+pub fn killall_timeout<G: AsRef<AnyGreenlet>>(greenlets: &[G], timeout: Duration) -> Result<(), TimedOut> {
+    killall_with_timeout(greenlets, GreenletExit, timeout)
+}
+
 /// Kills every greenlet with any exception without waiting. Does not let others run.
-pub fn killall_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+pub fn killall_with_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
     greenlets: &[G],
     error: E,
 ) {
@@ -193,7 +207,7 @@ pub fn killall_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'sta
 /// # Errors
 ///
 /// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
-pub fn killall_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+pub fn killall_with_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
     greenlets: &[G],
     error: E,
     timeout: Duration,

@@ -40,11 +40,24 @@
 //! [`abandoned_greenlets`] counts them. Structured programs use `ramie::run`, which ends them while the thread is
 //! still whole.
 //!
+//! # Thread-locals
+//!
+//! Greenlets of one thread share its thread-locals. Three things must not be done with std's `thread_local!`, and nothing
+//! can check them: waiting in the *initialiser* of one (another greenlet would initialise it a second time and drop what the
+//! first refers to), waiting while a reference to one's own stack is lent to others through one, and waiting in the
+//! *destructor* of one at the end of the thread while greenlets are suspended in the middle of using another.
+//! [`greenlet_local!`] has none of these problems.
+//!
 //! # Unwinding
 //!
 //! Kills and scope timeouts unwind. std keeps one count of panics for the thread: while a greenlet waits in a
 //! destructor during an unwinding, `std::thread::panicking()` is true for its neighbours too, and a
 //! `std::sync::Mutex` whose guard such a neighbour drops meanwhile is poisoned. parking_lot's locks are not.
+//!
+//! Kills and scope timeouts that come while a greenlet unwinds are put off, so that a destructor that waits is not
+//! interrupted; limits of single calls and scopes inside the destructor work. One case is not covered: a greenlet that
+//! *panics* while another is suspended in the middle of its own unwinding, that then waits in a destructor, and is killed
+//! there. The process ends with std's message about a panic in a destructor.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
@@ -65,10 +78,15 @@ mod io;
 mod kill;
 mod links;
 mod local;
+mod masking;
+mod names;
+mod pause;
 mod poller;
 mod remote;
 mod report;
 mod semaphore;
+mod sentinel;
+mod spawn;
 mod stack;
 mod switch;
 mod task;
@@ -89,22 +107,25 @@ pub use crate::current::abandoned_greenlets;
 pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, TimedOut, Waiting};
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
-pub use crate::greenlet::{
-    AnyGreenlet, Builder, Greenlet, SpawnCallbackId, add_spawn_callback, getcurrent, idle,
-    remove_spawn_callback, sleep, sleep_unref, spawn, spawn_later, spawn_raw, yield_now,
-};
+pub use crate::greenlet::{AnyGreenlet, Greenlet, getcurrent};
 pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_read, wait_readwrite, wait_write};
-pub use crate::kill::{killall, killall_nowait, killall_timeout, killall_with};
+pub use crate::kill::{
+    killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
+};
 pub use crate::links::{Lane, LinkId, Rule};
 pub use crate::local::LocalKey;
 #[doc(hidden)]
 pub use crate::local::Scope;
+pub use crate::pause::{idle, sleep, sleep_unref, yield_now};
 pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 pub use crate::report::{ErrorContext, ErrorHandler};
 pub use crate::semaphore::Semaphore;
+pub use crate::spawn::{
+    Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
+};
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};

@@ -11,6 +11,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::current;
+use crate::exception::Failure;
+use crate::unwind::guard;
 
 /// Values by the address of their key.
 type Values = HashMap<usize, Rc<dyn Any>>;
@@ -34,10 +36,14 @@ impl Locals {
         drop(old);
     }
 
-    /// Drops every value, also those that destructors of others make meanwhile.
-    pub(crate) fn clear(&self) {
+    /// Drops every value, also those that destructors of others make meanwhile; tells what they fail with.
+    pub(crate) fn clear(&self, mut failed: impl FnMut(Failure)) {
         while let Some(values) = self.0.take() {
-            drop(values);
+            for value in values.into_values() {
+                if let Err(escape) = guard(|| drop(value)) {
+                    failed(escape.into_failure());
+                }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use crate::core::Core;
 use crate::current;
 use crate::error::HubGone;
-use crate::greenlet;
 use crate::inbox::Inbox;
+use crate::spawn::Builder;
 use crate::task::{Token, Verdict};
 use crate::wait_guard::TimerGuard;
 use crate::wait_queue::Limit;
@@ -24,8 +25,8 @@ use crate::wait_queue::Limit;
 /// # Examples
 ///
 /// ```
-/// use std::{cell::Cell, rc::Rc, thread};
-/// use ramie_hub::{Event, get_hub, greenlet_local};
+/// use std::thread;
+/// use ramie_hub::get_hub;
 ///
 /// let hub = get_hub();
 /// let (waiter, waker) = hub.waiter();
@@ -61,8 +62,10 @@ impl Remote {
     /// # Errors
     ///
     /// [`HubGone`] with the closure when the hub has ended.
+    #[track_caller]
     pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
-        self.inbox.post(f, |f| Box::new(move || drop(greenlet::spawn(f))))
+        let site = Location::caller();
+        self.inbox.post(f, move |f| Box::new(move || drop(Builder::new().spawn_at(f, site))))
     }
 
     /// Whether the hub has ended.
@@ -95,16 +98,32 @@ pub struct Waiter {
 }
 
 /// The other end of a [`Waiter`]. May be sent to any thread.
+///
+/// Dropping it wakes too, so that a thread that panics leaves nobody waiting.
 #[derive(Debug)]
 pub struct Waker {
     inbox: Arc<Inbox>,
     key: u64,
+    used: bool,
 }
 
 impl Waker {
     /// Wakes the greenlet that waits, or makes its next wait return at once. Says whether the hub still lives.
-    pub fn wake(self) -> bool {
+    pub fn wake(mut self) -> bool {
+        self.signal()
+    }
+
+    fn signal(&mut self) -> bool {
+        self.used = true;
         self.inbox.post(self.key, |key| Box::new(move || current::core().signal(key))).is_ok()
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        if !self.used {
+            self.signal();
+        }
     }
 }
 
@@ -168,7 +187,7 @@ impl Core {
                 }
             }),
         );
-        let waker = Waker { inbox: self.inbox.clone(), key };
+        let waker = Waker { inbox: self.inbox.clone(), key, used: false };
         (Waiter { state, key, _alive: KeepAlive::new() }, waker)
     }
 

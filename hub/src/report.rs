@@ -5,8 +5,10 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::exception::Failure;
+use crate::core::Core;
+use crate::exception::{Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
+use crate::unwind::guard;
 
 /// What failed, for the [error handler](crate::Hub::set_error_handler).
 #[derive(Clone, Debug)]
@@ -67,4 +69,48 @@ pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
 /// Writes to stderr, where a failure to write has nobody left to be told to.
 pub(crate) fn write(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Prints the default report. The error's text is made by code of the user's, which may panic.
+fn print_guarded(context: &ErrorContext, failure: &Failure) {
+    if guard(|| print(context, failure)).is_err() {
+        write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
+    }
+}
+
+impl Core {
+    /// Hands an error that has no other home to the error handler; a system error also goes to main.
+    pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
+        let handler = self.error_handler.borrow().clone();
+        match handler {
+            Some(handler) => {
+                if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
+                    print_guarded(context, &escape.into_failure());
+                }
+            }
+            None if failure.is::<SystemExit>() => {}
+            None => print_guarded(context, failure),
+        }
+        if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
+            self.urgent.borrow_mut().push_back(exception.clone());
+            if self.in_hub() {
+                self.deliver_urgent();
+            }
+        }
+    }
+
+    /// Runs a closure of the user inside the hub; an error is reported.
+    pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
+        match guard(f) {
+            Ok(()) => true,
+            Err(escape) => {
+                self.handle_error(&context(), &escape.into_failure());
+                false
+            }
+        }
+    }
+
+    pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
+        std::mem::replace(&mut *self.error_handler.borrow_mut(), handler)
+    }
 }

@@ -116,6 +116,11 @@ impl Throw {
         Throw { exception, timeout: None }
     }
 
+    /// Whether it will be caught before it leaves the destructor that its task waits in: by a scope inside that one.
+    pub(crate) fn stays_inside(&self, task: &Task) -> bool {
+        self.timeout.as_ref().is_some_and(|timeout| timeout.began_after() == Some(task.raises.get()))
+    }
+
     /// Whether it still has to be delivered; from then on it counts as delivered.
     pub(crate) fn claim(&self) -> bool {
         self.timeout.as_ref().is_none_or(|timeout| timeout.claim())
@@ -135,10 +140,14 @@ pub(crate) struct Task {
     pub(crate) reason: Cell<&'static str>,
     /// Set by the hub just before it resumes the task: raise this instead of returning.
     pub(crate) thrown: Cell<Option<Exception>>,
+    /// What was raised at its last wait, to tell it from what the code there raises itself.
+    pub(crate) delivered: Cell<Option<Exception>>,
     /// Throws that came while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
     /// It raised an exception of ours and has not caught it yet.
     pub(crate) raised: Cell<bool>,
+    /// How many exceptions it has raised.
+    pub(crate) raises: Cell<u64>,
     pub(crate) posture: Cell<Posture>,
     pub(crate) fiber: RefCell<Option<Fiber>>,
     pub(crate) overflow: OverflowInfo,
@@ -168,8 +177,10 @@ impl Task {
             verdict: Cell::new(Verdict::Woken),
             reason: Cell::new("start"),
             thrown: Cell::new(None),
+            delivered: Cell::new(None),
             masked: RefCell::new(VecDeque::new()),
             raised: Cell::new(false),
+            raises: Cell::new(0),
             posture: Cell::new(Posture::Calm),
             fiber: RefCell::new(None),
             overflow: OverflowInfo::new(site.file(), site.line()),

@@ -40,6 +40,9 @@ pub(crate) struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Weak<Record<dyn Run>>>>,
+    /// For a scope that began while its greenlet was unwinding: how many exceptions that one had raised by then. As
+    /// long as it has raised no other, a throw is caught by the scope before it reaches the destructor around it.
+    began_after: Cell<Option<u64>>,
 }
 
 impl TimeoutState {
@@ -74,6 +77,11 @@ impl TimeoutState {
             self.state.set(State::Idle);
         }
         fired
+    }
+
+    /// See the field.
+    pub(crate) fn began_after(&self) -> Option<u64> {
+        self.began_after.get()
     }
 
     fn disarm(&self, to: State) {
@@ -122,6 +130,7 @@ impl Timeout {
                 state: Cell::new(State::Idle),
                 timer: Cell::new(None),
                 owner: RefCell::new(None),
+                began_after: Cell::new(None),
             }),
         }
     }
@@ -260,6 +269,9 @@ impl Timeout {
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
         if !self.pending() {
             self.start();
+            if self.state.exception.is_none() {
+                self.state.began_after.set(current::core().unwinding_since());
+            }
         }
         let result = guard(f);
         if !matches!(self.state.limit, Limit::Never) {

@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
+use crate::current;
 use crate::exception::Exception;
 use crate::links::{Pass, Target};
 use crate::poller::IoWaiter;
@@ -33,6 +34,10 @@ impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
     pub(crate) fn drive(&self) {
         self.mode.set(Mode::Hub);
+        if self.has_deferred() {
+            // Main may have been the one whose unwinding is over.
+            self.retry_deferred();
+        }
         while !self.main_resumed.get() {
             // Whose last owner is the hub is dropped here: what a destructor panics with is reported, and the loop
             // goes on behind it.
@@ -42,6 +47,8 @@ impl Core {
         }
         self.main_resumed.set(false);
         self.mode.set(Mode::Main);
+        self.drives.set(self.drives.get() + 1);
+        current::main_goes_on(self.drives.get());
     }
 
     /// Takes one step after the other until main's wait is over.
@@ -161,7 +168,7 @@ impl Core {
                 self.call(|| of.context(), f);
             }
             Target::Spawn(f) => {
-                let record = crate::greenlet::raw_record(f, std::panic::Location::caller());
+                let record = crate::spawn::raw_record(f, std::panic::Location::caller());
                 self.admit(&record);
                 self.resume(record.task.token(), Verdict::Woken);
             }

@@ -72,6 +72,14 @@ impl Escape {
         }
     }
 
+    /// The exception that a greenlet is killed with when the scope around it is left like this.
+    pub(crate) fn exception(&self) -> Exception {
+        match self {
+            Escape::Exception(exception) => exception.clone(),
+            Escape::Panic(_) => Exception::new("the scope around this greenlet panicked"),
+        }
+    }
+
     /// Goes on with the unwinding.
     pub(crate) fn resume(self) -> ! {
         match self {
@@ -113,7 +121,8 @@ pub fn raise<E: fmt::Debug + fmt::Display + 'static>(error: E) -> ! {
 #[derive(Clone)]
 pub struct Caught<E> {
     exception: Exception,
-    kind: PhantomData<E>,
+    /// Invariant: the exception is looked into as exactly this type.
+    kind: PhantomData<fn(E) -> E>,
 }
 
 impl<E> Caught<E> {

@@ -176,6 +176,11 @@ impl Watches {
         self.0.borrow_mut().push(watch);
     }
 
+    /// Every active watcher, for the end of the hub.
+    pub(crate) fn take(&self) -> Vec<Rc<Watch>> {
+        self.0.take()
+    }
+
     fn remove(&self, watch: &Watch) {
         self.0.borrow_mut().retain(|other| !std::ptr::eq(&raw const **other, watch));
     }

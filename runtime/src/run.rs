@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use ramie_hub::{SystemExit, catch, get_hub};
+use ramie_hub::{SystemExit, catch, get_hub, getcurrent};
 
 /// What [`Run`] does with the greenlets that are left when the body has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,8 @@ impl Run {
     ///
     /// When it is called from a greenlet other than the main one, and with whatever the body panics with.
     pub fn run<R>(self, body: impl FnOnce() -> R) -> R {
-        assert!(ramie_hub::getcurrent().is_main(), "run is called from the main greenlet");
+        let free = getcurrent().is_main() && !get_hub().in_callback();
+        assert!(free, "run is called from the main greenlet");
         // Caught first, so that the others are ended from a frame that does not unwind.
         let result = catch_unwind(AssertUnwindSafe(|| catch::<SystemExit, _>(body)));
         if self.left == Left::Join && matches!(result, Ok(Ok(_))) {

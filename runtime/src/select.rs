@@ -1,7 +1,7 @@
 //! Waiting for the first of several: receive here, send there, accept, or time out.
 //!
 //! [`select!`](crate::select!) is the form to write; the types here are what it is made of. [`wait`](fn@crate::wait) and
-//! [`iwait`](crate::iwait) wait for objects without taking anything from them.
+//! [`iwait`] wait for objects without taking anything from them.
 //!
 //! **Order.** Arms are tried one after another, beginning each time with the next one: whatever is ready is chosen within as
 //! many turns as there are arms. Only when none can go on does the greenlet wait, for all of them at once.

@@ -22,10 +22,7 @@
 //!           limit() ─▶ └──────────────────────────────┘
 //! ```
 
-#![expect(
-    unsafe_code,
-    reason = "resumes and suspends through shared references, and tells corosensei of our stacks"
-)]
+#![expect(unsafe_code, reason = "resumes and suspends by shared references, hands stacks to corosensei")]
 
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;

@@ -1,0 +1,83 @@
+//! Keeping throws away from destructors: an exception raised in a destructor that runs during an unwinding ends the
+//! process.
+//!
+//! std keeps one panic count for the thread. A task that waits in the middle of an unwinding leaves it raised for
+//! everybody, so each task records at its wait what can be known about itself: its [`Posture`].
+
+use std::thread;
+
+use crate::core::{Core, Step};
+use crate::switch;
+use crate::task::{Posture, State, Task};
+
+impl Core {
+    /// What std's panic count says about the task that is about to wait.
+    pub(crate) fn posture(&self, task: &Task) -> Posture {
+        if !thread::panicking() {
+            // Whatever it raised before was caught meanwhile, perhaps by a catch_unwind that is not ours.
+            task.raised.set(false);
+            return Posture::Calm;
+        }
+        // The count is one for the whole thread. It is this task's own if it raised, or if it was zero when the
+        // task was resumed; once its own, it stays so until the thread is calm.
+        if task.raised.get() || !self.resumed_panicking.get() || task.posture.get() == Posture::Unwinding {
+            Posture::Unwinding
+        } else {
+            Posture::Unclear
+        }
+    }
+
+    pub(crate) fn raise_masked(&self, task: &Task) {
+        loop {
+            let Some(throw) = task.masked.borrow_mut().pop_front() else { return };
+            if throw.claim() {
+                self.raise(throw.exception);
+            }
+        }
+    }
+
+    /// How many exceptions the running task has raised, if it is (or may be) unwinding now.
+    pub(crate) fn unwinding_since(&self) -> Option<u64> {
+        if !thread::panicking() {
+            return None;
+        }
+        let record = self.current();
+        (self.posture(&record.task) != Posture::Calm).then(|| record.task.raises.get())
+    }
+
+    /// Whether a throw would hit a destructor that runs during an unwinding, and so end the process.
+    pub(crate) fn masked(&self, task: &Task) -> bool {
+        match task.posture.get() {
+            Posture::Calm => false,
+            Posture::Unwinding => switch::COUNTS_APART || thread::panicking(),
+            Posture::Unclear => thread::panicking() && self.unwinding.get() == 0,
+        }
+    }
+
+    /// Whether a throw waits for somebody's unwinding to end.
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.borrow().is_empty()
+    }
+
+    /// Delivers what was put off, to those whose unwinding is over.
+    pub(crate) fn retry_deferred(&self) {
+        if !switch::COUNTS_APART && thread::panicking() {
+            return;
+        }
+        let deferred = self.deferred.take();
+        for record in deferred {
+            let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
+            if !parked || self.masked(&record.task) {
+                // Running or ended tasks see to it themselves: `park` raises what is masked.
+                if !record.task.masked.borrow().is_empty() && !record.task.ready() {
+                    self.deferred.borrow_mut().push(record);
+                }
+                continue;
+            }
+            let throw = record.task.masked.borrow_mut().pop_front();
+            if let Some(throw) = throw {
+                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+            }
+        }
+    }
+}

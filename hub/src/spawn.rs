@@ -1,0 +1,223 @@
+//! Making greenlets and starting them.
+
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::body::{Body, Bound};
+use crate::core::{Core, Item};
+use crate::current;
+use crate::greenlet::{AnyGreenlet, Greenlet};
+use crate::local::Locals;
+use crate::report::ErrorContext;
+use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
+use crate::task::{Kind, Record, Task, TaskRef};
+
+/// Told of every greenlet that is started.
+pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
+
+/// How a greenlet is made, when the defaults do not do: its name, its stack.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::Builder;
+///
+/// let g = Builder::new().name("deep").stack_size(1 << 20).spawn(|| 5);
+/// assert_eq!(g.name(), "deep");
+/// assert_eq!(g.get().unwrap(), 5);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    name: Option<Rc<str>>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// A builder with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the greenlet.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Rc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the size of the stack in bytes. It is rounded up to what the system and the pool of stacks deal in, at
+    /// least 16 KiB; without this it is 256 KiB of address space, of which only what is touched takes memory.
+    ///
+    /// A size that the system refuses becomes the greenlet's failure when it starts, as
+    /// [`StackError`](crate::StackError).
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes.max(MIN_STACK_SIZE));
+        self
+    }
+
+    /// Makes a greenlet that has not been started.
+    #[track_caller]
+    pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
+        Greenlet::from_record(self.record(Kind::Greenlet, body, Location::caller()))
+    }
+
+    /// Makes a greenlet and queues its start. Does not let others run.
+    #[track_caller]
+    pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
+        self.spawn_at(body, Location::caller())
+    }
+
+    /// Spawns on behalf of somebody elsewhere in the program.
+    pub(crate) fn spawn_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
+        let greenlet = Greenlet::from_record(self.record(Kind::Greenlet, body, site));
+        greenlet.start();
+        greenlet
+    }
+
+    /// Makes a greenlet that starts after a time.
+    #[track_caller]
+    pub fn spawn_later<B: Body>(&self, after: Duration, body: B) -> Greenlet<B::Value> {
+        let greenlet = self.create(body);
+        greenlet.start_later(after);
+        greenlet
+    }
+
+    fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
+        let core = current::core();
+        let mut task = Task::new(kind, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
+        let spawner = core.current();
+        if spawner.task.kind != Kind::Main {
+            let tree = spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
+            task.tree = tree.into();
+        }
+        task.spawner = Some(Rc::downgrade(&spawner));
+        let record: TaskRef = Rc::new(Record { task, body: Bound::new(body) });
+        if let Some(name) = &self.name {
+            AnyGreenlet::from(&record).set_name(name.clone());
+        }
+        record
+    }
+}
+
+/// The record of a raw greenlet.
+pub(crate) fn raw_record(f: impl FnOnce() + 'static, site: &'static Location<'static>) -> TaskRef {
+    Builder::new().record(Kind::Raw, f, site)
+}
+
+/// Makes a greenlet and queues its start: it runs when the caller next waits, after what is queued already.
+///
+/// Does not let others run. The closure need not be `Send`: a greenlet never leaves its thread. Its `Err`, if it
+/// returns a `Result`, counts as a value unless it is wrapped in [`fallible`](crate::fallible).
+///
+/// # Examples
+///
+/// ```
+/// use std::{cell::RefCell, rc::Rc};
+/// use ramie_hub::{joinall, spawn};
+///
+/// let log = Rc::new(RefCell::new(Vec::new()));
+/// let greenlets: Vec<_> = (0..3).map(|i| {
+///     let log = log.clone();
+///     spawn(move || log.borrow_mut().push(i))
+/// }).collect();
+/// joinall(&greenlets);
+/// assert_eq!(*log.borrow(), [0, 1, 2]);
+/// ```
+#[track_caller]
+pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
+    Builder::new().spawn(body)
+}
+
+/// Makes a greenlet that starts after a time. Does not let others run.
+///
+/// Zero is due at the next poll, so after everything that is spawned in the same turn.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// let g = ramie_hub::spawn_later(Duration::from_millis(1), || 5);
+/// assert_eq!(g.get().unwrap(), 5);
+/// ```
+#[track_caller]
+pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
+    Builder::new().spawn_later(after, body)
+}
+
+/// Starts a bare greenlet: gevent's `spawn_raw`. Does not let others run.
+///
+/// It has no result to ask for. A [kill](AnyGreenlet::kill) before its first turn does not keep it from starting:
+/// it is hit at its first wait.
+///
+/// # Examples
+///
+/// ```
+/// let raw = ramie_hub::spawn_raw(|| println!("hello"));
+/// raw.join();
+/// assert!(raw.dead());
+/// ```
+#[track_caller]
+pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
+    let record = raw_record(f, Location::caller());
+    let core = current::core();
+    let token = core.admit(&record);
+    core.push(Item::Resume(token));
+    AnyGreenlet { record }
+}
+
+/// Calls `callback` with every greenlet of this hub that is started, at its start. Returns what removes it again.
+///
+/// The callback must not wait.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{add_spawn_callback, remove_spawn_callback, spawn};
+///
+/// let id = add_spawn_callback(|greenlet| println!("started {}", greenlet.name()));
+/// spawn(|| ()).join();
+/// assert!(remove_spawn_callback(id));
+/// ```
+pub fn add_spawn_callback(callback: impl Fn(&AnyGreenlet) + 'static) -> SpawnCallbackId {
+    SpawnCallbackId(current::core().add_spawn_callback(Rc::new(callback)), PhantomData)
+}
+
+/// Removes a spawn callback; false when it was removed before.
+pub fn remove_spawn_callback(id: SpawnCallbackId) -> bool {
+    current::core().remove_spawn_callback(id.0)
+}
+
+/// Names a spawn callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpawnCallbackId(u64, PhantomData<*const ()>);
+
+impl Core {
+    pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
+        let number = self.new_number();
+        self.spawn_callbacks.borrow_mut().push((number, callback));
+        number
+    }
+
+    pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
+        let mut callbacks = self.spawn_callbacks.borrow_mut();
+        let at = callbacks.iter().position(|(other, _)| *other == number);
+        let removed = at.map(|at| callbacks.remove(at));
+        // What the closure has captured is dropped after the borrow has ended.
+        drop(callbacks);
+        removed.is_some()
+    }
+
+    pub(crate) fn tell_spawn_callbacks(&self, record: &TaskRef) {
+        if self.spawn_callbacks.borrow().is_empty() {
+            return;
+        }
+        let callbacks = self.spawn_callbacks.borrow().clone();
+        let greenlet = AnyGreenlet::from(record);
+        for (_, callback) in callbacks {
+            self.as_hub(|| self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet)));
+        }
+    }
+}
