@@ -52,7 +52,7 @@ pub(crate) enum Item {
     /// Serve links.
     Notify(Notified, u64),
     /// Throw into tasks, then wake the one who asked.
-    Throw(Vec<TaskRef>, Exception, Option<Token>),
+    Throw(Box<(Vec<TaskRef>, Exception, Option<Token>)>),
     /// Tell tasks that what they wait on was closed.
     Close(Vec<Token>),
     /// Run a callback.
@@ -61,6 +61,15 @@ pub(crate) enum Item {
     Posted(crate::inbox::Message),
     /// The rest of a death that was interrupted by a system error.
     Bury(TaskRef),
+}
+
+// The largest kind sets the size of all, and nearly all are small: the large and rare are boxed.
+const _: () = assert!(size_of::<Item>() <= 32);
+
+impl Item {
+    pub(crate) fn throw(into: Vec<TaskRef>, exception: Exception, killer: Option<Token>) -> Item {
+        Item::Throw(Box::new((into, exception, killer)))
+    }
 }
 
 /// What is left to do in the turn of one item, before the next one's.
@@ -113,6 +122,9 @@ const IO_BUDGET: u32 = 128;
 /// The callback pass: how long it may take before the loop polls.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
+/// The place of main in the slab, which is filled from its beginning; main stays there.
+const MAIN_INDEX: u32 = 0;
+
 /// One thread's hub.
 pub(crate) struct Core {
     number: u64,
@@ -120,7 +132,8 @@ pub(crate) struct Core {
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
     pub(crate) main: TaskRef,
-    current: RefCell<Option<TaskRef>>,
+    /// The place of the running task in the slab; in the hub, that of main.
+    running: Cell<u32>,
     pub(crate) tasks: RefCell<Slab<TaskRef>>,
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
@@ -180,13 +193,14 @@ impl Core {
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
         let mut tasks = Slab::new();
         main.task.index.set(index_of(tasks.insert(main.clone())));
+        assert_eq!(main.task.index.get(), MAIN_INDEX, "a slab is filled from its beginning");
         Rc::new(Core {
             number: crate::thread_bound::hub_number(),
             epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
             phase: Cell::new(Phase::Prepare),
             main,
-            current: RefCell::new(None),
+            running: Cell::new(MAIN_INDEX),
             tasks: RefCell::new(tasks),
             queue: RefCell::new(VecDeque::new()),
             agenda: RefCell::new(VecDeque::new()),
@@ -290,7 +304,11 @@ impl Core {
 
     /// The running task; in the hub, that of main, on whose stack the hub runs.
     pub(crate) fn current(&self) -> TaskRef {
-        self.current.borrow().as_ref().unwrap_or(&self.main).clone()
+        let tasks = self.tasks.borrow();
+        tasks
+            .get(self.running.get() as usize)
+            .expect("a running task is in the slab until it is reaped")
+            .clone()
     }
 
     pub(crate) fn in_hub(&self) -> bool {
@@ -307,9 +325,7 @@ impl Core {
 
     /// A new wait of the running task, for those who are to wake it. It begins with [`park`](Core::park).
     pub(crate) fn token(&self) -> Token {
-        let current = self.current.borrow();
-        let index = current.as_ref().unwrap_or(&self.main).task.index.get();
-        Token { index, wait: self.new_wait() }
+        Token { index: self.running.get(), wait: self.new_wait() }
     }
 
     fn new_wait(&self) -> u64 {
@@ -404,10 +420,9 @@ impl Core {
     pub(crate) fn raise(&self, exception: Exception) -> ! {
         let in_main = self.mode.get() == Mode::Main;
         if !self.in_hub() {
-            let current = self.current.borrow();
-            let task = &current.as_ref().unwrap_or(&self.main).task;
-            task.raised.set(true);
-            task.raises.set(task.raises.get() + 1);
+            let record = self.current();
+            record.task.raised.set(true);
+            record.task.raises.set(record.task.raises.get() + 1);
         }
         if cfg!(panic = "abort") {
             report::write(&format!(
@@ -420,8 +435,7 @@ impl Core {
     /// The running greenlet has caught what it raised.
     pub(crate) fn caught(&self) {
         if !self.in_hub() {
-            let current = self.current.borrow();
-            current.as_ref().unwrap_or(&self.main).task.raised.set(false);
+            self.current().task.raised.set(false);
         }
     }
 
@@ -528,6 +542,7 @@ impl Core {
     }
 
     /// Recycles the stack of a task that has ended.
+    #[inline(never)]
     fn reap(&self, record: &TaskRef) {
         self.dismiss(&record.task);
         let fiber = record.task.fiber.borrow_mut().take();
@@ -548,6 +563,9 @@ impl Core {
     // --- switching: only the hub calls these --------------------------------------------------------------------
 
     /// Resumes a task if it is still in the wait that the token names.
+    // Inlined into the loop with `switch_to`: after a switch each return of the hub's is one that the processor
+    // has not foreseen.
+    #[inline(always)]
     pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
         let record = match self.tasks.borrow().get(token.index as usize) {
             Some(record) if record.task.wait.get() == token.wait => record.clone(),
@@ -558,6 +576,7 @@ impl Core {
     }
 
     /// Switches to a task and comes back when it waits again or has ended; main is only marked.
+    #[inline(always)]
     pub(crate) fn switch_to(&self, record: TaskRef) {
         let task = &record.task;
         task.wait.set(0);
@@ -574,13 +593,9 @@ impl Core {
         self.io_budget.set(IO_BUDGET);
         self.resumed_panicking.set(thread::panicking());
         self.mode.set(Mode::Greenlet);
-        *self.current.borrow_mut() = Some(record);
-        let done = {
-            // The record is held by the slab as long as it has not ended; this pointer saves a second count.
-            let record = self.current();
-            switch::resume(&record)
-        };
-        let record = self.current.borrow_mut().take().expect("it was set before the switch");
+        self.running.set(task.index.get());
+        let done = switch::resume(&record);
+        self.running.set(MAIN_INDEX);
         self.mode.set(Mode::Hub);
         if done {
             self.reap(&record);
@@ -596,6 +611,7 @@ impl Core {
     }
 
     /// Gives a task that is about to run for the first time its fiber; false when there is no stack for it.
+    #[inline(never)]
     fn begin(&self, record: &TaskRef) -> bool {
         let stack = self.stacks.borrow_mut().take(record.task.stack_size);
         match stack {

@@ -90,13 +90,13 @@ impl AnyGreenlet {
         match block {
             Block::For(limit) if self.task().kind != Kind::Main || self.is_running(&core) => {
                 let token = core.token();
-                core.push(Item::Throw(record, exception, Some(token)));
+                core.push(Item::throw(record, exception, Some(token)));
                 core.park(token, "Greenlet::kill");
                 // Back from a kill of its own: it is unwinding, and the kill waits for the end of that.
                 !self.is_running(&core) && self.join_for(limit, "Greenlet::kill")
             }
             _ => {
-                core.push(Item::Throw(record, exception, None));
+                core.push(Item::throw(record, exception, None));
                 false
             }
         }
@@ -141,7 +141,7 @@ impl AnyGreenlet {
             return;
         }
         let token = core.token();
-        core.queue.borrow_mut().push_front(Item::Throw(vec![self.record.clone()], exception, Some(token)));
+        core.queue.borrow_mut().push_front(Item::throw(vec![self.record.clone()], exception, Some(token)));
         core.park(token, "Greenlet::throw");
     }
 }
@@ -232,12 +232,12 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
         return Ok(());
     }
     let Block::For(limit) = block else {
-        core.push(Item::Throw(living, exception, None));
+        core.push(Item::throw(living, exception, None));
         return Ok(());
     };
     let deadline = limit.deadline(&core);
     let token: Token = core.token();
-    core.push(Item::Throw(living.clone(), exception, Some(token)));
+    core.push(Item::throw(living.clone(), exception, Some(token)));
     {
         let _timer = TimerGuard::limit(&core, token, deadline);
         core.park(token, "killall");

@@ -125,7 +125,8 @@ impl Core {
                     self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 }
             }
-            Item::Throw(records, exception, killer) => {
+            Item::Throw(throw) => {
+                let (records, exception, killer) = *throw;
                 let mut agenda = self.agenda.borrow_mut();
                 for record in records {
                     agenda.push_back(Step::Throw(record, Throw::new(exception.clone())));
