@@ -79,17 +79,13 @@ enum Cause {
 }
 
 impl StackError {
-    #[cfg_attr(
-        not(all(unix, not(any(miri, ramie_fiber = "thread")))),
-        expect(dead_code, reason = "stacks without memory are never refused any")
-    )]
     fn reserve(size: usize, source: io::Error) -> StackError {
         StackError { size, cause: Cause::Reserve, source: Arc::new(source) }
     }
 
     #[cfg_attr(
         not(all(unix, not(any(miri, ramie_fiber = "thread")))),
-        expect(dead_code, reason = "stacks without memory are never refused any")
+        expect(dead_code, reason = "stacks without memory have no guards")
     )]
     fn guard(size: usize, source: io::Error) -> StackError {
         StackError { size, cause: Cause::Guard, source: Arc::new(source) }

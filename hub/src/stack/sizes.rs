@@ -5,7 +5,12 @@
 
 use std::ops::Range;
 
+use std::io;
+
 use super::{MIN_STACK_SIZE, StackError, StackStats};
+
+/// No system has room for more: whoever brings the memory would fail with less to say.
+const LARGEST: usize = 1 << 46;
 
 /// The size of a stack.
 ///
@@ -59,7 +64,10 @@ impl StackPool {
     ///
     /// None in this build. Memory is asked for later, when the fiber is made.
     pub(crate) fn take(&mut self, size: usize) -> Result<Stack, StackError> {
-        let size = size.max(MIN_STACK_SIZE).checked_next_power_of_two().unwrap_or(size);
+        if size > LARGEST {
+            return Err(StackError::reserve(size, io::ErrorKind::OutOfMemory.into()));
+        }
+        let size = size.max(MIN_STACK_SIZE).next_power_of_two();
         self.in_use += 1;
         self.reserved_bytes = self.reserved_bytes.saturating_add(size);
         Ok(Stack { size })
