@@ -1,14 +1,17 @@
 //! What it costs to have something done by another and to wait for its end.
 //!
-//! Every figure is for one that is made, runs an empty body, ends, and is waited for. All of it is in the figure;
-//! what the first use of a stack costs (a system call and a page fault or two) is not, since stacks are used again.
+//! Every figure is for one that is made, runs an empty body, ends, and is waited for. All of it is in the
+//! figure; what the first use of a stack costs (a system call and a page fault or two) is not, since stacks
+//! are used again.
 //!
-//! * `one`: each is waited for before the next is made. `thousand`: a thousand are made, then all are waited for.
-//! * `ramie`: `spawn` and `join`, by the thread's main greenlet. It has the record's allocation, the switches into the
-//!   hub and the greenlet and back, the notification of the end, and the end of the record.
-//! * `corosensei`: a coroutine made on a stack that is there already, resumed to its end, and the stack taken back:
-//!   no scheduler, no result, nobody who waits.
-//! * `threads`: `std::thread::spawn` and `join`. The system makes each anew, but for its stack, which libc keeps.
+//! * `one`: each is waited for before the next is made. `thousand`: a thousand are made, then all are waited
+//!   for.
+//! * `ramie`: `spawn` and `join`, by the thread's main greenlet. It has the record's allocation, the switches
+//!   into the hub and the greenlet and back, the notification of the end, and the end of the record.
+//! * `corosensei`: a coroutine made on a stack that is there already, resumed to its end, and the stack taken
+//!   back: no scheduler, no result, nobody who waits.
+//! * `threads`: `std::thread::spawn` and `join`. The system makes each anew, but for its stack, which libc
+//!   keeps.
 
 #[path = "util/slots.rs"]
 mod slots;

@@ -1,18 +1,21 @@
 //! What it costs to let the next one run.
 //!
-//! Every figure is for one hand-over: the code that runs stops, another goes on. Making the greenlets, coroutines or
-//! threads, and starting them, is not in it.
+//! Every figure is for one hand-over: the code that runs stops, another goes on. Making the greenlets,
+//! coroutines or threads, and starting them, is not in it.
 //!
-//! * `ramie`: one `yield_now`. It has the greenlet's way to the hub, the hub's queue with all the checks of its loop,
-//!   the way to the next greenlet, and the calls and returns of the given depth around it.
-//! * `corosensei`: one `suspend` and one `resume`, out of a plain loop over the coroutines: a switch and no scheduler.
-//!   Its stacks are of 16 KiB, those of `ramie` of 256 KiB: in a large ring the latter also miss more address lookups.
-//! * `threads`: a baton of OS threads, a mutex and a condition variable for each. It has the wake-up of a thread that
-//!   sleeps, maybe on another core.
-//! * `calls`: the calls and returns of the given depth alone, with nothing at the bottom. All others have them too.
+//! * `ramie`: one `yield_now`. It has the greenlet's way to the hub, the hub's queue with all the checks of
+//!   its loop, the way to the next greenlet, and the calls and returns of the given depth around it.
+//! * `corosensei`: one `suspend` and one `resume`, out of a plain loop over the coroutines: a switch and no
+//!   scheduler. Its stacks are of 16 KiB, those of `ramie` of 256 KiB: in a large ring the latter also miss
+//!   more address lookups.
+//! * `threads`: a baton of OS threads, a mutex and a condition variable for each. It has the wake-up of a
+//!   thread that sleeps, maybe on another core.
+//! * `calls`: the calls and returns of the given depth alone, with nothing at the bottom. All others have
+//!   them too.
 //!
-//! `pair` has two that take turns, at the depth of calls that the id ends with. `ring` has as many as the id ends
-//! with, which yield from their first function; there the misses of the cache count more than the instructions.
+//! `pair` has two that take turns, at the depth of calls that the id ends with. `ring` has as many as the id
+//! ends with, which yield from their first function; there the misses of the cache count more than the
+//! instructions.
 
 #[path = "util/slots.rs"]
 mod slots;

@@ -1,14 +1,17 @@
 //! What it costs to have a limit on what one does, and to sleep.
 //!
-//! * `with_timeout`: one `with_timeout` around nothing: the timer's start, which reads the clock, and its cancel. The
-//!   id ends with how many other timers are pending meanwhile, spread over an hour. OS threads have nothing like it.
-//! * `wait`: one wait for an event that another greenlet then sets, of two that take turns in setting and waiting.
-//!   It has the wait, the set, the notification, and one switch away and back. `ramie` waits with a limit that is not
-//!   reached, `ramie_unlimited` without: the difference is the limit's timer. `threads` is the same on two OS threads
-//!   that take turns by `Condvar::wait_timeout`; it has the wake-up of a thread that sleeps, maybe on another core.
-//! * `sleep`: one `sleep` of 1 ms in 100,000 greenlets that do nothing else: start of the timer, switch away, timer
-//!   due, switch back. All of them together need far longer than 1 ms for it, so the hub is never idle, and the figure
-//!   is what one sleep keeps the thread busy. OS threads have nothing to put beside it in such numbers.
+//! * `with_timeout`: one `with_timeout` around nothing: the timer's start, which reads the clock, and its
+//!   cancel. The id ends with how many other timers are pending meanwhile, spread over an hour. OS threads
+//!   have nothing like it.
+//! * `wait`: one wait for an event that another greenlet then sets, of two that take turns in setting and
+//!   waiting. It has the wait, the set, the notification, and one switch away and back. `ramie` waits with a
+//!   limit that is not reached, `ramie_unlimited` without: the difference is the limit's timer. `threads` is
+//!   the same on two OS threads that take turns by `Condvar::wait_timeout`; it has the wake-up of a thread
+//!   that sleeps, maybe on another core.
+//! * `sleep`: one `sleep` of 1 ms in 100,000 greenlets that do nothing else: start of the timer, switch away,
+//!   timer due, switch back. All of them together need far longer than 1 ms for it, so the hub is never idle,
+//!   and the figure is what one sleep keeps the thread busy. OS threads have nothing to put beside it in such
+//!   numbers.
 //!
 //! Making greenlets, threads and the pending timers is in no figure.
 
@@ -109,7 +112,8 @@ impl Sleepers {
         let sleeper = |_| {
             let (go, stop, slept) = (go.clone(), stop.clone(), slept.clone());
             spawn(move || {
-                // All fall asleep in one turn of the queue: those who sleep leave little time for a long queue.
+                // All fall asleep in one turn of the queue: those who sleep leave little time for a long
+                // queue.
                 go.wait();
                 while !stop.get() {
                     sleep(Duration::from_millis(1));

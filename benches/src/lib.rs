@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Runs `bottom` inside `depth` calls, each of which works a little before and after, as a program's own would.
+/// Runs `bottom` inside `depth` calls, each of which works a little before and after, as a program's own
+/// would.
 ///
 /// At depth 0 it is called in place. Returns what the work came to.
 #[inline(always)]
@@ -29,7 +30,8 @@ fn descend(depth: u32, seed: u64, bottom: &impl Fn()) -> u64 {
     black_box(below ^ seed).rotate_left(7)
 }
 
-/// Runs whole batches of `batch` pieces until at least `pieces` are done, and returns the time of `pieces` of them.
+/// Runs whole batches of `batch` pieces until at least `pieces` are done, and returns the time of `pieces` of
+/// them.
 ///
 /// `run` is told how many batches, and returns how long they took.
 pub fn by_the_piece(pieces: u64, batch: u64, run: impl FnOnce(u64) -> Duration) -> Duration {

@@ -72,18 +72,16 @@ impl Core {
 
     fn prepare(&self) {
         self.items_run.set(0);
-        self.pass_limit
-            .set(self.loop_now.get().max(self.pass_start()).saturating_add(self.switch_interval.get()));
         self.phase.set(Phase::Callbacks);
         self.take_posted();
+        // A short pass ends before anybody looks at its limit. For a long one the time of the poll does not do: what
+        // was served since may have used the whole interval up.
+        let long = self.queue.borrow().len() >= ITEMS_PER_LOOK as usize || self.iterations.get() == 0;
+        let start = if long { self.now() } else { self.loop_now.get() };
+        self.pass_limit.set(start.saturating_add(self.switch_interval.get()));
         for watch in self.watches.active(WatchKind::Prepare) {
             watch.fire(self);
         }
-    }
-
-    /// Before the first poll there is no cached time yet.
-    fn pass_start(&self) -> u64 {
-        if self.iterations.get() == 0 { self.now() } else { 0 }
     }
 
     fn next_item(&self) {

@@ -1,5 +1,6 @@
-//! Pooled stacks for the bare coroutines, so that they are compared on equal terms: one allocation however many, and
-//! tops that do not all compete for the same cache sets. They are for Unix, and bare indeed: they have no guards.
+//! Pooled stacks for the bare coroutines, so that they are compared on equal terms: one allocation however
+//! many, and tops that do not all compete for the same cache sets. They are for Unix, and bare indeed: they
+//! have no guards.
 //!
 //! Not a target of its own; a bench opens with `mod slots;`.
 #![expect(unsafe_code, reason = "tells corosensei of memory that was cut into stacks")]
@@ -35,8 +36,9 @@ pub(crate) fn slots(count: usize) -> Vec<Slot> {
     (0..count).map(cut).collect()
 }
 
-// SAFETY: the range is the slot's own, lives as long as the slot, is aligned, and is larger than MIN_STACK_SIZE. It
-// has no guard; the coroutines of the benches use a small part of it, as their frames are known.
+// SAFETY: the range is the slot's own, lives as long as the slot, is aligned, and is larger than
+// MIN_STACK_SIZE. It has no guard; the coroutines of the benches use a small part of it, as their frames are
+// known.
 unsafe impl Stack for Slot {
     fn base(&self) -> StackPointer {
         self.base
