@@ -19,7 +19,7 @@ use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit, Waiting};
 use crate::exception::{Exception, Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Message};
 use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
 use crate::report::{self, ErrorContext, ErrorHandler};
@@ -57,9 +57,21 @@ pub(crate) enum Item {
     /// Run a callback.
     Call(Rc<CallbackState>),
     /// Run a closure that another thread posted.
-    Posted(crate::inbox::Message),
+    Posted(Box<dyn FnOnce() + Send>),
+    /// Call the link to a shared object that has this number.
+    SharedLink(u64),
     /// The rest of a death that was interrupted by a system error.
     Bury(TaskRef),
+}
+
+impl From<Message> for Item {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Call(f) => Item::Posted(f),
+            Message::Wake(token) => Item::Resume(token),
+            Message::Link(number) => Item::SharedLink(number),
+        }
+    }
 }
 
 /// What is left to do in the turn of one item, before the next one's.
@@ -163,6 +175,8 @@ pub(crate) struct Core {
     free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
+    /// Who waits here for what other threads do too.
+    pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
     pub(crate) fds: crate::io::FdTable,
     _alt_stack: Option<overflow::AltStack>,
@@ -216,6 +230,7 @@ impl Core {
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
             waiters: crate::remote::Waiters::default(),
+            abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),
             _alt_stack: overflow::ensure_alt_stack(),
@@ -226,6 +241,8 @@ impl Core {
     pub(crate) fn close(&self) -> usize {
         let posted = self.inbox.close();
         let _ = guard_drop(posted);
+        // After that: a wake that is refused from now on finds its waiter leaving.
+        self.abroad.forsake_all();
         self.tasks.borrow().len() - 1
     }
 

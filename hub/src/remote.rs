@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::current;
 use crate::error::HubGone;
 use crate::greenlet;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Message};
 use crate::task::{Token, Verdict};
 use crate::wait_guard::TimerGuard;
 use crate::wait_queue::Limit;
@@ -53,7 +53,7 @@ impl Remote {
     /// [`HubGone`] with the closure when the hub has ended. A closure that was accepted by a hub that ends before
     /// its turn is dropped.
     pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
-        self.inbox.post(f, |f| Box::new(f))
+        self.inbox.post(f, |f| Message::Call(Box::new(f)))
     }
 
     /// Has the hub spawn a greenlet that runs `f`. Never blocks.
@@ -62,7 +62,7 @@ impl Remote {
     ///
     /// [`HubGone`] with the closure when the hub has ended.
     pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
-        self.inbox.post(f, |f| Box::new(move || drop(greenlet::spawn(f))))
+        self.inbox.post(f, |f| Message::Call(Box::new(move || drop(greenlet::spawn(f)))))
     }
 
     /// Whether the hub has ended.
@@ -95,7 +95,8 @@ pub struct Waker {
 impl Waker {
     /// Wakes the greenlet that waits, or makes its next wait return at once. Says whether the hub still lives.
     pub fn wake(self) -> bool {
-        self.inbox.post(self.key, |key| Box::new(move || current::core().signal(key))).is_ok()
+        let signal = |key| Message::Call(Box::new(move || current::core().signal(key)));
+        self.inbox.post(self.key, signal).is_ok()
     }
 }
 

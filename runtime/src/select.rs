@@ -21,6 +21,7 @@ pub use ramie_hub::Limit;
 use crate::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
 use crate::net::{TcpListener, TcpStream};
 use crate::queue::{Channel, Order, Queue, ShutDown, SimpleQueue};
+use crate::shared;
 
 /// One arm of a [`select!`](crate::select!): something to wait for, and what to do when it is ready.
 pub trait Arm {
@@ -108,6 +109,46 @@ impl Recv for Semaphore {
 }
 
 impl Recv for Event {
+    type Output = ();
+
+    fn attempt_recv(&self) -> Option<()> {
+        self.is_set().then_some(())
+    }
+}
+
+impl<T: 'static> Recv for shared::channel::Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+}
+
+impl<T: 'static> Recv for shared::oneshot::Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+}
+
+impl Recv for shared::Semaphore {
+    type Output = ();
+
+    fn attempt_recv(&self) -> Option<()> {
+        self.try_acquire().then_some(())
+    }
+}
+
+impl Recv for shared::Event {
     type Output = ();
 
     fn attempt_recv(&self) -> Option<()> {

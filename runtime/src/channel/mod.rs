@@ -2,7 +2,7 @@
 //!
 //! Both ends may be cloned. When the last [`Receiver`] is gone, sending fails and gives the message back; when the last
 //! [`Sender`] is gone, receiving ends once everything that was sent is received. Messages need not be `Send`;
-//! `ramie::shared` has channels for other threads.
+//! [`ramie::shared`](crate::shared) has channels for other threads.
 //!
 //! Fairness, and what a kill leaves behind, are those of [`ramie::queue`](crate::queue).
 //!
