@@ -19,7 +19,7 @@ use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit};
 use crate::exception::{Exception, Failure};
 use crate::greenlet::AnyGreenlet;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Message};
 use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
 use crate::report::{self, ErrorContext, ErrorHandler};
@@ -58,7 +58,9 @@ pub(crate) enum Item {
     /// Run a callback.
     Call(Rc<CallbackState>),
     /// Run a closure that another thread posted.
-    Posted(crate::inbox::Message),
+    Posted(Box<dyn FnOnce() + Send>),
+    /// Call the link to a shared object that has this number.
+    SharedLink(u64),
     /// The rest of a death that was interrupted by a system error.
     Bury(TaskRef),
 }
@@ -69,6 +71,16 @@ const _: () = assert!(size_of::<Item>() <= 32);
 impl Item {
     pub(crate) fn throw(into: Vec<TaskRef>, exception: Exception, killer: Option<Token>) -> Item {
         Item::Throw(Box::new((into, exception, killer)))
+    }
+}
+
+impl From<Message> for Item {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Call(f) => Item::Posted(f),
+            Message::Wake(token) => Item::Resume(token),
+            Message::Link(number) => Item::SharedLink(number),
+        }
     }
 }
 
@@ -178,6 +190,8 @@ pub(crate) struct Core {
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
+    /// Who waits here for what other threads do too.
+    pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
     pub(crate) fds: crate::io::FdTable,
     _alt_stack: Option<overflow::AltStack>,
@@ -234,6 +248,7 @@ impl Core {
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
             waiters: crate::remote::Waiters::default(),
+            abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),
             _alt_stack: overflow::ensure_alt_stack(),
@@ -245,6 +260,8 @@ impl Core {
         for message in self.inbox.close() {
             guard_drop(message);
         }
+        // After that: a wake that is refused from now on finds its waiter leaving.
+        self.abroad.forsake_all();
         let unfinished = self.tasks.borrow().len() - 1;
         if unfinished == 0 {
             // Here a panic would end the process, and in the hub's own destructor it would.

@@ -11,8 +11,12 @@
 //! 3. Where one line is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves those who were there when
 //!    it began; entries added meanwhile wait for the next one, which is queued when the pass ends and the object is
 //!    still ready. A greenlet's pass, and one over two lanes, serves until nobody can be served.
-//! 4. There the second lane is for the late: who waits on an object that is ready while its pass is queued or
-//!    running is served at the end of that pass. As long as anybody stands there the pass is not called off.
+//! 4. Under [`Rule::Everybody`] the second lane is for the late: who waits on an object that is ready while its pass
+//!    is queued or running is served at the end of that pass. As long as anybody stands there the pass is not called
+//!    off, and another one is owed, ready or not.
+//! 5. There `promised` is the last in the first lane when the object was last seen ready. A pass serves up to it: who
+//!    came while the object was no longer ready is not told of what was before, and who was promised is told of it
+//!    even if the object was ready for a moment only, in the middle of a pass.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -60,7 +64,7 @@ pub enum Lane {
 /// How a pass serves an object's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Everybody in line when it began, whatever happens meanwhile: an event.
+    /// Everybody in line when the object was last ready, whatever happens meanwhile: an event.
     Everybody,
     /// One after the other as long as the object is ready: a semaphore.
     WhileReady,
@@ -72,6 +76,7 @@ pub enum Rule {
 pub(crate) struct Links {
     lanes: [RefCell<VecDeque<Entry>>; 2],
     notifier: Cell<Notifier>,
+    promised: Cell<LinkId>,
 }
 
 impl Links {
@@ -79,6 +84,7 @@ impl Links {
         Links {
             lanes: [RefCell::new(VecDeque::new()), RefCell::new(VecDeque::new())],
             notifier: Cell::new(Notifier::Idle),
+            promised: Cell::new(LinkId(0)),
         }
     }
 
@@ -137,6 +143,19 @@ impl Links {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting() == [0, 0]
+    }
+
+    /// Promises a turn to everybody in the first lane (rule 5).
+    fn promise(&self) {
+        if let Some(last) = self.lanes[0].borrow().back() {
+            self.promised.set(last.id);
+        }
+    }
+
+    /// Whether anybody is promised a turn (rules 4 and 5).
+    fn owes(&self) -> bool {
+        let first = self.lanes[0].borrow().front().is_some_and(|entry| entry.id <= self.promised.get());
+        first || !self.lanes[1].borrow().is_empty()
     }
 
     /// Whether a pass is queued or running.
@@ -207,10 +226,16 @@ impl Notified {
     }
 }
 
-/// Whether anybody who waits for an object can be served.
+/// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
 pub(crate) fn owed(object: &dyn Linkable) -> bool {
     match object.rule() {
-        Rule::Everybody | Rule::WhileReady => object.ready() && !object.links().is_empty(),
+        Rule::Everybody => {
+            if object.ready() {
+                object.links().promise();
+            }
+            object.links().owes()
+        }
+        Rule::WhileReady => object.ready() && !object.links().is_empty(),
         Rule::Lanes => object.next_lane(None).is_some(),
     }
 }
@@ -249,8 +274,15 @@ impl Pass {
         };
         loop {
             match self.stage {
-                Stage::Begin if object.rule() == Rule::Lanes => self.stage = Stage::After(None),
-                Stage::Begin => self.stage = until(links, Lane::First).unwrap_or_else(|| late(links)),
+                Stage::Begin => {
+                    self.stage = match object.rule() {
+                        Rule::Lanes => Stage::After(None),
+                        Rule::Everybody => Stage::Until(Lane::First, links.promised.get()),
+                        Rule::WhileReady => until(links, Lane::First)
+                            .or_else(|| until(links, Lane::Second))
+                            .unwrap_or(Stage::End),
+                    }
+                }
                 Stage::After(last) => {
                     let lane = object.next_lane(last)?;
                     self.stage = Stage::After(Some(lane));
@@ -263,7 +295,8 @@ impl Pass {
                     if let Some(target) = pop(links.lane(lane), Some(end)) {
                         return Some(target);
                     }
-                    self.stage = if lane == Lane::First { late(links) } else { Stage::End };
+                    let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
+                    self.stage = late.unwrap_or(Stage::End);
                 }
                 Stage::End => return None,
             }
@@ -287,10 +320,6 @@ fn pop(lane: &RefCell<VecDeque<Entry>>, end: Option<LinkId>) -> Option<Target> {
 /// The stage that serves those who stand in a lane now.
 fn until(links: &Links, lane: Lane) -> Option<Stage> {
     links.lane(lane).borrow().back().map(|last| Stage::Until(lane, last.id))
-}
-
-fn late(links: &Links) -> Stage {
-    until(links, Lane::Second).unwrap_or(Stage::End)
 }
 
 impl fmt::Debug for Links {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::core::Core;
 use crate::current;
 use crate::error::HubGone;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Message};
 use crate::spawn::Builder;
 use crate::task::{Token, Verdict};
 use crate::wait_guard::TimerGuard;
@@ -54,7 +54,7 @@ impl Remote {
     /// [`HubGone`] with the closure when the hub has ended. A closure that was accepted by a hub that ends before
     /// its turn is dropped.
     pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
-        self.inbox.post(f, |f| Box::new(f))
+        self.inbox.post(f, |f| Message::Call(Box::new(f)))
     }
 
     /// Has the hub spawn a greenlet that runs `f`. Never blocks.
@@ -65,7 +65,7 @@ impl Remote {
     #[track_caller]
     pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
         let site = Location::caller();
-        self.inbox.post(f, move |f| Box::new(move || drop(Builder::new().spawn_at(f, site))))
+        self.inbox.post(f, move |f| Message::Call(Box::new(move || drop(Builder::new().spawn_at(f, site)))))
     }
 
     /// Whether the hub has ended.
@@ -115,7 +115,8 @@ impl Waker {
 
     fn signal(&mut self) -> bool {
         self.used = true;
-        self.inbox.post(self.key, |key| Box::new(move || current::core().signal(key))).is_ok()
+        let signal = |key| Message::Call(Box::new(move || current::core().signal(key)));
+        self.inbox.post(self.key, signal).is_ok()
     }
 }
 

@@ -107,7 +107,7 @@ impl Core {
     fn take_posted(&self) {
         if self.inbox.signalled() {
             for message in self.inbox.take() {
-                self.push(Item::Posted(message));
+                self.push(Item::from(message));
             }
         }
     }
@@ -139,6 +139,7 @@ impl Core {
             Item::Posted(message) => {
                 self.call(|| ErrorContext::Remote, message);
             }
+            Item::SharedLink(number) => self.call_shared_link(number),
             Item::Bury(record) => record.task.dead.set(true),
         }
     }

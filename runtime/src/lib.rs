@@ -56,6 +56,7 @@ pub mod net;
 pub mod queue;
 mod run;
 pub mod select;
+pub mod shared;
 pub mod sync;
 pub mod time;
 

@@ -3,8 +3,8 @@
 //! [`select!`](crate::select!) is the form to write; the types here are what it is made of. [`wait`](fn@crate::wait) and
 //! [`iwait`] wait for objects without taking anything from them.
 //!
-//! **Order.** Arms are tried one after another, beginning each time with the next one: whatever is ready is chosen within as
-//! many turns as there are arms. Only when none can go on does the greenlet wait, for all of them at once.
+//! **Order.** Arms are tried one after another, beginning each time with another one, so that arms that are ready all the
+//! time are chosen equally often. Only when none can go on does the greenlet wait, for all of them at once.
 //!
 //! **What a kill or a timeout leaves.** Nothing is taken and nothing is sent before an arm is chosen; an arm that is not chosen
 //! leaves its line.
@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Semaphore, Waitable, iwait};
 
@@ -21,6 +22,7 @@ pub use ramie_hub::Limit;
 use crate::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
 use crate::net::{TcpListener, TcpStream};
 use crate::queue::{Channel, Order, Queue, ShutDown, SimpleQueue};
+use crate::shared;
 
 /// One arm of a [`select!`](crate::select!): something to wait for, and what to do when it is ready.
 pub trait Arm {
@@ -41,6 +43,22 @@ pub trait Recv: Waitable {
 
     /// Receives if that needs no waiting.
     fn attempt_recv(&self) -> Option<Self::Output>;
+}
+
+impl<R: Recv + ?Sized> Recv for &R {
+    type Output = R::Output;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        (**self).attempt_recv()
+    }
+}
+
+impl<R: Recv + ?Sized> Recv for Rc<R> {
+    type Output = R::Output;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        (**self).attempt_recv()
+    }
 }
 
 impl<T: 'static> Recv for Receiver<T> {
@@ -108,6 +126,46 @@ impl Recv for Semaphore {
 }
 
 impl Recv for Event {
+    type Output = ();
+
+    fn attempt_recv(&self) -> Option<()> {
+        self.is_set().then_some(())
+    }
+}
+
+impl<T: 'static> Recv for shared::channel::Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+}
+
+impl<T: 'static> Recv for shared::oneshot::Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+}
+
+impl Recv for shared::Semaphore {
+    type Output = ();
+
+    fn attempt_recv(&self) -> Option<()> {
+        self.try_acquire().then_some(())
+    }
+}
+
+impl Recv for shared::Event {
     type Output = ();
 
     fn attempt_recv(&self) -> Option<()> {
@@ -194,15 +252,19 @@ impl Arm for ReadyArm<'_> {
 }
 
 thread_local! {
-    /// With which arm the next selection begins.
-    static START: Cell<usize> = const { Cell::new(0) };
+    /// Where the next round of attempts begins, as a fraction of the arms.
+    static START: Cell<u64> = const { Cell::new(0) };
 }
 
+/// With which of so many arms to begin.
+///
+/// The beginnings are as far apart as the golden ratio puts them: whichever of them a selection gets, every second when
+/// two take turns, say, its own are spread evenly as well. A plain count would give it the same arm each time.
 #[doc(hidden)]
-pub fn start() -> usize {
+pub fn start(arms: usize) -> usize {
     let start = START.get();
-    START.set(start.wrapping_add(1));
-    start
+    START.set(start.wrapping_add(0x9E37_79B9_7F4A_7C15));
+    ((u128::from(start) * arms as u128) >> 64) as usize
 }
 
 /// Waits until one of the objects is ready or the limit is reached; false at the limit.
@@ -276,9 +338,9 @@ macro_rules! select {
         let arms = [$(::std::stringify!($arm)),+].len();
         let mut last_round = false;
         'chosen: loop {
-            let start = $crate::select::start();
+            let start = $crate::select::start(arms);
             for turn in 0..arms {
-                let chosen = start.wrapping_add(turn) % arms;
+                let chosen = (start + turn) % arms;
                 let mut index = 0;
                 $(
                     if index == chosen {

@@ -2,7 +2,7 @@
 //!
 //! Both ends may be cloned. When the last [`Receiver`] is gone, sending fails and gives the message back; when the last
 //! [`Sender`] is gone, receiving ends once everything that was sent is received. Messages need not be `Send`;
-//! `ramie::shared` has channels for other threads.
+//! [`ramie::shared`](crate::shared) has channels for other threads.
 //!
 //! Fairness, and what a kill leaves behind, are those of [`ramie::queue`](crate::queue).
 //!
@@ -63,6 +63,12 @@ impl<T> State<T> {
     fn has_room(&self) -> bool {
         self.room.is_none_or(|room| self.len() < room)
     }
+
+    /// Without room: whether the head of the senders' lane is to be told, given how many receivers wait. It is one
+    /// whose parcel is gone; or, as nobody offers a parcel, one who selects, and somebody waits whom it can offer to.
+    fn can_meet(&self, receivers: usize) -> bool {
+        self.taken.get() > 0 || (self.len() == 0 && receivers > 0)
+    }
 }
 
 impl<T: 'static> Waits for State<T> {
@@ -74,7 +80,7 @@ impl<T: 'static> Waits for State<T> {
     }
 
     fn next_lane(&self, waiting: [usize; 2], last: Option<Lane>) -> Option<Lane> {
-        let senders_turn = if self.stores_nothing() { self.taken.get() > 0 } else { self.has_room() };
+        let senders_turn = if self.stores_nothing() { self.can_meet(waiting[1]) } else { self.has_room() };
         let senders_turn = senders_turn || self.receivers.get() == 0;
         let sender = (waiting[0] > 0 && senders_turn).then_some(SENDERS);
         let receiver = (waiting[1] > 0 && self.is_ready()).then_some(RECEIVERS);

@@ -7,7 +7,7 @@
 //! | get the last one, or the smallest, first | [`LifoQueue`], [`PriorityQueue`] |
 //! | hand over without storing | [`Channel`] |
 //! | have ends that disconnect, as std's and crossbeam's channels do | [`ramie::channel`](crate::channel) |
-//! | reach another thread | `ramie::shared` |
+//! | reach another thread | [`ramie::shared`](crate::shared) |
 //!
 //! **Fairness.** Whoever asks while the answer is there gets it at once, ahead of those who wait. Those who wait are
 //! served in order of arrival, and keep their place when somebody was faster.

@@ -67,6 +67,17 @@ impl Drop for Leave<'_> {
     }
 }
 
+/// A notification that is not used yet: it goes to the next in line if its waiter is ended while it waits for the lock.
+struct HandOn<'a>(Option<&'a Condvar>);
+
+impl Drop for HandOn<'_> {
+    fn drop(&mut self) {
+        if let Some(condvar) = self.0 {
+            condvar.notify_one();
+        }
+    }
+}
+
 impl Condvar {
     /// A condition variable on which nobody waits.
     pub fn new() -> Self {
@@ -77,7 +88,8 @@ impl Condvar {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits unwinds with the lock released; a notification goes to the next in line.
+    /// A kill or a timeout while it waits, also for the lock, unwinds with the lock released; a notification goes to the
+    /// next in line.
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.wait_for(guard, Limit::Never).0
     }
@@ -146,7 +158,10 @@ impl Condvar {
             }
             told
         };
-        (mutex.lock(), WaitTimeoutResult(!told))
+        let mut hand_on = HandOn(told.then_some(self));
+        let guard = mutex.lock();
+        hand_on.0 = None;
+        (guard, WaitTimeoutResult(!told))
     }
 
     /// Queues the wake-up of the first in line that none is queued for yet. Does not let others run.

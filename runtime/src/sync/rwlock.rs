@@ -157,7 +157,10 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Locks to write if that needs no waiting. Does not let others run.
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
-        (!self.queue.writing.get() && self.queue.readers.get() == 0).then(|| self.writing())
+        let [_, readers] = self.queue.waiting();
+        // A writer that locks again at once would otherwise keep out those that are about to be told.
+        let free = !self.queue.writing.get() && self.queue.readers.get() == 0;
+        (free && self.queue.admitted.get().min(readers) == 0).then(|| self.writing())
     }
 
     /// Locks to write, waiting at most that long.

@@ -1,0 +1,177 @@
+//! The two ends of a wake between threads: where somebody waits, and how it is reached from elsewhere.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::link::Link;
+use super::queue::Leave;
+use crate::core::Item;
+use crate::current::{self, CoreRef};
+use crate::error::BlockingSwitchOutError;
+use crate::exception::Exception;
+use crate::inbox::{Inbox, Message};
+use crate::links::Lane;
+use crate::remote::KeepAlive;
+use crate::task::{Token, Verdict};
+use crate::unwind::guard;
+use crate::wait_guard::TimerGuard;
+use crate::wait_queue::Limit;
+
+/// Whom to wake. Each is woken once at most; waking one that waits no longer does nothing.
+pub(super) enum Target {
+    /// A greenlet in this wait.
+    Greenlet(Arc<Inbox>, Token),
+    /// A link of this number.
+    Link(Arc<Inbox>, u64),
+    /// A thread that has no hub.
+    Thread(Thread),
+}
+
+impl Target {
+    /// Wakes it, from any thread. Never switches and never blocks.
+    pub(super) fn wake(self) {
+        let (inbox, message) = match self {
+            Target::Greenlet(inbox, token) => (inbox, Message::Wake(token)),
+            Target::Link(inbox, number) => (inbox, Message::Link(number)),
+            Target::Thread(thread) => return thread.unpark(),
+        };
+        match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &inbox)) {
+            Some(core) => core.push(Item::from(message)),
+            // A hub that refuses has ended, and takes back whoever waited in it (rule 4 of the protocol).
+            None => drop(inbox.post(message, |message| message)),
+        }
+    }
+}
+
+/// Somebody's place in a line of any queue.
+pub(super) struct Registered {
+    pub(super) queue: Arc<dyn Leave>,
+    pub(super) lane: Lane,
+    pub(super) ticket: u64,
+}
+
+/// Who of one hub waits for what other threads do too. Its end takes them back.
+#[derive(Default)]
+pub(crate) struct Abroad {
+    waits: RefCell<Slab<Registered>>,
+    pub(super) links: RefCell<HashMap<u64, Link>>,
+}
+
+impl Abroad {
+    /// Takes back everybody. What that drops of the user's is dropped here; if it panics, that has nowhere to go.
+    pub(crate) fn forsake_all(&self) {
+        let (waits, links) = (self.waits.take(), self.links.take());
+        for (_, wait) in waits {
+            let _ = guard(|| wait.queue.forsake(wait.lane, wait.ticket));
+        }
+        for link in links.into_values() {
+            let _ = guard(|| link.leave());
+        }
+    }
+}
+
+/// The hub's loop cannot wait.
+pub(super) struct Refused(CoreRef);
+
+impl Refused {
+    pub(super) fn raise(self) -> ! {
+        self.0.raise(Exception::new(BlockingSwitchOutError))
+    }
+}
+
+/// Where a call waits, for as long as it does.
+pub(super) enum Site {
+    Greenlet(Greenlet),
+    Thread { deadline: Option<Instant> },
+}
+
+pub(super) struct Greenlet {
+    core: CoreRef,
+    reason: &'static str,
+    deadline: Option<u64>,
+    token: Token,
+    /// Its number in the hub's register.
+    number: Option<usize>,
+    _alive: KeepAlive,
+}
+
+impl Site {
+    /// The running greenlet, or this thread if it has no hub: it gets none.
+    pub(super) fn here(
+        limit: Limit,
+        reason: &'static str,
+        registered: impl FnOnce() -> Registered,
+    ) -> Result<Site, Refused> {
+        let Some(core) = current::try_core() else {
+            let deadline = match limit.fixed() {
+                Limit::At(deadline) => Some(deadline),
+                _ => None,
+            };
+            return Ok(Site::Thread { deadline });
+        };
+        if core.in_hub() {
+            return Err(Refused(core));
+        }
+        let number = core.abroad.waits.borrow_mut().insert(registered());
+        Ok(Site::Greenlet(Greenlet {
+            core,
+            reason,
+            deadline: limit.deadline(&core),
+            token: core.token(),
+            number: Some(number),
+            _alive: KeepAlive::new(),
+        }))
+    }
+
+    /// How the next [`park`](Site::park) can be ended.
+    pub(super) fn target(&mut self) -> Target {
+        match self {
+            Site::Greenlet(greenlet) => {
+                greenlet.token = greenlet.core.token();
+                Target::Greenlet(greenlet.core.inbox.clone(), greenlet.token)
+            }
+            Site::Thread { .. } => Target::Thread(thread::current()),
+        }
+    }
+
+    /// Waits to be woken. May return without; false once the time is over.
+    pub(super) fn park(&self) -> bool {
+        match self {
+            Site::Greenlet(greenlet) => {
+                let Greenlet { core, token, .. } = greenlet;
+                let _timer = TimerGuard::limit(core, *token, greenlet.deadline);
+                core.park(*token, greenlet.reason) != Verdict::TimedOut
+            }
+            Site::Thread { deadline: None } => {
+                thread::park();
+                true
+            }
+            Site::Thread { deadline: Some(deadline) } => {
+                thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+                Instant::now() < *deadline
+            }
+        }
+    }
+
+    /// The end of the hub need not take it back any more.
+    pub(super) fn unregister(&mut self) {
+        if let Site::Greenlet(greenlet) = self {
+            if let Some(number) = greenlet.number.take() {
+                // Bound first: what may be dropped with it runs after the borrow has ended.
+                let registered = greenlet.core.abroad.waits.borrow_mut().remove(number);
+                drop(registered);
+            }
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.unregister();
+    }
+}

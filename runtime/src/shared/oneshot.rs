@@ -1,0 +1,200 @@
+//! One message, once, from any thread to any other.
+
+use std::any::Any;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use ramie_hub::shared::{WaitQueue, Waits};
+use ramie_hub::{Lane, Limit, LinkId, TimedOut, Waitable};
+
+use crate::channel::{RecvError, RecvTimeoutError, TryRecvError};
+
+/// Where a receiver waits that lives on when its wait is cancelled.
+const BORROWED: Lane = Lane::First;
+/// Where a receiver waits that ends with its wait.
+const OWNED: Lane = Lane::Second;
+
+struct State<T> {
+    message: Option<T>,
+    sender: bool,
+    receiver: bool,
+}
+
+impl<T> State<T> {
+    fn look(&mut self) -> Option<Result<T, RecvError>> {
+        match self.message.take() {
+            Some(message) => Some(Ok(message)),
+            None => (!self.sender).then_some(Err(RecvError)),
+        }
+    }
+}
+
+impl<T: 'static> Waits for State<T> {
+    fn ready(&self, _lane: Lane) -> usize {
+        if self.message.is_some() || !self.sender { usize::MAX } else { 0 }
+    }
+
+    fn left(&mut self, lane: Lane, _ticket: u64) -> Option<Box<dyn Any>> {
+        if lane == BORROWED {
+            return None;
+        }
+        // Told of now and not when the receiver is dropped: one that its hub has abandoned never is.
+        self.receiver = false;
+        self.message.take().map(|message| Box::new(message) as Box<dyn Any>)
+    }
+}
+
+/// The end that sends, once.
+pub struct Sender<T: 'static> {
+    queue: WaitQueue<State<T>>,
+}
+
+/// The end that receives, once.
+pub struct Receiver<T: 'static> {
+    queue: WaitQueue<State<T>>,
+}
+
+/// A channel for one message.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use ramie::shared::oneshot;
+///
+/// let (answer, question) = oneshot::channel();
+/// thread::spawn(move || answer.send(6 * 7));
+/// assert_eq!(question.recv(), Ok(42));
+/// ```
+pub fn channel<T: 'static>() -> (Sender<T>, Receiver<T>) {
+    let queue = WaitQueue::new(State { message: None, sender: true, receiver: true });
+    (Sender { queue: queue.clone() }, Receiver { queue })
+}
+
+impl<T: 'static> Sender<T> {
+    /// Sends the message and wakes the receiver. Never waits and does not let others run.
+    ///
+    /// That it was sent does not mean that it will be received: the receiver may still be dropped.
+    ///
+    /// # Errors
+    ///
+    /// The message, when the receiver is gone.
+    pub fn send(self, message: T) -> Result<(), T> {
+        let mut state = self.queue.lock();
+        if !state.receiver {
+            return Err(message);
+        }
+        state.message = Some(message);
+        Ok(())
+    }
+
+    /// Whether the receiver is gone, so that the message need not be made.
+    pub fn is_disconnected(&self) -> bool {
+        !self.queue.lock().receiver
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.queue.lock().sender = false;
+    }
+}
+
+impl<T: 'static> Receiver<T> {
+    /// Waits for the message. Lets others run only if it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when the sender is dropped without having sent, or the message was received before.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout drops the receiver, and the message if it was sent.
+    pub fn recv(self) -> Result<T, RecvError> {
+        self.look(OWNED, Limit::Never, "oneshot::Receiver::recv").unwrap_or(Err(RecvError))
+    }
+
+    /// Takes the message if it was sent. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] when it was not yet; [`TryRecvError::Disconnected`] when the sender was dropped without having
+    /// sent, or the message was received before.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self.queue.lock().look() {
+            Some(received) => received.map_err(|RecvError| TryRecvError::Disconnected),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Waits for the message, at most that long. The receiver stays.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`].
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout loses nothing: a later call gets the message.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.recv_for(Limit::After(timeout))
+    }
+
+    /// Waits for the message, at most until then. The receiver stays.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`].
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.recv_for(Limit::At(deadline))
+    }
+
+    fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
+        match self.look(BORROWED, limit, "oneshot::Receiver::recv_timeout") {
+            Ok(received) => received.map_err(|RecvError| RecvTimeoutError::Disconnected),
+            Err(TimedOut) => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    fn look(&self, lane: Lane, limit: Limit, reason: &'static str) -> Result<Result<T, RecvError>, TimedOut> {
+        self.queue.wait(lane, limit, reason, |state, _| state.look())
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let unreceived = {
+            let mut state = self.queue.lock();
+            state.receiver = false;
+            state.message.take()
+        };
+        drop(unreceived);
+    }
+}
+
+/// Ready when the message was sent, or the sender is gone.
+impl<T: 'static> Waitable for Receiver<T> {
+    fn is_ready(&self) -> bool {
+        self.queue.is_ready()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.queue.rawlink_in(BORROWED, f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.queue.unlink(id);
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("disconnected", &self.is_disconnected()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
