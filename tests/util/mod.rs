@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) mod battery;
+pub(crate) mod kinds;
 pub(crate) mod log;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.
