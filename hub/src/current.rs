@@ -34,6 +34,12 @@ pub fn abandoned_greenlets() -> usize {
     ABANDONED.load(Ordering::Relaxed)
 }
 
+/// Whether this thread has a hub now. For tests: what must not make one.
+#[doc(hidden)]
+pub fn has_hub() -> bool {
+    try_core().is_some()
+}
+
 struct Owner(RefCell<Option<Rc<Core>>>);
 
 impl Owner {

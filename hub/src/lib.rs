@@ -107,6 +107,8 @@ pub use crate::async_result::AsyncResult;
 pub use crate::body::{Body, Fallible, fallible};
 pub use crate::callback::Callback;
 pub use crate::current::abandoned_greenlets;
+#[doc(hidden)]
+pub use crate::current::has_hub;
 pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, TimedOut, Waiting};
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, GreenletExit, SystemExit};

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub(crate) mod again;
 pub(crate) mod battery;
 pub(crate) mod footprint;
+pub(crate) mod kinds;
 pub(crate) mod log;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.

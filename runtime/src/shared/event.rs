@@ -85,6 +85,11 @@ impl Event {
         self.wait_for(Limit::At(deadline))
     }
 
+    /// How many wait for it or are linked and have not been told.
+    pub fn linkcount(&self) -> usize {
+        self.queue.lock().waiting().iter().sum()
+    }
+
     fn wait_for(&self, limit: Limit) -> bool {
         let mut since = None;
         let waited = self.queue.wait(Lane::First, limit, "shared::Event::wait", |flag, _| {

@@ -86,6 +86,11 @@ impl Semaphore {
         self.acquire_for(Limit::At(deadline))
     }
 
+    /// How many wait for it or are linked and have not been told.
+    pub fn linkcount(&self) -> usize {
+        self.queue.lock().waiting().iter().sum()
+    }
+
     fn acquire_for(&self, limit: Limit) -> bool {
         self.queue.wait(Lane::First, limit, "shared::Semaphore::acquire", |permits, _| permits.take()).is_ok()
     }
