@@ -11,8 +11,8 @@ use ramie::net::{TcpListener, TcpStream};
 use ramie::queue::{Channel, PriorityQueue, Queue, ShutDown, SimpleQueue};
 use ramie::time::after;
 use ramie::{
-    AsyncResult, Event, Greenlet, Semaphore, TimedOut, Waitable, fallible, get_hub, select, sleep, spawn,
-    with_timeout, yield_now,
+    AsyncResult, Event, Greenlet, LoopExit, Semaphore, TimedOut, Waitable, catch, fallible, get_hub, select,
+    sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::within;
@@ -488,6 +488,22 @@ fn selections_on_both_ends_of_one_channel_meet_each_other() {
         assert_eq!(met.iter().flatten().count(), 2, "{met:?}");
         assert!(met.iter().flatten().all(|(receiver, sender)| receiver != sender));
         assert_eq!(sender.try_send(9), Err(TrySendError::Full(9)));
+    });
+}
+
+/// A selection does not meet itself, nor does it try to for ever.
+#[test]
+fn a_selection_on_both_ends_waits_for_somebody_else() {
+    within(LIMIT, || {
+        let (sender, receiver) = channel::bounded(0);
+        let both = || select! { send(sender, 1) -> sent => sent.map(|()| 0).unwrap(), recv(receiver) -> got => got.unwrap() };
+        assert!(catch::<LoopExit, _>(both).is_err());
+        let other = receiver.clone();
+        let g = spawn(move || other.recv());
+        assert_eq!((both(), g.get().unwrap()), (0, Ok(1)));
+        let other = sender.clone();
+        let g = spawn(move || other.send(2));
+        assert_eq!((both(), g.get().unwrap()), (2, Ok(())));
     });
 }
 

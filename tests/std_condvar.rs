@@ -262,6 +262,24 @@ fn the_notification_of_a_waiter_that_is_killed_goes_to_the_next() {
     });
 }
 
+/// With nobody next in line it is lost, and not kept for who comes later.
+#[test]
+fn the_notification_of_the_only_waiter_goes_with_it() {
+    within(LIMIT, || {
+        let pair = pair(0);
+        let greenlets = waiters(&pair, 2);
+        greenlets.iter().for_each(|greenlet| greenlet.kill_nowait());
+        pair.1.notify_all();
+        yield_now();
+        assert_eq!(ready(&greenlets), [true, true]);
+        let later = waiters(&pair, 2);
+        assert_eq!(ready(&later), [false, false]);
+        pair.1.notify_one();
+        yield_now();
+        assert_eq!(ready(&later), [true, false]);
+    });
+}
+
 /// One that was notified and is killed while it waits for the lock has not used the notification.
 #[test]
 fn a_notified_waiter_killed_at_the_lock_hands_the_notification_on() {

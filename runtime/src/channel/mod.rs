@@ -28,7 +28,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits};
+use ramie_hub::{AnyGreenlet, Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits, getcurrent};
 
 pub use self::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
@@ -49,6 +49,22 @@ struct State<T> {
     taken: Cell<usize>,
     senders: Cell<usize>,
     receivers: Cell<usize>,
+    /// Without room: whose raw links stand in the lanes.
+    selecting: Rc<RefCell<Vec<AnyGreenlet>>>,
+}
+
+/// A raw link in a lane of a channel without room, which goes with its closure.
+struct Selecting {
+    all: Rc<RefCell<Vec<AnyGreenlet>>>,
+    greenlet: AnyGreenlet,
+}
+
+impl Drop for Selecting {
+    fn drop(&mut self) {
+        let mut all = self.all.borrow_mut();
+        let mine = all.iter().position(|greenlet| *greenlet == self.greenlet);
+        mine.map(|at| all.swap_remove(at));
+    }
 }
 
 impl<T> State<T> {
@@ -64,10 +80,27 @@ impl<T> State<T> {
         self.room.is_none_or(|room| self.len() < room)
     }
 
-    /// Without room: whether the head of the senders' lane is to be told, given how many receivers wait. It is one
-    /// whose parcel is gone; or, as nobody offers a parcel, one who selects, and somebody waits whom it can offer to.
-    fn can_meet(&self, receivers: usize) -> bool {
-        self.taken.get() > 0 || (self.len() == 0 && receivers > 0)
+    /// Without room: whether the head of the senders' lane is to be told. It is one whose parcel is gone; or, as nobody
+    /// offers a parcel, one who selects, and somebody else waits to whom it can offer its own.
+    fn can_meet(&self, [senders, receivers]: [usize; 2]) -> bool {
+        let met_itself = || {
+            let selecting = self.selecting.borrow();
+            selecting.len() == senders + receivers && selecting.windows(2).all(|two| two[0] == two[1])
+        };
+        self.taken.get() > 0 || (self.len() == 0 && receivers > 0 && !met_itself())
+    }
+
+    /// A raw link that counts among those who select, where that matters.
+    fn selecting(&self, f: Box<dyn FnOnce()>) -> Box<dyn FnOnce()> {
+        if !self.stores_nothing() {
+            return f;
+        }
+        let here = Selecting { all: self.selecting.clone(), greenlet: getcurrent() };
+        self.selecting.borrow_mut().push(here.greenlet.clone());
+        Box::new(move || {
+            drop(here);
+            f();
+        })
     }
 }
 
@@ -80,7 +113,7 @@ impl<T: 'static> Waits for State<T> {
     }
 
     fn next_lane(&self, waiting: [usize; 2], last: Option<Lane>) -> Option<Lane> {
-        let senders_turn = if self.stores_nothing() { self.can_meet(waiting[1]) } else { self.has_room() };
+        let senders_turn = if self.stores_nothing() { self.can_meet(waiting) } else { self.has_room() };
         let senders_turn = senders_turn || self.receivers.get() == 0;
         let sender = (waiting[0] > 0 && senders_turn).then_some(SENDERS);
         let receiver = (waiting[1] > 0 && self.is_ready()).then_some(RECEIVERS);
@@ -109,6 +142,7 @@ fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
         taken: Cell::new(0),
         senders: Cell::new(1),
         receivers: Cell::new(1),
+        selecting: Rc::default(),
     });
     (Sender { queue: queue.clone() }, Receiver { queue })
 }
@@ -402,7 +436,7 @@ impl<T: 'static> Waitable for Receiver<T> {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        self.queue.rawlink_in(RECEIVERS, f)
+        self.queue.rawlink_in(RECEIVERS, self.queue.selecting(f))
     }
 
     fn unlink(&self, id: LinkId) {
@@ -420,7 +454,7 @@ impl<T: 'static> Waitable for Sender<T> {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        self.queue.rawlink_in(SENDERS, f)
+        self.queue.rawlink_in(SENDERS, self.queue.selecting(f))
     }
 
     fn unlink(&self, id: LinkId) {
