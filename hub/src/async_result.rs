@@ -120,6 +120,11 @@ impl<T: 'static> AsyncResult<T> {
         self.wait_for(Limit::After(timeout))
     }
 
+    /// Waits at most until then; says whether it is ready.
+    pub fn wait_deadline(&self, deadline: Instant) -> bool {
+        self.wait_for(Limit::At(deadline))
+    }
+
     fn wait_for(&self, limit: Limit) -> bool {
         if self.ready() && !self.queue.notifying() {
             return true;

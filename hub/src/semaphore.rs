@@ -114,6 +114,11 @@ impl Semaphore {
         self.wait_for(Limit::After(timeout))
     }
 
+    /// Waits at most until then until a permit is free, without taking it; returns how many are free.
+    pub fn wait_deadline(&self, deadline: Instant) -> usize {
+        self.wait_for(Limit::At(deadline))
+    }
+
     fn wait_for(&self, limit: Limit) -> usize {
         if self.locked() {
             // Told or not, the counter says all there is to know.

@@ -362,6 +362,11 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         self.join_for(Limit::After(timeout))
     }
 
+    /// Waits at most until then; says whether everything was done.
+    pub fn join_deadline(&self, deadline: Instant) -> bool {
+        self.join_for(Limit::At(deadline))
+    }
+
     fn join_for(&self, limit: Limit) -> bool {
         let done = || self.unfinished_tasks() == 0;
         done() || self.undone.wait(Lane::First, limit, "Queue::join").is_ok() || done()
@@ -422,6 +427,15 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// [`GetError`].
     pub fn peek_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         self.wait_until(Limit::After(timeout), "Queue::peek", || self.try_peek())
+    }
+
+    /// A clone of the first item, waiting at most until then for one.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError`].
+    pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+        self.wait_until(Limit::At(deadline), "Queue::peek", || self.try_peek())
     }
 }
 

@@ -86,6 +86,15 @@ impl<T: 'static> SimpleQueue<T> {
         self.0.put_timeout(item, timeout)
     }
 
+    /// Puts an item, waiting at most until then for room.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Full`] with the item.
+    pub fn put_deadline(&self, item: T, deadline: Instant) -> Result<(), PutError<T>> {
+        self.0.put_deadline(item, deadline)
+    }
+
     /// Takes the first item, waiting for one; see [`Queue::get`].
     pub fn get(&self) -> T {
         self.0.get().unwrap_or_else(|_| unreachable!("a simple queue is never shut down"))
@@ -141,6 +150,15 @@ impl<T: Clone + 'static> SimpleQueue<T> {
     /// [`GetError::Empty`].
     pub fn peek_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         self.0.peek_timeout(timeout)
+    }
+
+    /// A clone of the first item, waiting at most until then for one.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Empty`].
+    pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+        self.0.peek_deadline(deadline)
     }
 }
 

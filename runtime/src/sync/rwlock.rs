@@ -3,7 +3,7 @@
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ramie_hub::{Lane, Limit, Rule, WaitQueue, Waits};
 
@@ -145,6 +145,11 @@ impl<T: ?Sized> RwLock<T> {
         self.read_for(Limit::After(timeout))
     }
 
+    /// Locks to read, waiting at most until then.
+    pub fn read_deadline(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_for(Limit::At(deadline))
+    }
+
     /// Locks to write, waiting while anybody reads or writes. Lets others run only if it waits.
     ///
     /// # Cancellation
@@ -166,6 +171,11 @@ impl<T: ?Sized> RwLock<T> {
     /// Locks to write, waiting at most that long.
     pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_for(Limit::After(timeout))
+    }
+
+    /// Locks to write, waiting at most until then.
+    pub fn write_deadline(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_for(Limit::At(deadline))
     }
 
     fn read_for(&self, limit: Limit) -> Option<RwLockReadGuard<'_, T>> {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ramie_hub::{LinkId, Semaphore, Waitable};
 
@@ -67,9 +67,19 @@ impl BoundedSemaphore {
         self.semaphore.acquire_timeout(timeout)
     }
 
+    /// Takes a permit, waiting at most until then; says whether it got one.
+    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
+        self.semaphore.acquire_deadline(deadline)
+    }
+
     /// Waits until a permit is free, without taking it; returns how many are free.
     pub fn wait(&self) -> usize {
         self.semaphore.wait()
+    }
+
+    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    pub fn wait_timeout(&self, timeout: Duration) -> usize {
+        self.semaphore.wait_timeout(timeout)
     }
 
     /// Gives a permit back and returns how many are free now.
