@@ -28,12 +28,12 @@ fn recurse(level: usize) -> usize {
 }
 
 #[track_caller]
-fn expect_message(output: &Output, name: &str, size: usize) {
+fn expect_message(output: &Output, who: &str, size: usize) {
     let text = stderr(output);
     assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
-    let line = text.lines().find(|line| line.starts_with("ramie: greenlet"));
+    let line = text.lines().find(|line| line.starts_with("ramie: "));
     let line = line.unwrap_or_else(|| panic!("no message: {output:?}"));
-    let start = format!("ramie: greenlet '{name}' (spawned at tests/stack_overflow.rs:");
+    let start = format!("ramie: {who} (spawned at tests/stack_overflow.rs:");
     assert!(line.starts_with(&start), "{line}");
     let end = format!(") has overflowed its stack of {} KiB; raise it with Builder::stack_size", size / 1024);
     assert!(line.ends_with(&end), "{line}");
@@ -70,11 +70,23 @@ fn overflow_is_explained() {
         }
         Some(other) => unreachable!("{other}"),
         None => {
-            expect_message(&again("overflow_is_explained", "named"), "deep one", 64 * 1024);
-            expect_message(&again("overflow_is_explained", "unnamed"), "?", DEFAULT_STACK_SIZE);
-            expect_message(&again("overflow_is_explained", "raw"), "?", DEFAULT_STACK_SIZE);
-            expect_message(&again("overflow_is_explained", "late"), "late one", DEFAULT_STACK_SIZE);
-            expect_message(&again("overflow_is_explained", "thread"), "elsewhere", DEFAULT_STACK_SIZE);
+            expect_message(&again("overflow_is_explained", "named"), "greenlet 'deep one'", 64 * 1024);
+            expect_message(
+                &again("overflow_is_explained", "unnamed"),
+                "an unnamed greenlet",
+                DEFAULT_STACK_SIZE,
+            );
+            expect_message(&again("overflow_is_explained", "raw"), "an unnamed greenlet", DEFAULT_STACK_SIZE);
+            expect_message(
+                &again("overflow_is_explained", "late"),
+                "greenlet 'late one'",
+                DEFAULT_STACK_SIZE,
+            );
+            expect_message(
+                &again("overflow_is_explained", "thread"),
+                "greenlet 'elsewhere'",
+                DEFAULT_STACK_SIZE,
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::GetError;
@@ -12,7 +13,8 @@ use crate::wait::Waitable;
 use crate::wait_queue::{Limit, WaitQueue, Waits};
 
 struct Outcome<T> {
-    value: Option<T>,
+    /// Shared, so that no borrow is held while it is cloned for somebody: the value's own `clone` may wait.
+    value: Option<Rc<T>>,
     failure: Option<Failure>,
 }
 
@@ -72,7 +74,7 @@ impl<T: 'static> AsyncResult<T> {
     ///
     /// A second value replaces the first. A value counts even if a failure was set before.
     pub fn set(&self, value: T) {
-        let old = self.queue.0.borrow_mut().value.replace(value);
+        let old = self.queue.0.borrow_mut().value.replace(Rc::new(value));
         drop(old);
         self.queue.check();
     }
@@ -208,17 +210,16 @@ impl<T: Clone + 'static> AsyncResult<T> {
     ///
     /// [`GetError::TimedOut`] when it is not ready, and what [`get`](AsyncResult::get) says.
     pub fn try_get(&self) -> Result<T, GetError> {
-        let outcome = self.queue.0.borrow();
-        match (&outcome.value, &outcome.failure) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Some(failure)) => Err(GetError::Failed(failure.clone())),
-            (None, None) => Err(GetError::TimedOut),
+        match self.value() {
+            Some(value) => Ok(value),
+            None => Err(self.exception().map_or(GetError::TimedOut, GetError::Failed)),
         }
     }
 
     /// A clone of the value, if it is there.
     pub fn value(&self) -> Option<T> {
-        self.queue.0.borrow().value.clone()
+        let value = self.queue.0.borrow().value.clone();
+        value.map(|value| T::clone(&value))
     }
 }
 

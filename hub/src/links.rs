@@ -10,7 +10,8 @@
 //!    `Running` until it ends. A queued item whose ticket differs was called off.
 //! 3. Where one line is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves those who were there when
 //!    it began; entries added meanwhile wait for the next one, which is queued when the pass ends and the object is
-//!    still ready. A greenlet's pass, and one over two lanes, serves until nobody can be served.
+//!    still ready. A greenlet's pass, and one over two lanes, serves whoever comes meanwhile as well, but only so many of
+//!    them ([`MOST_NEWCOMERS`]): two that serve each other may go on for ever, and others want their turn.
 //! 4. Under [`Rule::Everybody`] the second lane is for the late: who waits on an object that is ready while its pass
 //!    is queued or running is served at the end of that pass. As long as anybody stands there the pass is not called
 //!    off, and another one is owed, ready or not.
@@ -68,9 +69,12 @@ pub enum Rule {
     Everybody,
     /// One after the other as long as the object is ready: a semaphore.
     WhileReady,
-    /// The lane that the object names, until it names none: a bounded queue.
+    /// The lane that the object names, until it names none: a bounded queue. Goes on in a later turn if that takes long.
     Lanes,
 }
+
+/// How many of those who come during a pass are served by it, where any are.
+const MOST_NEWCOMERS: usize = 50;
 
 /// The two lists themselves.
 pub(crate) struct Links {
@@ -244,6 +248,8 @@ pub(crate) fn owed(object: &dyn Linkable) -> bool {
 pub(crate) struct Pass {
     pub(crate) of: Notified,
     stage: Stage,
+    /// How many more are served where newcomers are.
+    left: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -263,13 +269,15 @@ impl Pass {
             return None;
         }
         of.links().notifier.set(Notifier::Running);
-        Some(Pass { of, stage: Stage::Begin })
+        let left = of.links().len() + MOST_NEWCOMERS;
+        Some(Pass { of, stage: Stage::Begin, left })
     }
 
     /// The next to be told, or `None` when the pass is over.
     pub(crate) fn next(&mut self) -> Option<Target> {
         let links = self.of.links();
         let Notified::Object(object) = &self.of else {
+            self.left = self.left.checked_sub(1)?;
             return pop(links.lane(Lane::First), None);
         };
         loop {
@@ -285,6 +293,7 @@ impl Pass {
                 }
                 Stage::After(last) => {
                     let lane = object.next_lane(last)?;
+                    self.left = self.left.checked_sub(1)?;
                     self.stage = Stage::After(Some(lane));
                     return pop(links.lane(lane), None);
                 }

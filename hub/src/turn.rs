@@ -160,6 +160,8 @@ impl Core {
             }
             return;
         };
+        // Whoever is served does as much as an item: the clock is to be looked at no less often for it.
+        self.items_run.set(self.items_run.get() + 1);
         let of = pass.of.clone();
         self.agenda.borrow_mut().push_front(Step::Serve(pass));
         match target {

@@ -358,7 +358,9 @@ macro_rules! select {
             }
             last_round = !$crate::select::wait_any(&[$($arm.waitable()),+], limit);
         }
-        $(if let ::std::option::Option::Some($pattern) = $slot { $body } else)+ { $default }
+        $(if let ::std::option::Option::Some(chosen) = $slot { match chosen { $pattern => $body } } else)+ {
+            match () { () => $default }
+        }
     }};
     (@collect $($other:tt)*) => {
         ::std::compile_error!("an arm is recv(..) -> p => e, send(.., ..) -> p => e, ready(..) => e, default(..) => e or default => e")

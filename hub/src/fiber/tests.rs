@@ -280,6 +280,6 @@ fn an_overflow_on_a_fiber_is_explained() {
     let output = run_again("an_overflow_on_a_fiber_is_explained");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(text.contains("ramie: greenlet '?' (spawned at "), "{text}");
+    assert!(text.contains("ramie: an unnamed greenlet (spawned at "), "{text}");
     assert!(text.contains("has overflowed its stack of 256 KiB"), "{text}");
 }

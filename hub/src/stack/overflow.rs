@@ -64,14 +64,18 @@ impl OverflowInfo {
     #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
     pub(super) fn describe(&self, to: &mut [u8]) -> usize {
         let mut line = Line { to, len: 0 };
-        line.push(b"\nramie: greenlet '");
+        line.push(b"\nramie: ");
         // Borrowed elsewhere only if the fault is in `set_name` itself.
         match self.name.try_borrow().as_deref() {
-            // So long a name is no name, and the rest of the message matters more.
-            Ok(Some(name)) => line.push(&name.as_bytes()[..name.len().min(MAX_NAME)]),
-            _ => line.push(b"?"),
+            Ok(Some(name)) => {
+                line.push(b"greenlet '");
+                // So long a name is no name, and the rest of the message matters more.
+                line.push(&name.as_bytes()[..name.len().min(MAX_NAME)]);
+                line.push(b"'");
+            }
+            _ => line.push(b"an unnamed greenlet"),
         }
-        line.push(b"' (spawned at ");
+        line.push(b" (spawned at ");
         line.push(self.file.as_bytes());
         line.push(b":");
         line.push_number(self.line as usize);
