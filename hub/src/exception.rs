@@ -218,6 +218,25 @@ impl Failure {
         }
     }
 
+    /// What the failure says, in a form that may go anywhere: the failure itself may hold values of its thread only, so it
+    /// is not `Send`, and the error types that collect others want that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use ramie_hub::{fallible, spawn};
+    ///
+    /// fn total() -> Result<u32, Box<dyn Error + Send + Sync>> {
+    ///     let g = spawn(fallible(|| "twelve".parse::<u32>()));
+    ///     Ok(g.get().map_err(|failure| failure.to_text())?)
+    /// }
+    /// assert_eq!(total().unwrap_err().to_string(), "invalid digit found in string");
+    /// ```
+    pub fn to_text(&self) -> FailureText {
+        FailureText { kind: self.kind(), message: self.to_string() }
+    }
+
     /// The short name of what happened, for reports: the type of the exception, or `panic`.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.0 {
@@ -249,6 +268,28 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+/// What a [`Failure`] says. Made by [`Failure::to_text`]; may be sent to any thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureText {
+    kind: &'static str,
+    message: String,
+}
+
+impl FailureText {
+    /// The name of the exception's type, or `panic`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
+impl fmt::Display for FailureText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for FailureText {}
 
 impl From<Exception> for Failure {
     fn from(exception: Exception) -> Self {

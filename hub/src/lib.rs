@@ -111,7 +111,7 @@ pub use crate::current::abandoned_greenlets;
 pub use crate::current::has_hub;
 pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, TimedOut, Waiting};
 pub use crate::event::Event;
-pub use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
+pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 pub use crate::greenlet::{AnyGreenlet, Greenlet, getcurrent};
 pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
