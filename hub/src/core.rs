@@ -231,7 +231,8 @@ impl Core {
             drives: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
-            next_wait: Cell::new(1),
+            // Waits of an earlier hub of this thread are none of this one's.
+            next_wait: Cell::new((crate::thread_bound::hub_number() << 32) + 1),
             next_number: Cell::new(1),
             items_run: Cell::new(0),
             pass_limit: Cell::new(0),

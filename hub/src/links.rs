@@ -312,6 +312,11 @@ impl Pass {
         }
     }
 
+    /// Whether it has served as many as a pass may: somebody may be left.
+    pub(crate) fn cut_short(&self) -> bool {
+        self.left == 0
+    }
+
     /// Ends the pass; true when another is owed at once.
     pub(crate) fn end(&self) -> bool {
         self.of.links().notifier.set(Notifier::Idle);

@@ -154,14 +154,16 @@ impl Core {
 
     fn serve(&self, mut pass: Pass) {
         let Some(target) = pass.next() else {
+            if pass.cut_short() {
+                // It was as long as many items: the clock is looked at before the next one.
+                self.items_run.set(ITEMS_PER_LOOK);
+            }
             let again = pass.end();
             if again {
                 self.notify(pass.of);
             }
             return;
         };
-        // Whoever is served does as much as an item: the clock is to be looked at no less often for it.
-        self.items_run.set(self.items_run.get() + 1);
         let of = pass.of.clone();
         self.agenda.borrow_mut().push_front(Step::Serve(pass));
         match target {

@@ -243,7 +243,8 @@ impl<S: Waits> WaitQueue<S> {
 
     /// Whether a pass is queued or running.
     pub fn notifying(&self) -> bool {
-        self.inner.links.notifying()
+        // A pass that the hub of an ending thread has not come to will never run.
+        self.inner.links.notifying() && current::try_core().is_some()
     }
 
     /// How many stand in each lane, raw links included.

@@ -290,6 +290,16 @@ pub fn wait_any(objects: &[&dyn Waitable], limit: Limit) -> bool {
 /// At most one `default`, as the last arm. Which of several ready arms is chosen, and what a kill leaves, says the page of
 /// [`ramie::select`](mod@crate::select). The message of a `send` arm that is not chosen is dropped.
 ///
+/// A pattern has to match whatever comes, as that of a `let` does: what it left out would be lost.
+///
+/// ```compile_fail,E0004
+/// # let (_sender, receiver) = ramie::channel::unbounded::<u32>();
+/// ramie::select! {
+///     recv(receiver) -> Ok(number) => number,
+///     default => 0,
+/// };
+/// ```
+///
 /// # Examples
 ///
 /// ```

@@ -229,7 +229,8 @@ impl<T: 'static> Sender<T> {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has not sent the message, which is dropped.
+    /// A kill or a timeout while it waits has not sent the message, which is dropped; unless the channel stores nothing and
+    /// the message was received at that very moment.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.send_for(message, Limit::Never).map_err(|error| SendError(error.into_inner()))
     }
@@ -421,6 +422,11 @@ impl<T: 'static> Receiver<T> {
     /// Whether no message is there.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// For how many messages there is room; `None` is without limit.
+    pub fn capacity(&self) -> Option<usize> {
+        self.queue.room
     }
 
     /// Whether both receive from the same channel.

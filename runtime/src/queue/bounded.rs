@@ -96,6 +96,8 @@ pub struct Queue<T, O = Fifo<T>> {
 pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 
 /// A [`Queue`] from which the smallest item comes out first, and equal ones in the order in which they were put.
+///
+/// Comparing two items must neither wait nor use the queue, which is borrowed meanwhile.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -202,10 +204,11 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         if self.is_full() {
             return Err(PutError::Full(item));
         }
-        self.queue.items.borrow_mut().push(item);
         self.queue.unfinished.set(self.queue.unfinished.get() + 1);
         self.undone.0.set(true);
-        self.queue.check();
+        // Those who wait are told even if comparing the item with others panics: it is in the queue by then.
+        let _tell = Tell(&self.queue);
+        self.queue.items.borrow_mut().push(item);
         Ok(())
     }
 
@@ -384,14 +387,13 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Ends the queue and drops what is in it; each dropped item counts as done.
     pub fn shutdown_immediate(&self) {
         self.shutdown();
-        loop {
-            // Taken out first: an item's destructor may use the queue.
-            let item = self.queue.items.borrow_mut().pop();
-            let Some(item) = item else { return };
-            drop(item);
+        // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic.
+        let dropped: Vec<T> = std::iter::from_fn(|| self.queue.items.borrow_mut().pop()).collect();
+        for _ in &dropped {
             // An item that somebody reported as done without getting it has been counted before.
             let _ = self.task_done();
         }
+        drop(dropped);
     }
 
     /// Whether it was shut down.
@@ -401,7 +403,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 }
 
 impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
-    /// A clone of the first item, which stays; waits for one if there is none.
+    /// A clone of the first item, which stays; waits for one if there is none. Its `clone` must neither wait nor use the
+    /// queue, which is borrowed meanwhile.
     ///
     /// # Errors
     ///
@@ -436,6 +439,15 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// [`GetError`].
     pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
         self.wait_until(Limit::At(deadline), "Queue::peek", || self.try_peek())
+    }
+}
+
+/// Tells those who wait, whichever way a change was left.
+struct Tell<'a, T: 'static, O: Order<T> + 'static>(&'a WaitQueue<State<T, O>>);
+
+impl<T: 'static, O: Order<T> + 'static> Drop for Tell<'_, T, O> {
+    fn drop(&mut self) {
+        self.0.check();
     }
 }
 

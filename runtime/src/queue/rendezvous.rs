@@ -113,7 +113,8 @@ impl<T: 'static> Channel<T> {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits hands nothing over, and drops the item.
+    /// A kill or a timeout while it waits hands nothing over, and drops the item; unless the item was taken at that very
+    /// moment.
     pub fn put(&self, item: T) {
         // Without a limit it is handed over, or the wait does not return.
         let _ = self.put_for(item, Limit::Never);

@@ -52,7 +52,8 @@ impl<T> OnceCell<T> {
         self.making.with(|| self.value.set(value))
     }
 
-    /// The value, made by `f` if there is none. Waits while somebody else makes it.
+    /// The value, made by `f` if there is none. Waits while somebody else makes it; an `f` that asks for the value it is
+    /// to make waits for itself.
     ///
     /// # Panics
     ///

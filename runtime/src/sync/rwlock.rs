@@ -270,9 +270,9 @@ impl<T> From<T> for RwLock<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
-        match self.value.try_borrow() {
-            Ok(value) => debug.field("value", &&*value),
-            Err(_) => debug.field("value", &format_args!("<locked>")),
+        match self.try_read() {
+            Some(value) => debug.field("value", &&*value),
+            None => debug.field("value", &format_args!("<locked>")),
         };
         debug.finish()
     }
