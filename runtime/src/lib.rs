@@ -37,6 +37,7 @@
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
 //! | | `wait`, `iwait`, `joinall` | [`wait`](fn@wait), [`iwait`], [`joinall`] |
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
+//! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
@@ -61,5 +62,6 @@ pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
+pub use ramie_pool::{Group, Pool, PoolFull};
 
 pub use crate::run::{Run, run};
