@@ -187,3 +187,60 @@ fn b_68_discarding_a_stranger_gains_nothing() {
         log.expect("2 2 2");
     });
 }
+
+#[test]
+fn b_47_results_come_in_the_order_of_the_input_or_of_the_ends() {
+    within(LIMIT, || {
+        let log = Log::new();
+        let pool = Pool::new(3);
+        let nap = |times: u64| {
+            sleep(ms(10 * times));
+            times
+        };
+        pool.map([4, 3, 2, 1], nap).expect("no job fails").into_iter().for_each(|times| log.add(times));
+        pool.imap([1, 2, 3], move |x| nap(4 - x)).for_each(|x| log.add(4 - x.expect("no job fails")));
+        pool.imap_unordered([1, 2, 3], move |x| 4 - nap(4 - x))
+            .for_each(|x| log.add(x.expect("no job fails")));
+        log.expect("4 3 2 1 1 2 3 3 2 1");
+    });
+}
+
+#[test]
+fn b_48_the_reader_sets_the_pace_of_a_limited_imap() {
+    within(LIMIT, || {
+        let log = Log::new();
+        let pool = Pool::unlimited();
+        let started = log.clone();
+        let mut results = pool.imap(0..10, move |x| started.add(x)).maxsize(2);
+        let settle = || {
+            (0..10).for_each(|_| yield_now());
+            log.add("|");
+        };
+        settle();
+        for _ in 0..2 {
+            results.next().expect("there is more").expect("no job fails");
+            settle();
+        }
+        log.expect("0 1 | 2 | 3 |");
+    });
+}
+
+#[test]
+fn b_49_an_error_is_one_item_and_the_next_one_follows() {
+    within(LIMIT, || {
+        let log = Log::new();
+        let errors = Log::of_errors();
+        let mut results =
+            Pool::new(1).try_imap([1, 0, 2], |x: i32| 10_i32.checked_div(x).ok_or("division by zero"));
+        for result in results.by_ref() {
+            match result {
+                Ok(value) => log.add(value),
+                Err(failure) => log.add(format!("({failure})")),
+            }
+        }
+        // Hazard 4: in gevent this would wait for ever.
+        assert!(results.next().is_none() && results.next().is_none());
+        log.expect("10 (division by zero) 5");
+        errors.expect("division by zero");
+    });
+}
