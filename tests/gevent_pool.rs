@@ -389,6 +389,15 @@ fn the_iteration_goes_on_after_an_error() {
 }
 
 #[test]
+fn a_limit_that_is_raised_late_still_counts() {
+    within(LIMIT, || {
+        let results = Pool::unlimited().imap(0..10, square).maxsize(1);
+        (0..3).for_each(|_| yield_now());
+        assert_eq!(all(results.maxsize(0)), squares(10));
+    });
+}
+
+#[test]
 fn an_interrupted_read_loses_nothing() {
     each_size(|pool, _| {
         let event = Event::new();

@@ -74,7 +74,12 @@ impl<R: 'static> IMap<R> {
     /// To be called before others run; it counts from the next start.
     #[must_use]
     pub fn maxsize(self, maxsize: usize) -> Self {
-        *self.results.permits.borrow_mut() = (maxsize > 0).then(|| Semaphore::new(maxsize));
+        let permits = (maxsize > 0).then(|| Semaphore::new(maxsize));
+        let old = self.results.permits.replace(permits);
+        // A feeder that waits for one of the old ones would never hear of the new.
+        if let Some(old) = old {
+            old.release();
+        }
         self
     }
 
