@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
@@ -544,6 +545,14 @@ impl PartialEq for AnyGreenlet {
 
 impl Eq for AnyGreenlet {}
 
+/// By identity, as equality is: sets and maps of greenlets hold each of them once.
+impl Hash for AnyGreenlet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The address alone, as in `is`.
+        Rc::as_ptr(&self.record).cast::<()>().hash(state);
+    }
+}
+
 impl<T> PartialEq for Greenlet<T> {
     fn eq(&self, other: &Self) -> bool {
         self.any.is(&other.any)
@@ -551,6 +560,12 @@ impl<T> PartialEq for Greenlet<T> {
 }
 
 impl<T> Eq for Greenlet<T> {}
+
+impl<T> Hash for Greenlet<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.any.hash(state);
+    }
+}
 
 impl<T: 'static> From<Greenlet<T>> for AnyGreenlet {
     fn from(greenlet: Greenlet<T>) -> Self {

@@ -1,6 +1,9 @@
 //! Groups and pools of greenlets, on top of `ramie-hub`.
 //!
-//! This crate is a door so far: Group, Pool, the mapping methods and ThreadPool will live here.
+//! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. Both run
+//! functions over inputs: [`apply`](Group::apply), [`map`](Group::map), [`imap`](Group::imap) and their kin.
+//!
+//! Most programs use the `ramie` crate, which re-exports this one.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -8,4 +11,15 @@
     warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::unwrap_used, clippy::print_stdout)
 )]
 
-pub use ramie_hub::AnyGreenlet;
+mod apply;
+mod error;
+mod group;
+mod imap;
+mod map;
+mod members;
+mod pool;
+
+pub use crate::error::PoolFull;
+pub use crate::group::Group;
+pub use crate::imap::IMap;
+pub use crate::pool::Pool;

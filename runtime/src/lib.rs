@@ -37,6 +37,8 @@
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
 //! | | `wait`, `iwait`, `joinall` | [`wait`](fn@wait), [`iwait`], [`joinall`] |
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
+//! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
+//! | | `pool.map`, `pool.imap` | [`Group::map`], [`Group::imap`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
@@ -61,5 +63,6 @@ pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
+pub use ramie_pool::{Group, IMap, Pool, PoolFull};
 
 pub use crate::run::{Run, run};

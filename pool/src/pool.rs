@@ -1,0 +1,216 @@
+//! A group with a limit on the number of its members.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+use ramie_hub::{AnyGreenlet, Body, Builder, Greenlet, Limit, Semaphore};
+
+use crate::error::PoolFull;
+use crate::group::Group;
+use crate::members::Members;
+
+/// A [`Group`] that no more than so many greenlets can be members of: gevent's `Pool`. Clones are the same pool.
+///
+/// Everything that a group can do is found on [`Group`], to which this dereferences; [`spawn`](Group::spawn),
+/// [`add`](Group::add) and [`start`](Group::start) wait for a slot when the pool is full.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::yield_now;
+/// use ramie_pool::Pool;
+///
+/// let pool = Pool::new(2);
+/// for _ in 0..5 {
+///     // Waits whenever two are running already.
+///     pool.spawn(yield_now);
+///     assert!(pool.len() <= 2);
+/// }
+/// pool.join();
+/// assert_eq!(pool.free_count(), 2);
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    group: Group,
+}
+
+impl Pool {
+    /// A pool with that many slots. Into one of size 0 nothing can ever enter.
+    pub fn new(size: usize) -> Self {
+        Self::with_builder(Some(size), Builder::new())
+    }
+
+    /// A pool without a limit.
+    pub fn unlimited() -> Self {
+        Self::with_builder(None, Builder::new())
+    }
+
+    /// A pool, limited or not, that makes its greenlets with this builder: their name, their stacks.
+    pub fn with_builder(size: Option<usize>, builder: Builder) -> Self {
+        Pool { group: Group { members: Members::new(builder, size) } }
+    }
+
+    /// The group that this pool is.
+    pub fn as_group(&self) -> &Group {
+        &self.group
+    }
+
+    /// How many could enter now without waiting; always 1 without a limit, as in gevent.
+    pub fn free_count(&self) -> usize {
+        self.group.members.slots.as_ref().map_or(1, Semaphore::counter)
+    }
+
+    /// Waits at most that long until somebody could enter, and reserves nothing; returns how many could, which may be
+    /// none.
+    pub fn wait_available_timeout(&self, timeout: Duration) -> usize {
+        self.group.members.slots.as_ref().map_or(1, |slots| slots.wait_timeout(timeout))
+    }
+
+    /// Waits at most until then until somebody could enter; returns how many could.
+    pub fn wait_available_deadline(&self, deadline: Instant) -> usize {
+        self.group.members.slots.as_ref().map_or(1, |slots| slots.wait_deadline(deadline))
+    }
+
+    // --- entering -----------------------------------------------------------------------------------------------
+
+    /// Takes a greenlet in if a slot is free. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] when none is; the greenlet is no member.
+    pub fn try_add(&self, greenlet: &AnyGreenlet) -> Result<(), PoolFull> {
+        let members = &self.group.members;
+        members.try_acquire().then(|| members.enter(greenlet)).ok_or(PoolFull(()))
+    }
+
+    /// Takes a greenlet in, waiting at most that long for a slot.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] when none became free; the greenlet is no member.
+    pub fn add_timeout(&self, greenlet: &AnyGreenlet, timeout: Duration) -> Result<(), PoolFull> {
+        self.add_for(greenlet, Limit::After(timeout))
+    }
+
+    /// Takes a greenlet in, waiting at most until then for a slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_timeout`](Pool::add_timeout).
+    pub fn add_deadline(&self, greenlet: &AnyGreenlet, deadline: Instant) -> Result<(), PoolFull> {
+        self.add_for(greenlet, Limit::At(deadline))
+    }
+
+    fn add_for(&self, greenlet: &AnyGreenlet, limit: Limit) -> Result<(), PoolFull> {
+        let members = &self.group.members;
+        members.acquire(limit).then(|| members.enter(greenlet)).ok_or(PoolFull(()))
+    }
+
+    /// Takes a greenlet in and starts it, if a slot is free. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] when none is; the greenlet is neither started nor a member.
+    pub fn try_start(&self, greenlet: &AnyGreenlet) -> Result<(), PoolFull> {
+        self.try_add(greenlet).map(|()| greenlet.start())
+    }
+
+    /// Takes a greenlet in and starts it, waiting at most that long for a slot.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] when none became free; the greenlet is neither started nor a member.
+    pub fn start_timeout(&self, greenlet: &AnyGreenlet, timeout: Duration) -> Result<(), PoolFull> {
+        self.add_timeout(greenlet, timeout).map(|()| greenlet.start())
+    }
+
+    /// Takes a greenlet in and starts it, waiting at most until then for a slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_timeout`](Pool::start_timeout).
+    pub fn start_deadline(&self, greenlet: &AnyGreenlet, deadline: Instant) -> Result<(), PoolFull> {
+        self.add_deadline(greenlet, deadline).map(|()| greenlet.start())
+    }
+
+    /// Makes a greenlet and starts it, if a slot is free. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] with the body when none is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Pool, PoolFull};
+    ///
+    /// let pool = Pool::new(1);
+    /// let job = pool.try_spawn(|| 5).unwrap();
+    /// let PoolFull(body) = pool.try_spawn(|| 6).unwrap_err();
+    /// assert_eq!(job.get().unwrap() + body(), 11);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<B: Body>(&self, body: B) -> Result<Greenlet<B::Value>, PoolFull<B>> {
+        if self.group.members.try_acquire() { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+    }
+
+    /// Makes a greenlet and starts it, waiting at most that long for a slot.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] with the body when none became free.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout of the caller takes no slot and drops the body.
+    #[track_caller]
+    pub fn spawn_timeout<B: Body>(
+        &self,
+        body: B,
+        timeout: Duration,
+    ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
+        let acquired = self.group.members.acquire(Limit::After(timeout));
+        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+    }
+
+    /// Makes a greenlet and starts it, waiting at most until then for a slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_timeout`](Pool::spawn_timeout).
+    #[track_caller]
+    pub fn spawn_deadline<B: Body>(
+        &self,
+        body: B,
+        deadline: Instant,
+    ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
+        let acquired = self.group.members.acquire(Limit::At(deadline));
+        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+    }
+
+    #[track_caller]
+    fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
+        let greenlet = self.group.members.builder.create(body);
+        self.group.members.enter(&greenlet);
+        greenlet.start();
+        greenlet
+    }
+}
+
+impl Deref for Pool {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("len", &self.len())
+            .field("free", &self.members.slots.as_ref().map(Semaphore::counter))
+            .finish_non_exhaustive()
+    }
+}
