@@ -39,6 +39,7 @@
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Group::map`], [`Group::imap`] |
+//! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
