@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use ramie_hub::{Event, LinkId, Waitable, Watcher, get_hub};
+use ramie_hub::{Event, LinkId, Waitable, Watcher, get_hub, with_timeout};
 pub use ramie_hub::{TimedOut, Timeout, sleep};
 
 /// Suspends the greenlet until a point in time; one that has passed is a yield. Others run meanwhile.
@@ -46,7 +46,7 @@ pub fn sleep_until(deadline: Instant) {
 /// assert!(timeout(Duration::from_millis(1), || sleep(Duration::from_secs(9))).is_err());
 /// ```
 pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    Timeout::new(limit).scope(f)
+    with_timeout(limit, f)
 }
 
 /// Runs `f` and unwinds it when it has not returned by `deadline`.
