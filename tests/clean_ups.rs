@@ -11,6 +11,7 @@ use ramie::{
 };
 
 use crate::util::log::Log;
+use crate::util::sleepers::{asleep, interrupted};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -18,24 +19,6 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-/// A greenlet that is asleep.
-fn asleep() -> Greenlet<()> {
-    let g = spawn(|| sleep(LONG));
-    yield_now();
-    g
-}
-
-/// Sleeps until something is raised, and says what that was, as its text.
-fn interrupted() -> String {
-    let caught =
-        catch::<GreenletExit, _>(|| catch::<&str, _>(|| sleep(LONG)).map_err(|error| error.to_string()));
-    match caught {
-        Ok(Ok(())) => "slept".to_owned(),
-        Ok(Err(error)) => error,
-        Err(exit) => exit.to_string(),
-    }
 }
 
 /// Waits in its destructor until the event is set, and logs both ends of that.
