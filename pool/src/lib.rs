@@ -1,7 +1,7 @@
 //! Groups and pools of greenlets, on top of `ramie-hub`.
 //!
 //! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. Both run
-//! functions over inputs: [`apply`](Group::apply), [`map`](Group::map), [`imap`](Group::imap) and their kin.
+//! functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and their kin.
 //!
 //! Most programs use the `ramie` crate, which re-exports this one.
 #![warn(missing_docs)]
@@ -11,15 +11,13 @@
     warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::unwrap_used, clippy::print_stdout)
 )]
 
-mod apply;
 mod error;
 mod group;
-mod imap;
-mod map;
+mod mapping;
 mod members;
 mod pool;
 
 pub use crate::error::PoolFull;
 pub use crate::group::Group;
-pub use crate::imap::IMap;
+pub use crate::mapping::{Call, IMap, Job, Mapping, Spawn, TryCall};
 pub use crate::pool::Pool;

@@ -38,8 +38,7 @@
 //! | | `wait`, `iwait`, `joinall` | [`wait`](fn@wait), [`iwait`], [`joinall`] |
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
-//! | | `pool.map`, `pool.imap` | [`Group::map`], [`Group::imap`] |
-//! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
+//! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
@@ -64,6 +63,6 @@ pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
-pub use ramie_pool::{Group, IMap, Pool, PoolFull};
+pub use ramie_pool::{Call, Group, IMap, Job, Mapping, Pool, PoolFull, Spawn, TryCall};
 
 pub use crate::run::{Run, run};
