@@ -10,9 +10,9 @@ use crate::task::Run;
 /// Something a greenlet can run: any closure without arguments, or [`fallible`] around one that returns `Result`.
 ///
 /// Implemented for those two and meant for nothing else.
-pub trait Body: 'static {
+pub trait Body {
     /// What a good end returns.
-    type Value: 'static;
+    type Value;
 
     /// Runs the body to its end.
     ///
@@ -24,8 +24,7 @@ pub trait Body: 'static {
 
 impl<F, T> Body for F
 where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
+    F: FnOnce() -> T,
 {
     type Value = T;
 
@@ -40,8 +39,7 @@ pub struct Fallible<F>(F);
 
 impl<F, T, E> Body for Fallible<F>
 where
-    F: FnOnce() -> Result<T, E> + 'static,
-    T: 'static,
+    F: FnOnce() -> Result<T, E>,
     E: fmt::Debug + fmt::Display + 'static,
 {
     type Value = T;
@@ -92,7 +90,7 @@ impl<B: Body> Bound<B> {
     }
 }
 
-impl<B: Body> Run for Bound<B> {
+impl<B: Body + 'static> Run for Bound<B> {
     fn run(&self) -> Result<(), Exception> {
         let body = self.body.take().expect("a body runs once");
         let value = body.run()?;
