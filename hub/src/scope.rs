@@ -90,9 +90,9 @@ type Work<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// assert_eq!((total, longest.as_str()), (12, "copies"));
 /// ```
 ///
-/// A greenlet cannot outlive the scope:
+/// A greenlet cannot outlive the scope (the compiler's error, `lifetime may not live long enough`, has no code):
 ///
-/// ```compile_fail,E0521
+/// ```compile_fail
 /// ramie_hub::scope(|s| s.spawn(|| 5)).join();
 /// ```
 ///
