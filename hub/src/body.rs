@@ -7,10 +7,11 @@ use std::fmt;
 use crate::exception::Exception;
 use crate::task::Run;
 
-/// Something a greenlet can run: any closure without arguments, or [`fallible`] around one that returns `Result`.
+/// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
+/// returns `Result`.
 ///
 /// Implemented for those two and meant for nothing else.
-pub trait Body {
+pub trait ScopedBody {
     /// What a good end returns.
     type Value;
 
@@ -22,7 +23,13 @@ pub trait Body {
     fn run(self) -> Result<Self::Value, Exception>;
 }
 
-impl<F, T> Body for F
+/// Something any greenlet can run: a [`ScopedBody`] that borrows nothing.
+// The value has a bound of its own: that of a closure's type does not cover what the closure returns.
+pub trait Body: ScopedBody<Value: 'static> + 'static {}
+
+impl<B: ScopedBody<Value: 'static> + 'static> Body for B {}
+
+impl<F, T> ScopedBody for F
 where
     F: FnOnce() -> T,
 {
@@ -37,7 +44,7 @@ where
 #[derive(Clone, Copy)]
 pub struct Fallible<F>(F);
 
-impl<F, T, E> Body for Fallible<F>
+impl<F, T, E> ScopedBody for Fallible<F>
 where
     F: FnOnce() -> Result<T, E>,
     E: fmt::Debug + fmt::Display + 'static,
@@ -90,7 +97,7 @@ impl<B: Body> Bound<B> {
     }
 }
 
-impl<B: Body + 'static> Run for Bound<B> {
+impl<B: Body> Run for Bound<B> {
     fn run(&self) -> Result<(), Exception> {
         let body = self.body.take().expect("a body runs once");
         let value = body.run()?;

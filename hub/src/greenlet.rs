@@ -351,7 +351,7 @@ impl AnyGreenlet {
 impl<T: 'static> Greenlet<T> {
     /// Makes a greenlet that has not been started.
     #[track_caller]
-    pub fn new<B: Body<Value = T> + 'static>(body: B) -> Self {
+    pub fn new<B: Body<Value = T>>(body: B) -> Self {
         Builder::new().create(body)
     }
 

@@ -108,7 +108,7 @@ mod wait_queue;
 mod watcher;
 
 pub use crate::async_result::AsyncResult;
-pub use crate::body::{Body, Fallible, fallible};
+pub use crate::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::callback::Callback;
 pub use crate::current::abandoned_greenlets;
 #[doc(hidden)]

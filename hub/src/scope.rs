@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::body::{Body, fallible};
+use crate::body::{ScopedBody, fallible};
 use crate::children::{Child, Children};
 use crate::core::guard_drop;
 use crate::current;
@@ -194,7 +194,10 @@ impl<'scope> Scope<'scope, '_> {
     /// assert!(parsed[0].is_ok() && parsed[1].as_ref().unwrap_err().is::<std::num::ParseIntError>());
     /// ```
     #[track_caller]
-    pub fn spawn<B: Body + 'scope>(&'scope self, body: B) -> ScopedGreenlet<'scope, B::Value> {
+    pub fn spawn<B: ScopedBody<Value: 'scope> + 'scope>(
+        &'scope self,
+        body: B,
+    ) -> ScopedGreenlet<'scope, B::Value> {
         Builder::new().spawn_scoped(self, body)
     }
 }
@@ -215,7 +218,7 @@ impl Builder {
     /// });
     /// ```
     #[track_caller]
-    pub fn spawn_scoped<'scope, B: Body + 'scope>(
+    pub fn spawn_scoped<'scope, B: ScopedBody<Value: 'scope> + 'scope>(
         &self,
         scope: &'scope Scope<'scope, '_>,
         body: B,

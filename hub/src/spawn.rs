@@ -60,31 +60,23 @@ impl Builder {
 
     /// Makes a greenlet that has not been started.
     #[track_caller]
-    pub fn create<B: Body + 'static>(&self, body: B) -> Greenlet<B::Value> {
+    pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         self.create_at(body, Location::caller())
     }
 
     /// Makes one on behalf of somebody elsewhere in the program.
-    pub(crate) fn create_at<B: Body + 'static>(
-        &self,
-        body: B,
-        site: &'static Location<'static>,
-    ) -> Greenlet<B::Value> {
+    pub(crate) fn create_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
         Greenlet::from_record(self.record(Kind::Greenlet, body, site))
     }
 
     /// Makes a greenlet and queues its start. Does not let others run.
     #[track_caller]
-    pub fn spawn<B: Body + 'static>(&self, body: B) -> Greenlet<B::Value> {
+    pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         self.spawn_at(body, Location::caller())
     }
 
     /// Spawns on behalf of somebody elsewhere in the program.
-    pub(crate) fn spawn_at<B: Body + 'static>(
-        &self,
-        body: B,
-        site: &'static Location<'static>,
-    ) -> Greenlet<B::Value> {
+    pub(crate) fn spawn_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
         let greenlet = self.create_at(body, site);
         greenlet.start();
         greenlet
@@ -92,13 +84,13 @@ impl Builder {
 
     /// Makes a greenlet that starts after a time.
     #[track_caller]
-    pub fn spawn_later<B: Body + 'static>(&self, after: Duration, body: B) -> Greenlet<B::Value> {
+    pub fn spawn_later<B: Body>(&self, after: Duration, body: B) -> Greenlet<B::Value> {
         let greenlet = self.create(body);
         greenlet.start_later(after);
         greenlet
     }
 
-    fn record<B: Body + 'static>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
+    fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
         let core = current::core();
         let mut task = Task::new(kind, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
         let spawner = core.current();
@@ -140,7 +132,7 @@ pub(crate) fn raw_record(f: impl FnOnce() + 'static, site: &'static Location<'st
 /// assert_eq!(*log.borrow(), [0, 1, 2]);
 /// ```
 #[track_caller]
-pub fn spawn<B: Body + 'static>(body: B) -> Greenlet<B::Value> {
+pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
     Builder::new().spawn(body)
 }
 
@@ -156,7 +148,7 @@ pub fn spawn<B: Body + 'static>(body: B) -> Greenlet<B::Value> {
 /// assert_eq!(g.get().unwrap(), 5);
 /// ```
 #[track_caller]
-pub fn spawn_later<B: Body + 'static>(after: Duration, body: B) -> Greenlet<B::Value> {
+pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
     Builder::new().spawn_later(after, body)
 }
 

@@ -29,7 +29,7 @@ impl Group {
     /// assert_eq!(pool.apply(move || inner.apply(|| 5).unwrap() + 1).unwrap(), 6);
     /// ```
     #[track_caller]
-    pub fn apply<B: Body + 'static>(&self, f: B) -> Result<B::Value, Failure> {
+    pub fn apply<B: Body>(&self, f: B) -> Result<B::Value, Failure> {
         if self.contains(&getcurrent()) {
             return f.run().map_err(Failure::from);
         }
@@ -47,7 +47,7 @@ impl Group {
     ///
     /// As [`apply`](Group::apply); the callback is not called then.
     #[track_caller]
-    pub fn apply_cb<B: Body + 'static>(
+    pub fn apply_cb<B: Body>(
         &self,
         f: B,
         callback: impl FnOnce(B::Value) + 'static,
@@ -77,7 +77,7 @@ impl Group {
     /// assert_eq!(jobs.map(|job| job.get().unwrap()), [10, 20, 30]);
     /// ```
     #[track_caller]
-    pub fn apply_async<B: Body + 'static>(&self, f: B) -> Greenlet<B::Value> {
+    pub fn apply_async<B: Body>(&self, f: B) -> Greenlet<B::Value> {
         if !self.full() {
             return self.spawn(f);
         }
@@ -90,7 +90,7 @@ impl Group {
     ///
     /// If this is no full pool the callback runs ahead of whoever waits for the greenlet afterwards.
     #[track_caller]
-    pub fn apply_async_cb<B: Body + 'static>(
+    pub fn apply_async_cb<B: Body>(
         &self,
         f: B,
         callback: impl FnOnce(B::Value) + 'static,

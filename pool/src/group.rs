@@ -134,7 +134,7 @@ impl Group {
     /// assert_eq!(group.spawn(|| 5).get().unwrap(), 5);
     /// ```
     #[track_caller]
-    pub fn spawn<B: Body + 'static>(&self, body: B) -> Greenlet<B::Value> {
+    pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let greenlet = self.members.builder.create(body);
         self.start(&greenlet);
         greenlet

@@ -151,7 +151,7 @@ impl Pool {
     /// assert_eq!(job.get().unwrap() + body(), 11);
     /// ```
     #[track_caller]
-    pub fn try_spawn<B: Body + 'static>(&self, body: B) -> Result<Greenlet<B::Value>, PoolFull<B>> {
+    pub fn try_spawn<B: Body>(&self, body: B) -> Result<Greenlet<B::Value>, PoolFull<B>> {
         if self.group.members.try_acquire() { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
     }
 
@@ -165,7 +165,7 @@ impl Pool {
     ///
     /// A kill or a timeout of the caller takes no slot and drops the body.
     #[track_caller]
-    pub fn spawn_timeout<B: Body + 'static>(
+    pub fn spawn_timeout<B: Body>(
         &self,
         body: B,
         timeout: Duration,
@@ -180,7 +180,7 @@ impl Pool {
     ///
     /// As [`spawn_timeout`](Pool::spawn_timeout).
     #[track_caller]
-    pub fn spawn_deadline<B: Body + 'static>(
+    pub fn spawn_deadline<B: Body>(
         &self,
         body: B,
         deadline: Instant,
@@ -190,7 +190,7 @@ impl Pool {
     }
 
     #[track_caller]
-    fn spawn_acquired<B: Body + 'static>(&self, body: B) -> Greenlet<B::Value> {
+    fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let greenlet = self.group.members.builder.create(body);
         self.group.members.enter(&greenlet);
         greenlet.start();
