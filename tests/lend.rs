@@ -17,6 +17,7 @@ use ramie::{
 
 use crate::util::assert_send;
 use crate::util::footprint::settled;
+use crate::util::ground::{Grenade, OnDrop};
 use crate::util::log::Log;
 use crate::util::within;
 
@@ -47,24 +48,6 @@ impl Worker {
             }
         });
         Worker { works, go }
-    }
-}
-
-/// Calls a closure when it is dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
-/// Panics when it is dropped, without a word.
-struct Grenade;
-
-impl Drop for Grenade {
-    fn drop(&mut self) {
-        resume_unwind(Box::new("grenade"));
     }
 }
 
