@@ -3,6 +3,7 @@
 mod util;
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -129,12 +130,12 @@ fn all_that_is_borrowed_is_let_go_first() {
 #[test]
 fn panics_and_exceptions_are_the_failure() {
     within(LIMIT, || {
-        let panicked = lend(|| resume_unwind(Box::new(17_u8)), on_a_thread).map(|()| ());
+        let panicked = lend(|| -> () { resume_unwind(Box::new(17_u8)) }, on_a_thread);
         assert_eq!(panicked.unwrap_err().panic_payload().and_then(|p| p.downcast_ref()), Some(&17_u8));
-        let raised = lend(|| raise("elsewhere"), on_a_thread).map(|()| ()).unwrap_err();
+        let raised = lend(|| -> () { raise("elsewhere") }, on_a_thread).unwrap_err();
         assert_eq!(raised.to_string(), "elsewhere");
         assert!(raised.is::<FailureText>());
-        let here = lend(|| raise("here"), |work| drop(spawn(|| work.run()))).map(|()| ()).unwrap_err();
+        let here = lend(|| -> () { raise("here") }, |work| drop(spawn(|| work.run()))).unwrap_err();
         assert_eq!(here.downcast_ref(), Some(&"here"));
         // What `f` captured fails when it is dropped.
         let grenade = Grenade;
@@ -174,7 +175,7 @@ impl std::fmt::Display for Mute {
 #[test]
 fn an_exception_that_cannot_be_printed_is_a_panic() {
     within(LIMIT, || {
-        let failure = lend(|| raise(Mute), on_a_thread).map(|()| ()).unwrap_err();
+        let failure = lend(|| -> () { raise(Mute) }, on_a_thread).unwrap_err();
         assert_eq!(failure.panic_message(), Some("mute"));
     });
 }
@@ -383,7 +384,7 @@ fn work_that_is_forgotten_is_waited_for_for_ever() {
             let g = spawn(move || {
                 let _guard = OnDrop(|| seen.set(true));
                 let value = AtomicUsize::new(5);
-                let _ = lend(|| value.load(Ordering::Relaxed), |work| std::mem::forget(Some(work)));
+                let _ = lend(|| value.load(Ordering::Relaxed), |work| _ = ManuallyDrop::new(work));
             });
             yield_now();
             assert!(!g.kill_timeout(SHORT));
@@ -395,8 +396,11 @@ fn work_that_is_forgotten_is_waited_for_for_ever() {
     });
 }
 
+/// What is dropped when the thread ends.
+type AtExit = RefCell<Option<OnDrop<Box<dyn FnMut()>>>>;
+
 thread_local! {
-    static OLDER: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = const { RefCell::new(None) };
+    static OLDER: AtExit = const { RefCell::new(None) };
 }
 
 #[test]
@@ -410,7 +414,7 @@ fn works_in_the_destructors_of_a_thread_that_ends() {
                 let mut value = 0;
                 for _ in 0..3 {
                     assert!(lend(|| value += 1, on_a_thread).is_ok());
-                    let failed = lend(|| raise("late"), |work| drop(spawn(|| work.run()))).map(|()| ());
+                    let failed = lend(|| -> () { raise("late") }, |work| drop(spawn(|| work.run())));
                     assert_eq!(failed.unwrap_err().downcast_ref(), Some(&"late"));
                 }
                 tell.send(value).unwrap();

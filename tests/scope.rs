@@ -3,6 +3,7 @@
 mod util;
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::thread;
@@ -131,7 +132,7 @@ fn failures_that_nobody_joined_are_raised_at_the_end() {
                     finished.set(true);
                 });
                 if joined {
-                    let failure = first.join().map(|()| ()).unwrap_err();
+                    let failure = first.join().unwrap_err();
                     assert_eq!(failure.downcast_ref(), Some(&"first"));
                 }
             });
@@ -153,7 +154,7 @@ fn failures_that_nobody_joined_are_raised_at_the_end() {
             let exits = s.spawn(|| raise(GreenletExit));
             yield_now();
             killed.kill();
-            assert!(failed.join().map(|()| ()).is_err());
+            assert!(failed.join().is_err());
             drop(exits);
             7
         });
@@ -232,7 +233,7 @@ fn handles_may_be_forgotten_and_kept_in_cycles() {
         let ground = Ground::new();
         let log = Log::new();
         scope(|s| {
-            std::mem::forget(s.spawn(|| {
+            let _forgotten = ManuallyDrop::new(s.spawn(|| {
                 let borrow = ground.borrow();
                 yield_now();
                 borrow.add(1);
@@ -438,8 +439,11 @@ fn a_scope_that_is_abandoned_is_never_left() {
     });
 }
 
+/// What is dropped when the thread ends.
+type AtExit = RefCell<Option<OnDrop<Box<dyn FnMut()>>>>;
+
 thread_local! {
-    static AT_EXIT: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = const { RefCell::new(None) };
+    static AT_EXIT: AtExit = const { RefCell::new(None) };
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn the_killed_scope_drops_closures_whose_destructors_wait_and_fail() {
                 raise("over")
             })
         });
-        assert_eq!(*caught.map(|()| ()).unwrap_err(), "over");
+        assert_eq!(*caught.unwrap_err(), "over");
         assert_eq!(ground.sum.get(), 1);
         assert!(errors.words().iter().any(|word| word.contains("grenade")));
         // The parent is killed while such a destructor waits on its stack: raised after that, and nothing is lost.
@@ -343,7 +343,7 @@ fn main_that_waits_for_nothing_kills_its_children() {
             });
             raise("unwinding")
         });
-        assert!(put_off.map(|()| ()).is_err());
+        assert!(put_off.is_err());
         left_by::<LoopExit>(yield_now);
         yield_now();
     });
