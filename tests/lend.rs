@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -393,6 +394,65 @@ fn work_that_is_forgotten_is_waited_for_for_ever() {
         .join()
         .unwrap();
         assert!(abandoned_greenlets() > before);
+    });
+}
+
+/// Tells when it is dropped, which is at the end of its thread.
+struct Counted {
+    inside: AtomicUsize,
+    dropped_with: Arc<Mutex<Option<usize>>>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *self.dropped_with.lock().unwrap() = Some(self.inside.load(Ordering::Relaxed));
+    }
+}
+
+thread_local! {
+    static COUNTED: RefCell<Option<Rc<Counted>>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn what_an_abandoned_greenlet_has_lent_is_not_used_after_its_thread() {
+    if cfg!(any(miri, ramie_fiber = "thread")) {
+        // The stand-in's greenlets do not see the thread-locals of their thread.
+        return;
+    }
+    within(LIMIT, || {
+        let (begun, has_begun) = channel();
+        let (keep, kept) = channel();
+        let dropped_with: Arc<Mutex<Option<usize>>> = Arc::default();
+        let last = dropped_with.clone();
+        thread::spawn(move || {
+            // It lends what belongs to its thread: one piece of work is under way when that ends, the other is not.
+            COUNTED.set(Some(Rc::new(Counted { inside: AtomicUsize::new(0), dropped_with: last })));
+            for under_way in [true, false] {
+                let (begun, keep) = (begun.clone(), keep.clone());
+                spawn(move || {
+                    COUNTED.with_borrow(|counted| {
+                        let counted: &Counted = counted.as_ref().unwrap();
+                        let work = || {
+                            counted.inside.fetch_add(1, Ordering::Relaxed);
+                            begun.send(()).unwrap();
+                            thread::sleep(10 * SHORT);
+                            counted.inside.fetch_add(1, Ordering::Relaxed);
+                        };
+                        let start =
+                            |work| if under_way { on_a_thread(work) } else { keep.send(work).unwrap() };
+                        let _ = lend(work, start);
+                    });
+                });
+            }
+            yield_now();
+            has_begun.recv().unwrap();
+        })
+        .join()
+        .unwrap();
+        assert_eq!(*dropped_with.lock().unwrap(), Some(2), "the thread has waited for what was under way");
+        let late: Lent = kept.recv().unwrap();
+        late.run();
+        assert!(kept.try_recv().is_err());
     });
 }
 

@@ -192,6 +192,7 @@ pub(crate) struct Core {
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
+    pub(crate) gates: crate::lend::Gates,
     /// Who waits here for what other threads do too.
     pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
@@ -252,6 +253,7 @@ impl Core {
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
             waiters: crate::remote::Waiters::default(),
+            gates: crate::lend::Gates::default(),
             abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),
@@ -264,6 +266,7 @@ impl Core {
         for message in self.inbox.close() {
             guard_drop(message);
         }
+        self.gates.take().into_values().for_each(|gate| gate.close());
         // After that: a wake that is refused from now on finds its waiter leaving.
         self.abroad.forsake_all();
         let unfinished = self.tasks.borrow().len() - 1;

@@ -2,9 +2,13 @@
 #![expect(unsafe_code, reason = "lets a closure that borrows from a frame pass for one that does not")]
 
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
+
+use parking_lot::Condvar;
 
 use crate::core::guard_drop;
 use crate::error::NotRun;
@@ -20,19 +24,87 @@ use crate::unwind::{Escape, guard};
 /// Dropping it is as good as running it for whoever waits: then [`lend`] returns an error. Forgetting it (`mem::forget`, a
 /// cycle of counted references) makes that one wait for ever.
 pub struct Lent {
-    // Dropped in this order: the work and all that it borrows is gone when the waker wakes.
     work: Option<Box<dyn FnOnce() + Send>>,
+    gate: Arc<Gate>,
+    // Dropped last: the work and all that it borrows is gone when the waker wakes.
     _waker: Waker,
 }
 
 impl Lent {
     /// Runs the work. Its panics and exceptions go to whoever lent it and not to the caller.
     pub fn run(mut self) {
-        if let Some(work) = self.work.take() {
-            work();
+        self.end(|work| work());
+    }
+
+    fn end(&mut self, how: impl FnOnce(Box<dyn FnOnce() + Send>)) {
+        let Some(work) = self.work.take() else { return };
+        if self.gate.enter() {
+            let _leave = Leave(&self.gate);
+            how(work);
+        } else {
+            // What it borrows may be gone with the lender's thread: not even its destructors can be run.
+            let _leaked = ManuallyDrop::new(work);
         }
     }
 }
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.end(drop);
+    }
+}
+
+/// Whether lent work may be touched. A greenlet that waits for it may be abandoned at the end of its thread, and the work
+/// may borrow a thread-local through it.
+pub(crate) struct Gate {
+    passage: Mutex<Passage>,
+    left: Condvar,
+    home: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passage {
+    Open,
+    /// The work is being run or dropped by a thread that works for this hub, or for none (0).
+    Within(u64),
+    Closed,
+}
+
+impl Gate {
+    fn enter(&self) -> bool {
+        let mut passage = self.passage.lock();
+        let open = *passage == Passage::Open;
+        if open {
+            *passage = Passage::Within(hub_number());
+        }
+        open
+    }
+
+    /// The lender's hub ends: nobody enters any more, and who is within is waited for. That is another thread: a greenlet
+    /// of the lender's own hub never goes on.
+    pub(crate) fn close(&self) {
+        let mut passage = self.passage.lock();
+        if *passage == Passage::Open {
+            *passage = Passage::Closed;
+        }
+        while matches!(*passage, Passage::Within(hub) if hub != self.home) {
+            self.left.wait(&mut passage);
+        }
+    }
+}
+
+/// Whoever is within leaves, one way or another.
+struct Leave<'a>(&'a Gate);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        *self.0.passage.lock() = Passage::Closed;
+        self.0.left.notify_all();
+    }
+}
+
+/// The gates of a hub by a number of theirs.
+pub(crate) type Gates = RefCell<HashMap<u64, Arc<Gate>>>;
 
 impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +134,7 @@ impl Trouble {
                     Ok(text) => Trouble::Elsewhere(text),
                     Err(Escape::Panic(payload)) => Trouble::Panic(payload),
                     Err(Escape::Exception(second)) => {
-                        let _leaked = mem::ManuallyDrop::new(second);
+                        let _leaked = ManuallyDrop::new(second);
                         Trouble::Panic(Box::new("the text of an exception could not be made"))
                     }
                 }
@@ -102,6 +174,9 @@ impl Trouble {
 ///
 /// The caller's frame is in use, so a kill or a timeout does not interrupt this call: the first one is raised, and the
 /// result dropped, as soon as the work is done. Later ones are raised at the caller's next wait, if they are still wanted by then.
+///
+/// A greenlet that waits here when its thread ends is [abandoned](crate#the-end-of-a-hub), as any other. Work that another
+/// thread has begun by then is waited for, with the ending thread blocked; what nobody has begun never runs, and is leaked.
 ///
 /// # Examples
 ///
@@ -166,11 +241,15 @@ pub fn lend<'a, T: Send + 'a>(
     // the signal of the waker, which is given when the `Lent` has been dropped or run: after `work`, with everything that
     // it holds, was consumed or dropped. The mailbox between them orders all of that before what comes here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
-    let started = guard(|| start(Lent { work: Some(work), _waker: waker }));
+    let gate = Arc::new(Gate { passage: Mutex::new(Passage::Open), left: Condvar::new(), home });
+    let number = lender.core().new_number();
+    lender.core().gates.borrow_mut().insert(number, gate.clone());
+    let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
     let raise = lender.outwait(&waiter, "lend", leaving);
     // The hub may end when the lender is settled, so what belongs to it comes first.
     drop(waiter);
+    lender.core().gates.borrow_mut().remove(&number);
     let outcome = packet.lock().take();
     let outcome = outcome.unwrap_or_else(|| Err(Trouble::Here(ThreadBound::new(Exception::new(NotRun)))));
     let outcome = outcome.map_err(Trouble::into_failure);

@@ -30,7 +30,8 @@
 //!
 //! * A greenlet keeps its thread: closures and results need not be `Send`.
 //! * A wake never switches, and a wait is ended by one wake at most.
-//! * Every wait can be killed and timed out, and leaves nothing behind either way.
+//! * Every wait can be killed and timed out, and leaves nothing behind either way. [`scope`] and [`lend`], whose caller's
+//!   frame is in use, raise what came when that is over.
 //! * A panic in a greenlet is that greenlet's failure and nobody else's trouble.
 //!
 //! # The end of a hub
