@@ -164,6 +164,8 @@ pub(crate) struct Core {
     pub(crate) main_resumed: Cell<bool>,
     /// How often main has gone on after the loop ran.
     pub(crate) drives: Cell<u64>,
+    /// How many frames of main are lent.
+    pub(crate) lent: Cell<usize>,
     /// Main waits for the loop to run dry.
     pub(crate) main_joins: Cell<bool>,
     /// Exceptions for main that go before everything else.
@@ -192,6 +194,7 @@ pub(crate) struct Core {
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
+    pub(crate) gates: crate::lend::Gates,
     /// Who waits here for what other threads do too.
     pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
@@ -231,6 +234,7 @@ impl Core {
             stacks: RefCell::new(StackPool::new()),
             main_resumed: Cell::new(false),
             drives: Cell::new(0),
+            lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
             // Waits of an earlier hub of this thread are none of this one's.
@@ -252,6 +256,7 @@ impl Core {
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
             waiters: crate::remote::Waiters::default(),
+            gates: crate::lend::Gates::default(),
             abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),
@@ -264,6 +269,7 @@ impl Core {
         for message in self.inbox.close() {
             guard_drop(message);
         }
+        self.gates.take().into_values().for_each(|gate| gate.close());
         // After that: a wake that is refused from now on finds its waiter leaving.
         self.abroad.forsake_all();
         let unfinished = self.tasks.borrow().len() - 1;
@@ -377,7 +383,7 @@ impl Core {
         let task = &record.task;
         let posture = self.posture(task);
         task.posture.set(posture);
-        if posture == Posture::Calm && !task.masked.borrow().is_empty() {
+        if posture == Posture::Calm && !task.shielded.get() && !task.masked.borrow().is_empty() {
             self.raise_masked(task);
         }
         task.reason.set(reason);
@@ -399,6 +405,9 @@ impl Core {
         if posture == Posture::Unwinding {
             self.unwinding.set(self.unwinding.get() - 1);
         }
+        if task.shielded.get() {
+            return task.verdict.get();
+        }
         if let Some(exception) = task.thrown.take() {
             task.delivered.set(Some(exception.clone()));
             drop(record);
@@ -409,7 +418,7 @@ impl Core {
 
     /// Refuses a wait in the hub.
     #[cold]
-    fn refuse(&self) -> ! {
+    pub(crate) fn refuse(&self) -> ! {
         if thread::panicking() {
             report::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
         }
@@ -508,6 +517,7 @@ impl Core {
         self.dismiss(task);
         let interrupted = self.discard(record);
         self.record_end(record, Some(Failure::raised(exception)));
+        self.gone(task);
         if let Some(exception) = interrupted {
             self.raise(exception);
         }
@@ -570,6 +580,7 @@ impl Core {
         if let Some(fiber) = fiber {
             self.stacks.borrow_mut().give_back(fiber.into_stack());
         }
+        self.gone(&record.task);
         if self.urgent.borrow().is_empty() {
             record.task.dead.set(true);
         } else {
@@ -651,6 +662,7 @@ impl Core {
                 // In the hub nothing is thrown into anybody meanwhile.
                 let _ = self.discard(record);
                 self.record_end(record, Some(Failure::raised(Exception::new(error))));
+                self.gone(&record.task);
                 false
             }
         }
@@ -671,7 +683,7 @@ impl Core {
                     self.kill_unrun(&record, throw.exception);
                 }
             }
-            State::Running if self.masked(task) && !throw.stays_inside(task) => {
+            State::Running if !self.reaches(task, &throw) => {
                 task.masked.borrow_mut().push_back(throw);
                 self.deferred.borrow_mut().push(record);
             }
@@ -682,6 +694,9 @@ impl Core {
                         self.name(&record),
                         throw.exception,
                     ));
+                } else if task.shielded.get() {
+                    task.masked.borrow_mut().push_back(throw);
+                    self.switch_to(record);
                 } else if throw.claim() {
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(record);
@@ -696,7 +711,11 @@ impl Core {
         }
         let exception = self.urgent.borrow_mut().pop_front();
         if let Some(exception) = exception {
-            self.main.task.thrown.set(Some(exception));
+            if self.main.task.shielded.get() {
+                self.main.task.masked.borrow_mut().push_back(Throw::new(exception));
+            } else {
+                self.main.task.thrown.set(Some(exception));
+            }
             self.switch_to(self.main.clone());
         }
     }
@@ -714,7 +733,7 @@ impl Core {
     /// Raises in main what makes its wait pointless.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
         let main = &self.main.task;
-        if self.masked(main) {
+        if self.masked(main) && !main.shielded.get() {
             report::write(&format!(
                 "ramie: in a destructor of the main greenlet that unwinds: {exception}\n"
             ));

@@ -27,6 +27,7 @@
 //! | `thread::spawn` | `gevent.spawn` | [`spawn`] |
 //! | `JoinHandle::join` | `Greenlet.get` | [`Greenlet::get`], [`Greenlet::take`] |
 //! | `thread::Builder` | `Greenlet(...)` | [`Builder`] |
+//! | `thread::scope` | | [`scope`](fn@scope) |
 //! | `thread::sleep` | `gevent.sleep` | [`sleep`] |
 //! | `thread::yield_now` | `gevent.sleep(0)` | [`yield_now`] |
 //! | `thread::current` | `gevent.getcurrent` | [`getcurrent`] |
