@@ -75,6 +75,7 @@ mod greenlet;
 mod hub;
 mod inbox;
 mod io;
+mod job;
 mod kill;
 mod links;
 mod local;
@@ -84,6 +85,7 @@ mod names;
 mod pause;
 mod poller;
 mod remote;
+mod reply;
 mod report;
 mod semaphore;
 mod sentinel;
@@ -117,6 +119,7 @@ pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_read, wait_readwrite, wait_write};
+pub use crate::job::{JobFailure, run_job};
 pub use crate::kill::{
     killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
 };
@@ -126,6 +129,7 @@ pub use crate::local::LocalKey;
 pub use crate::local::Scope;
 pub use crate::pause::{idle, sleep, sleep_unref, yield_now};
 pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
+pub use crate::reply::Reply;
 pub use crate::report::{ErrorContext, ErrorHandler};
 pub use crate::semaphore::Semaphore;
 pub use crate::spawn::{

@@ -18,8 +18,10 @@ mod imap;
 mod map;
 mod members;
 mod pool;
+mod thread_pool;
 
-pub use crate::error::PoolFull;
+pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};
 pub use crate::group::Group;
 pub use crate::imap::IMap;
 pub use crate::pool::Pool;
+pub use crate::thread_pool::{ThreadPool, ThreadPoolBuilder};

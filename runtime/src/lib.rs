@@ -64,6 +64,8 @@ pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
-pub use ramie_pool::{Group, IMap, Pool, PoolFull};
+pub use ramie_pool::{
+    Group, IMap, JobAbandoned, Pool, PoolFull, PoolShutDown, SetSizeError, ThreadPool, ThreadPoolBuilder,
+};
 
 pub use crate::run::{Run, run};

@@ -1,0 +1,124 @@
+//! The threads of a pool: how they rest, are called, work and end.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::job::{Refusal, guarded, refuse_all};
+use super::state::{Help, Next};
+
+thread_local! {
+    /// The pool that this thread works for, by its address; 0 is none.
+    static WORKS_FOR: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Where a thread rests until it is called.
+pub(super) struct Seat {
+    thread: Thread,
+    called: AtomicBool,
+}
+
+impl Seat {
+    fn new() -> Arc<Self> {
+        Arc::new(Seat { thread: thread::current(), called: AtomicBool::new(false) })
+    }
+
+    /// Ends the rest of a thread that was taken out of those who rest. To be called once the lock is free.
+    pub(super) fn call(&self) {
+        self.called.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+
+    /// Rests until it is called, or at most that long; says whether it was called.
+    fn rest(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        // A job may have left an unpark behind: only the flag counts.
+        while !self.called.swap(false, Ordering::Acquire) {
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return self.called.swap(false, Ordering::Acquire),
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+        true
+    }
+}
+
+impl Shared {
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// Whether the caller runs on a thread of this pool.
+    pub(super) fn is_inside(self: &Arc<Self>) -> bool {
+        WORKS_FOR.get() == self.address()
+    }
+
+    /// Refuses a call that would wait for the very thread it is made on.
+    #[track_caller]
+    pub(super) fn assert_outside(self: &Arc<Self>, call: &str) {
+        assert!(!self.is_inside(), "{call} called by a job of the pool, which would wait for itself");
+    }
+
+    pub(super) fn help(self: &Arc<Self>, help: Help) {
+        match help {
+            Help::Enough => {}
+            Help::Call(seat) => seat.call(),
+            Help::Start(thread) => {
+                // What failed has its failure: nobody else is to be told.
+                let _ = self.start(thread);
+            }
+        }
+    }
+
+    /// Starts a thread that has been counted. If the system refuses, and no other thread lives, everything that is queued
+    /// fails; otherwise the others do the work.
+    pub(super) fn start(self: &Arc<Self>, thread: usize) -> io::Result<()> {
+        let mut builder = thread::Builder::new().name(format!("{}-{thread}", self.name));
+        if let Some(size) = self.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let shared = self.clone();
+        let work = move || {
+            WORKS_FOR.set(shared.address());
+            shared.work(thread);
+            // The destructors of the thread-locals are nobody's job, and the address may be another pool's soon.
+            WORKS_FOR.set(0);
+        };
+        builder.spawn(work).map(drop).inspect_err(|error| {
+            let (ended, left) = {
+                let mut state = self.state.lock();
+                let ended = state.end(thread);
+                let left = if state.threads == 0 { state.withdraw_all() } else { Vec::new() };
+                (ended, left)
+            };
+            ended.tell();
+            refuse_all(left, &Refusal::NoThread(error));
+        })
+    }
+
+    fn work(self: &Arc<Self>, thread: usize) {
+        let seat = Seat::new();
+        loop {
+            let next = self.state.lock().next(thread, &seat);
+            match next {
+                Next::Run(entry) => drop(guarded(|| entry.run())),
+                Next::Rest => {
+                    if !seat.rest(self.idle_timeout) {
+                        let ended = self.state.lock().expire(thread, &seat);
+                        match ended {
+                            Some(ended) => return ended.tell(),
+                            // Whoever took it out is about to call.
+                            None => drop(seat.rest(None)),
+                        }
+                    }
+                }
+                Next::End(ended) => return ended.tell(),
+            }
+        }
+    }
+}
