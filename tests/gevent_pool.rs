@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use ramie::queue::Queue;
 use ramie::{
-    Event, Failure, GetError, IMap, Pool, TimedOut, fallible, get_hub, raise, sleep, spawn, with_timeout,
-    yield_now,
+    Event, Failure, GetError, IMap, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep, spawn,
+    with_timeout, yield_now,
 };
 
 use crate::util::log::Log;

@@ -5,7 +5,7 @@ mod util;
 use std::time::Duration;
 
 use ramie::{
-    GreenletExit, Group, Pool, catch, fallible, joinall, raise, sleep, spawn, spawn_later, yield_now,
+    GreenletExit, Group, Mapping, Pool, catch, fallible, joinall, raise, sleep, spawn, spawn_later, yield_now,
 };
 
 use crate::util::log::Log;

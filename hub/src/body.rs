@@ -2,24 +2,26 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::fmt;
 
 use crate::exception::Exception;
 use crate::task::Run;
 
 /// Something a greenlet can run: any closure without arguments, or [`fallible`] around one that returns `Result`.
-///
-/// Implemented for those two and meant for nothing else.
 pub trait Body: 'static {
     /// What a good end returns.
     type Value: 'static;
+
+    /// What a bad end returns: it becomes the greenlet's exception.
+    type Error: fmt::Debug + fmt::Display + 'static;
 
     /// Runs the body to its end.
     ///
     /// # Errors
     ///
-    /// The exception that the greenlet ends with.
-    fn run(self) -> Result<Self::Value, Exception>;
+    /// What the greenlet fails with.
+    fn run(self) -> Result<Self::Value, Self::Error>;
 }
 
 impl<F, T> Body for F
@@ -28,8 +30,9 @@ where
     T: 'static,
 {
     type Value = T;
+    type Error = Infallible;
 
-    fn run(self) -> Result<T, Exception> {
+    fn run(self) -> Result<T, Infallible> {
         Ok(self())
     }
 }
@@ -45,9 +48,10 @@ where
     E: fmt::Debug + fmt::Display + 'static,
 {
     type Value = T;
+    type Error = E;
 
-    fn run(self) -> Result<T, Exception> {
-        (self.0)().map_err(Exception::new)
+    fn run(self) -> Result<T, E> {
+        (self.0)()
     }
 }
 
@@ -95,7 +99,7 @@ impl<B: Body> Bound<B> {
 impl<B: Body> Run for Bound<B> {
     fn run(&self) -> Result<(), Exception> {
         let body = self.body.take().expect("a body runs once");
-        let value = body.run()?;
+        let value = body.run().map_err(Exception::new)?;
         *self.value.borrow_mut() = Some(value);
         Ok(())
     }

@@ -17,7 +17,7 @@ use slab::Slab;
 use crate::callback::CallbackState;
 use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit};
-use crate::exception::{Exception, Failure};
+use crate::exception::{Exception, Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
 use crate::inbox::{Inbox, Message};
 use crate::links::{LinkId, Notified, Pass};
@@ -185,6 +185,8 @@ pub(crate) struct Core {
     pub(crate) mourner: Cell<Option<Token>>,
     io_budget: Cell<u32>,
     pub(crate) error_handler: RefCell<Option<ErrorHandler>>,
+    /// What is no error to the default report.
+    pub(crate) not_error: RefCell<Vec<crate::report::OfKind>>,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
     /// Ident numbers: those given back, and the next new one.
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
@@ -246,6 +248,7 @@ impl Core {
             mourner: Cell::new(None),
             io_budget: Cell::new(IO_BUDGET),
             error_handler: RefCell::new(None),
+            not_error: RefCell::new(vec![Failure::is::<SystemExit>]),
             spawn_callbacks: RefCell::new(Vec::new()),
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),

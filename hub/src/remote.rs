@@ -65,7 +65,8 @@ impl Remote {
     #[track_caller]
     pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
         let site = Location::caller();
-        self.inbox.post(f, move |f| Message::Call(Box::new(move || drop(Builder::new().spawn_at(f, site)))))
+        let spawn = move |f| drop(Builder::new().spawn_site(site).spawn(f));
+        self.inbox.post(f, move |f| Message::Call(Box::new(move || spawn(f))))
     }
 
     /// Whether the hub has ended.

@@ -57,6 +57,9 @@ impl fmt::Display for ErrorContext {
 /// What [`Hub::set_error_handler`](crate::Hub::set_error_handler) takes in place of the default report.
 pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
 
+/// Whether a failure is of one kind.
+pub(crate) type OfKind = fn(&Failure) -> bool;
+
 /// The default report: the error, then one line with the time, the context and the kind of the error.
 ///
 /// A panic's message and backtrace have been printed by the panic hook already.
@@ -92,7 +95,7 @@ impl Core {
                     print_guarded(context, &escape.into_failure());
                 }
             }
-            None if failure.is::<SystemExit>() => {}
+            None if self.not_error.borrow().iter().any(|matches| matches(failure)) => {}
             None => print_guarded(context, failure),
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {

@@ -32,6 +32,7 @@ pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
 pub struct Builder {
     name: Option<Rc<str>>,
     stack_size: Option<usize>,
+    site: Option<&'static Location<'static>>,
 }
 
 impl Builder {
@@ -58,21 +59,25 @@ impl Builder {
         self
     }
 
+    /// Sets what the greenlet gives as its [spawn site](AnyGreenlet::spawn_site), for who spawns on behalf of somebody
+    /// elsewhere in the program. Without this it is where the greenlet is made.
+    #[must_use]
+    pub fn spawn_site(mut self, site: &'static Location<'static>) -> Self {
+        self.site = Some(site);
+        self
+    }
+
     /// Makes a greenlet that has not been started.
     #[track_caller]
     pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        Greenlet::from_record(self.record(Kind::Greenlet, body, Location::caller()))
+        let site = self.site.unwrap_or(Location::caller());
+        Greenlet::from_record(self.record(Kind::Greenlet, body, site))
     }
 
     /// Makes a greenlet and queues its start. Does not let others run.
     #[track_caller]
     pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        self.spawn_at(body, Location::caller())
-    }
-
-    /// Spawns on behalf of somebody elsewhere in the program.
-    pub(crate) fn spawn_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
-        let greenlet = Greenlet::from_record(self.record(Kind::Greenlet, body, site));
+        let greenlet = self.create(body);
         greenlet.start();
         greenlet
     }

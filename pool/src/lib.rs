@@ -1,7 +1,7 @@
 //! Groups and pools of greenlets, on top of `ramie-hub`.
 //!
 //! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. Both run
-//! functions over inputs: [`apply`](Group::apply), [`map`](Group::map), [`imap`](Group::imap) and their kin.
+//! functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and their kin.
 //!
 //! Most programs use the `ramie` crate, which re-exports this one.
 #![warn(missing_docs)]
@@ -11,17 +11,15 @@
     warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::unwrap_used, clippy::print_stdout)
 )]
 
-mod apply;
 mod error;
 mod group;
-mod imap;
-mod map;
+mod mapping;
 mod members;
 mod pool;
 mod thread_pool;
 
 pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};
 pub use crate::group::Group;
-pub use crate::imap::IMap;
+pub use crate::mapping::{Call, IMap, Job, Mapping, Spawn, TryCall};
 pub use crate::pool::Pool;
-pub use crate::thread_pool::{ThreadPool, ThreadPoolBuilder};
+pub use crate::thread_pool::{ThreadJob, ThreadPool, ThreadPoolBuilder};

@@ -38,8 +38,7 @@
 //! | | `wait`, `iwait`, `joinall` | [`wait`](fn@wait), [`iwait`], [`joinall`] |
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
-//! | | `pool.map`, `pool.imap` | [`Group::map`], [`Group::imap`] |
-//! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
+//! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
@@ -65,7 +64,8 @@ pub mod time;
 
 pub use ramie_hub::*;
 pub use ramie_pool::{
-    Group, IMap, JobAbandoned, Pool, PoolFull, PoolShutDown, SetSizeError, ThreadPool, ThreadPoolBuilder,
+    Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall,
 };
 
 pub use crate::run::{Run, run};

@@ -6,6 +6,7 @@
 mod builder;
 mod close;
 mod job;
+mod mapping;
 mod size;
 mod state;
 mod worker;
@@ -19,7 +20,8 @@ use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
 
 pub use self::builder::ThreadPoolBuilder;
-use self::job::{Plain, Refusal, Room, Task, refuse_all, run_inline};
+use self::job::{Plain, Room, Task, run_inline};
+pub use self::mapping::ThreadJob;
 use self::state::{JOINERS, SPAWNERS, State};
 use crate::error::{PoolFull, PoolShutDown};
 
@@ -102,13 +104,6 @@ struct Handle {
     shared: Arc<Shared>,
 }
 
-/// A job that has entered, or was run or refused at once.
-pub(crate) struct Spawned<T> {
-    pub(crate) result: AsyncResult<T>,
-    /// What it is called in the queue.
-    number: Option<u64>,
-}
-
 impl ThreadPool {
     /// A pool of at most that many threads. None is started before it is needed.
     pub fn new(maxsize: usize) -> Self {
@@ -155,8 +150,15 @@ impl ThreadPool {
     where
         B: Body<Value: Send, Error: Send> + Send,
     {
-        match self.spawn_for(body, Some(Limit::Never), Location::caller()) {
-            Ok(spawned) => spawned.result,
+        self.spawn_for_ever(body, Location::caller()).result
+    }
+
+    fn spawn_for_ever<B>(&self, body: B, site: &'static Location<'static>) -> ThreadJob<B::Value>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        match self.spawn_for(body, Some(Limit::Never), site) {
+            Ok(job) => job,
             Err(_) => unreachable!("a wait without a limit does not time out"),
         }
     }
@@ -183,7 +185,7 @@ impl ThreadPool {
     where
         B: Body<Value: Send, Error: Send> + Send,
     {
-        self.spawn_for(body, None, Location::caller()).map(|spawned| spawned.result).map_err(PoolFull)
+        self.spawn_for(body, None, Location::caller()).map(|job| job.result).map_err(PoolFull)
     }
 
     /// Hands a body over, and waits at most that long for room.
@@ -200,8 +202,8 @@ impl ThreadPool {
     where
         B: Body<Value: Send, Error: Send> + Send,
     {
-        let spawned = self.spawn_for(body, Some(Limit::After(timeout)), Location::caller());
-        spawned.map(|spawned| spawned.result).map_err(PoolFull)
+        let job = self.spawn_for(body, Some(Limit::After(timeout)), Location::caller());
+        job.map(|job| job.result).map_err(PoolFull)
     }
 
     /// Hands a body over, and waits at most until then for room.
@@ -218,23 +220,23 @@ impl ThreadPool {
     where
         B: Body<Value: Send, Error: Send> + Send,
     {
-        let spawned = self.spawn_for(body, Some(Limit::At(deadline)), Location::caller());
-        spawned.map(|spawned| spawned.result).map_err(PoolFull)
+        let job = self.spawn_for(body, Some(Limit::At(deadline)), Location::caller());
+        job.map(|job| job.result).map_err(PoolFull)
     }
 
     /// Without a limit it does not wait at all.
-    pub(crate) fn spawn_for<B>(
+    fn spawn_for<B>(
         &self,
         body: B,
         limit: Option<Limit>,
         site: &'static Location<'static>,
-    ) -> Result<Spawned<B::Value>, B>
+    ) -> Result<ThreadJob<B::Value>, B>
     where
         B: Body<Value: Send, Error: Send> + Send,
     {
         let shared = self.shared();
         if shared.is_inside() {
-            return Ok(Spawned { result: run_inline(body, site), number: None });
+            return Ok(ThreadJob { result: run_inline(body, site), number: None });
         }
         let result = AsyncResult::new();
         let mut task = Some(Task::new(body, result.clone(), site));
@@ -258,26 +260,15 @@ impl ThreadPool {
         match (answer, task) {
             (Some(Some((number, help))), _) => {
                 shared.help(help);
-                Ok(Spawned { result, number: Some(number) })
+                Ok(ThreadJob { result, number: Some(number) })
             }
             (None, Some(task)) => Err(task.into_body()),
             (_, task) => {
                 result.set_exception(PoolShutDown);
                 drop(task);
-                Ok(Spawned { result, number: None })
+                Ok(ThreadJob { result, number: None })
             }
         }
-    }
-
-    /// Ends a job unrun that waits for a thread; one that runs or has run is left alone.
-    pub(crate) fn cancel_spawned<T>(&self, spawned: &Spawned<T>) {
-        let entry = spawned.number.and_then(|number| self.shared().state.lock().withdraw(number));
-        refuse_all(entry.into_iter().collect(), &Refusal::Abandoned);
-    }
-
-    /// Whether the caller is a job of this pool.
-    pub(crate) fn is_inside(&self) -> bool {
-        self.shared().is_inside()
     }
 
     /// Has a thread of the pool call `f`, with no regard to room. Called by a job of this pool it calls `f` right there.
@@ -287,6 +278,7 @@ impl ThreadPool {
     /// # Errors
     ///
     /// The function, when the pool was shut down.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for calls that block and borrow from their caller"))]
     pub(crate) fn execute(&self, f: Box<dyn FnOnce() + Send>) -> Result<(), Box<dyn FnOnce() + Send>> {
         let shared = self.shared();
         if shared.is_inside() {
@@ -373,5 +365,66 @@ impl fmt::Debug for ThreadPool {
             .field("size", &size)
             .field("maxsize", &maxsize)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_is_executed_needs_no_room() {
+        let pool = ThreadPool::new(1);
+        let (hold, held) = channel::<()>();
+        let (tell, told) = channel();
+        let holder = pool.spawn(move || held.recv().is_err());
+        let queued = pool.spawn(|| ());
+        assert!(pool.try_spawn(|| ()).is_err());
+        for i in 0..3 {
+            let tell = tell.clone();
+            assert!(pool.execute(Box::new(move || tell.send(i).expect("it is received"))).is_ok());
+        }
+        assert_eq!(pool.len(), 5);
+        assert!(pool.try_spawn(|| ()).is_err());
+        drop((hold, tell));
+        assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2]);
+        pool.join();
+        assert!(holder.get().expect("it does not fail"));
+        assert!(queued.ready());
+    }
+
+    #[test]
+    fn what_is_executed_from_inside_runs_inside() {
+        let pool = ThreadPool::new(1);
+        let inner = pool.clone();
+        let same = pool.spawn(move || {
+            let (tell, told) = channel();
+            let tell = move || tell.send(std::thread::current().id()).expect("it is received");
+            assert!(inner.execute(Box::new(tell)).is_ok());
+            told.recv().expect("it was sent") == std::thread::current().id()
+        });
+        assert!(same.get().expect("it does not fail"));
+    }
+
+    #[test]
+    fn what_is_executed_too_late_comes_back_or_is_dropped() {
+        let pool = ThreadPool::new(0);
+        let (tell, told) = channel::<()>();
+        assert!(pool.execute(Box::new(move || drop(tell))).is_ok());
+        pool.abandon();
+        assert!(told.recv().is_err());
+        assert!(pool.execute(Box::new(|| ())).is_err());
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn what_is_executed_may_panic() {
+        let pool = ThreadPool::new(1);
+        assert!(pool.execute(Box::new(|| panic!("in a job"))).is_ok());
+        pool.join();
+        assert_eq!(pool.spawn(|| 5).get().expect("the thread lives on"), 5);
+        assert_eq!(pool.size(), 1);
     }
 }

@@ -1,0 +1,239 @@
+//! One function over many inputs, with the results as they come: what runs behind `imap`.
+//!
+//! A greenlet that is no member, the feeder, asks the input and starts the jobs. Each job reports by a raw link, so its
+//! slot is free by then. What the feeder itself fails with is the input's error.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ramie_hub::{
+    Body, Builder, Failure, Greenlet, Lane, Limit, Semaphore, TimedOut, WaitQueue, Waitable, Waits, has_hub,
+};
+
+use super::spawn::{Job, Spawn};
+
+/// What the feeder, the jobs and the reader share.
+struct Results<R> {
+    /// What has come and was not read, by position: that of the input, or that of the arrival.
+    arrived: RefCell<BTreeMap<usize, Result<R, Failure>>>,
+    ordered: bool,
+    /// How many have come, and how many were read.
+    arrivals: Cell<usize>,
+    reads: Cell<usize>,
+    /// How many there will be, once the feeder has ended.
+    total: Cell<Option<usize>>,
+    /// What the input has failed with.
+    error: RefCell<Option<Failure>>,
+    /// How many more may be started, if that is limited.
+    permits: RefCell<Option<Semaphore>>,
+}
+
+/// What the feeder has started.
+struct Running<J> {
+    started: Cell<usize>,
+    /// Those who run, by the position of their input.
+    by_position: RefCell<BTreeMap<usize, J>>,
+}
+
+impl<J> Default for Running<J> {
+    fn default() -> Self {
+        Running { started: Cell::new(0), by_position: RefCell::default() }
+    }
+}
+
+impl<R> Results<R> {
+    fn arrive(&self, position: usize, result: Result<R, Failure>) {
+        let arrival = self.arrivals.replace(self.arrivals.get() + 1);
+        let place = if self.ordered { position } else { arrival };
+        self.arrived.borrow_mut().insert(place, result);
+    }
+}
+
+impl<R: 'static> Waits for Results<R> {
+    fn is_ready(&self) -> bool {
+        let next = self.reads.get();
+        self.arrived.borrow().contains_key(&next) || self.total.get() == Some(next)
+    }
+
+    fn kind(&self) -> &'static str {
+        "imap"
+    }
+}
+
+/// An iterator over the results of a function that runs in a group or a pool. Made by [`imap`](crate::Mapping::imap) and its kin.
+///
+/// Each item is what the function returned, or how it failed: then the iteration goes on with the next. What the input
+/// itself raises is the last item. After the end it is `None` for ever.
+///
+/// `next` waits for the next result and lets others run only if it waits. Dropping the iterator stops the feeding and
+/// kills the members it has started, without waiting for them; a thread cannot be killed, but what waits for one is
+/// dropped.
+///
+/// # Cancellation
+///
+/// A kill or a timeout inside `next` loses nothing.
+pub struct IMap<R: 'static> {
+    results: WaitQueue<Results<R>>,
+    feeder: Greenlet<()>,
+    /// Cancels the jobs that run.
+    cancel: Option<Box<dyn FnOnce()>>,
+    /// Whether the item that is waited for has let another one start already.
+    asked: bool,
+    over: bool,
+}
+
+impl<R: 'static> IMap<R> {
+    /// Limits how far the members are ahead of the reader: so many are started without a reader, and one more for
+    /// each item that is asked for. Zero is no limit.
+    ///
+    /// To be called before others run; it counts from the next start.
+    #[must_use]
+    pub fn maxsize(self, maxsize: usize) -> Self {
+        let permits = (maxsize > 0).then(|| Semaphore::new(maxsize));
+        let old = self.results.permits.replace(permits);
+        // A feeder that waits for one of the old ones would never hear of the new.
+        if let Some(old) = old {
+            old.release();
+        }
+        self
+    }
+
+    /// Waits at most that long for the next item.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] when it has not come by then; nothing is lost.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Result<R, Failure>>, TimedOut> {
+        self.next_for(Limit::After(timeout))
+    }
+
+    /// Waits at most until then for the next item.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_timeout`](IMap::next_timeout).
+    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Result<R, Failure>>, TimedOut> {
+        self.next_for(Limit::At(deadline))
+    }
+
+    fn next_for(&mut self, limit: Limit) -> Result<Option<Result<R, Failure>>, TimedOut> {
+        if self.over {
+            return Ok(None);
+        }
+        if !self.asked {
+            self.asked = true;
+            if let Some(permits) = &*self.results.permits.borrow() {
+                permits.release();
+            }
+        }
+        let limit = limit.fixed();
+        let results = &self.results;
+        loop {
+            let next = results.reads.get();
+            let arrived = results.arrived.borrow_mut().remove(&next);
+            if let Some(result) = arrived {
+                results.reads.set(next + 1);
+                self.asked = false;
+                return Ok(Some(result));
+            }
+            if results.total.get() == Some(next) {
+                self.over = true;
+                return Ok(results.error.take().map(Err));
+            }
+            if results.wait(Lane::First, limit, "IMap::next").is_err() && !results.is_ready() {
+                return Err(TimedOut);
+            }
+        }
+    }
+}
+
+impl<R: 'static> Iterator for IMap<R> {
+    type Item = Result<R, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Without a limit there is nothing that could time out.
+        self.next_for(Limit::Never).unwrap_or_default()
+    }
+}
+
+impl<R: 'static> FusedIterator for IMap<R> {}
+
+impl<R: 'static> Drop for IMap<R> {
+    fn drop(&mut self) {
+        // At the end of the thread all of them are abandoned anyway.
+        if !has_hub() {
+            return;
+        }
+        self.feeder.kill_nowait();
+        if let Some(cancel) = self.cancel.take() {
+            cancel();
+        }
+    }
+}
+
+impl<R: 'static> fmt::Debug for IMap<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IMap")
+            .field("read", &self.results.reads.get())
+            .field("unread", &self.results.arrived.borrow().len())
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts one body after the other, in a greenlet that is no member.
+pub(super) fn start_imap<P, B>(
+    place: &P,
+    ordered: bool,
+    bodies: impl Iterator<Item = B> + 'static,
+    site: &'static Location<'static>,
+) -> IMap<B::Value>
+where
+    P: Spawn<B>,
+    B: Body,
+{
+    let results = WaitQueue::new(Results {
+        arrived: RefCell::default(),
+        ordered,
+        arrivals: Cell::new(0),
+        reads: Cell::new(0),
+        total: Cell::new(None),
+        error: RefCell::default(),
+        permits: RefCell::default(),
+    });
+    let running: Rc<Running<P::Job>> = Rc::default();
+    let (own, shared, jobs) = (place.clone(), results.clone(), running.clone());
+    let feeder = Builder::new().spawn_site(site).spawn(move || {
+        for body in bodies {
+            let permits = shared.permits.borrow().clone();
+            if let Some(permits) = permits {
+                permits.acquire();
+            }
+            let job = own.spawn_at(body, site);
+            let position = jobs.started.replace(jobs.started.get() + 1);
+            jobs.by_position.borrow_mut().insert(position, job.clone());
+            let (shared, jobs) = (shared.clone(), jobs.clone());
+            job.rawlink(Box::new(move || {
+                let job = jobs.by_position.borrow_mut().remove(&position);
+                if let Some(job) = job {
+                    shared.arrive(position, job.take());
+                    shared.check();
+                }
+            }));
+        }
+    });
+    let (shared, jobs) = (results.clone(), running.clone());
+    feeder.rawlink(move |feeder| {
+        *shared.error.borrow_mut() = feeder.exception();
+        shared.total.set(Some(jobs.started.get()));
+        shared.check();
+    });
+    let place = place.clone();
+    let cancel = move || running.by_position.take().values().for_each(|job| place.cancel(job));
+    IMap { results, feeder, cancel: Some(Box::new(cancel)), asked: false, over: false }
+}

@@ -1,0 +1,440 @@
+//! Running functions over inputs, in groups and pools alike.
+
+mod imap;
+mod map;
+mod spawn;
+
+use std::fmt;
+use std::panic::Location;
+
+use ramie_hub::{Body, Builder, Exception, Failure, Greenlet, fallible};
+
+pub use self::imap::IMap;
+use self::imap::start_imap;
+use self::map::{inner, start_map};
+pub use self::spawn::{Call, Job, Spawn, TryCall};
+
+/// Running functions over inputs in a [`Group`](crate::Group) or a [`Pool`](crate::Pool).
+///
+/// | | waits for | returns | the order of the results |
+/// |---|---|---|---|
+/// | [`apply`](Mapping::apply) | one call | its value | |
+/// | [`apply_async`](Mapping::apply_async) | nothing | a greenlet with it | |
+/// | [`map`](Mapping::map) | all calls | all values | of the inputs |
+/// | [`map_async`](Mapping::map_async) | nothing | a greenlet with them | of the inputs |
+/// | [`imap`](Mapping::imap) | each item when it is asked for | an iterator | of the inputs |
+/// | [`imap_unordered`](Mapping::imap_unordered) | each item when it is asked for | an iterator | of the ends |
+///
+/// Inputs come first and the function last; several inputs are one by [`Iterator::zip`]. A function that returns a
+/// `Result` whose `Err` shall count as a failure goes into the forms that begin with `try_`, or, where it takes no input,
+/// into [`fallible`]. What is run, and its results, must be what the place can run: anything in a group of greenlets,
+/// what is `Send` (and the function `Sync`) in a pool of threads.
+///
+/// # Nested use
+///
+/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that never waits for a slot.
+/// Everything else needs a slot for each call, while the member keeps its own: if all members do that at once, none goes on.
+/// Once nothing else can wake the main greenlet either, [`LoopExit`](ramie_hub::LoopExit) is raised in it, and says by name
+/// and spawn site who waits for what.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_pool::{Mapping, Pool};
+///
+/// let pool = Pool::new(2);
+/// let sums = pool.map([1, 2, 3].into_iter().zip([10, 20, 30]), |(x, y)| x + y);
+/// assert_eq!(sums.unwrap(), [11, 22, 33]);
+/// ```
+pub trait Mapping: Clone + 'static {
+    // --- one call -----------------------------------------------------------------------------------------------
+
+    /// Runs a function as a member and waits for its result.
+    ///
+    /// Called by a member, it runs the function right there, in the caller, so that members of a full pool can use
+    /// it; then others run only if the function waits, and a panic of the function is the caller's. Otherwise the
+    /// caller waits, for a slot too if this is a full pool.
+    ///
+    /// # Errors
+    ///
+    /// How the function failed: the `Err` of a [`fallible`] one, a panic, a kill of the member.
+    ///
+    /// # Cancellation
+    ///
+    /// The function runs on when the caller is interrupted, once it has been started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Mapping, Pool};
+    ///
+    /// let pool = Pool::new(1);
+    /// let inner = pool.clone();
+    /// assert_eq!(pool.apply(move || inner.apply(|| 5).unwrap() + 1).unwrap(), 6);
+    /// ```
+    #[track_caller]
+    fn apply<B>(&self, f: B) -> Result<B::Value, Failure>
+    where
+        B: Body,
+        Self: Spawn<B>,
+    {
+        if self.is_inside() {
+            return f.run().map_err(|error| Failure::from(Exception::new(error)));
+        }
+        self.spawn_at(f, Location::caller()).take()
+    }
+
+    /// Like [`apply`](Mapping::apply), and calls `callback` with a clone of the value, if there is one, in a greenlet
+    /// of its own that is no member.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Mapping::apply).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`apply`](Mapping::apply); the callback is not called then.
+    #[track_caller]
+    fn apply_cb<B>(&self, f: B, callback: impl FnOnce(B::Value) + 'static) -> Result<B::Value, Failure>
+    where
+        B: Body<Value: Clone>,
+        Self: Spawn<B>,
+    {
+        let value = self.apply(f)?;
+        let copy = value.clone();
+        Builder::new().spawn(move || callback(copy));
+        Ok(value)
+    }
+
+    /// Starts a function as a member and returns its greenlet. Does not let others run, even if this is a full pool.
+    ///
+    /// If it is, or this is a pool of threads, the greenlet returned is no member: it waits for a slot, has the function
+    /// run, and has its result. Killing it then does not stop a function that was started. A failure is reported twice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Mapping, Pool};
+    ///
+    /// let pool = Pool::new(1);
+    /// let jobs = [1, 2, 3].map(|i| pool.apply_async(move || i * 10));
+    /// assert_eq!(pool.len(), 1);
+    /// assert_eq!(jobs.map(|job| job.get().unwrap()), [10, 20, 30]);
+    /// ```
+    #[track_caller]
+    fn apply_async<B>(&self, f: B) -> Greenlet<B::Value>
+    where
+        B: Body,
+        Self: Spawn<B>,
+    {
+        self.try_spawn_at(f, Location::caller()).unwrap_or_else(|f| {
+            let place = self.clone();
+            Builder::new().spawn(fallible(move || place.apply(f).map_err(Exception::new)))
+        })
+    }
+
+    /// Like [`apply_async`](Mapping::apply_async), and calls `callback` with a clone of the value, if there is one, in
+    /// a greenlet of its own that is no member.
+    ///
+    /// If this is no full pool the callback runs ahead of whoever waits for the greenlet afterwards.
+    #[track_caller]
+    fn apply_async_cb<B>(&self, f: B, callback: impl FnOnce(B::Value) + 'static) -> Greenlet<B::Value>
+    where
+        B: Body<Value: Clone>,
+        Self: Spawn<B>,
+    {
+        match self.try_spawn_at(f, Location::caller()) {
+            Ok(greenlet) => {
+                greenlet.link_value(|greenlet| {
+                    if let Some(value) = greenlet.value() {
+                        callback(value);
+                    }
+                });
+                greenlet
+            }
+            Err(f) => {
+                let place = self.clone();
+                Builder::new().spawn(fallible(move || place.apply_cb(f, callback).map_err(Exception::new)))
+            }
+        }
+    }
+
+    // --- all results at once ------------------------------------------------------------------------------------
+
+    /// Runs `f` as a member for every item, and returns the results in the order of the items.
+    ///
+    /// A greenlet that is no member starts the members, as fast as the pool's limit admits, and the caller waits for
+    /// all of them. From a member of a full pool this waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// The first failure by position, once all items before it are done; the others run on. A failure is a panic, a
+    /// kill of a member, a plain one too, or whatever the input itself raises, after which what was started runs on.
+    ///
+    /// # Cancellation
+    ///
+    /// Everything runs on when the caller is interrupted, also what has not been started by then. To be able to stop
+    /// it use [`map_async`](Mapping::map_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Mapping, Pool};
+    ///
+    /// assert_eq!(Pool::new(3).map(1..=4, |x| x * x).unwrap(), [1, 4, 9, 16]);
+    /// ```
+    #[track_caller]
+    fn map<I, R, F>(&self, items: I, f: F) -> Result<Vec<R>, Failure>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        Self: Spawn<Call<F, I::Item>>,
+    {
+        self.map_async(items, f).take().map_err(inner)
+    }
+
+    /// Like [`map`](Mapping::map), with a function whose `Err` is a failure of its item.
+    ///
+    /// That is what [`fallible`] is to a body. With [`map`](Mapping::map) an `Err` is a value like any other.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Mapping::map), and the first `Err` by position.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`map`](Mapping::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Group, Mapping};
+    ///
+    /// let numbers = Group::new().try_map(["1", "two", "3"], |text| text.parse::<u32>());
+    /// assert!(numbers.unwrap_err().is::<std::num::ParseIntError>());
+    /// ```
+    #[track_caller]
+    fn try_map<I, R, E, F>(&self, items: I, f: F) -> Result<Vec<R>, Failure>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        E: fmt::Debug + fmt::Display + 'static,
+        F: Fn(I::Item) -> Result<R, E> + 'static,
+        Self: Spawn<TryCall<F, I::Item>>,
+    {
+        self.try_map_async(items, f).take().map_err(inner)
+    }
+
+    /// Like [`map`](Mapping::map), and calls `callback` with the results, if there are all of them, before it returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Mapping::map).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`map`](Mapping::map); the callback is not called then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Group, Mapping};
+    ///
+    /// let mut sum = 0;
+    /// Group::new().map_cb(1..=3, |x| x * x, |squares| sum = squares.iter().sum()).unwrap();
+    /// assert_eq!(sum, 14);
+    /// ```
+    #[track_caller]
+    fn map_cb<I, R, F>(&self, items: I, f: F, callback: impl FnOnce(&[R])) -> Result<Vec<R>, Failure>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        Self: Spawn<Call<F, I::Item>>,
+    {
+        self.map(items, f).inspect(|results| callback(results))
+    }
+
+    /// Like [`map_cb`](Mapping::map_cb), with a function whose `Err` is a failure of its item.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_map`](Mapping::try_map).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`map_cb`](Mapping::map_cb).
+    #[track_caller]
+    fn try_map_cb<I, R, E, F>(&self, items: I, f: F, callback: impl FnOnce(&[R])) -> Result<Vec<R>, Failure>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        E: fmt::Debug + fmt::Display + 'static,
+        F: Fn(I::Item) -> Result<R, E> + 'static,
+        Self: Spawn<TryCall<F, I::Item>>,
+    {
+        self.try_map(items, f).inspect(|results| callback(results))
+    }
+
+    /// Starts a [`map`](Mapping::map) and returns the greenlet that will have its results. Does not let others run.
+    ///
+    /// The greenlet is no member. Killing it kills the members that it has started, without waiting for them, and
+    /// starts no more; gevent leaves all of them running. A panic of a member is the greenlet's exception, which holds the
+    /// [`Failure`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Mapping, Pool};
+    ///
+    /// let squares = Pool::new(2).map_async(0..4, |x| x * x);
+    /// assert_eq!(squares.take().unwrap(), [0, 1, 4, 9]);
+    /// ```
+    #[track_caller]
+    fn map_async<I, R, F>(&self, items: I, f: F) -> Greenlet<Vec<R>>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        Self: Spawn<Call<F, I::Item>>,
+    {
+        self.map_async_cb(items, f, |_| ())
+    }
+
+    /// Like [`map_async`](Mapping::map_async), with a function whose `Err` is a failure of its item.
+    #[track_caller]
+    fn try_map_async<I, R, E, F>(&self, items: I, f: F) -> Greenlet<Vec<R>>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        E: fmt::Debug + fmt::Display + 'static,
+        F: Fn(I::Item) -> Result<R, E> + 'static,
+        Self: Spawn<TryCall<F, I::Item>>,
+    {
+        self.try_map_async_cb(items, f, |_| ())
+    }
+
+    /// Like [`map_async`](Mapping::map_async), and calls `callback` with the results, if there are all of them, in that
+    /// greenlet, before anybody who waits for it sees them.
+    #[track_caller]
+    fn map_async_cb<I, R, F>(&self, items: I, f: F, callback: impl FnOnce(&[R]) + 'static) -> Greenlet<Vec<R>>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        Self: Spawn<Call<F, I::Item>>,
+    {
+        start_map(self, Call::all(f, items.into_iter()), callback, Location::caller())
+    }
+
+    /// Like [`map_async_cb`](Mapping::map_async_cb), with a function whose `Err` is a failure of its item.
+    #[track_caller]
+    fn try_map_async_cb<I, R, E, F>(
+        &self,
+        items: I,
+        f: F,
+        callback: impl FnOnce(&[R]) + 'static,
+    ) -> Greenlet<Vec<R>>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        E: fmt::Debug + fmt::Display + 'static,
+        F: Fn(I::Item) -> Result<R, E> + 'static,
+        Self: Spawn<TryCall<F, I::Item>>,
+    {
+        start_map(self, TryCall::all(f, items.into_iter()), callback, Location::caller())
+    }
+
+    // --- results as they come -----------------------------------------------------------------------------------
+
+    /// Runs `f` as a member for every item, and returns an iterator over the results, in the order of the items.
+    ///
+    /// Does not let others run. From the next turn on the input is asked by a greenlet that is no member, whether
+    /// there is a reader or not, as fast as the pool's limit and [`maxsize`](IMap::maxsize) admit. The reader must not
+    /// be a member of the pool, if that can be full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Mapping, Pool};
+    ///
+    /// let pool = Pool::new(2);
+    /// let mut lengths = pool.imap(["a", "bb", "ccc"], str::len).maxsize(1);
+    /// assert_eq!(lengths.next().unwrap().unwrap(), 1);
+    /// assert_eq!(lengths.map(Result::unwrap).collect::<Vec<_>>(), [2, 3]);
+    /// ```
+    #[track_caller]
+    fn imap<I, R, F>(&self, items: I, f: F) -> IMap<R>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        Self: Spawn<Call<F, I::Item>>,
+    {
+        start_imap(self, true, Call::all(f, items.into_iter()), Location::caller())
+    }
+
+    /// Like [`imap`](Mapping::imap), with a function whose `Err` is a failure of its item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{Mapping, Pool};
+    ///
+    /// let halves = |x: i32| 10_i32.checked_div(x).ok_or("division by zero");
+    /// let results: Vec<_> = Pool::new(1).try_imap([1, 0, 2], halves).map(Result::ok).collect();
+    /// assert_eq!(results, [Some(10), None, Some(5)]);
+    /// ```
+    #[track_caller]
+    fn try_imap<I, R, E, F>(&self, items: I, f: F) -> IMap<R>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        E: fmt::Debug + fmt::Display + 'static,
+        F: Fn(I::Item) -> Result<R, E> + 'static,
+        Self: Spawn<TryCall<F, I::Item>>,
+    {
+        start_imap(self, true, TryCall::all(f, items.into_iter()), Location::caller())
+    }
+
+    /// Like [`imap`](Mapping::imap), with the results in the order in which they come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ramie_hub::sleep;
+    /// use ramie_pool::{Group, Mapping};
+    ///
+    /// let sleepers = Group::new().imap_unordered([30, 10], |ms| { sleep(Duration::from_millis(ms)); ms });
+    /// assert_eq!(sleepers.map(Result::unwrap).collect::<Vec<_>>(), [10, 30]);
+    /// ```
+    #[track_caller]
+    fn imap_unordered<I, R, F>(&self, items: I, f: F) -> IMap<R>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        Self: Spawn<Call<F, I::Item>>,
+    {
+        start_imap(self, false, Call::all(f, items.into_iter()), Location::caller())
+    }
+
+    /// Like [`imap_unordered`](Mapping::imap_unordered), with a function whose `Err` is a failure of its item.
+    #[track_caller]
+    fn try_imap_unordered<I, R, E, F>(&self, items: I, f: F) -> IMap<R>
+    where
+        I: IntoIterator<IntoIter: 'static, Item: 'static>,
+        R: 'static,
+        E: fmt::Debug + fmt::Display + 'static,
+        F: Fn(I::Item) -> Result<R, E> + 'static,
+        Self: Spawn<TryCall<F, I::Item>>,
+    {
+        start_imap(self, false, TryCall::all(f, items.into_iter()), Location::caller())
+    }
+}
+
+impl Mapping for crate::Group {}
+
+impl Mapping for crate::Pool {}

@@ -1,0 +1,194 @@
+//! What a place must be able to do for the mapping functions to run there.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use ramie_hub::{Body, Failure, Greenlet, Waitable, getcurrent};
+
+use crate::group::Group;
+use crate::pool::Pool;
+
+/// A place that runs bodies of this kind: what [`Mapping`](crate::Mapping) is made of.
+///
+/// Groups and pools run every [`Body`]; a pool of threads those that may travel. Whoever implements this for a place of
+/// their own, for all bodies they can run, may implement [`Mapping`](crate::Mapping) for it without a line.
+///
+/// # Examples
+///
+/// ```
+/// use std::panic::Location;
+/// use ramie_hub::{Body, Greenlet, spawn};
+/// use ramie_pool::{Mapping, Spawn};
+///
+/// /// Runs everything, and remembers nothing.
+/// #[derive(Clone)]
+/// struct Anywhere;
+///
+/// impl<B: Body> Spawn<B> for Anywhere {
+///     type Job = Greenlet<B::Value>;
+///
+///     fn spawn_at(&self, body: B, _site: &'static Location<'static>) -> Self::Job {
+///         spawn(body)
+///     }
+///
+///     fn try_spawn_at(&self, body: B, _site: &'static Location<'static>) -> Result<Self::Job, B> {
+///         Ok(spawn(body))
+///     }
+///
+///     fn cancel(&self, job: &Self::Job) {
+///         job.kill_nowait();
+///     }
+///
+///     fn is_inside(&self) -> bool {
+///         false
+///     }
+/// }
+///
+/// impl Mapping for Anywhere {}
+///
+/// assert_eq!(Anywhere.map(0..3, |x| x * x).unwrap(), [0, 1, 4]);
+/// ```
+pub trait Spawn<B: Body>: Clone + 'static {
+    /// What stands for a body that was started.
+    type Job: Job<B::Value>;
+
+    /// Starts the body, and waits first if there is no room. The site is that of the call that the body is run for.
+    fn spawn_at(&self, body: B, site: &'static Location<'static>) -> Self::Job;
+
+    /// Starts the body as a greenlet of this thread if that can be done without waiting, else gives it back.
+    ///
+    /// # Errors
+    ///
+    /// The body, when there is no room or the place does not run greenlets.
+    fn try_spawn_at(&self, body: B, site: &'static Location<'static>) -> Result<Greenlet<B::Value>, B>;
+
+    /// Ends a job that nobody waits for any more, or keeps it from starting, as far as the place can. Does not wait.
+    fn cancel(&self, job: &Self::Job);
+
+    /// Whether the caller is run by this place, so that it must not wait for room here.
+    fn is_inside(&self) -> bool;
+}
+
+/// Something that was started and will have a result.
+pub trait Job<T>: Waitable + Clone + 'static {
+    /// Waits for the end and takes the value out.
+    ///
+    /// # Errors
+    ///
+    /// How it failed.
+    fn take(&self) -> Result<T, Failure>;
+}
+
+impl<T: 'static> Job<T> for Greenlet<T> {
+    fn take(&self) -> Result<T, Failure> {
+        Greenlet::take(self)
+    }
+}
+
+impl<B: Body> Spawn<B> for Group {
+    type Job = Greenlet<B::Value>;
+
+    fn spawn_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
+        let greenlet = self.members.builder.clone().spawn_site(site).create(body);
+        self.start(&greenlet);
+        greenlet
+    }
+
+    fn try_spawn_at(&self, body: B, site: &'static Location<'static>) -> Result<Greenlet<B::Value>, B> {
+        if self.full() { Err(body) } else { Ok(self.spawn_at(body, site)) }
+    }
+
+    fn cancel(&self, job: &Self::Job) {
+        self.killone_nowait(job);
+    }
+
+    fn is_inside(&self) -> bool {
+        self.contains(&getcurrent())
+    }
+}
+
+impl<B: Body> Spawn<B> for Pool {
+    type Job = Greenlet<B::Value>;
+
+    fn spawn_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
+        Group::spawn_at(self, body, site)
+    }
+
+    fn try_spawn_at(&self, body: B, site: &'static Location<'static>) -> Result<Greenlet<B::Value>, B> {
+        Group::try_spawn_at(self, body, site)
+    }
+
+    fn cancel(&self, job: &Self::Job) {
+        self.killone_nowait(job);
+    }
+
+    fn is_inside(&self) -> bool {
+        self.contains(&getcurrent())
+    }
+}
+
+/// The body that [`map`](crate::Mapping::map) and its kin run: a function and one of its inputs.
+pub struct Call<F, A> {
+    f: Arc<F>,
+    item: A,
+}
+
+impl<F, A> Call<F, A> {
+    /// The calls of one function for all items.
+    pub(super) fn all(f: F, items: impl Iterator<Item = A>) -> impl Iterator<Item = Self> {
+        let f = Arc::new(f);
+        items.map(move |item| Call { f: f.clone(), item })
+    }
+}
+
+impl<F, A, R> Body for Call<F, A>
+where
+    F: Fn(A) -> R + 'static,
+    A: 'static,
+    R: 'static,
+{
+    type Value = R;
+    type Error = Infallible;
+
+    fn run(self) -> Result<R, Infallible> {
+        Ok((self.f)(self.item))
+    }
+}
+
+impl<F, A> fmt::Debug for Call<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call(..)")
+    }
+}
+
+/// The body that [`try_map`](crate::Mapping::try_map) and its kin run: a fallible function and one of its inputs.
+pub struct TryCall<F, A>(Call<F, A>);
+
+impl<F, A> TryCall<F, A> {
+    pub(super) fn all(f: F, items: impl Iterator<Item = A>) -> impl Iterator<Item = Self> {
+        Call::all(f, items).map(TryCall)
+    }
+}
+
+impl<F, A, R, E> Body for TryCall<F, A>
+where
+    F: Fn(A) -> Result<R, E> + 'static,
+    A: 'static,
+    R: 'static,
+    E: fmt::Debug + fmt::Display + 'static,
+{
+    type Value = R;
+    type Error = E;
+
+    fn run(self) -> Result<R, E> {
+        (self.0.f)(self.0.item)
+    }
+}
+
+impl<F, A> fmt::Debug for TryCall<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TryCall(..)")
+    }
+}
