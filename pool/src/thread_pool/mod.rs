@@ -52,6 +52,8 @@ struct Shared {
 /// the thread that ran the job drops the result and gives the room back. A pool of size 0 accepts one job, which runs once
 /// [`set_maxsize`](ThreadPool::set_maxsize) allows it.
 ///
+/// So a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their room.
+///
 /// Jobs that are outstanding keep the loop of the hub alive that spawned them: they are not what
 /// [`LoopExit`](ramie_hub::LoopExit) or [`Hub::join`](ramie_hub::Hub::join) overlook.
 ///
@@ -66,8 +68,9 @@ struct Shared {
 /// # Inside a job
 ///
 /// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of its own, which lasts as
-/// long as the thread. Greenlets that a job leaves behind run only while later jobs on that thread wait, and are abandoned
-/// when the thread ends.
+/// long as the thread. Greenlets that a job leaves behind run while later jobs on that thread wait and while it has nothing to
+/// do, and are abandoned when the thread ends. What they raise in the main greenlet between jobs, a
+/// [`SystemExit`](ramie_hub::SystemExit) say, is printed, and ends nothing.
 ///
 /// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and its kin run the new job
 /// right there, before they return; what ramie raises in it, a timeout of a scope around the call for one, is then raised in

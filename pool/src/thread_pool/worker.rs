@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use ramie_hub::{Waker, get_hub, has_hub, yield_now};
 
 use super::Shared;
 use super::job::{Refusal, guarded, refuse_all};
@@ -20,28 +22,55 @@ thread_local! {
 pub(super) struct Seat {
     thread: Thread,
     called: AtomicBool,
+    /// How to call one that rests in its hub.
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Seat {
-    fn new() -> Arc<Self> {
-        Arc::new(Seat { thread: thread::current(), called: AtomicBool::new(false) })
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Seat { thread: thread::current(), called: AtomicBool::new(false), waker: Mutex::new(None) })
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the rest of a thread that was taken out of those who rest. To be called once the lock is free.
     pub(super) fn call(&self) {
         self.called.store(true, Ordering::Release);
-        self.thread.unpark();
+        // Looked for after the flag was set: who rests puts it there and then looks at the flag.
+        let waker = self.waker().take();
+        match waker {
+            Some(waker) => drop(waker.wake()),
+            None => self.thread.unpark(),
+        }
     }
 
     /// Rests until it is called, or at most that long; says whether it was called.
+    ///
+    /// A thread that has a hub rests in it: results that were sent there have their turn, and give their room back.
     fn rest(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut waiter = None;
+        if has_hub() {
+            let (waits, wakes) = get_hub().waiter();
+            *self.waker() = Some(wakes);
+            waiter = Some(waits);
+        }
         // A job may have left an unpark behind: only the flag counts.
         while !self.called.swap(false, Ordering::Acquire) {
-            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return self.called.swap(false, Ordering::Acquire),
-                Some(left) => thread::park_timeout(left),
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return self.called.swap(false, Ordering::Acquire);
+            }
+            match (&waiter, left) {
+                (None, None) => thread::park(),
+                (None, Some(left)) => thread::park_timeout(left),
+                // What greenlets of an earlier job throw at main has nobody left to go to, and is printed.
+                (Some(waiter), None) => drop(guarded(|| waiter.wait())),
+                (Some(waiter), Some(left)) => drop(guarded(|| {
+                    waiter.wait_timeout(left);
+                })),
             }
         }
         true
@@ -106,7 +135,13 @@ impl Shared {
         loop {
             let next = self.state.lock().next(thread, &seat);
             match next {
-                Next::Run(entry) => drop(guarded(|| entry.run())),
+                Next::Run(entry) => {
+                    drop(guarded(|| entry.run()));
+                    if has_hub() {
+                        // What was sent to it has a turn, however busy the pool is.
+                        drop(guarded(yield_now));
+                    }
+                }
                 Next::Rest => {
                     if !seat.rest(self.idle_timeout) {
                         let ended = self.state.lock().expire(thread, &seat);
