@@ -273,3 +273,6 @@ impl State {
         self.shrinking.retain(|shrinking| shrinking.number != number);
     }
 }
+
+#[cfg(test)]
+mod tests;
