@@ -7,8 +7,9 @@
 //!    them that need room. Each is counted off by its [`Room`](super::job::Room), once.
 //! 2. `threads` counts those that live or are about to be started. A thread is counted off in the locked section in which
 //!    it decides to end, so a job that enters later sees that it is gone.
-//! 3. A job that enters an empty pool of rests either calls one of those at rest, or starts a thread, or there is one that
-//!    has yet to look: as long as `unfinished` does not exceed `threads`, not all of them can be running others.
+//! 3. A job that enters calls a thread that rests, or has one started; or there are as many as there may be, or as there
+//!    are unfinished jobs, so that one of them is about to look. None rests while a job waits and nobody is about to look: of
+//!    threads that are too many, as many are called as have to end, and so one more comes than ends.
 //! 4. Who is taken out of `idle` is called, and looks; who is not stays there until it takes itself out.
 
 use std::cmp::Reverse;
@@ -74,19 +75,13 @@ pub(super) enum Next {
     End(Ended),
 }
 
-/// What a thread that has ended leaves to be done.
-#[derive(Default)]
-pub(super) struct Ended {
-    gone: Vec<WaitQueue<Flag>>,
-    successor: Option<Arc<Seat>>,
-}
+/// Those who have waited for a thread to end that has.
+pub(super) struct Ended(Vec<WaitQueue<Flag>>);
 
 impl Ended {
+    /// To be called once the lock is free.
     pub(super) fn tell(self) {
-        if let Some(seat) = self.successor {
-            seat.call();
-        }
-        for gone in self.gone {
+        for gone in self.0 {
             gone.lock().0 = true;
         }
     }
@@ -244,18 +239,15 @@ impl State {
         self.threads -= 1;
         self.free_threads.push(Reverse(thread));
         let threads = self.threads;
-        let mut ended = Ended::default();
+        let mut ended = Vec::new();
         self.shrinking.retain(|shrinking| {
             let over = threads <= shrinking.size;
             if over {
-                ended.gone.push(shrinking.gone.clone());
+                ended.push(shrinking.gone.clone());
             }
             !over
         });
-        if !self.queue.is_empty() {
-            ended.successor = self.idle.pop();
-        }
-        ended
+        Ended(ended)
     }
 
     /// Asks for there being no more than `size` threads; what it returns is set once that is so.

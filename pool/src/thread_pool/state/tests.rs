@@ -21,7 +21,9 @@ impl Entry for Note {
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    /// It is about to look: started, called, or done with a job.
+    /// It is being started, and about to look.
+    Starts,
+    /// It is about to look: called, or done with a job.
     Comes,
     Runs,
     Rests,
@@ -40,6 +42,8 @@ enum Deed {
     },
     /// A thread that comes looks.
     Look(usize),
+    /// A thread cannot be started.
+    Fail(usize),
     /// A thread that runs is done; its result is on its way.
     Finish(usize),
     /// A result is where it belongs.
@@ -57,6 +61,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         6 => any::<bool>().prop_map(|limited| Deed::Spawn { limited }),
         8 => any::<usize>().prop_map(Deed::Look),
+        1 => any::<usize>().prop_map(Deed::Fail),
         6 => any::<usize>().prop_map(Deed::Finish),
         4 => Just(Deed::Deliver),
         2 => (0..4_usize).prop_map(Deed::SetMaxsize),
@@ -78,6 +83,8 @@ struct Play {
     /// Jobs that run, and those that are done and not delivered: whether they need room.
     rooms: Vec<bool>,
     done: usize,
+    /// A thread could not be started.
+    failed: bool,
     shrinking: Vec<(u64, WaitQueue<Flag>, usize)>,
 }
 
@@ -90,13 +97,14 @@ impl Play {
             entered: Vec::new(),
             rooms: Vec::new(),
             done: 0,
+            failed: false,
             shrinking: Vec::new(),
         }
     }
 
     fn start(&mut self, number: usize) {
         assert!(self.threads.iter().all(|thread| thread.number != number), "a number is one thread's");
-        self.threads.push(Played { number, seat: Seat::new(), doing: Doing::Comes });
+        self.threads.push(Played { number, seat: Seat::new(), doing: Doing::Starts });
     }
 
     fn call(&mut self, seat: &Arc<Seat>) {
@@ -108,10 +116,7 @@ impl Play {
 
     fn over(&mut self, at: usize, ended: Ended) {
         self.threads.remove(at);
-        if let Some(seat) = ended.successor.clone() {
-            self.call(&seat);
-        }
-        Ended { gone: ended.gone, successor: None }.tell();
+        ended.tell();
     }
 
     /// The place of one of those who do this, if there are any.
@@ -129,7 +134,13 @@ impl Play {
                 self.threads[at].doing = Doing::Runs;
             }
             Next::Rest => self.threads[at].doing = Doing::Rests,
-            Next::End(ended) => self.over(at, ended),
+            Next::End(ended) => {
+                assert!(
+                    self.state.threads > 0 || self.state.queue.is_empty(),
+                    "the last one leaves nothing behind"
+                );
+                self.over(at, ended);
+            }
         }
     }
 
@@ -154,8 +165,21 @@ impl Play {
                 }
             }
             Deed::Look(any) => {
-                if let Some(at) = self.pick(Doing::Comes, any) {
+                if let Some(at) = self.pick(Doing::Comes, any).or_else(|| self.pick(Doing::Starts, any)) {
                     self.look(at);
+                }
+            }
+            Deed::Fail(any) => {
+                let Some(at) = self.pick(Doing::Starts, any) else { return };
+                self.failed = true;
+                let ended = self.state.end(self.threads[at].number);
+                self.over(at, ended);
+                if self.threads.is_empty() {
+                    for _ in self.state.withdraw_all() {
+                        self.entered.pop();
+                        let limited = self.rooms.pop().expect("each job has its share");
+                        self.state.give_room(limited);
+                    }
                 }
             }
             Deed::Finish(any) => {
@@ -227,9 +251,15 @@ impl Play {
         assert_eq!(state.idle.len(), count(Doing::Rests));
         assert_eq!(state.queue.len() + count(Doing::Runs) + self.done, state.unfinished);
         // Rule 3: nobody rests, and no thread is missing, while a job waits and nobody comes for it.
-        if !state.queue.is_empty() && count(Doing::Comes) == 0 {
+        if !state.queue.is_empty() && count(Doing::Comes) + count(Doing::Starts) == 0 {
             assert_eq!(count(Doing::Rests), 0);
-            assert!(state.threads >= state.most(), "{} of {} threads", state.threads, state.most());
+            // Who could not be started is not missed by those that are there.
+            assert!(
+                state.threads >= state.most() || self.failed,
+                "{} of {} threads",
+                state.threads,
+                state.most()
+            );
         }
         for (_, gone, size) in &self.shrinking {
             assert!(gone.lock().0 || state.threads > *size, "who waits for few threads hears of it");
