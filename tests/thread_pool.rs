@@ -375,6 +375,43 @@ fn results_need_not_be_cloned() {
     });
 }
 
+#[test]
+fn a_mapping_that_is_killed_takes_back_what_no_thread_has_begun() {
+    within(LIMIT, || {
+        let (pool, free) = (ThreadPool::new(1), Event::new());
+        let (begin, begun) = channel();
+        let (holds, begins) = (free.clone(), begin.clone());
+        let mapping = pool.map_async(0..5, move |x| {
+            begins.send(x).expect("it is received");
+            holds.wait();
+        });
+        let begins = begin;
+        let mut results = {
+            sleep(SHORT);
+            assert_eq!((pool.len(), begun.recv()), (2, Ok(0)));
+            mapping.kill();
+            // What was taken back has a turn in the hub.
+            sleep(SHORT);
+            assert_eq!(pool.len(), 1);
+            let holds = free.clone();
+            pool.imap(5..9, move |x| {
+                begins.send(x).expect("it is received");
+                holds.wait();
+                x
+            })
+        };
+        sleep(SHORT);
+        assert_eq!(pool.len(), 2);
+        assert!(results.next_timeout(SHORT).is_err());
+        drop(results);
+        sleep(SHORT);
+        assert_eq!(pool.len(), 1);
+        free.set();
+        assert_all_room_is_free(&pool);
+        assert_eq!(begun.try_iter().count(), 0, "nothing else was begun");
+    });
+}
+
 // --- inside a job ---------------------------------------------------------------------------------------------------
 
 #[test]

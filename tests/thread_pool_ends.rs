@@ -379,8 +379,10 @@ fn customer(pool: &ThreadPool, seed: u64, ran: &Arc<AtomicUsize>) -> usize {
                             0 => Err("failed"),
                             // A panic without a report.
                             1 => std::panic::resume_unwind(Box::new("in a job")),
-                            2 => Ok(thread::sleep(Duration::from_micros(200))),
-                            _ => Ok(()),
+                            _ => {
+                                thread::sleep(Duration::from_micros(if kind == 2 { 200 } else { 0 }));
+                                Ok(())
+                            }
                         }
                     });
                     let spawned = match dice.roll(4) {
