@@ -195,6 +195,7 @@ pub(crate) struct Core {
     pub(crate) next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
     pub(crate) gates: crate::lend::Gates,
+    pub(crate) replies: crate::reply::Replies,
     /// Who waits here for what other threads do too.
     pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
@@ -257,6 +258,7 @@ impl Core {
             next_ident: Cell::new(0),
             waiters: crate::remote::Waiters::default(),
             gates: crate::lend::Gates::default(),
+            replies: crate::reply::Replies::default(),
             abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),
@@ -272,6 +274,11 @@ impl Core {
         self.gates.take().into_values().for_each(|gate| gate.close());
         // After that: a wake that is refused from now on finds its waiter leaving.
         self.abroad.forsake_all();
+        // In any case, as what it holds may be owed to other threads.
+        let (posted, queue): (VecDeque<_>, _) =
+            self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));
+        posted.into_iter().for_each(guard_drop);
+        self.queue.replace(queue);
         let unfinished = self.tasks.borrow().len() - 1;
         if unfinished == 0 {
             // Here a panic would end the process, and in the hub's own destructor it would.
@@ -280,6 +287,7 @@ impl Core {
             self.events.take().into_iter().for_each(guard_drop);
             guard_drop(std::mem::replace(&mut *self.timers.borrow_mut(), Timers::new()));
             guard_drop(self.watches.take());
+            self.replies.take().into_iter().for_each(guard_drop);
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
             guard_drop(self.error_handler.take());
             // The panic hook has told it.

@@ -77,6 +77,7 @@ mod greenlet;
 mod hub;
 mod inbox;
 mod io;
+mod job;
 mod kill;
 mod lend;
 mod links;
@@ -88,6 +89,7 @@ mod outwait;
 mod pause;
 mod poller;
 mod remote;
+mod reply;
 mod report;
 mod scope;
 mod semaphore;
@@ -122,6 +124,7 @@ pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_read, wait_readwrite, wait_write};
+pub use crate::job::{JobFailure, run_job};
 pub use crate::kill::{
     killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
 };
@@ -132,6 +135,7 @@ pub use crate::local::LocalKey;
 pub use crate::local::LocalScope;
 pub use crate::pause::{idle, sleep, sleep_unref, yield_now};
 pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
+pub use crate::reply::Reply;
 pub use crate::report::{ErrorContext, ErrorHandler};
 pub use crate::scope::{Scope, ScopedGreenlet, scope};
 pub use crate::semaphore::Semaphore;

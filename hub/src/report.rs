@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -18,6 +19,8 @@ pub enum ErrorContext {
     Greenlet(AnyGreenlet),
     /// A raw greenlet ended with an error.
     Raw(AnyGreenlet),
+    /// A job that another thread ran for this one, started there, ended with an error.
+    Job(&'static Location<'static>),
     /// A callback that the hub ran failed.
     Callback,
     /// A watcher's callback failed.
@@ -38,6 +41,7 @@ impl fmt::Display for ErrorContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ErrorContext::Greenlet(greenlet) | ErrorContext::Raw(greenlet) => fmt::Debug::fmt(greenlet, f),
+            ErrorContext::Job(site) => write!(f, "job started at {site}"),
             ErrorContext::Callback => f.write_str("callback"),
             ErrorContext::Watcher(kind) => write!(f, "{kind} watcher"),
             ErrorContext::Link(Some(greenlet)) => write!(f, "link of {greenlet:?}"),

@@ -40,13 +40,15 @@
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
+//! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
 //! # What waits and what blocks
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it.
+//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it. It belongs on a [`ThreadPool`],
+//! where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -64,6 +66,9 @@ pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
-pub use ramie_pool::{Call, Group, IMap, Job, Mapping, Pool, PoolFull, Spawn, TryCall};
+pub use ramie_pool::{
+    Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall,
+};
 
 pub use crate::run::{Run, run};
