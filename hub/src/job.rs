@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::fmt;
 
-use crate::body::Body;
+use crate::body::{Body, ScopedBody};
 use crate::core::guard_drop;
 use crate::exception::{Exception, Failure, FailureText, SystemExit};
+use crate::thread_bound::{ThreadBound, hub_number};
 use crate::unwind::{Escape, guard};
 
 /// How a body failed, on its way to another thread. Made by [`run_job`].
@@ -15,7 +16,9 @@ enum Cause<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
     Exit(SystemExit),
-    Raised(FailureText),
+    /// Raised where it is to arrive.
+    Here(ThreadBound<Exception>),
+    Elsewhere(FailureText),
 }
 
 /// Runs a body right here, catches whatever it is left with, and returns that in a form that may go to another thread.
@@ -39,15 +42,24 @@ enum Cause<E> {
 /// assert!(failed.into_failure().is::<std::num::ParseIntError>());
 /// ```
 pub fn run_job<B: Body>(body: B) -> Result<B::Value, JobFailure<B::Error>> {
+    run_job_for(0, body)
+}
+
+/// Runs a body for the hub with this number, which may be the one of this thread; 0 is that of no hub.
+pub(crate) fn run_job_for<B: ScopedBody>(home: u64, body: B) -> Result<B::Value, JobFailure<B::Error>> {
     match guard(|| body.run()) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(JobFailure(Cause::Error(error))),
         Err(Escape::Panic(payload)) => Err(JobFailure(Cause::Panic(payload))),
-        Err(Escape::Exception(exception)) => Err(JobFailure(raised(exception))),
+        Err(Escape::Exception(exception)) if home != 0 && home == hub_number() => {
+            Err(JobFailure(Cause::Here(ThreadBound::new(exception))))
+        }
+        Err(Escape::Exception(exception)) => Err(JobFailure(abroad(exception))),
     }
 }
 
-fn raised<E>(exception: Exception) -> Cause<E> {
+/// What an exception of another hub's thread is at home.
+fn abroad<E>(exception: Exception) -> Cause<E> {
     if let Some(exit) = exception.downcast_ref::<SystemExit>() {
         return Cause::Exit(*exit);
     }
@@ -55,7 +67,7 @@ fn raised<E>(exception: Exception) -> Cause<E> {
     // The text is made by code of the user's, and so is the destructor.
     let text = guard(|| failure.to_text()).unwrap_or_else(|_| FailureText::unreadable(&failure));
     guard_drop(failure);
-    Cause::Raised(text)
+    Cause::Elsewhere(text)
 }
 
 impl<E: fmt::Debug + fmt::Display + 'static> JobFailure<E> {
@@ -65,7 +77,10 @@ impl<E: fmt::Debug + fmt::Display + 'static> JobFailure<E> {
             Cause::Error(error) => Failure::from(Exception::new(error)),
             Cause::Panic(payload) => Failure::panicked(payload),
             Cause::Exit(exit) => Failure::from(Exception::new(exit)),
-            Cause::Raised(text) => Failure::from(Exception::new(text)),
+            Cause::Here(mut exception) => {
+                Failure::from(exception.take().expect("it is where it was raised, and was to arrive"))
+            }
+            Cause::Elsewhere(text) => Failure::from(Exception::new(text)),
         }
     }
 }
@@ -77,7 +92,8 @@ impl<E: fmt::Debug> fmt::Debug for JobFailure<E> {
             Cause::Error(error) => tuple.field(error),
             Cause::Panic(_) => tuple.field(&"panic"),
             Cause::Exit(exit) => tuple.field(exit),
-            Cause::Raised(text) => tuple.field(text),
+            Cause::Here(exception) => tuple.field(&exception.get()),
+            Cause::Elsewhere(text) => tuple.field(text),
         };
         tuple.finish()
     }

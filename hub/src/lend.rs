@@ -1,7 +1,6 @@
 //! Lending work to others: a closure that borrows from the caller's frame and runs wherever it is taken to.
 #![expect(unsafe_code, reason = "lets a closure that borrows from a frame pass for one that does not")]
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -12,11 +11,12 @@ use parking_lot::Condvar;
 
 use crate::core::guard_drop;
 use crate::error::NotRun;
-use crate::exception::{Exception, Failure, FailureText};
+use crate::exception::{Exception, Failure};
+use crate::job::{JobFailure, run_job_for};
 use crate::outwait::Lender;
 use crate::remote::Waker;
 use crate::sync::Mutex;
-use crate::thread_bound::{ThreadBound, hub_number};
+use crate::thread_bound::hub_number;
 use crate::unwind::{Escape, guard};
 
 /// Work that was lent: runs on whatever thread it is taken to. Made by [`lend`].
@@ -112,48 +112,6 @@ impl fmt::Debug for Lent {
     }
 }
 
-/// How work ended that did not return. It may have to travel, and exceptions must not.
-enum Trouble {
-    Panic(Box<dyn Any + Send>),
-    /// Of a greenlet of the lender's own hub.
-    Here(ThreadBound<Exception>),
-    Elsewhere(FailureText),
-}
-
-impl Trouble {
-    /// Called where the work ran; `home` is the number of the lender's hub.
-    fn of(escape: Escape, home: u64) -> Self {
-        match escape {
-            Escape::Panic(payload) => Trouble::Panic(payload),
-            Escape::Exception(exception) if hub_number() == home => {
-                Trouble::Here(ThreadBound::new(exception))
-            }
-            Escape::Exception(exception) => {
-                // To print it and to drop it is up to the user's code.
-                match guard(move || Failure::raised(exception).to_text()) {
-                    Ok(text) => Trouble::Elsewhere(text),
-                    Err(Escape::Panic(payload)) => Trouble::Panic(payload),
-                    Err(Escape::Exception(second)) => {
-                        let _leaked = ManuallyDrop::new(second);
-                        Trouble::Panic(Box::new("the text of an exception could not be made"))
-                    }
-                }
-            }
-        }
-    }
-
-    /// Called at home.
-    fn into_failure(self) -> Failure {
-        match self {
-            Trouble::Panic(payload) => Failure::panicked(payload),
-            Trouble::Here(mut exception) => {
-                Failure::raised(exception.take().expect("a lender is on the thread of its hub"))
-            }
-            Trouble::Elsewhere(text) => Failure::raised(Exception::new(text)),
-        }
-    }
-}
-
 /// Hands `f`, which may borrow from the caller's frame, to `start`, and waits until it has been run or dropped.
 ///
 /// The building block for running something elsewhere, on a pool of threads say, without moving everything into it.
@@ -233,8 +191,7 @@ pub fn lend<'a, T: Send + 'a>(
     let theirs = packet.clone();
     let home = hub_number();
     let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || {
-        let outcome = guard(f).map_err(|escape| Trouble::of(escape, home));
-        *theirs.lock() = Some(outcome);
+        *theirs.lock() = Some(run_job_for(home, f));
     });
     // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for as long as this call lasts, and this call
     // is left by `settle` or not at all (the lender's destructor ends the process). That comes after `outwait` has seen
@@ -251,8 +208,10 @@ pub fn lend<'a, T: Send + 'a>(
     drop(waiter);
     lender.core().gates.borrow_mut().remove(&number);
     let outcome = packet.lock().take();
-    let outcome = outcome.unwrap_or_else(|| Err(Trouble::Here(ThreadBound::new(Exception::new(NotRun)))));
-    let outcome = outcome.map_err(Trouble::into_failure);
+    let outcome = outcome.map_or_else(
+        || Err(Failure::from(Exception::new(NotRun))),
+        |outcome| outcome.map_err(JobFailure::into_failure),
+    );
     lender.settle();
     let raise = match started {
         Ok(()) => raise.map(Escape::Exception),

@@ -1,7 +1,7 @@
 //! Groups and pools of greenlets, and a pool of threads, on top of `ramie-hub`.
 //!
 //! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. A [`ThreadPool`]
-//! has OS threads for what would block. All of them run functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and
+//! has OS threads for what would block, and [`blocking`] makes one such call. All of them run functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and
 //! their kin.
 //!
 //! Most programs use the `ramie` crate, which re-exports this one.
@@ -23,4 +23,4 @@ pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};
 pub use crate::group::Group;
 pub use crate::mapping::{Call, IMap, Job, Mapping, Spawn, TryCall};
 pub use crate::pool::Pool;
-pub use crate::thread_pool::{ThreadJob, ThreadPool, ThreadPoolBuilder};
+pub use crate::thread_pool::{ThreadJob, ThreadPool, ThreadPoolBuilder, blocking};

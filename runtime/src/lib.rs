@@ -47,7 +47,8 @@
 //! # What waits and what blocks
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it. It belongs on a [`ThreadPool`],
+//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it, unless it is done by
+//! [`blocking`] or in a [`ThreadPool`]. It belongs on a [`ThreadPool`],
 //! where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
@@ -68,7 +69,7 @@ pub mod time;
 pub use ramie_hub::*;
 pub use ramie_pool::{
     Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
-    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
 };
 
 pub use crate::run::{Run, run};

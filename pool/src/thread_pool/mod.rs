@@ -1,8 +1,10 @@
 //! A pool of OS threads for work that blocks, driven from greenlets.
 //!
 //! `state` decides everything, under one lock; `worker` is what a thread does; `job` what travels. This file is how jobs
-//! enter; `size` and `close` are the other things that are asked of a pool, `builder` how one is made.
+//! enter; `blocking` is a way in of its own; `size` and `close` are the other things that are asked of a pool, `builder` is
+//! how one is made.
 
+mod blocking;
 mod builder;
 mod close;
 mod job;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
 
+pub use self::blocking::blocking;
 pub use self::builder::ThreadPoolBuilder;
 use self::job::{Plain, Room, Task, run_inline};
 pub use self::mapping::ThreadJob;
@@ -281,8 +284,7 @@ impl ThreadPool {
     /// # Errors
     ///
     /// The function, when the pool was shut down.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for calls that block and borrow from their caller"))]
-    pub(crate) fn execute(&self, f: Box<dyn FnOnce() + Send>) -> Result<(), Box<dyn FnOnce() + Send>> {
+    fn execute(&self, f: Box<dyn FnOnce() + Send>) -> Result<(), Box<dyn FnOnce() + Send>> {
         let shared = self.shared();
         if shared.is_inside() {
             f();
