@@ -6,7 +6,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
-use std::panic::Location;
 use std::rc::Rc;
 
 use crate::body::{ScopedBody, fallible};
@@ -236,7 +235,7 @@ impl Builder {
         // gone when the hub has run `work` or dropped it, and the fiber that ran it has returned. Nothing else of the
         // record depends on `'scope`: the value is kept beside it.
         let work = unsafe { mem::transmute::<Work<'scope>, Work<'static>>(work) };
-        let any = AnyGreenlet::from(self.create_at(fallible(work), Location::caller()));
+        let any = AnyGreenlet::from(self.create(fallible(work)));
         let child = scope.children.adopt(&current::core(), &any.record);
         any.start();
         ScopedGreenlet { any, child, value, scope: PhantomData }

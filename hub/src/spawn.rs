@@ -61,12 +61,7 @@ impl Builder {
     /// Makes a greenlet that has not been started.
     #[track_caller]
     pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        self.create_at(body, Location::caller())
-    }
-
-    /// Makes one on behalf of somebody elsewhere in the program.
-    pub(crate) fn create_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
-        Greenlet::from_record(self.record(Kind::Greenlet, body, site))
+        Greenlet::from_record(self.record(Kind::Greenlet, body, Location::caller()))
     }
 
     /// Makes a greenlet and queues its start. Does not let others run.
@@ -77,7 +72,7 @@ impl Builder {
 
     /// Spawns on behalf of somebody elsewhere in the program.
     pub(crate) fn spawn_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
-        let greenlet = self.create_at(body, site);
+        let greenlet = Greenlet::from_record(self.record(Kind::Greenlet, body, site));
         greenlet.start();
         greenlet
     }
