@@ -17,7 +17,7 @@ use crate::util::ground::{Grenade, Ground, OnDrop, left_by};
 use crate::util::log::Log;
 use crate::util::within;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(5);
 

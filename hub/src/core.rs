@@ -17,12 +17,12 @@ use slab::Slab;
 use crate::callback::CallbackState;
 use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit};
-use crate::exception::{Exception, Failure, SystemExit};
+use crate::exception::{Exception, Failure};
 use crate::greenlet::AnyGreenlet;
 use crate::inbox::{Inbox, Message};
 use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
-use crate::report::{self, ErrorContext, ErrorHandler};
+use crate::report::{self, ErrorContext, Reports};
 use crate::spawn::SpawnCallback;
 use crate::stack::StackPool;
 use crate::stack::overflow;
@@ -186,9 +186,7 @@ pub(crate) struct Core {
     /// Main waits for any greenlet's death.
     pub(crate) mourner: Cell<Option<Token>>,
     io_budget: Cell<u32>,
-    pub(crate) error_handler: RefCell<Option<ErrorHandler>>,
-    /// What is no error to the default report.
-    pub(crate) not_error: RefCell<Vec<crate::report::OfKind>>,
+    pub(crate) reports: Reports,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
     /// Ident numbers: those given back, and the next new one.
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
@@ -251,8 +249,7 @@ impl Core {
             deferred: RefCell::new(Vec::new()),
             mourner: Cell::new(None),
             io_budget: Cell::new(IO_BUDGET),
-            error_handler: RefCell::new(None),
-            not_error: RefCell::new(vec![Failure::is::<SystemExit>]),
+            reports: Reports::default(),
             spawn_callbacks: RefCell::new(Vec::new()),
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
@@ -289,7 +286,7 @@ impl Core {
             guard_drop(self.watches.take());
             self.replies.take().into_iter().for_each(guard_drop);
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
-            guard_drop(self.error_handler.take());
+            guard_drop(self.reports.handler.take());
             // The panic hook has told it.
             self.main.task.locals.clear(|_| {});
         }

@@ -1,5 +1,6 @@
 //! Where errors go that have no other home: the hub's error handler, and the default report on stderr.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
 use std::panic::Location;
@@ -57,9 +58,6 @@ impl fmt::Display for ErrorContext {
 /// What [`Hub::set_error_handler`](crate::Hub::set_error_handler) takes in place of the default report.
 pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
 
-/// Whether a failure is of one kind.
-pub(crate) type OfKind = fn(&Failure) -> bool;
-
 /// The default report: the error, then one line with the time, the context and the kind of the error.
 ///
 /// A panic's message and backtrace have been printed by the panic hook already.
@@ -85,17 +83,33 @@ fn print_guarded(context: &ErrorContext, failure: &Failure) {
     }
 }
 
+/// What a hub does with errors that have no other home.
+pub(crate) struct Reports {
+    pub(crate) handler: RefCell<Option<ErrorHandler>>,
+    /// What is no error to the default report.
+    pub(crate) not_error: RefCell<Vec<OfKind>>,
+}
+
+/// Whether a failure is of one kind.
+type OfKind = fn(&Failure) -> bool;
+
+impl Default for Reports {
+    fn default() -> Self {
+        Reports { handler: RefCell::new(None), not_error: RefCell::new(vec![Failure::is::<SystemExit>]) }
+    }
+}
+
 impl Core {
     /// Hands an error that has no other home to the error handler; a system error also goes to main.
     pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
-        let handler = self.error_handler.borrow().clone();
+        let handler = self.reports.handler.borrow().clone();
         match handler {
             Some(handler) => {
                 if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
                     print_guarded(context, &escape.into_failure());
                 }
             }
-            None if self.not_error.borrow().iter().any(|matches| matches(failure)) => {}
+            None if self.reports.not_error.borrow().iter().any(|matches| matches(failure)) => {}
             None => print_guarded(context, failure),
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
@@ -118,6 +132,6 @@ impl Core {
     }
 
     pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
-        std::mem::replace(&mut *self.error_handler.borrow_mut(), handler)
+        std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
     }
 }
