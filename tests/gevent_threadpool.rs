@@ -359,7 +359,15 @@ fn busy_threads_end_when_they_are_not_wanted_any_more() {
     within(LIMIT, || {
         let pool = ThreadPool::new(3);
         let gates = [Event::new(), Event::new(), Event::new()];
-        let jobs = gates.each_ref().map(|gate| pool.spawn(held(gate)));
+        let (begin, begun) = channel();
+        let jobs = gates.each_ref().map(|gate| {
+            let (begin, holds) = (begin.clone(), held(gate));
+            pool.spawn(move || {
+                begin.send(()).expect("it is received");
+                holds();
+            })
+        });
+        (0..3).for_each(|_| begun.recv().expect("there is a thread for each"));
         assert_eq!(pool.size(), 3);
         gates[0].set();
         jobs[0].wait();

@@ -7,8 +7,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::num::ParseIntError;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Barrier};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -552,10 +552,11 @@ fn one_thread_does_what_comes_one_by_one() {
 fn the_last_to_rest_is_the_first_to_be_called() {
     within(LIMIT, || {
         let pool = ThreadPool::new(3);
-        let gates = [Event::new(), Event::new(), Event::new()];
+        let (gates, all) = ([Event::new(), Event::new(), Event::new()], Arc::new(Barrier::new(3)));
         let jobs = gates.each_ref().map(|gate| {
-            let gate = gate.clone();
+            let (gate, all) = (gate.clone(), all.clone());
             pool.spawn(move || {
+                all.wait();
                 gate.wait();
                 thread::current().id()
             })
@@ -605,7 +606,7 @@ fn a_wish_for_fewer_threads_ends_with_who_had_it() {
         jobs.iter().for_each(|job| job.wait());
         sleep(SHORT * 5);
         assert_eq!(pool.size(), 2);
-        let asking = [1, 0, 1].map(|size| {
+        let asking = [1, 0].map(|size| {
             let pool = pool.clone();
             spawn(move || pool.set_size(size).expect("it is allowed"))
         });
@@ -627,15 +628,14 @@ fn threads_have_names_and_stacks() {
         given.set_size(1).expect("it is allowed");
         let kept = given.apply(name).expect("it does not fail").expect("it has one");
         given.set_size(2).expect("it is allowed");
-        let gates = [Event::new(), Event::new()];
-        let names = gates.each_ref().map(|gate| {
-            let gate = gate.clone();
+        // Neither goes on before the other has begun.
+        let both = Arc::new(Barrier::new(2));
+        let names = [both.clone(), both].map(|both| {
             given.spawn(move || {
-                gate.wait();
+                both.wait();
                 name()
             })
         });
-        gates.iter().for_each(Event::set);
         let mut names = names.map(|name| name.get().expect("it does not fail").expect("it has one"));
         assert!(names.contains(&kept));
         names.sort_unstable();

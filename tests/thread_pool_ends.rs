@@ -238,7 +238,15 @@ fn a_pool_that_is_given_up_drops_what_is_queued() {
     within(LIMIT, || {
         let errors = Log::of_errors();
         let (pool, free) = (ThreadPool::new(2), Event::new());
-        let running = [pool.spawn(held(&free)), pool.spawn(held(&free))];
+        let (begin, begun) = channel();
+        let running = [begin.clone(), begin].map(|begin| {
+            let holds = held(&free);
+            pool.spawn(move || {
+                begin.send(()).expect("it is received");
+                holds();
+            })
+        });
+        (0..2).for_each(|_| hears(&begun));
         let queue = ThreadPool::new(0);
         let (body, dropped) = watched(true);
         let queued = queue.spawn(move || drop(body));
