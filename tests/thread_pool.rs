@@ -388,27 +388,25 @@ fn a_mapping_that_is_killed_takes_back_what_no_thread_has_begun() {
             begins.send(x).expect("it is received");
             holds.wait();
         });
-        let begins = begin;
-        let mut results = {
-            sleep(SHORT);
-            assert_eq!((pool.len(), begun.recv()), (2, Ok(0)));
-            mapping.kill();
-            // What was taken back has a turn in the hub.
-            sleep(SHORT);
-            assert_eq!(pool.len(), 1);
-            let holds = free.clone();
-            pool.imap(5..9, move |x| {
-                begins.send(x).expect("it is received");
-                holds.wait();
-                x
-            })
+        let until = |len| {
+            while pool.len() != len {
+                sleep(SHORT);
+            }
         };
-        sleep(SHORT);
-        assert_eq!(pool.len(), 2);
+        until(2);
+        assert_eq!(begun.recv(), Ok(0));
+        mapping.kill();
+        until(1);
+        let holds = free.clone();
+        let mut results = pool.imap(5..9, move |x| {
+            begin.send(x).expect("it is received");
+            holds.wait();
+            x
+        });
+        until(2);
         assert!(results.next_timeout(SHORT).is_err());
         drop(results);
-        sleep(SHORT);
-        assert_eq!(pool.len(), 1);
+        until(1);
         free.set();
         assert_all_room_is_free(&pool);
         assert_eq!(begun.try_iter().count(), 0, "nothing else was begun");
