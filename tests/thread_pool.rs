@@ -570,34 +570,6 @@ fn one_thread_does_what_comes_one_by_one() {
 }
 
 #[test]
-fn the_last_to_rest_is_the_first_to_be_called() {
-    within(LIMIT, || {
-        let pool = ThreadPool::new(3);
-        let (gates, all) = ([Event::new(), Event::new(), Event::new()], Arc::new(Barrier::new(3)));
-        let jobs = gates.each_ref().map(|gate| {
-            let (gate, all) = (gate.clone(), all.clone());
-            pool.spawn(move || {
-                all.wait();
-                gate.wait();
-                thread::current().id()
-            })
-        });
-        let mut last = None;
-        for i in [1, 2, 0] {
-            gates[i].set();
-            last = jobs[i].get().ok();
-            // It begins to rest some time after its result has come.
-            sleep(SHORT * 5);
-        }
-        for _ in 0..20 {
-            assert_eq!(pool.spawn(|| thread::current().id()).get().ok(), last);
-            sleep(SHORT);
-        }
-        assert_eq!(pool.size(), 3);
-    });
-}
-
-#[test]
 fn threads_that_have_nothing_to_do_end_after_a_time() {
     within(LIMIT, || {
         let pool = ThreadPool::builder(3).idle_timeout(Some(SHORT * 10)).build();
