@@ -118,8 +118,8 @@ impl ThreadPool {
 
     /// Has all threads end, and waits until they have: [`set_size`](ThreadPool::set_size) 0.
     ///
-    /// What is running and what is queued is done first; a thread cannot be killed. The pool can be used again. Called right
-    /// after a spawn it waits for that job too.
+    /// What is running and what is queued is done first; a thread cannot be killed. Called right after a spawn it waits for that
+    /// job too, unless there is no thread to run it: a pool of size 0 keeps what it has accepted. The pool can be used again.
     ///
     /// # Panics
     ///

@@ -278,6 +278,23 @@ impl Play {
     }
 }
 
+/// gevent: idle workers wait on a stack.
+#[test]
+fn the_last_to_rest_is_called_first_and_the_first_to_rest_is_spared() {
+    let mut play = Play::new(3);
+    play.act(&Deed::Grow(3));
+    // In the order of their numbers.
+    (0..3).for_each(|_| play.act(&Deed::Look(0)));
+    let comes = |play: &Play| {
+        let all = play.threads.iter().filter(|thread| thread.doing == Doing::Comes);
+        all.map(|thread| thread.number).collect::<Vec<_>>()
+    };
+    play.act(&Deed::Spawn { limited: true });
+    assert_eq!(comes(&play), [3]);
+    play.act(&Deed::SetMaxsize(2));
+    assert_eq!(comes(&play), [1, 3]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
