@@ -32,14 +32,11 @@ use std::ptr;
 use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use super::run_body;
+use super::{MAX_INLINE_BODY, run_body};
 use crate::stack::Stack;
 
 /// Two words above the first frame, so that the base keeps its alignment.
 const LINK_ROOM: usize = 16;
-
-/// A body that is larger goes to the heap, so that the top page of the stack has room for frames.
-const MAX_INLINE_BODY: usize = 1024;
 
 /// Code on a stack of its own.
 ///
@@ -110,6 +107,10 @@ impl Fiber {
         let yielder = unsafe { self.link.yielder() };
         yielder.suspend(());
     }
+
+    /// Does nothing: where the fiber goes on is corosensei's secret.
+    #[inline]
+    pub(crate) fn fetch(&self) {}
 
     /// Takes the stack, for the next fiber, out of one that is done or that has never run.
     ///
@@ -248,17 +249,19 @@ mod memory {
     //! The memory is the stack's own; valgrind gets to know of it.
 
     use super::Stack;
+    use crate::stack::under_valgrind;
     use corosensei::stack::valgrind::ValgrindStackRegistration;
 
     pub(super) struct Memory {
-        _valgrind: ValgrindStackRegistration,
+        _valgrind: Option<ValgrindStackRegistration>,
     }
 
     impl Memory {
         #[inline]
         pub(super) fn new(stack: &Stack) -> Memory {
             let limit = std::ptr::with_exposed_provenance_mut(stack.limit());
-            Memory { _valgrind: ValgrindStackRegistration::new(limit, stack.top() - stack.limit()) }
+            let register = || ValgrindStackRegistration::new(limit, stack.top() - stack.limit());
+            Memory { _valgrind: under_valgrind().then(register) }
         }
 
         #[inline]

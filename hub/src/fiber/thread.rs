@@ -103,6 +103,9 @@ impl Fiber {
         baton.wait_until(|holder| holder == Holder::Fiber);
     }
 
+    /// Does nothing: a thread's stack is the system's business.
+    pub(crate) fn fetch(&self) {}
+
     /// Takes the stack, for the next fiber, out of one that is done or that has never run.
     ///
     /// # Panics
