@@ -419,7 +419,7 @@ impl Core {
             self.refuse();
         }
         let token = self.token();
-        self.push(Item::Resume(token));
+        self.push_resume(token);
         self.park(token, "sleep(0)");
     }
 
@@ -463,12 +463,25 @@ impl Core {
         self.queue.borrow_mut().push_back(item);
     }
 
+    /// Queues the resumption of a task: nearly all items are one.
+    #[inline]
+    pub(crate) fn push_resume(&self, token: Token) {
+        let mut queue = self.queue.borrow_mut();
+        // Where nothing can unwind any more the item is written in its place, without a detour over the stack.
+        if queue.len() == queue.capacity() {
+            queue.reserve(1);
+        }
+        if queue.len() < queue.capacity() {
+            queue.push_back(Item::Resume(token));
+        }
+    }
+
     /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
     pub(crate) fn wake(&self, token: Token) {
         if self.in_hub() {
             self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
         } else {
-            self.push(Item::Resume(token));
+            self.push_resume(token);
         }
     }
 
@@ -581,8 +594,7 @@ impl Core {
     // --- switching: only the hub calls these --------------------------------------------------------------------
 
     /// Resumes a task if it is still in the wait that the token names.
-    // Inlined into the loop with `switch_to`: after a switch each return of the hub's is one that the processor
-    // has not foreseen.
+    // Inlined into the loop with `switch_to`, as `switch::resume` is and for the same reason.
     #[inline(always)]
     pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
         let record = match self.tasks.borrow().get(token.index as usize) {
