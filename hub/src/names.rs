@@ -9,8 +9,8 @@ use crate::task::{Kind, Task, TaskRef};
 impl Core {
     /// Everybody who is suspended, main first.
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
-        let records: Vec<TaskRef> = self.tasks.borrow().iter().map(|(_, record)| record.clone()).collect();
-        records
+        self.tasks
+            .records()
             .iter()
             .filter(|record| record.task.wait.get() != 0)
             .map(|record| Waiting {

@@ -10,10 +10,10 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 use crate::exception::{Exception, Failure};
-use crate::fiber::Fiber;
 use crate::links::Links;
 use crate::local::Locals;
 use crate::stack::overflow::OverflowInfo;
+use crate::switch::FiberCell;
 use crate::timeout::TimeoutState;
 use crate::timers::TimerId;
 
@@ -149,7 +149,7 @@ pub(crate) struct Task {
     /// How many exceptions it has raised.
     pub(crate) raises: Cell<u64>,
     pub(crate) posture: Cell<Posture>,
-    pub(crate) fiber: RefCell<Option<Fiber>>,
+    pub(crate) fiber: FiberCell,
     pub(crate) overflow: OverflowInfo,
     pub(crate) stack_size: usize,
     pub(crate) links: Links,
@@ -182,7 +182,7 @@ impl Task {
             raised: Cell::new(false),
             raises: Cell::new(0),
             posture: Cell::new(Posture::Calm),
-            fiber: RefCell::new(None),
+            fiber: FiberCell::new(),
             overflow: OverflowInfo::new(site.file(), site.line()),
             stack_size,
             links: Links::new(),
