@@ -359,7 +359,7 @@ impl Core {
         let task = self.tasks.running();
         let posture = self.posture(&task);
         task.posture.set(posture);
-        if posture == Posture::Calm && !task.masked.borrow().is_empty() {
+        if posture == Posture::Calm && task.has_masked() {
             self.raise_masked(&task);
         }
         task.reason.set(reason);
@@ -382,7 +382,7 @@ impl Core {
             self.unwinding.set(self.unwinding.get() - 1);
         }
         if let Some(exception) = task.thrown.take() {
-            task.delivered.set(Some(exception.clone()));
+            task.rare().delivered.set(Some(exception.clone()));
             self.raise(exception);
         }
         task.verdict.get()
@@ -403,7 +403,7 @@ impl Core {
             self.refuse();
         }
         let token = self.token();
-        self.push_resume(token);
+        self.push(Item::Resume(token));
         self.park(token, "sleep(0)");
     }
 
@@ -443,21 +443,15 @@ impl Core {
 
     // --- the queue ----------------------------------------------------------------------------------------------
 
+    // Inlined, and without anything that could unwind while it has the item: so the item is written in its place, field
+    // by field. Otherwise it is copied from the stack, and the copying waits for the writing to arrive.
+    #[inline(always)]
     pub(crate) fn push(&self, item: Item) {
-        self.queue.borrow_mut().push_back(item);
-    }
-
-    /// Queues the resumption of a task: nearly all items are one.
-    #[inline]
-    pub(crate) fn push_resume(&self, token: Token) {
         let mut queue = self.queue.borrow_mut();
-        // Where nothing can unwind any more the item is written in its place, without a detour over the stack.
         if queue.len() == queue.capacity() {
             queue.reserve(1);
         }
-        if queue.len() < queue.capacity() {
-            queue.push_back(Item::Resume(token));
-        }
+        queue.push_back(item);
     }
 
     /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
@@ -465,7 +459,7 @@ impl Core {
         if self.in_hub() {
             self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
         } else {
-            self.push_resume(token);
+            self.push(Item::Resume(token));
         }
     }
 
@@ -511,7 +505,7 @@ impl Core {
     fn discard(&self, record: &TaskRef) -> Option<Exception> {
         let escape = guard(|| record.body.discard()).err()?;
         if let Escape::Exception(exception) = &escape {
-            let delivered = self.tasks.running().delivered.take();
+            let delivered = self.tasks.running().rare().delivered.take();
             if delivered.is_some_and(|delivered| delivered.same(exception)) {
                 return Some(exception.clone());
             }
@@ -653,7 +647,7 @@ impl Core {
                 }
             }
             State::Running if self.masked(task) && !throw.stays_inside(task) => {
-                task.masked.borrow_mut().push_back(throw);
+                task.rare().masked.borrow_mut().push_back(throw);
                 self.deferred.borrow_mut().push(record);
             }
             State::Running => {

@@ -138,10 +138,7 @@ impl AnyGreenlet {
 
     /// Names the greenlet.
     pub fn set_name(&self, name: impl Into<Rc<str>>) {
-        let name = name.into();
-        self.task().overflow.set_name(&name);
-        let old = self.task().name.borrow_mut().replace(name);
-        drop(old);
+        self.task().overflow.set_name(&name.into());
     }
 
     /// The greenlet that made it, while that one is still in use.
@@ -522,8 +519,8 @@ impl Drop for Task {
 impl fmt::Debug for AnyGreenlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = self.task();
-        let name = match task.name.borrow().as_deref() {
-            Some(name) => name.to_owned(),
+        let name = match task.overflow.name() {
+            Some(name) => name.as_ref().to_owned(),
             None if current::try_core().is_some() => current::core().name(&self.record),
             None => "Greenlet".to_owned(),
         };

@@ -96,8 +96,14 @@ impl Links {
         &self.lanes[lane as usize]
     }
 
+    // Inlined for the reason that `Core::push` has.
+    #[inline(always)]
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
-        self.lane(lane).borrow_mut().push_back(Entry { id, target });
+        let mut lane = self.lane(lane).borrow_mut();
+        if lane.len() == lane.capacity() {
+            lane.reserve(1);
+        }
+        lane.push_back(Entry { id, target });
     }
 
     /// Removes an entry; false when it was served or removed before.

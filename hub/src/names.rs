@@ -45,8 +45,8 @@ impl Core {
     }
 
     pub(crate) fn name(&self, record: &TaskRef) -> String {
-        if let Some(name) = record.task.name.borrow().as_deref() {
-            return name.to_owned();
+        if let Some(name) = record.task.overflow.name() {
+            return name.as_ref().to_owned();
         }
         match record.task.kind {
             Kind::Main => "main greenlet".to_owned(),

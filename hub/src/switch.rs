@@ -2,8 +2,9 @@
 #![expect(unsafe_code, reason = "resumes and suspends fibers, whose contracts the hub's rules fulfil")]
 
 use std::cell::UnsafeCell;
+use std::mem::offset_of;
 
-use crate::fiber::Fiber;
+use crate::fiber::{self, Fiber};
 use crate::stack::Stack;
 use crate::stack::overflow;
 use crate::task::Task;
@@ -20,13 +21,20 @@ impl FiberCell {
     }
 
     #[inline(always)]
-    fn get(&self) -> &Fiber {
+    fn peek(&self) -> Option<&Fiber> {
         // SAFETY: it is written to by `make` only, when nobody knows of a fiber yet, and by `reclaim`, when nobody is
         // inside it any more.
-        let fiber = unsafe { &*self.0.get() };
-        fiber.as_ref().expect("a running task has a fiber until it is reaped")
+        unsafe { &*self.0.get() }.as_ref()
+    }
+
+    #[inline(always)]
+    fn get(&self) -> &Fiber {
+        self.peek().expect("a running task has a fiber until it is reaped")
     }
 }
+
+/// How many lines of a record a switch looks at: all that is in front of the overflow notice.
+const HOT_LINES: usize = offset_of!(Task, overflow).div_ceil(64) + 1;
 
 /// Gives a task its fiber. Called once for a task.
 pub(crate) fn make(task: &Task, stack: Stack, body: impl FnOnce() + 'static) {
@@ -70,4 +78,18 @@ pub(crate) fn suspend(task: &Task) {
     // SAFETY: `Core::park` passes the current task in greenlet mode, and the current task is the one whose fiber
     // the hub resumed last: this code runs on it.
     unsafe { task.fiber.get().suspend() };
+}
+
+/// Has what a switch looks at in the record of this task fetched into the cache. A hint.
+#[inline(always)]
+pub(crate) fn fetch_record(task: &Task) {
+    fiber::fetch(std::ptr::from_ref(task).addr(), HOT_LINES);
+}
+
+/// Has what a switch to this task touches on its stack fetched into the cache. A hint.
+#[inline(always)]
+pub(crate) fn fetch_stack(task: &Task) {
+    if let Some(fiber) = task.fiber.peek() {
+        fiber.fetch();
+    }
 }

@@ -128,39 +128,46 @@ impl Throw {
 }
 
 /// Everything about a greenlet but its body.
+// In this order, so that what a switch looks at is on the same two or three lines of the cache.
+#[repr(C)]
 pub(crate) struct Task {
     pub(crate) kind: Kind,
     pub(crate) state: Cell<State>,
     pub(crate) dead: Cell<bool>,
-    /// Its place in the hub's slab while it is started and not dead; `u32::MAX` otherwise.
+    pub(crate) verdict: Cell<Verdict>,
+    pub(crate) posture: Cell<Posture>,
+    /// It raised an exception of ours and has not caught it yet.
+    pub(crate) raised: Cell<bool>,
+    /// Its place in the hub while it is started and not dead; `u32::MAX` otherwise.
     pub(crate) index: Cell<u32>,
     /// The number of the wait it is parked in; 0 while it runs or before it starts.
     pub(crate) wait: Cell<u64>,
-    pub(crate) verdict: Cell<Verdict>,
-    pub(crate) reason: Cell<&'static str>,
     /// Set by the hub just before it resumes the task: raise this instead of returning.
     pub(crate) thrown: Cell<Option<Exception>>,
-    /// What was raised at its last wait, to tell it from what the code there raises itself.
-    pub(crate) delivered: Cell<Option<Exception>>,
-    /// Throws that came while it was unwinding.
-    pub(crate) masked: RefCell<VecDeque<Throw>>,
-    /// It raised an exception of ours and has not caught it yet.
-    pub(crate) raised: Cell<bool>,
-    /// How many exceptions it has raised.
-    pub(crate) raises: Cell<u64>,
-    pub(crate) posture: Cell<Posture>,
+    rare: OnceCell<Box<Rare>>,
+    pub(crate) reason: Cell<&'static str>,
     pub(crate) fiber: FiberCell,
     pub(crate) overflow: OverflowInfo,
+    /// How many exceptions it has raised.
+    pub(crate) raises: Cell<u64>,
     pub(crate) stack_size: usize,
     pub(crate) links: Links,
     pub(crate) failure: OnceCell<Failure>,
     pub(crate) start_timer: Cell<Option<TimerId>>,
-    pub(crate) name: RefCell<Option<Rc<str>>>,
     pub(crate) ident: Cell<Option<u32>>,
     pub(crate) site: &'static Location<'static>,
     pub(crate) spawner: Option<Weak<Record<dyn Run>>>,
     pub(crate) tree: OnceCell<Rc<Locals>>,
     pub(crate) locals: Locals,
+}
+
+/// What few tasks ever have.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// What was raised at its last wait, to tell it from what the code there raises itself.
+    pub(crate) delivered: Cell<Option<Exception>>,
+    /// Throws that came while it was unwinding.
+    pub(crate) masked: RefCell<VecDeque<Throw>>,
 }
 
 /// The place of a task that is in no slab.
@@ -172,29 +179,38 @@ impl Task {
             kind,
             state: Cell::new(State::Created),
             dead: Cell::new(false),
+            verdict: Cell::new(Verdict::Woken),
+            posture: Cell::new(Posture::Calm),
+            raised: Cell::new(false),
             index: Cell::new(NO_INDEX),
             wait: Cell::new(0),
-            verdict: Cell::new(Verdict::Woken),
-            reason: Cell::new("start"),
             thrown: Cell::new(None),
-            delivered: Cell::new(None),
-            masked: RefCell::new(VecDeque::new()),
-            raised: Cell::new(false),
-            raises: Cell::new(0),
-            posture: Cell::new(Posture::Calm),
+            rare: OnceCell::new(),
+            reason: Cell::new("start"),
             fiber: FiberCell::new(),
-            overflow: OverflowInfo::new(site.file(), site.line()),
+            overflow: OverflowInfo::new(site),
+            raises: Cell::new(0),
             stack_size,
             links: Links::new(),
             failure: OnceCell::new(),
             start_timer: Cell::new(None),
-            name: RefCell::new(None),
             ident: Cell::new(None),
             site,
             spawner: None,
             tree: OnceCell::new(),
             locals: Locals::new(),
         }
+    }
+
+    /// What few tasks have, made now if this one had not.
+    pub(crate) fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// Whether a throw waits for its unwinding to end.
+    #[inline]
+    pub(crate) fn has_masked(&self) -> bool {
+        self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
     }
 
     /// Whether its result is recorded.

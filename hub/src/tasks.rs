@@ -18,7 +18,8 @@ use std::ptr::NonNull;
 
 use slab::Slab;
 
-use crate::task::{Task, TaskRef, Token};
+use crate::switch;
+use crate::task::{NO_INDEX, Task, TaskRef, Token};
 
 /// A task that has a place. Not kept in anything that outlives the call it is used in.
 #[derive(Clone, Copy)]
@@ -41,15 +42,11 @@ impl Deref for Resident {
     }
 }
 
-/// A place: the record, and where its task is, as finding that out from a record takes a look at its type.
-struct Place {
-    task: Resident,
-    record: TaskRef,
-}
-
 /// The tasks with a place in the hub.
 pub(crate) struct Tasks {
-    places: RefCell<Slab<Place>>,
+    records: RefCell<Slab<TaskRef>>,
+    /// The same by place: a record is asked for its type before it tells where its task is, and is twice as large.
+    residents: RefCell<Vec<Option<Resident>>>,
     running: Cell<Resident>,
     main: Resident,
 }
@@ -58,7 +55,8 @@ impl Tasks {
     /// The tasks of a new hub: main, which runs.
     pub(crate) fn new(main: &TaskRef) -> Tasks {
         let tasks = Tasks {
-            places: RefCell::default(),
+            records: RefCell::default(),
+            residents: RefCell::default(),
             running: Cell::new(Resident::of(main)),
             main: Resident::of(main),
         };
@@ -68,35 +66,54 @@ impl Tasks {
 
     /// Gives a task its place.
     pub(crate) fn insert(&self, record: &TaskRef) {
-        let place = Place { task: Resident::of(record), record: record.clone() };
-        let index = self.places.borrow_mut().insert(place);
-        record
-            .task
-            .index
-            .set(u32::try_from(index).expect("memory ends long before four thousand million tasks"));
+        let place = self.records.borrow_mut().insert(record.clone());
+        let index = u32::try_from(place).ok().filter(|index| *index != NO_INDEX);
+        record.task.index.set(index.expect("fewer than 2^32 greenlets are alive"));
+        let mut residents = self.residents.borrow_mut();
+        if place == residents.len() {
+            residents.push(None);
+        }
+        residents[place] = Some(Resident::of(record));
     }
 
     /// Takes a task out that has ended, or that has not run and never will.
     pub(crate) fn remove(&self, index: u32) -> TaskRef {
-        self.places.borrow_mut().remove(index as usize).record
+        self.residents.borrow_mut()[index as usize] = None;
+        self.records.borrow_mut().remove(index as usize)
     }
 
     /// How many there are, main included.
     pub(crate) fn len(&self) -> usize {
-        self.places.borrow().len()
+        self.records.borrow().len()
     }
 
     /// All of them, main first.
     pub(crate) fn records(&self) -> Vec<TaskRef> {
-        self.places.borrow().iter().map(|(_, place)| place.record.clone()).collect()
+        self.records.borrow().iter().map(|(_, record)| record.clone()).collect()
     }
 
     /// The task that is in this wait, if one is.
     #[inline(always)]
     pub(crate) fn parked(&self, token: Token) -> Option<Resident> {
-        let places = self.places.borrow();
-        let task = places.get(token.index as usize)?.task;
+        let residents = self.residents.borrow();
+        let task = (*residents.get(token.index as usize)?)?;
         (task.wait.get() == token.wait).then_some(task)
+    }
+
+    /// Has the record of the task fetched into the cache that will wait for this one's turn. A hint.
+    #[inline(always)]
+    pub(crate) fn fetch_record(&self, token: Token) {
+        if let Some(Some(task)) = self.residents.borrow().get(token.index as usize) {
+            switch::fetch_record(task);
+        }
+    }
+
+    /// Has the stack fetched into the cache of the task that is in this wait. A hint.
+    #[inline(always)]
+    pub(crate) fn fetch_stack(&self, token: Token) {
+        if let Some(task) = self.parked(token) {
+            switch::fetch_stack(&task);
+        }
     }
 
     /// The running task; in the hub, main, on whose stack the hub runs.
@@ -107,9 +124,8 @@ impl Tasks {
 
     /// The record of the running task.
     pub(crate) fn current(&self) -> TaskRef {
-        let places = self.places.borrow();
         let index = self.running.get().index.get();
-        places.get(index as usize).expect("a running task has a place").record.clone()
+        self.records.borrow().get(index as usize).expect("a running task has a place").clone()
     }
 
     /// Notes that a task is switched to.

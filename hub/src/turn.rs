@@ -12,6 +12,7 @@
 //! ```
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ use crate::report::ErrorContext;
 use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
 use crate::watcher::WatchKind;
+
+/// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
+const CROWD: usize = 512;
 
 /// After how many items of a pass the clock is looked at.
 const ITEMS_PER_LOOK: u32 = 50;
@@ -106,12 +110,27 @@ impl Core {
         // Looked at in its place: moving it out first costs more than all the rest of a wake.
         if let Some(&Item::Resume(token)) = queue.front() {
             let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
+            if queue.len() >= CROWD {
+                self.fetch_ahead(&queue);
+            }
             drop(queue);
             self.items_run.set(self.items_run.get() + 1);
             return Some((token, Verdict::Woken));
         }
         drop(queue);
         self.next_other()
+    }
+
+    /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
+    /// one, whose record was fetched a turn ago, the stack.
+    #[inline(always)]
+    fn fetch_ahead(&self, queue: &VecDeque<Item>) {
+        if let Some(&Item::Resume(token)) = queue.get(1) {
+            self.tasks.fetch_record(token);
+        }
+        if let Some(&Item::Resume(token)) = queue.front() {
+            self.tasks.fetch_stack(token);
+        }
     }
 
     /// Serves the next item, whatever it is.

@@ -63,7 +63,7 @@ mod imp;
 #[path = "coro.rs"]
 mod imp;
 
-pub(crate) use self::imp::Fiber;
+pub(crate) use self::imp::{Fiber, fetch};
 
 #[cfg(test)]
 mod tests;

@@ -154,14 +154,12 @@ impl Fiber {
         unsafe { arch::switch(self.context()) };
     }
 
-    /// Has the processor fetch what the next resume will touch first. A hint and nothing else.
+    /// Has the processor fetch what the next resume will touch on the stack. A hint and nothing else.
     #[inline(always)]
     pub(crate) fn fetch(&self) {
-        // SAFETY: nobody writes to it meanwhile, for the writers are the switches.
+        // SAFETY: the context is written by switches only, and none is under way.
         let frames = unsafe { (*self.context.get()).stack };
-        for line in 0..FETCHED_LINES {
-            arch::prefetch(frames + line * LINE);
-        }
+        fetch(frames, FETCHED_LINES);
     }
 
     /// Takes the stack, for the next fiber, out of one that is done or that has never run.
@@ -219,6 +217,14 @@ impl Drop for Fiber {
 impl fmt::Debug for Fiber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fiber").field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+/// Has the processor fetch so many lines from this address on into its cache. A hint: any address will do.
+#[inline(always)]
+pub(crate) fn fetch(address: usize, lines: usize) {
+    for line in 0..lines {
+        arch::prefetch(address.wrapping_add(line * LINE));
     }
 }
 

@@ -269,7 +269,7 @@ fn an_overflow_on_a_fiber_is_explained() {
     }
     if env::var_os(CHILD).is_some() {
         let stack = stack();
-        let info = OverflowInfo::new(file!(), line!());
+        let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         overflow::install();
         // SAFETY: `info` lives until the end, which is near.
