@@ -403,7 +403,7 @@ impl Core {
             self.refuse();
         }
         let token = self.token();
-        self.push(Item::Resume(token));
+        self.push_resume(token);
         self.park(token, "sleep(0)");
     }
 
@@ -443,15 +443,23 @@ impl Core {
 
     // --- the queue ----------------------------------------------------------------------------------------------
 
-    // Inlined, and without anything that could unwind while it has the item: so the item is written in its place, field
-    // by field. Otherwise it is copied from the stack, and the copying waits for the writing to arrive.
-    #[inline(always)]
     pub(crate) fn push(&self, item: Item) {
+        self.queue.borrow_mut().push_back(item);
+    }
+
+    /// Queues the end of a wait, or the beginning of a greenlet: nearly all items are one.
+    ///
+    /// The item is made where nothing can unwind any more, so that it is written in its place. Made earlier it would be
+    /// copied from the stack, and the copying would wait for the writing to arrive.
+    #[inline]
+    pub(crate) fn push_resume(&self, token: Token) {
         let mut queue = self.queue.borrow_mut();
         if queue.len() == queue.capacity() {
             queue.reserve(1);
         }
-        queue.push_back(item);
+        if queue.len() < queue.capacity() {
+            queue.push_back(Item::Resume(token));
+        }
     }
 
     /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
@@ -459,7 +467,7 @@ impl Core {
         if self.in_hub() {
             self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
         } else {
-            self.push(Item::Resume(token));
+            self.push_resume(token);
         }
     }
 

@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::body::Body;
-use crate::core::{Expiry, Item};
+use crate::core::Expiry;
 use crate::current;
 use crate::error::GetError;
 use crate::exception::Failure;
@@ -174,7 +174,7 @@ impl AnyGreenlet {
         if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
             let token = core.admit(&self.record);
-            core.push(Item::Resume(token));
+            core.push_resume(token);
         }
     }
 
@@ -221,7 +221,7 @@ impl AnyGreenlet {
         let token = core.token();
         let id = core.new_link();
         let links = &self.task().links;
-        links.add(Lane::First, id, Target::Wake(token));
+        links.add_waiter(Lane::First, id, token);
         let _place = LinkGuard::new(links, id, false);
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, reason) == Verdict::Woken || self.ready()

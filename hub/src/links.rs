@@ -96,14 +96,20 @@ impl Links {
         &self.lanes[lane as usize]
     }
 
-    // Inlined for the reason that `Core::push` has.
-    #[inline(always)]
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
+        self.lane(lane).borrow_mut().push_back(Entry { id, target });
+    }
+
+    /// Adds a waiter: like `add`, and made in its place as an item of [`Core::push_resume`](crate::core::Core) is.
+    #[inline]
+    pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
         let mut lane = self.lane(lane).borrow_mut();
         if lane.len() == lane.capacity() {
             lane.reserve(1);
         }
-        lane.push_back(Entry { id, target });
+        if lane.len() < lane.capacity() {
+            lane.push_back(Entry { id, target: Target::Wake(token) });
+        }
     }
 
     /// Removes an entry; false when it was served or removed before.
