@@ -33,10 +33,7 @@
 //! instruction. *Valgrind* is told of the stacks. *Sanitizers* are not: build with `--cfg ramie_fiber="corosensei"`
 //! for them.
 
-#![expect(
-    unsafe_code,
-    reason = "resumes and suspends by shared references, makes the first frame of a stack"
-)]
+#![expect(unsafe_code, reason = "switches stacks by shared references, makes their first frames")]
 
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
