@@ -43,7 +43,6 @@ mod imp;
 
 #[cfg(all(
     unix,
-    target_pointer_width = "64",
     any(target_arch = "x86_64", target_arch = "aarch64"),
     not(any(miri, ramie_fiber = "thread", ramie_fiber = "corosensei"))
 ))]
@@ -53,15 +52,13 @@ mod imp;
 #[cfg(not(any(
     miri,
     ramie_fiber = "thread",
-    all(
-        unix,
-        target_pointer_width = "64",
-        any(target_arch = "x86_64", target_arch = "aarch64"),
-        not(ramie_fiber = "corosensei")
-    )
+    all(unix, any(target_arch = "x86_64", target_arch = "aarch64"), not(ramie_fiber = "corosensei"))
 )))]
 #[path = "coro.rs"]
 mod imp;
+
+#[cfg(all(ramie_fiber = "native", not(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))))]
+compile_error!("the native switch is for x86-64 and AArch64 Unix; leave `ramie_fiber` to its default");
 
 pub(crate) use self::imp::{Fiber, fetch};
 

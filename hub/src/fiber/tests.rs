@@ -324,7 +324,6 @@ fn a_backtrace_on_a_fiber_ends() {
 /// Whether `native` is what is tested.
 const NATIVE: bool = cfg!(all(
     unix,
-    target_pointer_width = "64",
     any(target_arch = "x86_64", target_arch = "aarch64"),
     not(any(miri, ramie_fiber = "thread", ramie_fiber = "corosensei"))
 ));
