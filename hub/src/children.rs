@@ -40,7 +40,7 @@ impl Children {
     pub(crate) fn adopt(self: &Rc<Self>, core: &Core, record: &TaskRef) -> Rc<Child> {
         let child =
             Rc::new(Child { children: self.clone(), number: core.new_number(), seen: Cell::new(false) });
-        record.task.child.set(Some(child.clone()));
+        record.task.rare().child.set(Some(child.clone()));
         self.living.borrow_mut().insert(child.number, record.clone());
         child
     }
@@ -94,7 +94,7 @@ impl Child {
 impl Core {
     /// Nothing is left of what a task ran.
     pub(crate) fn gone(&self, task: &Task) {
-        if let Some(child) = task.child.take() {
+        if let Some(child) = task.take_child() {
             child.gone(self, task);
         }
     }

@@ -12,8 +12,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
-
 use crate::callback::CallbackState;
 use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit};
@@ -28,6 +26,7 @@ use crate::stack::StackPool;
 use crate::stack::overflow;
 use crate::switch;
 use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef, Throw, Token, Verdict};
+use crate::tasks::{Resident, Tasks};
 use crate::timeout::TimeoutState;
 use crate::timers::{TimerId, Timers};
 use crate::unwind::{Escape, Raised, guard};
@@ -134,9 +133,6 @@ const IO_BUDGET: u32 = 128;
 /// The callback pass: how long it may take before the loop polls.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The place of main in the slab, which is filled from its beginning; main stays there.
-const MAIN_INDEX: u32 = 0;
-
 /// One thread's hub.
 pub(crate) struct Core {
     number: u64,
@@ -144,9 +140,7 @@ pub(crate) struct Core {
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
     pub(crate) main: TaskRef,
-    /// The place of the running task in the slab; in the hub, that of main.
-    running: Cell<u32>,
-    pub(crate) tasks: RefCell<Slab<TaskRef>>,
+    pub(crate) tasks: Tasks,
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
@@ -209,17 +203,13 @@ impl Core {
         let mut main = Task::new(Kind::Main, Location::caller(), 0);
         main.state = Cell::new(State::Running);
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
-        let mut tasks = Slab::new();
-        main.task.index.set(index_of(tasks.insert(main.clone())));
-        assert_eq!(main.task.index.get(), MAIN_INDEX, "a slab is filled from its beginning");
         Rc::new(Core {
             number: crate::thread_bound::hub_number(),
             epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
             phase: Cell::new(Phase::Prepare),
+            tasks: Tasks::new(&main),
             main,
-            running: Cell::new(MAIN_INDEX),
-            tasks: RefCell::new(tasks),
             queue: RefCell::new(VecDeque::new()),
             agenda: RefCell::new(VecDeque::new()),
             events: RefCell::new(VecDeque::new()),
@@ -276,7 +266,7 @@ impl Core {
             self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));
         posted.into_iter().for_each(guard_drop);
         self.queue.replace(queue);
-        let unfinished = self.tasks.borrow().len() - 1;
+        let unfinished = self.tasks.len() - 1;
         if unfinished == 0 {
             // Here a panic would end the process, and in the hub's own destructor it would.
             self.agenda.take().into_iter().for_each(guard_drop);
@@ -336,11 +326,7 @@ impl Core {
 
     /// The running task; in the hub, that of main, on whose stack the hub runs.
     pub(crate) fn current(&self) -> TaskRef {
-        let tasks = self.tasks.borrow();
-        tasks
-            .get(self.running.get() as usize)
-            .expect("a running task is in the slab until it is reaped")
-            .clone()
+        self.tasks.current()
     }
 
     pub(crate) fn in_hub(&self) -> bool {
@@ -357,7 +343,7 @@ impl Core {
 
     /// A new wait of the running task, for those who are to wake it. It begins with [`park`](Core::park).
     pub(crate) fn token(&self) -> Token {
-        Token { index: self.running.get(), wait: self.new_wait() }
+        Token { index: self.tasks.running().index.get(), wait: self.new_wait() }
     }
 
     fn new_wait(&self) -> u64 {
@@ -384,12 +370,11 @@ impl Core {
         if self.in_hub() {
             self.refuse();
         }
-        let record = self.current();
-        let task = &record.task;
-        let posture = self.posture(task);
+        let task = self.tasks.running();
+        let posture = self.posture(&task);
         task.posture.set(posture);
-        if posture == Posture::Calm && !task.shielded.get() && !task.masked.borrow().is_empty() {
-            self.raise_masked(task);
+        if posture == Posture::Calm && task.has_masked() && !task.shielded.get() {
+            self.raise_masked(&task);
         }
         task.reason.set(reason);
         task.wait.set(token.wait);
@@ -405,7 +390,7 @@ impl Core {
             self.resumed_panicking.set(thread::panicking());
             self.io_budget.set(IO_BUDGET);
         } else {
-            switch::suspend(&record);
+            switch::suspend(&task);
         }
         if posture == Posture::Unwinding {
             self.unwinding.set(self.unwinding.get() - 1);
@@ -414,8 +399,7 @@ impl Core {
             return task.verdict.get();
         }
         if let Some(exception) = task.thrown.take() {
-            task.delivered.set(Some(exception.clone()));
-            drop(record);
+            task.rare().delivered.set(Some(exception.clone()));
             self.raise(exception);
         }
         task.verdict.get()
@@ -436,7 +420,7 @@ impl Core {
             self.refuse();
         }
         let token = self.token();
-        self.push(Item::Resume(token));
+        self.push_resume(token);
         self.park(token, "sleep(0)");
     }
 
@@ -455,9 +439,9 @@ impl Core {
     pub(crate) fn raise(&self, exception: Exception) -> ! {
         let in_main = self.mode.get() == Mode::Main;
         if !self.in_hub() {
-            let record = self.current();
-            record.task.raised.set(true);
-            record.task.raises.set(record.task.raises.get() + 1);
+            let task = self.tasks.running();
+            task.raised.set(true);
+            task.raises.set(task.raises.get() + 1);
         }
         if cfg!(panic = "abort") {
             report::write(&format!(
@@ -470,7 +454,7 @@ impl Core {
     /// The running greenlet has caught what it raised.
     pub(crate) fn caught(&self) {
         if !self.in_hub() {
-            self.current().task.raised.set(false);
+            self.tasks.running().raised.set(false);
         }
     }
 
@@ -480,12 +464,27 @@ impl Core {
         self.queue.borrow_mut().push_back(item);
     }
 
+    /// Queues the end of a wait, or the beginning of a greenlet: nearly all items are one.
+    ///
+    /// The item is made where nothing can unwind any more, so that it is written in its place. Made earlier it would be
+    /// copied from the stack, and the copying would wait for the writing to arrive.
+    #[inline]
+    pub(crate) fn push_resume(&self, token: Token) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.len() == queue.capacity() {
+            queue.reserve(1);
+        }
+        if queue.len() < queue.capacity() {
+            queue.push_back(Item::Resume(token));
+        }
+    }
+
     /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
     pub(crate) fn wake(&self, token: Token) {
         if self.in_hub() {
             self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
         } else {
-            self.push(Item::Resume(token));
+            self.push_resume(token);
         }
     }
 
@@ -501,8 +500,7 @@ impl Core {
 
     /// Gives a created task its place; it begins when its first token is resumed.
     pub(crate) fn admit(&self, record: &TaskRef) -> Token {
-        let index = index_of(self.tasks.borrow_mut().insert(record.clone()));
-        record.task.index.set(index);
+        self.tasks.insert(record);
         record.task.state.set(State::Started);
         record.task.wait.set(self.new_wait());
         self.tell_spawn_callbacks(record);
@@ -533,7 +531,7 @@ impl Core {
     fn discard(&self, record: &TaskRef) -> Option<Exception> {
         let escape = guard(|| record.body.discard()).err()?;
         if let Escape::Exception(exception) = &escape {
-            let delivered = self.current().task.delivered.take();
+            let delivered = self.tasks.running().rare().delivered.take();
             if delivered.is_some_and(|delivered| delivered.same(exception)) {
                 return Some(exception.clone());
             }
@@ -567,25 +565,20 @@ impl Core {
         }
     }
 
-    /// Takes a task out of the slab.
-    fn dismiss(&self, task: &Task) {
+    /// Takes the place away from a task that has one. Returns its record: the last of it, perhaps.
+    fn dismiss(&self, task: &Task) -> Option<TaskRef> {
         let index = task.index.replace(NO_INDEX);
         task.wait.set(0);
-        if index != NO_INDEX {
-            let record = self.tasks.borrow_mut().remove(index as usize);
-            drop(record);
-        }
+        (index != NO_INDEX).then(|| self.tasks.remove(index))
     }
 
-    /// Recycles the stack of a task that has ended.
+    /// Recycles the stack of a task that has ended, and returns its record.
     #[inline(never)]
-    fn reap(&self, record: &TaskRef) {
-        self.dismiss(&record.task);
-        let fiber = record.task.fiber.borrow_mut().take();
-        if let Some(fiber) = fiber {
-            self.stacks.borrow_mut().give_back(fiber.into_stack());
-        }
-        self.gone(&record.task);
+    fn reap(&self, task: &Task) -> Option<TaskRef> {
+        let stack = switch::reclaim(task);
+        self.stacks.borrow_mut().give_back(stack);
+        let record = self.dismiss(task)?;
+        self.gone(task);
         if self.urgent.borrow().is_empty() {
             record.task.dead.set(true);
         } else {
@@ -595,48 +588,40 @@ impl Core {
         if let Some(mourner) = self.mourner.take() {
             self.wake(mourner);
         }
+        Some(record)
     }
 
     // --- switching: only the hub calls these --------------------------------------------------------------------
 
     /// Resumes a task if it is still in the wait that the token names.
-    // Inlined into the loop with `switch_to`: after a switch each return of the hub's is one that the processor
-    // has not foreseen.
+    // Inlined into the loop with `switch_to`, as `switch::resume` is and for the same reason.
     #[inline(always)]
     pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
-        let record = match self.tasks.borrow().get(token.index as usize) {
-            Some(record) if record.task.wait.get() == token.wait => record.clone(),
-            _ => return,
-        };
-        record.task.verdict.set(verdict);
-        self.switch_to(record);
+        if let Some(task) = self.tasks.parked(token) {
+            task.verdict.set(verdict);
+            self.switch_to(task);
+        }
     }
 
     /// Switches to a task and comes back when it waits again or has ended; main is only marked.
     #[inline(always)]
-    pub(crate) fn switch_to(&self, record: TaskRef) {
-        let task = &record.task;
+    pub(crate) fn switch_to(&self, task: Resident) {
         task.wait.set(0);
         if task.kind == Kind::Main {
             self.main_resumed.set(true);
             return;
         }
-        if task.state.get() == State::Started {
-            task.start_timer.set(None);
-            if !self.begin(&record) {
-                return;
-            }
+        if task.state.get() == State::Started && !self.begin(&task) {
+            return;
         }
         self.io_budget.set(IO_BUDGET);
         self.resumed_panicking.set(thread::panicking());
         self.mode.set(Mode::Greenlet);
-        self.running.set(task.index.get());
-        let done = switch::resume(&record);
-        self.running.set(MAIN_INDEX);
+        self.tasks.enter(task);
+        let done = switch::resume(&task);
+        self.tasks.leave();
         self.mode.set(Mode::Hub);
-        if done {
-            self.reap(&record);
-        }
+        let ended = if done { self.reap(&task) } else { None };
         if !self.urgent.borrow().is_empty() {
             self.deliver_urgent();
         }
@@ -644,33 +629,34 @@ impl Core {
             self.retry_deferred();
         }
         // Last, as a value that nobody has asked for may panic when it is dropped.
-        drop(record);
+        drop(ended);
     }
 
     /// Gives a task that is about to run for the first time its fiber; false when there is no stack for it.
     #[inline(never)]
-    fn begin(&self, record: &TaskRef) -> bool {
-        let stack = self.stacks.borrow_mut().take(record.task.stack_size);
+    fn begin(&self, task: &Task) -> bool {
+        task.start_timer.set(None);
+        let stack = self.stacks.borrow_mut().take(task.stack_size);
         match stack {
             Ok(stack) => {
-                record.task.state.set(State::Running);
+                task.state.set(State::Running);
                 let passport = current::passport(self.number);
-                switch::make(record, stack, move || {
+                switch::make(task, stack, move || {
                     current::adopt(passport);
                     run_body();
                 });
-                true
             }
             Err(error) => {
-                self.dismiss(&record.task);
+                let Some(record) = self.dismiss(task) else { return false };
                 record.task.dead.set(true);
                 // In the hub nothing is thrown into anybody meanwhile.
-                let _ = self.discard(record);
-                self.record_end(record, Some(Failure::raised(Exception::new(error))));
+                let _ = self.discard(&record);
+                self.record_end(&record, Some(Failure::raised(Exception::new(error))));
                 self.gone(&record.task);
-                false
+                return false;
             }
         }
+        true
     }
 
     /// Throws into a task, now: it is resumed and raises, unless it has not run, has ended, or is unwinding.
@@ -689,7 +675,7 @@ impl Core {
                 }
             }
             State::Running if !self.reaches(task, &throw) => {
-                task.masked.borrow_mut().push_back(throw);
+                task.mask(throw);
                 self.deferred.borrow_mut().push(record);
             }
             State::Running => {
@@ -700,11 +686,11 @@ impl Core {
                         throw.exception,
                     ));
                 } else if task.shielded.get() {
-                    task.masked.borrow_mut().push_back(throw);
-                    self.switch_to(record);
+                    task.mask(throw);
+                    self.switch_to(Resident::of(&record));
                 } else if throw.claim() {
                     task.thrown.set(Some(throw.exception));
-                    self.switch_to(record);
+                    self.switch_to(Resident::of(&record));
                 }
             }
         }
@@ -717,11 +703,11 @@ impl Core {
         let exception = self.urgent.borrow_mut().pop_front();
         if let Some(exception) = exception {
             if self.main.task.shielded.get() {
-                self.main.task.masked.borrow_mut().push_back(Throw::new(exception));
+                self.main.task.mask(Throw::new(exception));
             } else {
                 self.main.task.thrown.set(Some(exception));
             }
-            self.switch_to(self.main.clone());
+            self.switch_to(Resident::of(&self.main));
         }
     }
 
@@ -745,7 +731,7 @@ impl Core {
             std::process::abort();
         }
         main.thrown.set(Some(exception));
-        self.switch_to(self.main.clone());
+        self.switch_to(Resident::of(&self.main));
     }
 
     // --- sources ------------------------------------------------------------------------------------------------
@@ -788,10 +774,6 @@ fn run_body() {
 pub(crate) fn guard_drop<T>(value: T) {
     // The panic hook has told it.
     let _ = guard(move || drop(value));
-}
-
-fn index_of(key: usize) -> u32 {
-    u32::try_from(key).ok().filter(|index| *index != NO_INDEX).expect("fewer than 2^32 greenlets are alive")
 }
 
 /// A duration in nanoseconds; more than 584 years is as long as for ever.

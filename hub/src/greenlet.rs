@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::body::Body;
-use crate::core::{Expiry, Item};
+use crate::core::Expiry;
 use crate::current;
 use crate::error::GetError;
 use crate::exception::Failure;
@@ -138,10 +138,7 @@ impl AnyGreenlet {
 
     /// Names the greenlet.
     pub fn set_name(&self, name: impl Into<Rc<str>>) {
-        let name = name.into();
-        self.task().overflow.set_name(&name);
-        let old = self.task().name.borrow_mut().replace(name);
-        drop(old);
+        self.task().overflow.set_name(&name.into());
     }
 
     /// The greenlet that made it, while that one is still in use.
@@ -177,7 +174,7 @@ impl AnyGreenlet {
         if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
             let token = core.admit(&self.record);
-            core.push(Item::Resume(token));
+            core.push_resume(token);
         }
     }
 
@@ -224,7 +221,7 @@ impl AnyGreenlet {
         let token = core.token();
         let id = core.new_link();
         let links = &self.task().links;
-        links.add(Lane::First, id, Target::Wake(token));
+        links.add_waiter(Lane::First, id, token);
         let _place = LinkGuard::new(links, id, false);
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, reason) == Verdict::Woken || self.ready()
@@ -522,8 +519,8 @@ impl Drop for Task {
 impl fmt::Debug for AnyGreenlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = self.task();
-        let name = match task.name.borrow().as_deref() {
-            Some(name) => name.to_owned(),
+        let name = match task.overflow.name() {
+            Some(name) => name.as_ref().to_owned(),
             None if current::try_core().is_some() => current::core().name(&self.record),
             None => "Greenlet".to_owned(),
         };

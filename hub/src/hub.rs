@@ -237,7 +237,7 @@ impl Hub {
         let core = current::core();
         let queued = core.queue.borrow().len();
         HubStats {
-            greenlets: core.tasks.borrow().len() - 1,
+            greenlets: core.tasks.len() - 1,
             queued,
             timers: core.timers.borrow().len(),
             sources: core.poller.borrow().len(),
@@ -266,7 +266,7 @@ impl Hub {
 impl Core {
     pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
         let is_other = |record: &&TaskRef| record.task.kind != Kind::Main;
-        self.tasks.borrow().iter().map(|(_, record)| record).filter(is_other).map(AnyGreenlet::from).collect()
+        self.tasks.records().iter().filter(is_other).map(AnyGreenlet::from).collect()
     }
 
     /// The point in time that the hub counts as `at`.

@@ -100,6 +100,7 @@ mod stack;
 mod switch;
 mod sync;
 mod task;
+mod tasks;
 mod thread_bound;
 mod timeout;
 mod timers;

@@ -100,6 +100,18 @@ impl Links {
         self.lane(lane).borrow_mut().push_back(Entry { id, target });
     }
 
+    /// Adds a waiter: like `add`, and made in its place as an item of [`Core::push_resume`](crate::core::Core) is.
+    #[inline]
+    pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
+        let mut lane = self.lane(lane).borrow_mut();
+        if lane.len() == lane.capacity() {
+            lane.reserve(1);
+        }
+        if lane.len() < lane.capacity() {
+            lane.push_back(Entry { id, target: Target::Wake(token) });
+        }
+    }
+
     /// Removes an entry; false when it was served or removed before.
     pub(crate) fn remove(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.

@@ -29,7 +29,7 @@ impl Core {
 
     pub(crate) fn raise_masked(&self, task: &Task) {
         loop {
-            let Some(throw) = task.masked.borrow_mut().pop_front() else { return };
+            let Some(throw) = task.rare().masked.borrow_mut().pop_front() else { return };
             if throw.claim() {
                 self.raise(throw.exception);
             }
@@ -46,7 +46,7 @@ impl Core {
         task.posture.set(self.posture(task));
         loop {
             let throw = {
-                let mut masked = task.masked.borrow_mut();
+                let mut masked = task.rare().masked.borrow_mut();
                 let at = masked.iter().position(|throw| self.reaches(task, throw))?;
                 masked.remove(at)?
             };
@@ -89,7 +89,7 @@ impl Core {
             let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
             if !parked || self.masked(&record.task) {
                 // Running or ended tasks see to it themselves: `park` raises what is masked.
-                if !record.task.masked.borrow().is_empty() && !record.task.ready() {
+                if record.task.has_masked() && !record.task.ready() {
                     self.deferred.borrow_mut().push(record);
                 }
                 continue;
@@ -99,7 +99,7 @@ impl Core {
                 self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), Verdict::Woken));
                 continue;
             }
-            let throw = record.task.masked.borrow_mut().pop_front();
+            let throw = record.task.rare().masked.borrow_mut().pop_front();
             if let Some(throw) = throw {
                 self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
             }

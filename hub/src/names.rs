@@ -9,8 +9,8 @@ use crate::task::{Kind, Task, TaskRef};
 impl Core {
     /// Everybody who is suspended, main first.
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
-        let records: Vec<TaskRef> = self.tasks.borrow().iter().map(|(_, record)| record.clone()).collect();
-        records
+        self.tasks
+            .records()
             .iter()
             .filter(|record| record.task.wait.get() != 0)
             .map(|record| Waiting {
@@ -45,8 +45,8 @@ impl Core {
     }
 
     pub(crate) fn name(&self, record: &TaskRef) -> String {
-        if let Some(name) = record.task.name.borrow().as_deref() {
-            return name.to_owned();
+        if let Some(name) = record.task.overflow.name() {
+            return name.as_ref().to_owned();
         }
         match record.task.kind {
             Kind::Main => "main greenlet".to_owned(),

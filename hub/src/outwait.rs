@@ -66,7 +66,7 @@ impl Lender {
         let task = &record.task;
         let recall = |exception: &Exception| {
             if let Some(exception) = debts.recall(core, exception) {
-                task.masked.borrow_mut().push_back(Throw::again(exception));
+                task.mask(Throw::again(exception));
             }
         };
         let mut first: Option<Throw> = None;
@@ -106,12 +106,12 @@ impl Lender {
         let raise = match first {
             Some(throw) if !core.reaches(task, &throw) => {
                 // It would end the process here, in a destructor: it waits for the end of the unwinding.
-                task.masked.borrow_mut().push_front(throw.unclaimed());
+                task.rare().masked.borrow_mut().push_front(throw.unclaimed());
                 None
             }
             first => first.map(|throw| throw.exception),
         };
-        if !task.masked.borrow().is_empty() {
+        if task.has_masked() {
             core.deferred.borrow_mut().push(record.clone());
         }
         raise

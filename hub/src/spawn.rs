@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::body::{Body, Bound};
-use crate::core::{Core, Item};
+use crate::core::Core;
 use crate::current;
 use crate::greenlet::{AnyGreenlet, Greenlet};
 use crate::local::Locals;
@@ -169,7 +169,7 @@ pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
     let record = raw_record(f, Location::caller());
     let core = current::core();
     let token = core.admit(&record);
-    core.push(Item::Resume(token));
+    core.push_resume(token);
     AnyGreenlet { record }
 }
 

@@ -1,43 +1,95 @@
 //! The two crossings between the hub and a greenlet, and the making of the fiber they cross on.
 #![expect(unsafe_code, reason = "resumes and suspends fibers, whose contracts the hub's rules fulfil")]
 
-use crate::fiber::Fiber;
+use std::cell::UnsafeCell;
+use std::mem::offset_of;
+
+use crate::fiber::{self, Fiber};
 use crate::stack::Stack;
 use crate::stack::overflow;
-use crate::task::TaskRef;
+use crate::task::Task;
 
 /// Whether every fiber has a panic count of its own, as the stand-in's threads do, instead of sharing the hub's.
 pub(crate) const COUNTS_APART: bool = cfg!(any(miri, ramie_fiber = "thread"));
 
-/// Gives a task its fiber.
-pub(crate) fn make(record: &TaskRef, stack: Stack, body: impl FnOnce() + 'static) {
-    record.task.overflow.set_stack(stack.guard(), stack.size());
-    let old = record.task.fiber.borrow_mut().replace(Fiber::new(stack, body));
-    debug_assert!(old.is_none(), "a task begins once");
+/// The place of a task's fiber: from its first turn until the hub takes it back.
+pub(crate) struct FiberCell(UnsafeCell<Option<Fiber>>);
+
+impl FiberCell {
+    pub(crate) const fn new() -> FiberCell {
+        FiberCell(UnsafeCell::new(None))
+    }
+
+    #[inline(always)]
+    fn peek(&self) -> Option<&Fiber> {
+        // SAFETY: it is written to by `make` only, when nobody knows of a fiber yet, and by `reclaim`, when nobody is
+        // inside it any more.
+        unsafe { &*self.0.get() }.as_ref()
+    }
+
+    #[inline(always)]
+    fn get(&self) -> &Fiber {
+        self.peek().expect("a running task has a fiber until it is reaped")
+    }
+}
+
+/// How many lines of a record a switch looks at: all that is in front of the overflow notice.
+const HOT_LINES: usize = offset_of!(Task, overflow).div_ceil(64) + 1;
+
+/// Gives a task its fiber. Called once for a task.
+pub(crate) fn make(task: &Task, stack: Stack, body: impl FnOnce() + 'static) {
+    task.overflow.set_stack(stack.guard(), stack.size());
+    // SAFETY: a task without a fiber has not run, so nobody has a reference to what is in the cell.
+    let place = unsafe { &mut *task.fiber.0.get() };
+    assert!(place.is_none(), "a task begins once");
+    *place = Some(Fiber::new(stack, body));
+}
+
+/// Takes the stack back from a task whose fiber has returned.
+pub(crate) fn reclaim(task: &Task) -> Stack {
+    assert!(task.fiber.get().done(), "the stack of a suspended fiber is in use");
+    // SAFETY: the fiber has returned: `resume` has come back for good and `suspend` is never called on it again. Those
+    // two have the only references.
+    let fiber = unsafe { (*task.fiber.0.get()).take() };
+    fiber.expect("it was there just now").into_stack()
 }
 
 /// Runs a task until it suspends; true when it has ended. Called by the hub only, on main's stack.
-#[inline]
-pub(crate) fn resume(record: &TaskRef) -> bool {
-    let fiber = record.task.fiber.borrow();
-    let fiber = fiber.as_ref().expect("a running task has a fiber until it is reaped");
-    // SAFETY: the record outlives the run, which ends below, because the caller holds it.
-    unsafe { overflow::set_running(&raw const record.task.overflow) };
+// Inlined with all that is between it and the loop: what the hub called and has not returned from when a greenlet goes
+// on stands in the way of the processor's predictions of that greenlet's returns.
+#[inline(always)]
+pub(crate) fn resume(task: &Task) -> bool {
+    let fiber = task.fiber.get();
+    // SAFETY: the task has a place in the hub until its fiber has returned, and so outlives the run, which ends below.
+    unsafe { overflow::set_running(&raw const task.overflow) };
     // SAFETY: only `Core::switch_to` comes here, in hub mode, so on the stack of the hub and on its thread (records
     // are not Send). The task was parked or new and is marked as running from now on, so it is not resumed twice;
-    // a task that has ended is taken out of the slab and never switched to again.
+    // a task that has ended is taken out of the slab and never switched to again. The fiber is in the record, which
+    // stays where it is.
     let done = unsafe { fiber.resume() };
     // SAFETY: null says that nobody runs.
     unsafe { overflow::set_running(std::ptr::null()) };
     done
 }
 
-/// Suspends the running task until the hub resumes it. `record` is that of the running task.
-#[inline]
-pub(crate) fn suspend(record: &TaskRef) {
-    let fiber = record.task.fiber.borrow();
-    let fiber = fiber.as_ref().expect("a running task has a fiber until it is reaped");
+/// Suspends the running task, which is `task`, until the hub resumes it.
+#[inline(always)]
+pub(crate) fn suspend(task: &Task) {
     // SAFETY: `Core::park` passes the current task in greenlet mode, and the current task is the one whose fiber
     // the hub resumed last: this code runs on it.
-    unsafe { fiber.suspend() };
+    unsafe { task.fiber.get().suspend() };
+}
+
+/// Has what a switch looks at in the record of this task fetched into the cache. A hint.
+#[inline(always)]
+pub(crate) fn fetch_record(task: &Task) {
+    fiber::fetch(std::ptr::from_ref(task).addr(), HOT_LINES);
+}
+
+/// Has what a switch to this task touches on its stack fetched into the cache. A hint.
+#[inline(always)]
+pub(crate) fn fetch_stack(task: &Task) {
+    if let Some(fiber) = task.fiber.peek() {
+        fiber.fetch();
+    }
 }

@@ -11,10 +11,10 @@ use std::rc::{Rc, Weak};
 
 use crate::children::Child;
 use crate::exception::{Exception, Failure};
-use crate::fiber::Fiber;
 use crate::links::Links;
 use crate::local::Locals;
 use crate::stack::overflow::OverflowInfo;
+use crate::switch::FiberCell;
 use crate::timeout::{Timeout, TimeoutState};
 use crate::timers::TimerId;
 
@@ -143,43 +143,50 @@ impl Throw {
 }
 
 /// Everything about a greenlet but its body.
+// In this order, so that what a switch looks at is on the same two or three lines of the cache.
+#[repr(C)]
 pub(crate) struct Task {
     pub(crate) kind: Kind,
     pub(crate) state: Cell<State>,
     pub(crate) dead: Cell<bool>,
-    /// Its place in the hub's slab while it is started and not dead; `u32::MAX` otherwise.
+    pub(crate) verdict: Cell<Verdict>,
+    pub(crate) posture: Cell<Posture>,
+    /// It raised an exception of ours and has not caught it yet.
+    pub(crate) raised: Cell<bool>,
+    /// It waits for what borrows from its frames: throws go to `masked`, and only wake it.
+    pub(crate) shielded: Cell<bool>,
+    /// Its place in the hub while it is started and not dead; `u32::MAX` otherwise.
     pub(crate) index: Cell<u32>,
     /// The number of the wait it is parked in; 0 while it runs or before it starts.
     pub(crate) wait: Cell<u64>,
-    pub(crate) verdict: Cell<Verdict>,
-    pub(crate) reason: Cell<&'static str>,
     /// Set by the hub just before it resumes the task: raise this instead of returning.
     pub(crate) thrown: Cell<Option<Exception>>,
-    /// What was raised at its last wait, to tell it from what the code there raises itself.
-    pub(crate) delivered: Cell<Option<Exception>>,
-    /// Throws that came while it was unwinding.
-    pub(crate) masked: RefCell<VecDeque<Throw>>,
-    /// It waits for what borrows from its frames: throws go to `masked`, and only wake it.
-    pub(crate) shielded: Cell<bool>,
-    /// It raised an exception of ours and has not caught it yet.
-    pub(crate) raised: Cell<bool>,
+    rare: OnceCell<Box<Rare>>,
+    pub(crate) reason: Cell<&'static str>,
+    pub(crate) fiber: FiberCell,
+    pub(crate) overflow: OverflowInfo,
     /// How many exceptions it has raised.
     pub(crate) raises: Cell<u64>,
-    pub(crate) posture: Cell<Posture>,
-    pub(crate) fiber: RefCell<Option<Fiber>>,
-    pub(crate) overflow: OverflowInfo,
     pub(crate) stack_size: usize,
-    /// Whom to tell when its closure and its fiber are gone.
-    pub(crate) child: Cell<Option<Rc<Child>>>,
     pub(crate) links: Links,
     pub(crate) failure: OnceCell<Failure>,
     pub(crate) start_timer: Cell<Option<TimerId>>,
-    pub(crate) name: RefCell<Option<Rc<str>>>,
     pub(crate) ident: Cell<Option<u32>>,
     pub(crate) site: &'static Location<'static>,
     pub(crate) spawner: Option<Weak<Record<dyn Run>>>,
     pub(crate) tree: OnceCell<Rc<Locals>>,
     pub(crate) locals: Locals,
+}
+
+/// What few tasks ever have.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// What was raised at its last wait, to tell it from what the code there raises itself.
+    pub(crate) delivered: Cell<Option<Exception>>,
+    /// Throws that came while it was unwinding.
+    pub(crate) masked: RefCell<VecDeque<Throw>>,
+    /// Whom to tell when its closure and its fiber are gone.
+    pub(crate) child: Cell<Option<Rc<Child>>>,
 }
 
 /// The place of a task that is in no slab.
@@ -191,31 +198,49 @@ impl Task {
             kind,
             state: Cell::new(State::Created),
             dead: Cell::new(false),
+            verdict: Cell::new(Verdict::Woken),
+            posture: Cell::new(Posture::Calm),
+            raised: Cell::new(false),
+            shielded: Cell::new(false),
             index: Cell::new(NO_INDEX),
             wait: Cell::new(0),
-            verdict: Cell::new(Verdict::Woken),
-            reason: Cell::new("start"),
             thrown: Cell::new(None),
-            delivered: Cell::new(None),
-            masked: RefCell::new(VecDeque::new()),
-            shielded: Cell::new(false),
-            raised: Cell::new(false),
+            rare: OnceCell::new(),
+            reason: Cell::new("start"),
+            fiber: FiberCell::new(),
+            overflow: OverflowInfo::new(site),
             raises: Cell::new(0),
-            posture: Cell::new(Posture::Calm),
-            fiber: RefCell::new(None),
-            overflow: OverflowInfo::new(site.file(), site.line()),
             stack_size,
-            child: Cell::new(None),
             links: Links::new(),
             failure: OnceCell::new(),
             start_timer: Cell::new(None),
-            name: RefCell::new(None),
             ident: Cell::new(None),
             site,
             spawner: None,
             tree: OnceCell::new(),
             locals: Locals::new(),
         }
+    }
+
+    /// Whom to tell when it is gone.
+    pub(crate) fn take_child(&self) -> Option<Rc<Child>> {
+        self.rare.get()?.child.take()
+    }
+
+    /// What few tasks have, made now if this one had not.
+    pub(crate) fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// Whether a throw waits for its unwinding to end.
+    #[inline]
+    pub(crate) fn has_masked(&self) -> bool {
+        self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
+    }
+
+    /// Puts a throw off.
+    pub(crate) fn mask(&self, throw: Throw) {
+        self.rare().masked.borrow_mut().push_back(throw);
     }
 
     /// Whether its result is recorded.

@@ -12,6 +12,8 @@
 //! ```
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
@@ -20,15 +22,21 @@ use crate::exception::Exception;
 use crate::links::{Pass, Target};
 use crate::poller::IoWaiter;
 use crate::report::ErrorContext;
-use crate::task::{Throw, Verdict};
+use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
 use crate::watcher::WatchKind;
+
+/// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
+const CROWD: usize = 512;
 
 /// After how many items of a pass the clock is looked at.
 const ITEMS_PER_LOOK: u32 = 50;
 
 /// The priority of wait limits and scope timeouts: after everything else of the iteration.
 const LAST: i8 = -1;
+
+/// Whose turn it is, and why.
+type Next = Option<(Token, Verdict)>;
 
 impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
@@ -54,18 +62,27 @@ impl Core {
     /// Takes one step after the other until main's wait is over.
     fn turn(&self) {
         while !self.main_resumed.get() {
-            let step = self.agenda.borrow_mut().pop_front();
-            if let Some(step) = step {
-                self.take_step(step);
-                continue;
-            }
-            match self.phase.get() {
-                Phase::Prepare => self.prepare(),
-                Phase::Callbacks => self.next_item(),
-                Phase::Poll => self.poll(),
-                Phase::Invoke => self.next_event(),
+            // The one place of the loop that switches.
+            if let Some((token, verdict)) = self.advance() {
+                self.resume(token, verdict);
             }
         }
+    }
+
+    /// Takes one step. Returns whose turn it is now, and why, if that is what the step has led to.
+    #[inline(always)]
+    fn advance(&self) -> Next {
+        let step = self.agenda.borrow_mut().pop_front();
+        if let Some(step) = step {
+            return self.take_step(step);
+        }
+        match self.phase.get() {
+            Phase::Callbacks => return self.next_item(),
+            Phase::Invoke => return self.next_event(),
+            Phase::Prepare => self.prepare(),
+            Phase::Poll => self.poll(),
+        }
+        None
     }
 
     // --- callbacks ----------------------------------------------------------------------------------------------
@@ -84,24 +101,61 @@ impl Core {
         }
     }
 
-    fn next_item(&self) {
-        let run = self.items_run.get();
-        if run >= ITEMS_PER_LOOK {
-            self.items_run.set(0);
-            self.take_posted();
-            if !self.queue.borrow().is_empty() && self.now() > self.pass_limit.get() {
-                self.phase.set(Phase::Poll);
-                return;
-            }
+    #[inline(always)]
+    fn next_item(&self) -> Next {
+        if self.items_run.get() >= ITEMS_PER_LOOK && self.look() {
+            return None;
         }
+        let mut queue = self.queue.borrow_mut();
+        // Looked at in its place: moving it out first costs more than all the rest of a wake.
+        if let Some(&Item::Resume(token)) = queue.front() {
+            let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
+            if queue.len() >= CROWD {
+                self.fetch_ahead(&queue);
+            }
+            drop(queue);
+            self.items_run.set(self.items_run.get() + 1);
+            return Some((token, Verdict::Woken));
+        }
+        drop(queue);
+        self.next_other()
+    }
+
+    /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
+    /// one, whose record was fetched a turn ago, the stack.
+    #[inline(always)]
+    fn fetch_ahead(&self, queue: &VecDeque<Item>) {
+        if let Some(&Item::Resume(token)) = queue.get(1) {
+            self.tasks.fetch_record(token);
+        }
+        if let Some(&Item::Resume(token)) = queue.front() {
+            self.tasks.fetch_stack(token);
+        }
+    }
+
+    /// Serves the next item, whatever it is.
+    #[inline(never)]
+    fn next_other(&self) -> Next {
         let item = self.queue.borrow_mut().pop_front();
-        match item {
-            Some(item) => {
-                self.items_run.set(self.items_run.get() + 1);
-                self.run_item(item);
-            }
-            None => self.phase.set(Phase::Poll),
+        if let Some(item) = item {
+            self.items_run.set(self.items_run.get() + 1);
+            self.run_item(item)
+        } else {
+            self.phase.set(Phase::Poll);
+            None
         }
+    }
+
+    /// Looks after other threads and at the clock. Tells whether the pass ends here, long as it is.
+    #[inline(never)]
+    fn look(&self) -> bool {
+        self.items_run.set(0);
+        self.take_posted();
+        let late = !self.queue.borrow().is_empty() && self.now() > self.pass_limit.get();
+        if late {
+            self.phase.set(Phase::Poll);
+        }
+        late
     }
 
     fn take_posted(&self) {
@@ -112,11 +166,10 @@ impl Core {
         }
     }
 
-    #[inline]
-    fn run_item(&self, item: Item) {
+    fn run_item(&self, item: Item) -> Next {
         match item {
-            Item::Resume(token) => self.resume(token, Verdict::Woken),
-            Item::Limit(token) => self.resume(token, Verdict::TimedOut),
+            Item::Resume(token) => return Some((token, Verdict::Woken)),
+            Item::Limit(token) => return Some((token, Verdict::TimedOut)),
             Item::Timeout(timeout) => timeout.strike(self),
             Item::Notify(of, ticket) => {
                 if let Some(pass) = Pass::begin(of, ticket) {
@@ -142,17 +195,20 @@ impl Core {
             Item::SharedLink(number) => self.call_shared_link(number),
             Item::Bury(record) => record.task.dead.set(true),
         }
+        None
     }
 
-    fn take_step(&self, step: Step) {
+    #[inline(always)]
+    fn take_step(&self, step: Step) -> Next {
         match step {
-            Step::Wake(token, verdict) => self.resume(token, verdict),
+            Step::Wake(token, verdict) => return Some((token, verdict)),
             Step::Throw(record, throw) => self.throw(record, throw),
-            Step::Serve(pass) => self.serve(pass),
+            Step::Serve(pass) => return self.serve(pass),
         }
+        None
     }
 
-    fn serve(&self, mut pass: Pass) {
+    fn serve(&self, mut pass: Pass) -> Next {
         let Some(target) = pass.next() else {
             if pass.cut_short() {
                 // It was as long as many items: the clock is looked at before the next one.
@@ -162,19 +218,20 @@ impl Core {
             if again {
                 self.notify(pass.of);
             }
-            return;
+            return None;
         };
         let of = pass.of.clone();
         self.agenda.borrow_mut().push_front(Step::Serve(pass));
         match target {
-            Target::Wake(token) => self.resume(token, Verdict::Woken),
+            Target::Wake(token) => Some((token, Verdict::Woken)),
             Target::Call(f) => {
                 self.call(|| of.context(), f);
+                None
             }
             Target::Spawn(f) => {
                 let record = crate::spawn::raw_record(f, std::panic::Location::caller());
                 self.admit(&record);
-                self.resume(record.task.token(), Verdict::Woken);
+                Some((record.task.token(), Verdict::Woken))
             }
         }
     }
@@ -271,11 +328,11 @@ impl Core {
         self.events.borrow_mut().extend(due.into_iter().map(|(.., event)| event));
     }
 
-    fn next_event(&self) {
+    fn next_event(&self) -> Next {
         let event = self.events.borrow_mut().pop_front();
         match event {
             None => self.phase.set(Phase::Prepare),
-            Some(Event::Wake(token)) => self.resume(token, Verdict::Woken),
+            Some(Event::Wake(token)) => return Some((token, Verdict::Woken)),
             // Limits go through the queue: a notification that this iteration has queued comes first, so that a
             // wait which is satisfied when its time is over reports success.
             Some(Event::Limit(token)) => self.push(Item::Limit(token)),
@@ -292,5 +349,6 @@ impl Core {
                 );
             }
         }
+        None
     }
 }

@@ -32,14 +32,11 @@ use std::ptr;
 use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use super::run_body;
+use super::{MAX_INLINE_BODY, run_body};
 use crate::stack::Stack;
 
 /// Two words above the first frame, so that the base keeps its alignment.
 const LINK_ROOM: usize = 16;
-
-/// A body that is larger goes to the heap, so that the top page of the stack has room for frames.
-const MAX_INLINE_BODY: usize = 1024;
 
 /// Code on a stack of its own.
 ///
@@ -111,6 +108,10 @@ impl Fiber {
         yielder.suspend(());
     }
 
+    /// Does nothing: where the frames are is corosensei's secret.
+    #[inline]
+    pub(crate) fn fetch(&self) {}
+
     /// Takes the stack, for the next fiber, out of one that is done or that has never run.
     ///
     /// Of the latter the body is dropped first. Should that panic, the panic goes to the caller and the stack is
@@ -154,6 +155,10 @@ impl Drop for Fiber {
         }
     }
 }
+
+/// Does nothing, so that it need not be known where it would help.
+#[inline]
+pub(crate) fn fetch(_address: usize, _lines: usize) {}
 
 impl fmt::Debug for Fiber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -248,17 +253,19 @@ mod memory {
     //! The memory is the stack's own; valgrind gets to know of it.
 
     use super::Stack;
+    use crate::stack::under_valgrind;
     use corosensei::stack::valgrind::ValgrindStackRegistration;
 
     pub(super) struct Memory {
-        _valgrind: ValgrindStackRegistration,
+        _valgrind: Option<ValgrindStackRegistration>,
     }
 
     impl Memory {
         #[inline]
         pub(super) fn new(stack: &Stack) -> Memory {
             let limit = std::ptr::with_exposed_provenance_mut(stack.limit());
-            Memory { _valgrind: ValgrindStackRegistration::new(limit, stack.top() - stack.limit()) }
+            let register = || ValgrindStackRegistration::new(limit, stack.top() - stack.limit());
+            Memory { _valgrind: under_valgrind().then(register) }
         }
 
         #[inline]

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "resuming and suspending have conditions, which the tests keep")]
 
+use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -64,23 +65,23 @@ fn runs_at_the_first_resume_and_stops_at_each_suspend() {
 }
 
 #[test]
-fn a_moved_fiber_still_suspends() {
+fn a_fiber_may_move_until_it_runs() {
     let place = Rc::new(Cell::new(std::ptr::null::<Fiber>()));
     let own = Rc::clone(&place);
     let body = move || {
         for _ in 0..2 {
-            // SAFETY: the test sets it to the fiber before each resume.
+            // SAFETY: the test sets it to the fiber before it is resumed.
             let fiber = unsafe { &*own.get() };
             suspend(fiber);
         }
     };
-    let first = Fiber::new(stack(), body);
-    place.set(&raw const first);
-    assert!(!resume(&first));
-    let second = Box::new(first);
-    place.set(&raw const *second);
-    assert!(!resume(&second));
-    assert!(resume(&second));
+    let fiber = Box::new(Fiber::new(stack(), body));
+    place.set(&raw const *fiber);
+    assert!(!resume(&fiber));
+    assert!(!resume(&fiber));
+    assert!(resume(&fiber));
+    assert!(fiber.done());
+    let _stack = (*fiber).into_stack();
 }
 
 #[test]
@@ -233,6 +234,173 @@ fn a_fiber_uses_its_stack_to_the_depth() {
     }
 }
 
+/// Works on more values than there are registers, of both kinds, with `pause` in the middle of each round.
+fn juggle(seed: u64, pause: impl Fn()) -> (u64, f64) {
+    let mut whole: [u64; 20] = std::array::from_fn(|place| seed.wrapping_mul(place as u64 + 3));
+    let mut broken: [f64; 20] = std::array::from_fn(|place| 1.0 + (seed % 97) as f64 / (place as f64 + 2.0));
+    for round in 1..=40_u64 {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = whole;
+        let [xa, xb, xc, xd, xe, xf, xg, xh, xi, xj, xk, xl, xm, xn, xo, xp, xq, xr, xs, xt] = broken;
+        pause();
+        let step = round.rotate_left(17);
+        whole = [b ^ a, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, a.wrapping_add(step ^ t)];
+        broken =
+            [xb, xc, xd, xe, xf, xg, xh, xi, xj, xk, xl, xm, xn, xo, xp, xq, xr, xs, xt, (xa + xt).sqrt()];
+    }
+    (whole.iter().fold(0, |all, one| all.rotate_left(7) ^ one), broken.iter().sum())
+}
+
+#[test]
+fn both_sides_keep_their_values() {
+    let seeds = [5, 77, 123_456_789, u64::MAX / 3];
+    let alone = seeds.map(|seed| juggle(seed, || ()));
+    let results = Rc::new(RefCell::new(Vec::new()));
+    let fibers = [0, 1, 2].map(|number| {
+        let results = Rc::clone(&results);
+        fiber(move |fiber| {
+            let result = juggle(seeds[number], || suspend(fiber));
+            results.borrow_mut().push(result);
+        })
+    });
+    let own = juggle(seeds[3], || fibers.iter().for_each(|fiber| _ = resume(fiber)));
+    assert!(fibers.iter().all(|fiber| resume(fiber)));
+    assert_eq!(*results.borrow(), alone[..3]);
+    assert_eq!(own, alone[3]);
+}
+
+#[test]
+fn fibers_suspend_in_calls_of_any_depth() {
+    fn descend(fiber: &Fiber, depth: u64) -> u64 {
+        if depth == 0 {
+            suspend(fiber);
+            return 1;
+        }
+        let below = descend(fiber, std::hint::black_box(depth - 1));
+        suspend(fiber);
+        below + depth
+    }
+    let depths = if cfg!(miri) { 3 } else { 60 };
+    let sums = Rc::new(Cell::new(0));
+    let fibers: Vec<_> = (0..depths)
+        .map(|depth| {
+            let sums = Rc::clone(&sums);
+            fiber(move |fiber| {
+                let sum = descend(fiber, depth);
+                sums.set(sums.get() + sum);
+            })
+        })
+        .collect();
+    for round in 0..=depths {
+        for (depth, fiber) in (0..depths).zip(&fibers).filter(|(depth, _)| *depth + 1 >= round) {
+            assert_eq!(resume(fiber), depth + 1 == round);
+        }
+    }
+    assert_eq!(sums.get(), (0..depths).map(|depth| 1 + depth * (depth + 1) / 2).sum());
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no such names of functions")]
+fn a_backtrace_on_a_fiber_ends() {
+    #[inline(never)]
+    fn capture_it_here() -> String {
+        Backtrace::force_capture().to_string()
+    }
+    let text = Rc::new(RefCell::new(String::new()));
+    let seen = Rc::clone(&text);
+    let fiber = fiber(move |fiber| {
+        suspend(fiber);
+        *seen.borrow_mut() = capture_it_here();
+    });
+    assert!(!resume(&fiber));
+    assert!(resume(&fiber));
+    let text = text.borrow();
+    assert!(text.contains("capture_it_here"), "{text}");
+    assert!(text.contains("run_body"), "down to the first function: {text}");
+    if NATIVE {
+        assert!(!text.contains("__rust_begin_short_backtrace"), "not the frames of the thread: {text}");
+    }
+}
+
+/// Whether `native` is what is tested.
+const NATIVE: bool = cfg!(all(
+    unix,
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(any(miri, ramie_fiber = "thread", ramie_fiber = "corosensei"))
+));
+
+/// How the processor rounds, which is one for the thread: a switch neither changes it nor takes it along.
+#[test]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(any(miri, ramie_fiber = "thread"))))]
+fn rounding_belongs_to_the_thread() {
+    let seen = Rc::new(Cell::new([0; 2]));
+    let fiber = fiber({
+        let seen = Rc::clone(&seen);
+        move |fiber| {
+            let first = rounding::get();
+            rounding::set(rounding::UP);
+            suspend(fiber);
+            seen.set([first, rounding::get()]);
+        }
+    });
+    let usual = rounding::get();
+    rounding::set(rounding::DOWN);
+    let first = resume(&fiber);
+    let after_first = rounding::get();
+    rounding::set(usual);
+    let second = resume(&fiber);
+    assert!(!first && second);
+    assert_eq!(after_first, rounding::UP);
+    assert_eq!(seen.get(), [rounding::DOWN, usual]);
+}
+
+#[cfg(all(target_arch = "x86_64", not(any(miri, ramie_fiber = "thread"))))]
+mod rounding {
+    use std::arch::asm;
+
+    pub(super) const DOWN: u64 = 1 << 13;
+    pub(super) const UP: u64 = 1 << 14;
+
+    pub(super) fn get() -> u64 {
+        let mut word = 0_u32;
+        // SAFETY: it writes MXCSR to a word of our own.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut word) };
+        u64::from(word & (3 << 13))
+    }
+
+    pub(super) fn set(rounding: u64) {
+        let mut word = 0_u32;
+        // SAFETY: it writes MXCSR to a word of our own.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut word) };
+        let word = word & !(3 << 13) | u32::try_from(rounding).expect("two bits");
+        // SAFETY: only the rounding differs from what was there, and nobody calculates until the usual one is back.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const word) };
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", not(any(miri, ramie_fiber = "thread"))))]
+mod rounding {
+    use std::arch::asm;
+
+    pub(super) const UP: u64 = 1 << 22;
+    pub(super) const DOWN: u64 = 1 << 23;
+
+    pub(super) fn get() -> u64 {
+        let word: u64;
+        // SAFETY: it reads the register.
+        unsafe { asm!("mrs {}, fpcr", out(reg) word) };
+        word & (3 << 22)
+    }
+
+    pub(super) fn set(rounding: u64) {
+        let word: u64;
+        // SAFETY: it reads the register.
+        unsafe { asm!("mrs {}, fpcr", out(reg) word) };
+        let word = word & !(3 << 22) | rounding;
+        // SAFETY: only the rounding differs from what was there, and nobody calculates until the usual one is back.
+        unsafe { asm!("msr fpcr, {}", in(reg) word) };
+    }
+}
+
 const CHILD: &str = "RAMIE_FIBER_TEST_CHILD";
 
 /// Runs `test` again in a process of its own, where CHILD is set.
@@ -269,7 +437,7 @@ fn an_overflow_on_a_fiber_is_explained() {
     }
     if env::var_os(CHILD).is_some() {
         let stack = stack();
-        let info = OverflowInfo::new(file!(), line!());
+        let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         overflow::install();
         // SAFETY: `info` lives until the end, which is near.

@@ -103,6 +103,10 @@ impl Fiber {
         baton.wait_until(|holder| holder == Holder::Fiber);
     }
 
+    /// Does nothing: a thread's stack is the system's business.
+    #[inline]
+    pub(crate) fn fetch(&self) {}
+
     /// Takes the stack, for the next fiber, out of one that is done or that has never run.
     ///
     /// # Panics
@@ -119,6 +123,10 @@ impl Fiber {
         self.done.get()
     }
 }
+
+/// Does nothing, so that it need not be known where it would help.
+#[inline]
+pub(crate) fn fetch(_address: usize, _lines: usize) {}
 
 impl fmt::Debug for Fiber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,7 +27,7 @@ mod pages;
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
 mod slots;
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
-pub(crate) use self::slots::{Stack, StackPool};
+pub(crate) use self::slots::{Stack, StackPool, under_valgrind};
 
 #[cfg(not(all(unix, not(any(miri, ramie_fiber = "thread")))))]
 mod sizes;

@@ -18,6 +18,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
 
@@ -30,14 +31,13 @@ pub(crate) struct OverflowInfo {
     guard: Cell<(usize, usize)>,
     size: Cell<usize>,
     name: RefCell<Option<Rc<str>>>,
-    file: &'static str,
-    line: u32,
+    site: &'static Location<'static>,
 }
 
 impl OverflowInfo {
-    /// Describes a greenlet that was spawned at `line` of `file` and has no stack and no name yet.
-    pub(crate) const fn new(file: &'static str, line: u32) -> OverflowInfo {
-        OverflowInfo { guard: Cell::new((0, 0)), size: Cell::new(0), name: RefCell::new(None), file, line }
+    /// Describes a greenlet that was spawned at `site` and has no stack and no name yet.
+    pub(crate) const fn new(site: &'static Location<'static>) -> OverflowInfo {
+        OverflowInfo { guard: Cell::new((0, 0)), size: Cell::new(0), name: RefCell::new(None), site }
     }
 
     /// Notes where the guard of the greenlet's stack is, and how many bytes the stack has.
@@ -51,6 +51,11 @@ impl OverflowInfo {
     pub(crate) fn set_name(&self, name: &Rc<str>) {
         let old = self.name.replace(Some(Rc::clone(name)));
         drop(old);
+    }
+
+    /// The greenlet's name, if it has been given one.
+    pub(crate) fn name(&self) -> Option<Rc<str>> {
+        self.name.borrow().clone()
     }
 
     /// Tells whether an access at `address` has hit the guard.
@@ -76,9 +81,9 @@ impl OverflowInfo {
             _ => line.push(b"an unnamed greenlet"),
         }
         line.push(b" (spawned at ");
-        line.push(self.file.as_bytes());
+        line.push(self.site.file().as_bytes());
         line.push(b":");
-        line.push_number(self.line as usize);
+        line.push_number(self.site.line() as usize);
         line.push(b") has overflowed its stack of ");
         line.push_number(self.size.get() / 1024);
         line.push(b" KiB; raise it with Builder::stack_size\n");

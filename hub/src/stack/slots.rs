@@ -248,7 +248,7 @@ fn small(number: usize) -> u32 {
 /// Tells whether valgrind runs this process, by the library that it loads into it.
 ///
 /// Valgrind reports each look at a canary as a read of dead frames, which it is.
-pub(super) fn under_valgrind() -> bool {
+pub(crate) fn under_valgrind() -> bool {
     static UNDER_VALGRIND: OnceLock<bool> = OnceLock::new();
     *UNDER_VALGRIND.get_or_init(|| {
         env::var_os("LD_PRELOAD").is_some_and(|libraries| libraries.to_string_lossy().contains("vgpreload_"))

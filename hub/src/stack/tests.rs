@@ -336,7 +336,7 @@ fn an_overflow_names_the_greenlet() {
     if in_child() {
         let mut pool = StackPool::new();
         let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
-        let info = OverflowInfo::new(file!(), line!());
+        let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         info.set_name(&Rc::from("parser"));
         overflow::install();
@@ -362,7 +362,7 @@ fn another_fault_takes_its_usual_course() {
     if in_child() {
         let mut pool = StackPool::new();
         let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
-        let info = OverflowInfo::new(file!(), line!());
+        let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         overflow::install();
         // SAFETY: `info` lives until the end, which is near.
@@ -461,7 +461,7 @@ fn threads_without_a_stack_for_signals_get_one() {
 
 #[test]
 fn long_names_and_small_buffers_do_not_break_the_message() {
-    let info = OverflowInfo::new(file!(), line!());
+    let info = OverflowInfo::new(std::panic::Location::caller());
     info.set_name(&Rc::from("n".repeat(5000)));
     let mut buffer = [0; 1024];
     let len = info.describe(&mut buffer);

@@ -1,0 +1,84 @@
+//! The switch on AArch64 Unix. What is said of it in `native` is not said again here.
+//!
+//! * **x19 and x29** are saved by hand: LLVM keeps both for itself and takes neither as an operand of an asm block.
+//! * **d8 to d15**: the compiler saves what it has there, as all vector registers are declared as overwritten.
+//! * **x18** is the system's on some of them and is never touched; where it is not, it is declared as overwritten.
+//! * **FPCR** is not touched: it stays the thread's, as the control words do on x86-64, for the same reasons.
+//! * **BTI**: each place that is jumped to inside the block begins with the landing pad, a hint that older processors
+//!   skip; a fiber's first function has one if the program was built with them. **PAC**: a signed return address
+//!   stays valid, because a frame is always left with the stack pointer that it was entered with. With a *guarded
+//!   control stack* switched on no fiber here can work, as with a shadow stack on x86-64.
+
+#![expect(unsafe_code, reason = "switches stacks")]
+
+use std::arch::asm;
+
+use super::Context;
+
+/// What a call leaves on the stack for the function it calls: nothing, as the return address is in x30.
+pub(super) const RETURN_ADDRESS: usize = 0;
+
+/// Goes on as `context` says, and leaves there how this side goes on. Returns when the other side does the same, or
+/// has left for good: the argument of whichever came back, null for the latter.
+///
+/// # Safety
+///
+/// `context` holds where the other side of this stack pair stopped, or the entry of a fresh fiber, and nobody else
+/// looks at it meanwhile.
+#[inline(always)]
+pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
+    let back;
+    // The zero in x30 is the return address of a fiber's first function, which ends every backtrace.
+    // SAFETY: the other side's registers are loaded and its code goes on as after a call. When it switches back, the
+    // stack pointer, x19 and x29 are what they were, and all other registers are declared as overwritten.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "mov x10, sp",
+            "ldp x11, x12, [x0]",
+            "ldp x13, x14, [x0, #16]",
+            "stp x9, x10, [x0]",
+            "stp x29, x19, [x0, #16]",
+            "mov sp, x12",
+            "mov x29, x13",
+            "mov x19, x14",
+            "mov x30, xzr",
+            "br x11",
+            "2:",
+            "hint #36", // bti j
+            inout("x0") context => back,
+            out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _,
+            out("x25") _, out("x26") _, out("x27") _, out("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    back
+}
+
+/// Goes on as `context` says, for good.
+///
+/// # Safety
+///
+/// As for [`switch`]; and nothing on this stack is needed any more.
+#[inline(always)]
+pub(super) unsafe fn leave(context: *mut Context) -> ! {
+    // SAFETY: as in `switch`. Nobody comes back.
+    unsafe {
+        asm!(
+            "ldp x11, x12, [x0]",
+            "ldp x29, x19, [x0, #16]",
+            "mov sp, x12",
+            "mov x0, xzr",
+            "br x11",
+            in("x0") context,
+            options(noreturn),
+        );
+    }
+}
+
+/// Has the processor fetch the line of this address into its cache. A hint: any address will do.
+#[inline(always)]
+pub(super) fn prefetch(address: usize) {
+    // SAFETY: it changes nothing that a program can see, whatever the address.
+    unsafe { asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly)) };
+}
