@@ -85,7 +85,8 @@ impl Fiber {
     ///
     /// # Safety
     ///
-    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done.
+    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done and has not
+    /// moved since its first resume.
     #[inline]
     pub(crate) unsafe fn resume(&self) -> bool {
         // SAFETY: nobody else has a reference to the coroutine: `suspend` and `done` stay away from it, and the hub

@@ -60,7 +60,8 @@ impl Fiber {
     ///
     /// # Safety
     ///
-    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done.
+    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done and has not
+    /// moved since its first resume.
     pub(crate) unsafe fn resume(&self) -> bool {
         if let Some(body) = self.body.take() {
             self.start(body);
