@@ -16,6 +16,7 @@ mod group;
 mod mapping;
 mod members;
 mod pool;
+mod roster;
 
 pub use crate::error::PoolFull;
 pub use crate::group::Group;
