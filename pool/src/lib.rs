@@ -1,7 +1,8 @@
 //! Groups and pools of greenlets, on top of `ramie-hub`.
 //!
 //! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. Both run
-//! functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and their kin.
+//! functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and their kin. Whoever knows gevent's pools finds each of
+//! their operations in the [`guide`], beside what it is here.
 //!
 //! Most programs use the `ramie` crate, which re-exports this one.
 #![warn(missing_docs)]
@@ -13,6 +14,8 @@
 
 mod error;
 mod group;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 mod mapping;
 mod members;
 mod pool;
