@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ramie::{
-    Event, HubGone, KeepAlive, LoopExit, Remote, Waker, catch, get_hub, getcurrent, joinall, sleep, spawn,
-    yield_now,
+    Event, HubGone, KeepAlive, LoopExit, Remote, Reply, Waker, catch, get_hub, getcurrent, joinall, sleep,
+    spawn, yield_now,
 };
 
 use crate::util::footprint::settled;
@@ -30,6 +30,7 @@ thread_local! {
 fn handles_go_to_other_threads() {
     assert_send::<Remote>();
     assert_send::<Waker>();
+    assert_send::<Reply<String>>();
     fn assert_sync<T: Sync>() {}
     assert_sync::<Remote>();
 }
@@ -362,5 +363,83 @@ fn two_hubs_talk_to_each_other() {
         bounce(there, get_hub().remote());
         play();
         other.join().unwrap();
+    });
+}
+
+// --- replies --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_reply_reaches_what_never_leaves_the_thread() {
+    within(LIMIT, || {
+        let log = Log::new();
+        let replies: Vec<Reply<u32>> = (0..3)
+            .map(|i| {
+                let log = log.clone();
+                get_hub().reply(move |answer| log.add(format!("{i}:{answer}")))
+            })
+            .collect();
+        assert_eq!(get_hub().stats().refs, 3);
+        let answering = thread::spawn(move || {
+            // In whatever order, and one not at all.
+            let mut replies = replies.into_iter().rev();
+            replies.next().expect("there are three").send(20).expect("the hub lives");
+            drop(replies.next());
+            replies.next().expect("there are three").send(0).expect("the hub lives");
+        });
+        // The replies keep the loop alive until the last has come.
+        get_hub().join();
+        log.expect("2:20 0:0");
+        assert_eq!(get_hub().stats().refs, 0);
+        answering.join().expect("it does not panic");
+        // On the very thread: in a turn of its own, and what is given up is dropped at once.
+        let (log, token) = (Log::new(), Rc::new(()));
+        let (adds, captured) = (log.clone(), token.clone());
+        get_hub().reply(move |answer: u32| adds.add(answer)).send(7).expect("the hub lives");
+        drop(get_hub().reply(move |(): ()| drop(captured)));
+        assert_eq!((log.len(), Rc::strong_count(&token)), (0, 1));
+        yield_now();
+        yield_now();
+        log.expect("7");
+    });
+}
+
+#[test]
+fn a_reply_that_fails_is_reported() {
+    within(LIMIT, || {
+        let errors = Log::of_errors();
+        get_hub().reply(|(): ()| ramie::raise("no use for it")).send(()).expect("the hub lives");
+        get_hub().join();
+        errors.expect("no use for it");
+    });
+}
+
+#[test]
+fn a_hub_that_has_ended_gives_the_answer_back() {
+    within(LIMIT, || {
+        struct Tells(std::sync::mpsc::Sender<&'static str>, &'static str);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _ = self.0.send(self.1);
+            }
+        }
+        let (tell, told) = channel();
+        let (late, dropped) = (tell.clone(), tell.clone());
+        let (reply, unsent) = thread::spawn(move || {
+            let captured = Tells(dropped, "function");
+            let early = get_hub().reply(|_: Tells| unreachable!("the hub ends before its turn"));
+            let _ = early.send(Tells(tell, "early answer"));
+            let reply = get_hub().reply(move |_: Tells| drop(captured));
+            (reply, get_hub().reply(|(): ()| ()))
+        })
+        .join()
+        .expect("it does not panic");
+        let mut ends: Vec<_> = told.try_iter().collect();
+        ends.sort_unstable();
+        assert_eq!(ends, ["early answer", "function"], "dropped with the hub");
+        drop(unsent);
+        let HubGone(back) = reply.send(Tells(late, "late answer")).expect_err("the hub has ended");
+        assert!(told.try_recv().is_err());
+        drop(back);
+        assert_eq!(told.try_recv(), Ok("late answer"));
     });
 }

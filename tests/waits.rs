@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::{
-    ErrorContext, Event, Failure, JoinOptions, LoopExit, Semaphore, TimedOut, Timeout, Waitable, catch,
-    get_hub, idle, iwait, joinall, joinall_with, raise, sleep, sleep_unref, spawn, spawn_later, spawn_raw,
-    wait, wait_timeout, yield_now,
+    AsyncResult, ErrorContext, Event, Failure, JoinOptions, LoopExit, Semaphore, TimedOut, Timeout, Waitable,
+    catch, get_hub, idle, iwait, joinall, joinall_with, raise, sleep, sleep_unref, spawn, spawn_later,
+    spawn_raw, wait, wait_timeout, yield_now,
 };
 
 use crate::util::log::Log;
@@ -369,5 +369,70 @@ fn an_error_handler_that_fails_changes_nothing() {
         let g = spawn(|| -> () { raise("body") });
         assert!(g.get().is_err_and(|failure| failure.downcast_ref() == Some(&"body")));
         joinall(&[g]);
+    });
+}
+
+// --- taking a result ------------------------------------------------------------------------------------------------
+
+#[test]
+fn one_of_those_who_take_a_result_gets_it() {
+    struct Unique(u32);
+    within(LIMIT, || {
+        let result = AsyncResult::new();
+        let takers: Vec<_> = (0..3)
+            .map(|_| {
+                let result = result.clone();
+                spawn(move || result.take().map(|unique: Unique| unique.0))
+            })
+            .collect();
+        yield_now();
+        assert_eq!(result.linkcount(), 3);
+        result.set(Unique(5));
+        let taken: Vec<_> = takers.iter().map(|taker| taker.take().expect("it ends well")).collect();
+        assert!(matches!(taken[0], Ok(5)));
+        assert!(taken[1..].iter().all(|other| other.as_ref().is_err_and(|failure| failure.is_taken())));
+        assert!(result.ready() && result.successful() && result.exception().is_none());
+        assert!(!yields(|| result.wait()), "it stays ready");
+        result.set(Unique(6));
+        assert!(result.take().is_ok_and(|unique| unique.0 == 6));
+    });
+}
+
+#[test]
+fn a_failure_is_there_for_all_who_take() {
+    within(LIMIT, || {
+        let result = AsyncResult::<u32>::new();
+        result.set_exception("no luck");
+        let failures = [(); 2].map(|()| result.take().expect_err("it failed"));
+        assert!(failures[0].same(&failures[1]) && failures[0].is::<&str>());
+        // A value counts even if a failure was set before, also once it is gone.
+        result.set(5);
+        assert_eq!(result.take().expect("there is a value"), 5);
+        assert!(
+            result.try_get().is_err_and(|error| error.failure().is_some_and(|failure| failure.is_taken()))
+        );
+        assert!(result.value().is_none());
+    });
+}
+
+#[test]
+fn a_value_that_is_being_cloned_is_not_to_be_had() {
+    #[derive(Debug)]
+    struct Slow(u32);
+    impl Clone for Slow {
+        fn clone(&self) -> Self {
+            yield_now();
+            Slow(self.0)
+        }
+    }
+    within(LIMIT, || {
+        let result = AsyncResult::new();
+        result.set(Slow(5));
+        let clones = result.clone();
+        let clone = spawn(move || clones.get().expect("there is a value").0);
+        yield_now();
+        assert!(result.take().expect_err("it is in use").is_taken());
+        assert_eq!(clone.get().expect("it ends well"), 5);
+        assert_eq!(result.take().expect("it is still there").0, 5);
     });
 }

@@ -1,14 +1,17 @@
-//! The crawler: a greenlet for each page that was ever linked to, of which a semaphore lets some work at once.
+//! The crawler: a pool whose members fetch pages, over an input that their own results feed.
 //!
-//! Nothing here is locked or atomic, since greenlets share their thread: the counts are `Cell`s. That a page which
-//! waits for its turn costs a stack is the point: it is a page of memory, and the code stays a straight line.
+//! `imap_unordered` asks the frontier for the next address whenever the pool has a slot and the reader keeps up, so
+//! neither pages nor their links pile up. What goes wrong with a page is its member's failure and arrives among the
+//! results like any other. Nothing here is locked or atomic, since greenlets share their thread: the counts are `Cell`s.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie::{Event, Semaphore};
+use ramie::channel::{self, Sender};
+use ramie::{Failure, Mapping, Pool, get_hub};
 use url::{Position, Url};
 
 use crate::html;
@@ -19,6 +22,31 @@ use crate::outcome::{Outcome, Tally};
 /// Buffers that have grown beyond this are given back to the system instead of the next page.
 const KEPT_BUFFER: usize = 64 * 1024;
 
+/// A page that was fetched.
+struct Page {
+    outcome: Outcome,
+    /// What it links to on this host.
+    links: Vec<Url>,
+    /// How many of its links lead elsewhere.
+    elsewhere: u64,
+    /// The size of its body.
+    bytes: u64,
+}
+
+/// Why a page was not fetched.
+#[derive(Debug)]
+struct PageFailure {
+    outcome: Outcome,
+    url: Url,
+    why: String,
+}
+
+impl fmt::Display for PageFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.why, &self.url[Position::BeforePath..])
+    }
+}
+
 /// One crawl of one host.
 pub(crate) struct Crawler {
     client: Client,
@@ -27,11 +55,8 @@ pub(crate) struct Crawler {
     concurrency: usize,
     timeout: Duration,
     retries: u32,
-    permits: Semaphore,
+    pool: Pool,
     seen: RefCell<HashSet<Url>>,
-    /// Pages whose greenlet has not ended.
-    pending: Cell<usize>,
-    done: Event,
     buffers: RefCell<Vec<Buffer>>,
     tally: Cell<Tally>,
     /// For each kind of failure, the first one.
@@ -46,18 +71,15 @@ pub(crate) struct Crawler {
 impl Crawler {
     /// A crawler for the host of `root`. An error is a message for the user.
     pub(crate) fn new(options: &Options, root: &Url) -> Result<Rc<Self>, String> {
-        let concurrency = options.concurrency as usize;
         Ok(Rc::new(Crawler {
             client: Client::new(root)?,
             origin: root[..Position::BeforePath].to_owned(),
             pages: options.pages as usize,
-            concurrency,
+            concurrency: options.concurrency as usize,
             timeout: options.timeout,
             retries: options.retries,
-            permits: Semaphore::new(concurrency),
+            pool: Pool::new(options.concurrency as usize),
             seen: RefCell::default(),
-            pending: Cell::new(0),
-            done: Event::new(),
             buffers: RefCell::default(),
             tally: Cell::default(),
             samples: RefCell::default(),
@@ -71,100 +93,105 @@ impl Crawler {
 
     /// Crawls everything that can be reached, and returns when the last page is done.
     pub(crate) fn crawl(self: &Rc<Self>, root: Url) {
-        self.visit(root);
-        self.done.wait();
-    }
-
-    /// Sends a greenlet to a page, unless one was sent before.
-    fn visit(self: &Rc<Self>, url: Url) {
-        {
-            let mut seen = self.seen.borrow_mut();
-            if seen.len() >= self.pages || !seen.insert(url.clone()) {
-                return;
+        // Bad pages are what a crawler lives with: they are counted, not reported one by one.
+        get_hub().not_error::<PageFailure>();
+        let (frontier, addresses) = channel::unbounded();
+        let crawler = self.clone();
+        let fetched = self.pool.try_imap_unordered(addresses, move |url| crawler.fetch(url));
+        self.discover(root, &frontier);
+        // As far ahead as the pool is wide: a reader that falls behind stops the fetching.
+        for page in fetched.maxsize(self.concurrency) {
+            match page {
+                Ok(page) => {
+                    self.count(page.outcome, String::new);
+                    self.bytes.update(|bytes| bytes + page.bytes);
+                    self.elsewhere.update(|elsewhere| elsewhere + page.elsewhere);
+                    self.links.update(|links| links + page.elsewhere + page.links.len() as u64);
+                    page.links.into_iter().for_each(|link| self.discover(link, &frontier));
+                }
+                Err(failure) => self.fail(&failure),
+            }
+            if self.tally().total() == self.known() as u64 {
+                break;
             }
         }
-        self.pending.update(|pending| pending + 1);
-        let crawler = self.clone();
-        let page = ramie::spawn(move || crawler.permits.with(|| crawler.fetch(&url)));
-        // Called in the hub however the greenlet ends, so a bug cannot leave `crawl` waiting for ever.
-        let crawler = self.clone();
-        page.rawlink(move |page| {
-            if let Some(failure) = page.exception() {
-                crawler.count(Outcome::Crashed, || failure.to_string());
-            }
-            crawler.pending.update(|pending| pending - 1);
-            if crawler.pending.get() == 0 {
-                crawler.done.set();
-            }
-        });
     }
 
-    /// Fetches one page, counts what came of it and visits what it links to.
-    // Its frame is large; inlined, it would be part of the stack of every greenlet that only waits for its turn.
-    #[inline(never)]
-    fn fetch(self: &Rc<Self>, url: &Url) {
+    /// Puts a page into the frontier, unless it was there before.
+    fn discover(&self, url: Url, frontier: &Sender<Url>) {
+        let mut seen = self.seen.borrow_mut();
+        if seen.len() < self.pages && seen.insert(url.clone()) {
+            // The other end belongs to the iteration, which is still going on.
+            let _ = frontier.send(url);
+        }
+    }
+
+    /// Fetches one page: what each member of the pool does.
+    fn fetch(&self, url: Url) -> Result<Page, PageFailure> {
         let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let answer = (0..=self.retries).find_map(|_| {
             // The timeout interrupts whichever wait it meets: connecting, writing or reading. Destructors run, so the
             // connection is closed; the buffer lives outside and is there for the next try.
-            let answer = ramie::with_timeout(self.timeout, || self.client.get(url, &mut buffer));
+            let answer = ramie::with_timeout(self.timeout, || self.client.get(&url, &mut buffer));
             if answer.is_err() {
                 self.kills.update(|kills| kills + 1);
             }
             answer.ok()
         });
-        match answer {
-            Some(Ok(response)) => self.digest(url, &response, &buffer),
-            Some(Err(error)) => self.fail(error.outcome(), url, &error.to_string()),
-            None => self.fail(Outcome::Slow, url, "no answer in time"),
-        }
+        let page = match answer {
+            Some(Ok(response)) => self.digest(&url, &response, &buffer),
+            Some(Err(error)) => Err((error.outcome(), error.to_string())),
+            None => Err((Outcome::Slow, "no answer in time".to_owned())),
+        };
         if buffer.capacity() <= KEPT_BUFFER {
             self.buffers.borrow_mut().push(buffer);
         }
+        page.map_err(|(outcome, why)| PageFailure { outcome, url, why })
     }
 
-    fn digest(self: &Rc<Self>, url: &Url, response: &Response, buffer: &Buffer) {
+    fn digest(&self, url: &Url, response: &Response, buffer: &Buffer) -> Result<Page, (Outcome, String)> {
+        let mut page = Page { outcome: Outcome::Html, links: Vec::new(), elsewhere: 0, bytes: 0 };
         match (response.status, &response.location) {
             (300..400, Some(location)) => {
-                self.count(Outcome::Redirect, String::new);
-                self.follow(url.join(location));
+                page.outcome = Outcome::Redirect;
+                self.collect(url.join(location), &mut page);
             }
             (200..300, _) => {
                 let body = buffer.slice(&response.body);
-                self.bytes.update(|bytes| bytes + body.len() as u64);
+                page.bytes = body.len() as u64;
                 if response.media == Media::Html {
-                    self.count(Outcome::Html, String::new);
-                    html::links(url, body, |link| self.follow(link));
+                    html::links(url, body, |link| self.collect(link, &mut page));
                 } else {
-                    self.count(Outcome::Other, String::new);
+                    page.outcome = Outcome::Other;
                 }
             }
-            (400..500, _) => self.fail(Outcome::ClientError, url, &format!("status {}", response.status)),
-            (500..600, _) => self.fail(Outcome::ServerError, url, &format!("status {}", response.status)),
-            (status, _) => {
-                self.fail(Outcome::Malformed, url, &format!("status {status} makes no sense here"))
-            }
+            (400..500, _) => return Err((Outcome::ClientError, format!("status {}", response.status))),
+            (500..600, _) => return Err((Outcome::ServerError, format!("status {}", response.status))),
+            (status, _) => return Err((Outcome::Malformed, format!("status {status} makes no sense here"))),
         }
+        Ok(page)
     }
 
-    /// Visits a link, if it is one to this host.
-    fn follow(self: &Rc<Self>, link: Result<Url, url::ParseError>) {
-        self.links.update(|links| links + 1);
+    /// Takes a link down, if it is one to this host.
+    fn collect(&self, link: Result<Url, url::ParseError>, page: &mut Page) {
         match link {
             Ok(mut url) if url[..Position::BeforePath] == self.origin => {
                 url.set_fragment(None);
-                self.visit(url);
+                page.links.push(url);
             }
-            _ => self.elsewhere.update(|elsewhere| elsewhere + 1),
+            _ => page.elsewhere += 1,
         }
     }
 
-    fn fail(&self, outcome: Outcome, url: &Url, why: &str) {
-        if self.seen.borrow().len() == 1 {
+    /// Counts a page that the pool reports as failed: by its own error, or by a bug of this program.
+    fn fail(&self, failure: &Failure) {
+        let outcome =
+            failure.downcast_ref::<PageFailure>().map_or(Outcome::Crashed, |failure| failure.outcome);
+        if self.known() == 1 {
             // The one page that is known is the root: nothing else can have linked to anything.
-            *self.root_failure.borrow_mut() = Some(format!("cannot crawl {url}: {why}"));
+            *self.root_failure.borrow_mut() = Some(format!("cannot crawl {}: {failure}", self.origin));
         }
-        self.count(outcome, || format!("{why}: {}", &url[Position::BeforePath..]));
+        self.count(outcome, || failure.to_string());
     }
 
     fn count(&self, outcome: Outcome, sample: impl FnOnce() -> String) {
@@ -224,6 +251,6 @@ impl Crawler {
 
     /// The pages that are worked on.
     pub(crate) fn active(&self) -> usize {
-        self.concurrency - self.permits.counter()
+        self.pool.len()
     }
 }

@@ -1,4 +1,4 @@
-//! Crawls a web site with a greenlet for each page: bounded, with a timeout for each, and ending in a table.
+//! Crawls a web site with a pool of greenlets: so many pages at once, with a timeout for each, and a table at the end.
 //!
 //! Without `--url` it serves a site of its own on a loopback port, in the same thread and the same hub: pages that
 //! link to each other, some late, some never answering, some broken in every way that a crawler meets. It knows what
@@ -9,7 +9,7 @@
 //! cargo run --release --example crawl -- --url http://127.0.0.1:8000/
 //! ```
 //!
-//! Read `crawler.rs` first: a `spawn`, a `Semaphore`, a timeout, and `http.rs` below it is plain blocking code.
+//! Read `crawler.rs` first: a `Pool`, its `imap_unordered`, a timeout, and `http.rs` below it is plain blocking code.
 //!
 //! Ends by itself: yes
 

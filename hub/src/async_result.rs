@@ -15,6 +15,8 @@ use crate::wait_queue::{Limit, WaitQueue, Waits};
 struct Outcome<T> {
     /// Shared, so that no borrow is held while it is cloned for somebody: the value's own `clone` may wait.
     value: Option<Rc<T>>,
+    /// There was a value that somebody has moved out.
+    taken: bool,
     failure: Option<Failure>,
 }
 
@@ -25,7 +27,7 @@ impl<T: 'static> Waits for Cell<T> {
 
     fn is_ready(&self) -> bool {
         let outcome = self.0.borrow();
-        outcome.value.is_some() || outcome.failure.is_some()
+        outcome.value.is_some() || outcome.taken || outcome.failure.is_some()
     }
 
     fn kind(&self) -> &'static str {
@@ -67,14 +69,20 @@ impl<T: 'static> Default for AsyncResult<T> {
 impl<T: 'static> AsyncResult<T> {
     /// A result that is not there yet.
     pub fn new() -> Self {
-        AsyncResult { queue: WaitQueue::new(Cell(RefCell::new(Outcome { value: None, failure: None }))) }
+        AsyncResult {
+            queue: WaitQueue::new(Cell(RefCell::new(Outcome { value: None, taken: false, failure: None }))),
+        }
     }
 
     /// Sets the value and queues the wake-up of everybody who waits. Does not let others run.
     ///
     /// A second value replaces the first. A value counts even if a failure was set before.
     pub fn set(&self, value: T) {
-        let old = self.queue.0.borrow_mut().value.replace(Rc::new(value));
+        let old = {
+            let mut outcome = self.queue.0.borrow_mut();
+            outcome.taken = false;
+            outcome.value.replace(Rc::new(value))
+        };
         drop(old);
         self.queue.check();
     }
@@ -96,15 +104,16 @@ impl<T: 'static> AsyncResult<T> {
         Waits::is_ready(&*self.queue)
     }
 
-    /// Whether a value is there.
+    /// Whether a value is there, or was until somebody [took](AsyncResult::take) it.
     pub fn successful(&self) -> bool {
-        self.queue.0.borrow().value.is_some()
+        let outcome = self.queue.0.borrow();
+        outcome.value.is_some() || outcome.taken
     }
 
     /// The failure, if there is one and no value.
     pub fn exception(&self) -> Option<Failure> {
         let outcome = self.queue.0.borrow();
-        outcome.failure.clone().filter(|_| outcome.value.is_none())
+        outcome.failure.clone().filter(|_| outcome.value.is_none() && !outcome.taken)
     }
 
     /// How many wait for it or are linked.
@@ -127,6 +136,50 @@ impl<T: 'static> AsyncResult<T> {
         self.wait_for(Limit::At(deadline))
     }
 
+    /// Waits until it is ready and moves the value out, or returns the failure.
+    ///
+    /// For values that cannot be cloned. It stays ready; whoever asks afterwards gets a failure that
+    /// [is taken](Failure::is_taken), until another value is set. Returns without letting others run when it is ready
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// The failure that was set, when no value was; one that is taken, when somebody took the value, or is just cloning it.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the value where it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::AsyncResult;
+    ///
+    /// struct Ticket(u32);
+    ///
+    /// let result = AsyncResult::new();
+    /// result.set(Ticket(7));
+    /// assert_eq!(result.take().unwrap().0, 7);
+    /// assert!(result.take().is_err_and(|failure| failure.is_taken()));
+    /// ```
+    pub fn take(&self) -> Result<T, Failure> {
+        self.get_ready(Limit::Never, "AsyncResult::take");
+        let mut outcome = self.queue.0.borrow_mut();
+        match outcome.value.take().map(Rc::try_unwrap) {
+            Some(Ok(value)) => {
+                outcome.taken = true;
+                Ok(value)
+            }
+            Some(Err(shared)) => {
+                outcome.value = Some(shared);
+                Err(Failure::taken())
+            }
+            None if outcome.taken => Err(Failure::taken()),
+            // It was ready, and nothing ever makes it unready.
+            None => Err(outcome.failure.clone().unwrap_or_else(Failure::taken)),
+        }
+    }
+
     fn wait_for(&self, limit: Limit) -> bool {
         if self.ready() && !self.queue.notifying() {
             return true;
@@ -134,8 +187,8 @@ impl<T: 'static> AsyncResult<T> {
         self.queue.wait(Lane::First, limit, "AsyncResult::wait").is_ok() || self.ready()
     }
 
-    fn get_ready(&self, limit: Limit) -> bool {
-        self.ready() || self.queue.wait(Lane::First, limit, "AsyncResult::get").is_ok() || self.ready()
+    fn get_ready(&self, limit: Limit, reason: &'static str) -> bool {
+        self.ready() || self.queue.wait(Lane::First, limit, reason).is_ok() || self.ready()
     }
 
     /// A link for a greenlet: copies its value or failure here when it has ended.
@@ -176,7 +229,7 @@ impl<T: Clone + 'static> AsyncResult<T> {
     ///
     /// A kill or a timeout leaves nothing behind.
     pub fn get(&self) -> Result<T, Failure> {
-        self.get_ready(Limit::Never);
+        self.get_ready(Limit::Never, "AsyncResult::get");
         self.try_get().map_err(|error| match error {
             GetError::Failed(failure) => failure,
             // It was ready, and nothing ever makes it unready.
@@ -190,7 +243,7 @@ impl<T: Clone + 'static> AsyncResult<T> {
     ///
     /// [`GetError::TimedOut`] when it is not ready by then, and what [`get`](AsyncResult::get) says.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_ready(Limit::After(timeout));
+        self.get_ready(Limit::After(timeout), "AsyncResult::get");
         self.try_get()
     }
 
@@ -200,7 +253,7 @@ impl<T: Clone + 'static> AsyncResult<T> {
     ///
     /// As [`get_timeout`](AsyncResult::get_timeout).
     pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_ready(Limit::At(deadline));
+        self.get_ready(Limit::At(deadline), "AsyncResult::get");
         self.try_get()
     }
 
@@ -212,6 +265,7 @@ impl<T: Clone + 'static> AsyncResult<T> {
     pub fn try_get(&self) -> Result<T, GetError> {
         match self.value() {
             Some(value) => Ok(value),
+            None if self.queue.0.borrow().taken => Err(GetError::Failed(Failure::taken())),
             None => Err(self.exception().map_or(GetError::TimedOut, GetError::Failed)),
         }
     }

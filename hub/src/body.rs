@@ -8,10 +8,11 @@ use std::fmt;
 use crate::exception::Exception;
 use crate::task::Run;
 
-/// Something a greenlet can run: any closure without arguments, or [`fallible`] around one that returns `Result`.
-pub trait Body: 'static {
+/// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
+/// returns `Result`.
+pub trait ScopedBody {
     /// What a good end returns.
-    type Value: 'static;
+    type Value;
 
     /// What a bad end returns: it becomes the greenlet's exception.
     type Error: fmt::Debug + fmt::Display + 'static;
@@ -24,10 +25,15 @@ pub trait Body: 'static {
     fn run(self) -> Result<Self::Value, Self::Error>;
 }
 
-impl<F, T> Body for F
+/// Something any greenlet can run: a [`ScopedBody`] that borrows nothing.
+// The value has a bound of its own: that of a closure's type does not cover what the closure returns.
+pub trait Body: ScopedBody<Value: 'static> + 'static {}
+
+impl<B: ScopedBody<Value: 'static> + 'static> Body for B {}
+
+impl<F, T> ScopedBody for F
 where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
+    F: FnOnce() -> T,
 {
     type Value = T;
     type Error = Infallible;
@@ -41,10 +47,9 @@ where
 #[derive(Clone, Copy)]
 pub struct Fallible<F>(F);
 
-impl<F, T, E> Body for Fallible<F>
+impl<F, T, E> ScopedBody for Fallible<F>
 where
-    F: FnOnce() -> Result<T, E> + 'static,
-    T: 'static,
+    F: FnOnce() -> Result<T, E>,
     E: fmt::Debug + fmt::Display + 'static,
 {
     type Value = T;

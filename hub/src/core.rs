@@ -22,7 +22,7 @@ use crate::greenlet::AnyGreenlet;
 use crate::inbox::{Inbox, Message};
 use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
-use crate::report::{self, ErrorContext, ErrorHandler};
+use crate::report::{self, ErrorContext, Reports};
 use crate::spawn::SpawnCallback;
 use crate::stack::StackPool;
 use crate::stack::overflow;
@@ -164,6 +164,8 @@ pub(crate) struct Core {
     pub(crate) main_resumed: Cell<bool>,
     /// How often main has gone on after the loop ran.
     pub(crate) drives: Cell<u64>,
+    /// How many frames of main are lent.
+    pub(crate) lent: Cell<usize>,
     /// Main waits for the loop to run dry.
     pub(crate) main_joins: Cell<bool>,
     /// Exceptions for main that go before everything else.
@@ -184,12 +186,14 @@ pub(crate) struct Core {
     /// Main waits for any greenlet's death.
     pub(crate) mourner: Cell<Option<Token>>,
     io_budget: Cell<u32>,
-    pub(crate) error_handler: RefCell<Option<ErrorHandler>>,
+    pub(crate) reports: Reports,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
     /// Ident numbers: those given back, and the next new one.
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
     pub(crate) waiters: crate::remote::Waiters,
+    pub(crate) gates: crate::lend::Gates,
+    pub(crate) replies: crate::reply::Replies,
     /// Who waits here for what other threads do too.
     pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
@@ -229,6 +233,7 @@ impl Core {
             stacks: RefCell::new(StackPool::new()),
             main_resumed: Cell::new(false),
             drives: Cell::new(0),
+            lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
             // Waits of an earlier hub of this thread are none of this one's.
@@ -244,11 +249,13 @@ impl Core {
             deferred: RefCell::new(Vec::new()),
             mourner: Cell::new(None),
             io_budget: Cell::new(IO_BUDGET),
-            error_handler: RefCell::new(None),
+            reports: Reports::default(),
             spawn_callbacks: RefCell::new(Vec::new()),
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
             waiters: crate::remote::Waiters::default(),
+            gates: crate::lend::Gates::default(),
+            replies: crate::reply::Replies::default(),
             abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),
@@ -261,8 +268,14 @@ impl Core {
         for message in self.inbox.close() {
             guard_drop(message);
         }
+        self.gates.take().into_values().for_each(|gate| gate.close());
         // After that: a wake that is refused from now on finds its waiter leaving.
         self.abroad.forsake_all();
+        // In any case, as what it holds may be owed to other threads.
+        let (posted, queue): (VecDeque<_>, _) =
+            self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));
+        posted.into_iter().for_each(guard_drop);
+        self.queue.replace(queue);
         let unfinished = self.tasks.borrow().len() - 1;
         if unfinished == 0 {
             // Here a panic would end the process, and in the hub's own destructor it would.
@@ -271,8 +284,9 @@ impl Core {
             self.events.take().into_iter().for_each(guard_drop);
             guard_drop(std::mem::replace(&mut *self.timers.borrow_mut(), Timers::new()));
             guard_drop(self.watches.take());
+            self.replies.take().into_iter().for_each(guard_drop);
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
-            guard_drop(self.error_handler.take());
+            guard_drop(self.reports.handler.take());
             // The panic hook has told it.
             self.main.task.locals.clear(|_| {});
         }
@@ -374,7 +388,7 @@ impl Core {
         let task = &record.task;
         let posture = self.posture(task);
         task.posture.set(posture);
-        if posture == Posture::Calm && !task.masked.borrow().is_empty() {
+        if posture == Posture::Calm && !task.shielded.get() && !task.masked.borrow().is_empty() {
             self.raise_masked(task);
         }
         task.reason.set(reason);
@@ -396,6 +410,9 @@ impl Core {
         if posture == Posture::Unwinding {
             self.unwinding.set(self.unwinding.get() - 1);
         }
+        if task.shielded.get() {
+            return task.verdict.get();
+        }
         if let Some(exception) = task.thrown.take() {
             task.delivered.set(Some(exception.clone()));
             drop(record);
@@ -406,7 +423,7 @@ impl Core {
 
     /// Refuses a wait in the hub.
     #[cold]
-    fn refuse(&self) -> ! {
+    pub(crate) fn refuse(&self) -> ! {
         if thread::panicking() {
             report::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
         }
@@ -505,6 +522,7 @@ impl Core {
         self.dismiss(task);
         let interrupted = self.discard(record);
         self.record_end(record, Some(Failure::raised(exception)));
+        self.gone(task);
         if let Some(exception) = interrupted {
             self.raise(exception);
         }
@@ -567,6 +585,7 @@ impl Core {
         if let Some(fiber) = fiber {
             self.stacks.borrow_mut().give_back(fiber.into_stack());
         }
+        self.gone(&record.task);
         if self.urgent.borrow().is_empty() {
             record.task.dead.set(true);
         } else {
@@ -648,6 +667,7 @@ impl Core {
                 // In the hub nothing is thrown into anybody meanwhile.
                 let _ = self.discard(record);
                 self.record_end(record, Some(Failure::raised(Exception::new(error))));
+                self.gone(&record.task);
                 false
             }
         }
@@ -668,7 +688,7 @@ impl Core {
                     self.kill_unrun(&record, throw.exception);
                 }
             }
-            State::Running if self.masked(task) && !throw.stays_inside(task) => {
+            State::Running if !self.reaches(task, &throw) => {
                 task.masked.borrow_mut().push_back(throw);
                 self.deferred.borrow_mut().push(record);
             }
@@ -679,6 +699,9 @@ impl Core {
                         self.name(&record),
                         throw.exception,
                     ));
+                } else if task.shielded.get() {
+                    task.masked.borrow_mut().push_back(throw);
+                    self.switch_to(record);
                 } else if throw.claim() {
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(record);
@@ -693,7 +716,11 @@ impl Core {
         }
         let exception = self.urgent.borrow_mut().pop_front();
         if let Some(exception) = exception {
-            self.main.task.thrown.set(Some(exception));
+            if self.main.task.shielded.get() {
+                self.main.task.masked.borrow_mut().push_back(Throw::new(exception));
+            } else {
+                self.main.task.thrown.set(Some(exception));
+            }
             self.switch_to(self.main.clone());
         }
     }
@@ -711,7 +738,7 @@ impl Core {
     /// Raises in main what makes its wait pointless.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
         let main = &self.main.task;
-        if self.masked(main) {
+        if self.masked(main) && !main.shielded.get() {
             report::write(&format!(
                 "ramie: in a destructor of the main greenlet that unwinds: {exception}\n"
             ));

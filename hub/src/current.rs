@@ -77,12 +77,20 @@ pub(crate) fn thread_ends() {
 }
 
 /// Main goes on after the loop has run. While the thread ends nothing that ran in the loop may run again: the
-/// destructors of further thread-locals come before the next loop.
-pub(crate) fn main_goes_on(count: u64) {
+/// destructors of further thread-locals come before the next loop. Unless it is lent to greenlets, which have to end first:
+/// then one and the same destructor goes on until they have.
+pub(crate) fn main_goes_on(count: u64, lent: bool) {
+    if !ENDING.get() {
+        sentinel::plant(count);
+    } else if !lent {
+        let _ = OWNER.try_with(|owner| owner.end(true));
+    }
+}
+
+/// No frame of main is lent any more.
+pub(crate) fn main_is_free() {
     if ENDING.get() {
         let _ = OWNER.try_with(|owner| owner.end(true));
-    } else {
-        sentinel::plant(count);
     }
 }
 

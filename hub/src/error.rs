@@ -122,6 +122,18 @@ impl fmt::Display for LoopExit {
 
 impl Error for LoopExit {}
 
+/// The work that was [lent](crate::lend) was dropped without being run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotRun;
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the work was dropped without being run")
+    }
+}
+
+impl Error for NotRun {}
+
 /// The hub that a [`Remote`](crate::Remote) speaks to is gone; gives back what was sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HubGone<T>(

@@ -150,7 +150,17 @@ impl Failure {
         Failure(Cause::Exception(exception))
     }
 
-    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
+    /// The failure of what has panicked with this payload, for those who catch it themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::Failure;
+    ///
+    /// let payload = std::panic::catch_unwind(|| panic!("no luck")).unwrap_err();
+    /// assert_eq!(Failure::panicked(payload).panic_message(), Some("no luck"));
+    /// ```
+    pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
         Failure(Cause::Panic(Rc::from(payload)))
     }
 
@@ -277,6 +287,11 @@ pub struct FailureText {
 }
 
 impl FailureText {
+    /// Stands for the text of a failure that could not be made.
+    pub(crate) fn unreadable(failure: &Failure) -> Self {
+        FailureText { kind: failure.kind(), message: String::from("(its text could not be made)") }
+    }
+
     /// The name of the exception's type, or `panic`.
     pub fn kind(&self) -> &'static str {
         self.kind

@@ -163,6 +163,25 @@ impl Hub {
         current::core().set_error_handler(handler)
     }
 
+    /// Has the default report pass over failures of this type: gevent's `NOT_ERROR`.
+    ///
+    /// For failures that are expected and looked at where the results are. An error handler of one's own sees them all
+    /// the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    /// use ramie_hub::{fallible, get_hub, spawn};
+    ///
+    /// get_hub().not_error::<ParseIntError>();
+    /// let g = spawn(fallible(|| "twelve".parse::<u32>()));
+    /// assert!(g.get().is_err()); // and nothing on stderr
+    /// ```
+    pub fn not_error<E: 'static>(&self) {
+        current::core().reports.not_error.borrow_mut().push(Failure::is::<E>);
+    }
+
     /// Hands an error to the error handler.
     pub fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
         current::core().handle_error(context, failure);

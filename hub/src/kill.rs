@@ -107,7 +107,7 @@ impl AnyGreenlet {
     }
 
     /// Ends one that never ran on the spot; says whether an exception has to be thrown into it.
-    fn needs_throw(&self, core: &Core, exception: &Exception) -> bool {
+    pub(crate) fn needs_throw(&self, core: &Core, exception: &Exception) -> bool {
         match self.task().state.get() {
             State::Ready => false,
             State::Created | State::Started if self.task().kind == Kind::Greenlet => {

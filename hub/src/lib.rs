@@ -30,7 +30,8 @@
 //!
 //! * A greenlet keeps its thread: closures and results need not be `Send`.
 //! * A wake never switches, and a wait is ended by one wake at most.
-//! * Every wait can be killed and timed out, and leaves nothing behind either way.
+//! * Every wait can be killed and timed out, and leaves nothing behind either way. [`scope`] and [`lend`], whose caller's
+//!   frame is in use, raise what came when that is over.
 //! * A panic in a greenlet is that greenlet's failure and nobody else's trouble.
 //!
 //! # The end of a hub
@@ -65,6 +66,7 @@
 mod async_result;
 mod body;
 mod callback;
+mod children;
 mod core;
 mod current;
 mod error;
@@ -75,16 +77,21 @@ mod greenlet;
 mod hub;
 mod inbox;
 mod io;
+mod job;
 mod kill;
+mod lend;
 mod links;
 mod local;
 mod mailbox;
 mod masking;
 mod names;
+mod outwait;
 mod pause;
 mod poller;
 mod remote;
+mod reply;
 mod report;
+mod scope;
 mod semaphore;
 mod sentinel;
 pub mod shared;
@@ -104,12 +111,12 @@ mod wait_queue;
 mod watcher;
 
 pub use crate::async_result::AsyncResult;
-pub use crate::body::{Body, Fallible, fallible};
+pub use crate::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::callback::Callback;
 pub use crate::current::abandoned_greenlets;
 #[doc(hidden)]
 pub use crate::current::has_hub;
-pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, TimedOut, Waiting};
+pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, Waiting};
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 pub use crate::greenlet::{AnyGreenlet, Greenlet, getcurrent};
@@ -117,16 +124,20 @@ pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_read, wait_readwrite, wait_write};
+pub use crate::job::{JobFailure, run_job};
 pub use crate::kill::{
     killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
 };
+pub use crate::lend::{Lent, lend};
 pub use crate::links::{Lane, LinkId, Rule};
 pub use crate::local::LocalKey;
 #[doc(hidden)]
-pub use crate::local::Scope;
+pub use crate::local::LocalScope;
 pub use crate::pause::{idle, sleep, sleep_unref, yield_now};
 pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
+pub use crate::reply::Reply;
 pub use crate::report::{ErrorContext, ErrorHandler};
+pub use crate::scope::{Scope, ScopedGreenlet, scope};
 pub use crate::semaphore::Semaphore;
 pub use crate::spawn::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,

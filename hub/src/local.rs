@@ -51,7 +51,7 @@ impl Locals {
 /// Who shares a value.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum LocalScope {
     /// One greenlet.
     Greenlet,
     /// A greenlet spawned by main, and all that are spawned below it.
@@ -60,13 +60,13 @@ pub enum Scope {
 
 /// A key made by [`greenlet_local!`](crate::greenlet_local) or [`tree_local!`](crate::tree_local).
 pub struct LocalKey<T: 'static> {
-    scope: Scope,
+    scope: LocalScope,
     init: fn() -> T,
 }
 
 impl<T: 'static> LocalKey<T> {
     #[doc(hidden)]
-    pub const fn new(scope: Scope, init: fn() -> T) -> Self {
+    pub const fn new(scope: LocalScope, init: fn() -> T) -> Self {
         LocalKey { scope, init }
     }
 
@@ -82,8 +82,8 @@ impl<T: 'static> LocalKey<T> {
         let record = current::core().current();
         let tree;
         let locals = match self.scope {
-            Scope::Greenlet => &record.task.locals,
-            Scope::Tree => {
+            LocalScope::Greenlet => &record.task.locals,
+            LocalScope::Tree => {
                 tree = record.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
                 &*tree
             }
@@ -135,7 +135,7 @@ impl<T> fmt::Debug for LocalKey<T> {
 macro_rules! greenlet_local {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $init:expr);* $(;)?) => {
         $($(#[$attr])* $vis static $name: $crate::LocalKey<$t> =
-            $crate::LocalKey::new($crate::Scope::Greenlet, || $init);)*
+            $crate::LocalKey::new($crate::LocalScope::Greenlet, || $init);)*
     };
 }
 
@@ -163,6 +163,6 @@ macro_rules! greenlet_local {
 macro_rules! tree_local {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $init:expr);* $(;)?) => {
         $($(#[$attr])* $vis static $name: $crate::LocalKey<$t> =
-            $crate::LocalKey::new($crate::Scope::Tree, || $init);)*
+            $crate::LocalKey::new($crate::LocalScope::Tree, || $init);)*
     };
 }

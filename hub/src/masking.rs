@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::core::{Core, Step};
 use crate::switch;
-use crate::task::{Posture, State, Task};
+use crate::task::{Posture, State, Task, Throw, Verdict};
 
 impl Core {
     /// What std's panic count says about the task that is about to wait.
@@ -32,6 +32,26 @@ impl Core {
             let Some(throw) = task.masked.borrow_mut().pop_front() else { return };
             if throw.claim() {
                 self.raise(throw.exception);
+            }
+        }
+    }
+
+    /// Whether a throw may be raised in the task where it stands.
+    pub(crate) fn reaches(&self, task: &Task, throw: &Throw) -> bool {
+        !self.masked(task) || throw.stays_inside(task)
+    }
+
+    /// Takes the first of the throws that were put off and may be raised in the running task now.
+    pub(crate) fn take_due(&self, task: &Task) -> Option<Throw> {
+        task.posture.set(self.posture(task));
+        loop {
+            let throw = {
+                let mut masked = task.masked.borrow_mut();
+                let at = masked.iter().position(|throw| self.reaches(task, throw))?;
+                masked.remove(at)?
+            };
+            if throw.claim() {
+                return Some(throw);
             }
         }
     }
@@ -72,6 +92,11 @@ impl Core {
                 if !record.task.masked.borrow().is_empty() && !record.task.ready() {
                     self.deferred.borrow_mut().push(record);
                 }
+                continue;
+            }
+            if record.task.shielded.get() {
+                // It takes them itself.
+                self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), Verdict::Woken));
                 continue;
             }
             let throw = record.task.masked.borrow_mut().pop_front();

@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::core::Core;
 use crate::current;
 use crate::error::HubGone;
+use crate::exception::Exception;
 use crate::inbox::{Inbox, Message};
+use crate::outwait::Debts;
 use crate::spawn::Builder;
 use crate::task::{Token, Verdict};
 use crate::wait_guard::TimerGuard;
@@ -154,6 +156,26 @@ impl Waiter {
         let _place = Place(&self.state, token);
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, "Waiter::wait") == Verdict::Woken || self.state.woken.get()
+    }
+}
+
+/// Whose work was given to another thread waits like this.
+impl Debts for Waiter {
+    fn left(&self) -> usize {
+        usize::from(!self.state.woken.get())
+    }
+
+    fn tell(&self, token: Token) {
+        self.state.tokens.replace(vec![token]);
+    }
+
+    fn recall(&self, _: &Core, _: &Exception) -> Option<Exception> {
+        // What runs on another thread cannot be interrupted.
+        None
+    }
+
+    fn debtors(&self) -> String {
+        "work that was given to another thread".to_owned()
     }
 }
 

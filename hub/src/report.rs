@@ -1,7 +1,9 @@
 //! Where errors go that have no other home: the hub's error handler, and the default report on stderr.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -18,6 +20,8 @@ pub enum ErrorContext {
     Greenlet(AnyGreenlet),
     /// A raw greenlet ended with an error.
     Raw(AnyGreenlet),
+    /// A job that another thread ran for this one, started there, ended with an error.
+    Job(&'static Location<'static>),
     /// A callback that the hub ran failed.
     Callback,
     /// A watcher's callback failed.
@@ -38,6 +42,7 @@ impl fmt::Display for ErrorContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ErrorContext::Greenlet(greenlet) | ErrorContext::Raw(greenlet) => fmt::Debug::fmt(greenlet, f),
+            ErrorContext::Job(site) => write!(f, "job started at {site}"),
             ErrorContext::Callback => f.write_str("callback"),
             ErrorContext::Watcher(kind) => write!(f, "{kind} watcher"),
             ErrorContext::Link(Some(greenlet)) => write!(f, "link of {greenlet:?}"),
@@ -78,17 +83,33 @@ fn print_guarded(context: &ErrorContext, failure: &Failure) {
     }
 }
 
+/// What a hub does with errors that have no other home.
+pub(crate) struct Reports {
+    pub(crate) handler: RefCell<Option<ErrorHandler>>,
+    /// What is no error to the default report.
+    pub(crate) not_error: RefCell<Vec<OfKind>>,
+}
+
+/// Whether a failure is of one kind.
+type OfKind = fn(&Failure) -> bool;
+
+impl Default for Reports {
+    fn default() -> Self {
+        Reports { handler: RefCell::new(None), not_error: RefCell::new(vec![Failure::is::<SystemExit>]) }
+    }
+}
+
 impl Core {
     /// Hands an error that has no other home to the error handler; a system error also goes to main.
     pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
-        let handler = self.error_handler.borrow().clone();
+        let handler = self.reports.handler.borrow().clone();
         match handler {
             Some(handler) => {
                 if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
                     print_guarded(context, &escape.into_failure());
                 }
             }
-            None if failure.is::<SystemExit>() => {}
+            None if self.reports.not_error.borrow().iter().any(|matches| matches(failure)) => {}
             None => print_guarded(context, failure),
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
@@ -111,6 +132,6 @@ impl Core {
     }
 
     pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
-        std::mem::replace(&mut *self.error_handler.borrow_mut(), handler)
+        std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
     }
 }

@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 
+use crate::children::Child;
 use crate::exception::{Exception, Failure};
 use crate::fiber::Fiber;
 use crate::links::Links;
 use crate::local::Locals;
 use crate::stack::overflow::OverflowInfo;
-use crate::timeout::TimeoutState;
+use crate::timeout::{Timeout, TimeoutState};
 use crate::timers::TimerId;
 
 /// A record whose body's type is forgotten.
@@ -116,6 +117,20 @@ impl Throw {
         Throw { exception, timeout: None }
     }
 
+    /// The throw of an exception that was delivered and has to be delivered once more.
+    pub(crate) fn again(exception: Exception) -> Self {
+        let timeout = exception.downcast_ref::<Timeout>().map(Timeout::state);
+        Throw { exception, timeout }.unclaimed()
+    }
+
+    /// Takes the claim back.
+    pub(crate) fn unclaimed(self) -> Self {
+        if let Some(timeout) = &self.timeout {
+            timeout.unclaim();
+        }
+        self
+    }
+
     /// Whether it will be caught before it leaves the destructor that its task waits in: by a scope inside that one.
     pub(crate) fn stays_inside(&self, task: &Task) -> bool {
         self.timeout.as_ref().is_some_and(|timeout| timeout.began_after() == Some(task.raises.get()))
@@ -144,6 +159,8 @@ pub(crate) struct Task {
     pub(crate) delivered: Cell<Option<Exception>>,
     /// Throws that came while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
+    /// It waits for what borrows from its frames: throws go to `masked`, and only wake it.
+    pub(crate) shielded: Cell<bool>,
     /// It raised an exception of ours and has not caught it yet.
     pub(crate) raised: Cell<bool>,
     /// How many exceptions it has raised.
@@ -152,6 +169,8 @@ pub(crate) struct Task {
     pub(crate) fiber: RefCell<Option<Fiber>>,
     pub(crate) overflow: OverflowInfo,
     pub(crate) stack_size: usize,
+    /// Whom to tell when its closure and its fiber are gone.
+    pub(crate) child: Cell<Option<Rc<Child>>>,
     pub(crate) links: Links,
     pub(crate) failure: OnceCell<Failure>,
     pub(crate) start_timer: Cell<Option<TimerId>>,
@@ -179,12 +198,14 @@ impl Task {
             thrown: Cell::new(None),
             delivered: Cell::new(None),
             masked: RefCell::new(VecDeque::new()),
+            shielded: Cell::new(false),
             raised: Cell::new(false),
             raises: Cell::new(0),
             posture: Cell::new(Posture::Calm),
             fiber: RefCell::new(None),
             overflow: OverflowInfo::new(site.file(), site.line()),
             stack_size,
+            child: Cell::new(None),
             links: Links::new(),
             failure: OnceCell::new(),
             start_timer: Cell::new(None),

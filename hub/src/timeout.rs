@@ -79,6 +79,13 @@ impl TimeoutState {
         fired
     }
 
+    /// The throw was not raised after all.
+    pub(crate) fn unclaim(&self) {
+        if self.state.get() == State::Idle {
+            self.state.set(State::Fired);
+        }
+    }
+
     /// See the field.
     pub(crate) fn began_after(&self) -> Option<u64> {
         self.began_after.get()
@@ -153,6 +160,10 @@ impl Timeout {
     /// `new` for `Some`, `never` for `None`.
     pub fn maybe(after: Option<Duration>) -> Self {
         Self::with_limit(after.into())
+    }
+
+    pub(crate) fn state(&self) -> Rc<TimeoutState> {
+        self.state.clone()
     }
 
     fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {

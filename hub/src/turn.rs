@@ -48,7 +48,7 @@ impl Core {
         self.main_resumed.set(false);
         self.mode.set(Mode::Main);
         self.drives.set(self.drives.get() + 1);
-        current::main_goes_on(self.drives.get());
+        current::main_goes_on(self.drives.get(), self.lent.get() > 0);
     }
 
     /// Takes one step after the other until main's wait is over.

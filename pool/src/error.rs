@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// No slot of the pool was free, or became free in time; gives back what was to run.
 ///
@@ -41,3 +42,60 @@ impl<B> fmt::Display for PoolFull<B> {
 }
 
 impl<B> Error for PoolFull<B> {}
+
+/// The pool was shut down, and takes nothing any more: what the result of a job fails with that is spawned too late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolShutDown;
+
+impl fmt::Display for PoolShutDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool was shut down")
+    }
+}
+
+impl Error for PoolShutDown {}
+
+/// The pool was given up before a thread came to the job: what its result fails with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobAbandoned;
+
+impl fmt::Display for JobAbandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the job was given up before it had begun")
+    }
+}
+
+impl Error for JobAbandoned {}
+
+/// Why [`ThreadPool::set_size`](crate::ThreadPool::set_size) has failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SetSizeError {
+    /// More threads were asked for than the pool may have.
+    AboveMaxsize {
+        /// How many it may have.
+        maxsize: usize,
+    },
+    /// The system has refused to start a thread.
+    Thread(io::Error),
+}
+
+impl fmt::Display for SetSizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetSizeError::AboveMaxsize { maxsize } => {
+                write!(f, "the pool may have {maxsize} threads at most")
+            }
+            SetSizeError::Thread(error) => write!(f, "a thread cannot be started: {error}"),
+        }
+    }
+}
+
+impl Error for SetSizeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            SetSizeError::AboveMaxsize { .. } => None,
+            SetSizeError::Thread(error) => Some(error),
+        }
+    }
+}

@@ -27,6 +27,7 @@
 //! | `thread::spawn` | `gevent.spawn` | [`spawn`] |
 //! | `JoinHandle::join` | `Greenlet.get` | [`Greenlet::get`], [`Greenlet::take`] |
 //! | `thread::Builder` | `Greenlet(...)` | [`Builder`] |
+//! | `thread::scope` | | [`scope`](fn@scope) |
 //! | `thread::sleep` | `gevent.sleep` | [`sleep`] |
 //! | `thread::yield_now` | `gevent.sleep(0)` | [`yield_now`] |
 //! | `thread::current` | `gevent.getcurrent` | [`getcurrent`] |
@@ -39,13 +40,16 @@
 //! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
+//! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
 //! # What waits and what blocks
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it.
+//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it, unless it is done by
+//! [`blocking`] or in a [`ThreadPool`]. It belongs on a [`ThreadPool`],
+//! where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -63,6 +67,9 @@ pub mod sync;
 pub mod time;
 
 pub use ramie_hub::*;
-pub use ramie_pool::{Call, Group, IMap, Job, Mapping, Pool, PoolFull, Spawn, TryCall};
+pub use ramie_pool::{
+    Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
+};
 
 pub use crate::run::{Run, run};

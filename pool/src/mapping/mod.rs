@@ -35,7 +35,7 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 /// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that never waits for a slot.
 /// Everything else needs a slot for each call, while the member keeps its own: if all members do that at once, none goes on.
 /// Once nothing else can wake the main greenlet either, [`LoopExit`](ramie_hub::LoopExit) is raised in it, and says by name
-/// and spawn site who waits for what.
+/// and spawn site who waits for what. A job of a [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
 ///
 /// # Examples
 ///

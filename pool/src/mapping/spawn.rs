@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use ramie_hub::{Body, Failure, Greenlet, Limit, Waitable, getcurrent};
+use ramie_hub::{Body, Failure, Greenlet, Limit, ScopedBody, Waitable, getcurrent};
 
 use crate::group::Group;
 use crate::pool::Pool;
@@ -144,7 +144,7 @@ impl<F, A> Call<F, A> {
     }
 }
 
-impl<F, A, R> Body for Call<F, A>
+impl<F, A, R> ScopedBody for Call<F, A>
 where
     F: Fn(A) -> R + 'static,
     A: 'static,
@@ -173,7 +173,7 @@ impl<F, A> TryCall<F, A> {
     }
 }
 
-impl<F, A, R, E> Body for TryCall<F, A>
+impl<F, A, R, E> ScopedBody for TryCall<F, A>
 where
     F: Fn(A) -> Result<R, E> + 'static,
     A: 'static,

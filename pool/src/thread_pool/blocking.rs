@@ -1,0 +1,104 @@
+//! Calls that block, made on a thread of a pool while the greenlet waits.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ramie_hub::{Raised, lend, raise};
+
+use super::ThreadPool;
+
+/// Runs `f` on a thread of the [global pool](ThreadPool::global) and waits for its value; see [`ThreadPool::blocking`].
+///
+/// # Panics
+///
+/// With what `f` panics with.
+///
+/// # Cancellation
+///
+/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_pool::blocking;
+///
+/// let path = String::from("Cargo.toml");
+/// // Nothing has to be moved or cloned: `f` may borrow from the caller's frame.
+/// let text = blocking(|| std::fs::read_to_string(&path)).unwrap();
+/// assert!(text.contains("[package]"), "{path} describes a package");
+/// ```
+pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    ThreadPool::global().blocking(f)
+}
+
+impl ThreadPool {
+    /// The pool that [`blocking`] uses, and whatever of ramie must block: one for the whole process, with at most 64 threads,
+    /// which end when they have had nothing to do for five seconds.
+    ///
+    /// Its [size](ThreadPool::set_maxsize) can be changed; it is not to be shut down.
+    pub fn global() -> &'static ThreadPool {
+        static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
+        GLOBAL.get_or_init(|| {
+            let idle = Some(Duration::from_secs(5));
+            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).build()
+        })
+    }
+
+    /// Runs `f` on a thread of the pool and waits for its value. Others run meanwhile.
+    ///
+    /// `f` may borrow from the caller's frame, and so may its value, because this does not return before `f` is done or
+    /// dropped, whatever happens. It needs no [room](ThreadPool#room): when all threads are busy it stands in the queue, and
+    /// whoever calls this waits in any case. Called by a job of this pool it runs `f` right there.
+    ///
+    /// # Panics
+    ///
+    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or given up, or no thread can
+    /// be started at all, and what `f` itself raises as its [text](ramie_hub::FailureText), because exceptions do not leave their
+    /// thread. Raises [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout does not interrupt this call, since the thread is at work in the caller's frame: it is raised, and
+    /// the value dropped, when `f` has returned. What may be abandoned half-way belongs into [`spawn`](ThreadPool::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// let mut numbers = vec![3, 1, 2];
+    /// let smallest = pool.blocking(|| {
+    ///     numbers.sort();
+    ///     numbers.first()
+    /// });
+    /// assert_eq!(smallest, Some(&1));
+    /// ```
+    pub fn blocking<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        if self.shared().is_inside() {
+            return f();
+        }
+        let lent = lend(
+            || guarded(f),
+            |work| {
+                // A pool that takes nothing drops it: then it is not run.
+                let _ = self.execute(Box::new(move || work.run()));
+            },
+        );
+        match lent {
+            Ok(Ok(value)) => value,
+            Ok(Err(payload)) => resume_unwind(payload),
+            Err(failure) => raise(failure),
+        }
+    }
+}
+
+/// Catches a panic to hand it on as it is. An exception of ramie's is bound to its thread and left to [`lend`].
+fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Err(payload) if payload.is::<Raised>() => resume_unwind(payload),
+        result => result,
+    }
+}

@@ -1,0 +1,435 @@
+//! A pool of OS threads for work that blocks, driven from greenlets.
+//!
+//! `state` decides everything, under one lock; `worker` is what a thread does; `job` what travels. This file is how jobs
+//! enter; `blocking` is a way in of its own; `size` and `close` are the other things that are asked of a pool, `builder` is
+//! how one is made.
+
+mod blocking;
+mod builder;
+mod close;
+mod job;
+mod mapping;
+mod size;
+mod state;
+mod worker;
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ramie_hub::shared::WaitQueue;
+use ramie_hub::{AsyncResult, Body, Limit};
+
+pub use self::blocking::blocking;
+pub use self::builder::ThreadPoolBuilder;
+use self::job::{Plain, Room, Task, run_inline};
+pub use self::mapping::ThreadJob;
+use self::state::{JOINERS, SPAWNERS, State};
+use crate::error::{PoolFull, PoolShutDown};
+
+/// What the handles of a pool and its threads share.
+struct Shared {
+    state: WaitQueue<State>,
+    /// What the names of its threads begin with.
+    name: String,
+    idle_timeout: Option<Duration>,
+    stack_size: Option<usize>,
+}
+
+/// A pool of OS threads for work that would block its thread: gevent's `ThreadPool`. Clones are the same pool.
+///
+/// [`spawn`](ThreadPool::spawn) hands a closure over and returns the [`AsyncResult`] that will have its value; while a
+/// greenlet waits for that, the others run. Jobs are begun in the order in which they were spawned. Threads are started when
+/// they are needed, no more than [`maxsize`](ThreadPool::maxsize), and named after the pool, `ramie-pool1-1` and so on;
+/// [`builder`](ThreadPool::builder) sets names, stacks and after what time a thread that has nothing to do ends.
+///
+/// The pool itself may be used from any thread; each result belongs to the hub of the thread that spawned its job. gevent
+/// refuses to be used from any thread but the pool's own.
+///
+/// # Room
+///
+/// No more than `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a thread finds its next one at
+/// once. Whoever spawns further ones waits. A job takes its room until its result has been set, which is a turn of the hub
+/// that spawned it: first the room is given back, then a failure is reported, then the result is set. If that hub has ended,
+/// the thread that ran the job drops the result and gives the room back. A pool of size 0 accepts one job, which runs once
+/// [`set_maxsize`](ThreadPool::set_maxsize) allows it.
+///
+/// So a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their room.
+///
+/// Jobs that are outstanding keep the loop of the hub alive that spawned them: they are not what
+/// [`LoopExit`](ramie_hub::LoopExit) or [`Hub::join`](ramie_hub::Hub::join) overlook.
+///
+/// # How jobs fail
+///
+/// The `Err` of a [`fallible`](ramie_hub::fallible) job and the payload of a panic arrive in the
+/// [`Failure`](ramie_hub::Failure) as they are. Every failure is also reported once to the
+/// [error handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether anybody asks for the result or
+/// not. What ramie raises in a job arrives as its [text](ramie_hub::FailureText), because exceptions do not leave their thread;
+/// a [`SystemExit`](ramie_hub::SystemExit) arrives as itself, and also in the main greenlet, at once.
+///
+/// # Inside a job
+///
+/// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of its own, which lasts as
+/// long as the thread. Greenlets that a job leaves behind run while later jobs on that thread wait and while it has nothing to
+/// do, and are abandoned when the thread ends. What they raise in the main greenlet between jobs, a
+/// [`SystemExit`](ramie_hub::SystemExit) say, is printed, and ends nothing.
+///
+/// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and its kin run the new job
+/// right there, before they return; what ramie raises in it, a timeout of a scope around the call for one, is then raised in
+/// the caller. What waits for the threads themselves ([`join`](ThreadPool::join), [`set_size`](ThreadPool::set_size),
+/// [`kill`](ThreadPool::kill), [`shutdown`](ThreadPool::shutdown)) would wait for its own thread, and panics.
+///
+/// # The end
+///
+/// When the last handle is dropped, what is queued and running still gets done, and the threads end.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_pool::ThreadPool;
+///
+/// let pool = ThreadPool::new(3);
+/// // Blocks a thread of the pool, and nobody here.
+/// let slow = pool.spawn(|| {
+///     std::thread::sleep(Duration::from_millis(10));
+///     "done"
+/// });
+/// let quick = pool.spawn(|| 6 * 7);
+/// assert_eq!(quick.get().unwrap(), 42);
+/// assert_eq!(slow.get().unwrap(), "done");
+/// ```
+#[derive(Clone)]
+pub struct ThreadPool {
+    handle: Arc<Handle>,
+}
+
+/// What all handles have together; the threads have it not.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl ThreadPool {
+    /// A pool of at most that many threads. None is started before it is needed.
+    pub fn new(maxsize: usize) -> Self {
+        Self::builder(maxsize).build()
+    }
+
+    fn from_shared(shared: Shared) -> Self {
+        ThreadPool { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    // --- jobs ---------------------------------------------------------------------------------------------------
+
+    /// Hands a body over to a thread of the pool, and returns the result that will be there when it has run.
+    ///
+    /// Lets others run only if it waits for [room](ThreadPool#room). Those who wait are told in order; as with
+    /// [`Pool`](crate::Pool), room that is free when somebody asks is taken at once. Called by a job of this pool it
+    /// runs the body itself.
+    ///
+    /// After [`shutdown`](ThreadPool::shutdown) or [`abandon`](ThreadPool::abandon) the body is dropped, and the result
+    /// has failed with [`PoolShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout of a caller that waits for room takes none and drops the body. Once this has returned, the job is
+    /// done whatever becomes of the caller, and of the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::fallible;
+    /// use ramie_pool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(2);
+    /// let read = pool.spawn(fallible(|| std::fs::read("no/such/file")));
+    /// let failure = read.take().unwrap_err();
+    /// assert_eq!(failure.downcast_ref::<std::io::Error>().unwrap().kind(), std::io::ErrorKind::NotFound);
+    /// ```
+    #[track_caller]
+    pub fn spawn<B>(&self, body: B) -> AsyncResult<B::Value>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        self.spawn_for_ever(body, Location::caller()).result
+    }
+
+    fn spawn_for_ever<B>(&self, body: B, site: &'static Location<'static>) -> ThreadJob<B::Value>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        match self.spawn_for(body, Some(Limit::Never), site) {
+            Ok(job) => job,
+            Err(_) => unreachable!("a wait without a limit does not time out"),
+        }
+    }
+
+    /// Hands a body over if there is room. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] with the body when there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::{PoolFull, ThreadPool};
+    ///
+    /// let pool = ThreadPool::new(0);
+    /// let accepted = pool.try_spawn(|| 5).unwrap();
+    /// let PoolFull(refused) = pool.try_spawn(|| 6).unwrap_err();
+    /// pool.set_maxsize(1);
+    /// assert_eq!(accepted.get().unwrap() + refused(), 11);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<B>(&self, body: B) -> Result<AsyncResult<B::Value>, PoolFull<B>>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        self.spawn_for(body, None, Location::caller()).map(|job| job.result).map_err(PoolFull)
+    }
+
+    /// Hands a body over, and waits at most that long for room.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] with the body when there was none in time.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`spawn`](ThreadPool::spawn).
+    #[track_caller]
+    pub fn spawn_timeout<B>(&self, body: B, timeout: Duration) -> Result<AsyncResult<B::Value>, PoolFull<B>>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        let job = self.spawn_for(body, Some(Limit::After(timeout)), Location::caller());
+        job.map(|job| job.result).map_err(PoolFull)
+    }
+
+    /// Hands a body over, and waits at most until then for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_timeout`](ThreadPool::spawn_timeout).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`spawn`](ThreadPool::spawn).
+    #[track_caller]
+    pub fn spawn_deadline<B>(&self, body: B, deadline: Instant) -> Result<AsyncResult<B::Value>, PoolFull<B>>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        let job = self.spawn_for(body, Some(Limit::At(deadline)), Location::caller());
+        job.map(|job| job.result).map_err(PoolFull)
+    }
+
+    /// Without a limit it does not wait at all.
+    fn spawn_for<B>(
+        &self,
+        body: B,
+        limit: Option<Limit>,
+        site: &'static Location<'static>,
+    ) -> Result<ThreadJob<B::Value>, B>
+    where
+        B: Body<Value: Send, Error: Send> + Send,
+    {
+        let shared = self.shared();
+        if shared.is_inside() {
+            return Ok(ThreadJob { result: run_inline(body, site), number: None });
+        }
+        let result = AsyncResult::new();
+        let mut task = Some(Task::new(body, result.clone(), site));
+        // The outer option: whether there is an answer. The inner one: what is to be done, unless nobody enters any more.
+        let mut look = |state: &mut State| {
+            if state.closed {
+                return Some(None);
+            }
+            state.take_room(true)?;
+            let mut task = task.take()?;
+            task.room = Room::counted(shared, true);
+            let number = state.number();
+            Some(Some((number, state.enter(number, task))))
+        };
+        let answer = match limit {
+            None => look(&mut shared.state.lock()),
+            Some(limit) => {
+                shared.state.wait(SPAWNERS, limit, "ThreadPool::spawn", |state, _| look(state)).ok()
+            }
+        };
+        match (answer, task) {
+            (Some(Some((number, help))), _) => {
+                shared.help(help);
+                Ok(ThreadJob { result, number: Some(number) })
+            }
+            (None, Some(task)) => Err(task.into_body()),
+            (_, task) => {
+                result.set_exception(PoolShutDown);
+                drop(task);
+                Ok(ThreadJob { result, number: None })
+            }
+        }
+    }
+
+    /// Has a thread of the pool call `f`, with no regard to room. Called by a job of this pool it calls `f` right there.
+    ///
+    /// If the pool is given up first, or no thread can be started, `f` is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The function, when the pool was shut down.
+    fn execute(&self, f: Box<dyn FnOnce() + Send>) -> Result<(), Box<dyn FnOnce() + Send>> {
+        let shared = self.shared();
+        if shared.is_inside() {
+            f();
+            return Ok(());
+        }
+        let help = {
+            let mut state = shared.state.lock();
+            if state.closed {
+                return Err(f);
+            }
+            let _always = state.take_room(false);
+            let number = state.number();
+            state.enter(number, Box::new(Plain { f, room: Room::counted(shared, false) }))
+        };
+        shared.help(help);
+        Ok(())
+    }
+
+    // --- joining ------------------------------------------------------------------------------------------------
+
+    /// How many jobs are unfinished: queued, running, or with a result that has not been set yet.
+    pub fn len(&self) -> usize {
+        self.shared().state.lock().unfinished
+    }
+
+    /// Whether no job is unfinished.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits until no job is unfinished: all results are there, in whichever hub. Does not let others run if that is so
+    /// already.
+    ///
+    /// # Panics
+    ///
+    /// When a job of this pool calls it.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves nothing behind.
+    #[track_caller]
+    pub fn join(&self) {
+        self.join_for(Limit::Never);
+    }
+
+    /// Waits at most that long; says whether no job is unfinished.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](ThreadPool::join).
+    #[track_caller]
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.join_for(Limit::After(timeout))
+    }
+
+    /// Waits at most until then; says whether no job is unfinished.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](ThreadPool::join).
+    #[track_caller]
+    pub fn join_deadline(&self, deadline: Instant) -> bool {
+        self.join_for(Limit::At(deadline))
+    }
+
+    #[track_caller]
+    fn join_for(&self, limit: Limit) -> bool {
+        self.shared().assert_outside("ThreadPool::join");
+        let finished = |state: &mut State| (state.unfinished == 0).then_some(());
+        self.shared().state.wait(JOINERS, limit, "ThreadPool::join", |state, _| finished(state)).is_ok()
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, size, maxsize) = {
+            let state = self.shared().state.lock();
+            (state.unfinished, state.threads, state.maxsize)
+        };
+        f.debug_struct("ThreadPool")
+            .field("name", &self.shared().name)
+            .field("len", &len)
+            .field("size", &size)
+            .field("maxsize", &maxsize)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_is_executed_needs_no_room() {
+        let pool = ThreadPool::new(1);
+        let (hold, held) = channel::<()>();
+        let (tell, told) = channel();
+        let holder = pool.spawn(move || held.recv().is_err());
+        let queued = pool.spawn(|| ());
+        assert!(pool.try_spawn(|| ()).is_err());
+        for i in 0..3 {
+            let tell = tell.clone();
+            assert!(pool.execute(Box::new(move || tell.send(i).expect("it is received"))).is_ok());
+        }
+        assert_eq!(pool.len(), 5);
+        assert!(pool.try_spawn(|| ()).is_err());
+        drop((hold, tell));
+        assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2]);
+        pool.join();
+        assert!(holder.get().expect("it does not fail"));
+        assert!(queued.ready());
+    }
+
+    #[test]
+    fn what_is_executed_from_inside_runs_inside() {
+        let pool = ThreadPool::new(1);
+        let inner = pool.clone();
+        let same = pool.spawn(move || {
+            let (tell, told) = channel();
+            let tell = move || tell.send(std::thread::current().id()).expect("it is received");
+            assert!(inner.execute(Box::new(tell)).is_ok());
+            told.recv().expect("it was sent") == std::thread::current().id()
+        });
+        assert!(same.get().expect("it does not fail"));
+    }
+
+    #[test]
+    fn what_is_executed_too_late_comes_back_or_is_dropped() {
+        let pool = ThreadPool::new(0);
+        let (tell, told) = channel::<()>();
+        assert!(pool.execute(Box::new(move || drop(tell))).is_ok());
+        pool.abandon();
+        assert!(told.recv().is_err());
+        assert!(pool.execute(Box::new(|| ())).is_err());
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn what_is_executed_may_panic() {
+        let pool = ThreadPool::new(1);
+        assert!(pool.execute(Box::new(|| panic!("in a job"))).is_ok());
+        pool.join();
+        assert_eq!(pool.spawn(|| 5).get().expect("the thread lives on"), 5);
+        assert_eq!(pool.size(), 1);
+    }
+}

@@ -1,0 +1,270 @@
+//! What a pool of threads knows of itself, under one lock: its jobs, its threads, and what each of them does next.
+//!
+//! Nothing here wakes, starts or drops anything: what is to be done once the lock is free is returned.
+//!
+//! Rules of the state:
+//! 1. `unfinished` counts the jobs from when they enter until their result is where it belongs, `outstanding` those of
+//!    them that need room. Each is counted off by its [`Room`](super::job::Room), once.
+//! 2. `threads` counts those that live or are about to be started. A thread is counted off in the locked section in which
+//!    it decides to end, so a job that enters later sees that it is gone.
+//! 3. A job that enters calls a thread that rests, or has one started; or there are as many as there may be, or as there
+//!    are unfinished jobs, so that one of them is about to look. None rests while a job waits and nobody is about to look: of
+//!    threads that are too many, as many are called as have to end, and so one more comes than ends.
+//! 4. Who is taken out of `idle` is called, and looks; who is not stays there until it takes itself out.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use ramie_hub::Lane;
+use ramie_hub::shared::{WaitQueue, Waits};
+
+use super::job::Entry;
+use super::worker::Seat;
+
+/// Those who spawn wait here for room.
+pub(super) const SPAWNERS: Lane = Lane::First;
+/// Those who join wait here for the end of all jobs.
+pub(super) const JOINERS: Lane = Lane::Second;
+
+/// Something that has happened or not, for any thread to wait for.
+pub(super) struct Flag(pub(super) bool);
+
+impl Waits for Flag {
+    fn ready(&self, _lane: Lane) -> usize {
+        if self.0 { usize::MAX } else { 0 }
+    }
+}
+
+/// Somebody who waits until there are no more threads than so many.
+struct Shrinking {
+    number: u64,
+    size: usize,
+    gone: WaitQueue<Flag>,
+}
+
+pub(super) struct State {
+    pub(super) maxsize: usize,
+    pub(super) threads: usize,
+    pub(super) unfinished: usize,
+    outstanding: usize,
+    queue: VecDeque<(u64, Box<dyn Entry>)>,
+    /// Who rests, the last to begin last.
+    idle: Vec<Arc<Seat>>,
+    shrinking: Vec<Shrinking>,
+    /// Nothing enters any more, and threads without work end.
+    pub(super) closed: bool,
+    next_number: u64,
+    /// Numbers of threads: those given back, and the next new one.
+    free_threads: BinaryHeap<Reverse<usize>>,
+    next_thread: usize,
+}
+
+/// Who has to be told that a job has entered.
+pub(super) enum Help {
+    Enough,
+    Call(Arc<Seat>),
+    /// A thread of this number is to be started; it is counted already.
+    Start(usize),
+}
+
+/// What a thread does next.
+pub(super) enum Next {
+    Run(Box<dyn Entry>),
+    Rest,
+    End(Ended),
+}
+
+/// Those who have waited for a thread to end that has.
+pub(super) struct Ended(Vec<WaitQueue<Flag>>);
+
+impl Ended {
+    /// To be called once the lock is free.
+    pub(super) fn tell(self) {
+        for gone in self.0 {
+            gone.lock().0 = true;
+        }
+    }
+}
+
+impl Waits for State {
+    fn ready(&self, lane: Lane) -> usize {
+        match lane {
+            SPAWNERS if self.closed => usize::MAX,
+            SPAWNERS => self.room(),
+            _ if self.unfinished == 0 => usize::MAX,
+            _ => 0,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(maxsize: usize) -> Self {
+        State {
+            maxsize,
+            threads: 0,
+            unfinished: 0,
+            outstanding: 0,
+            queue: VecDeque::new(),
+            idle: Vec::new(),
+            shrinking: Vec::new(),
+            closed: false,
+            next_number: 0,
+            free_threads: BinaryHeap::new(),
+            next_thread: 1,
+        }
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    // --- jobs ---------------------------------------------------------------------------------------------------
+
+    /// For how many jobs there is room: one more than can run, for better throughput.
+    fn room(&self) -> usize {
+        self.maxsize.saturating_add(1).saturating_sub(self.outstanding)
+    }
+
+    /// Counts one more job, if there is room or it needs none.
+    pub(super) fn take_room(&mut self, limited: bool) -> Option<()> {
+        if limited {
+            (self.room() > 0).then(|| self.outstanding += 1)?;
+        }
+        self.unfinished += 1;
+        Some(())
+    }
+
+    pub(super) fn give_room(&mut self, limited: bool) {
+        self.outstanding -= usize::from(limited);
+        self.unfinished -= 1;
+    }
+
+    /// Queues a job that has been counted.
+    pub(super) fn enter(&mut self, number: u64, entry: Box<dyn Entry>) -> Help {
+        self.queue.push_back((number, entry));
+        match self.idle.pop() {
+            Some(seat) => Help::Call(seat),
+            None if self.wants_thread() => Help::Start(self.add_thread()),
+            None => Help::Enough,
+        }
+    }
+
+    /// Takes back a job that nobody has begun to run.
+    pub(super) fn withdraw(&mut self, number: u64) -> Option<Box<dyn Entry>> {
+        // In order of their numbers but for those that waited for room.
+        let at = self.queue.iter().position(|(other, _)| *other == number)?;
+        self.queue.remove(at).map(|(_, entry)| entry)
+    }
+
+    /// Takes back everything that nobody has begun to run.
+    pub(super) fn withdraw_all(&mut self) -> Vec<Box<dyn Entry>> {
+        self.queue.drain(..).map(|(_, entry)| entry).collect()
+    }
+
+    // --- threads ------------------------------------------------------------------------------------------------
+
+    /// How many threads there may be. A pool that was given up runs what is queued, whatever its size.
+    fn most(&self) -> usize {
+        if self.closed { self.maxsize.max(1) } else { self.maxsize }
+    }
+
+    /// How many threads stay although there is nothing to do.
+    fn keep(&self) -> usize {
+        let asked = self.shrinking.iter().map(|shrinking| shrinking.size).min();
+        if self.closed { 0 } else { asked.map_or(self.maxsize, |size| size.min(self.maxsize)) }
+    }
+
+    fn wants_thread(&self) -> bool {
+        self.threads < self.most() && self.unfinished > self.threads
+    }
+
+    /// Counts a thread that is to be started, and numbers it.
+    pub(super) fn add_thread(&mut self) -> usize {
+        self.threads += 1;
+        self.free_threads.pop().map_or_else(
+            || {
+                self.next_thread += 1;
+                self.next_thread - 1
+            },
+            |Reverse(number)| number,
+        )
+    }
+
+    /// The threads that the jobs in the queue are short of.
+    pub(super) fn add_wanted(&mut self) -> Vec<usize> {
+        let mut started = Vec::new();
+        while started.len() < self.queue.len() && self.wants_thread() {
+            started.push(self.add_thread());
+        }
+        started
+    }
+
+    /// Takes those out who are to end, for there are more than `size`: first who rests longest.
+    pub(super) fn spare(&mut self, size: usize) -> Vec<Arc<Seat>> {
+        let spare = self.threads.saturating_sub(size).min(self.idle.len());
+        self.idle.drain(..spare).collect()
+    }
+
+    /// What the thread of this number does next.
+    pub(super) fn next(&mut self, thread: usize, seat: &Arc<Seat>) -> Next {
+        let ends = if self.queue.is_empty() {
+            self.threads > self.keep()
+        } else {
+            // The last one stays, so that nothing is left behind.
+            self.threads > self.most().max(1)
+        };
+        if ends {
+            return Next::End(self.end(thread));
+        }
+        match self.queue.pop_front() {
+            Some((_, entry)) => Next::Run(entry),
+            None => {
+                self.idle.push(seat.clone());
+                Next::Rest
+            }
+        }
+    }
+
+    /// Takes a thread out that has rested for too long, unless it is being called.
+    pub(super) fn expire(&mut self, thread: usize, seat: &Arc<Seat>) -> Option<Ended> {
+        let at = self.idle.iter().position(|other| Arc::ptr_eq(other, seat))?;
+        self.idle.remove(at);
+        Some(self.end(thread))
+    }
+
+    /// Counts a thread off.
+    pub(super) fn end(&mut self, thread: usize) -> Ended {
+        self.threads -= 1;
+        self.free_threads.push(Reverse(thread));
+        let threads = self.threads;
+        let mut ended = Vec::new();
+        self.shrinking.retain(|shrinking| {
+            let over = threads <= shrinking.size;
+            if over {
+                ended.push(shrinking.gone.clone());
+            }
+            !over
+        });
+        Ended(ended)
+    }
+
+    /// Asks for there being no more than `size` threads; what it returns is set once that is so.
+    pub(super) fn shrink(&mut self, size: usize) -> (u64, WaitQueue<Flag>) {
+        let number = self.number();
+        let gone = WaitQueue::new(Flag(self.threads <= size));
+        if self.threads > size {
+            self.shrinking.push(Shrinking { number, size, gone: gone.clone() });
+        }
+        (number, gone)
+    }
+
+    /// Nobody waits for that any more.
+    pub(super) fn stop_shrinking(&mut self, number: u64) {
+        self.shrinking.retain(|shrinking| shrinking.number != number);
+    }
+}
+
+#[cfg(test)]
+mod tests;

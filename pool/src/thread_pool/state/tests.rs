@@ -1,0 +1,301 @@
+//! The state against everything that can be done to it, in any order: threads and hubs are played by hand.
+
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::super::job::Refusal;
+use super::*;
+
+/// A job that writes its number down.
+struct Note(u64, Arc<Mutex<Vec<u64>>>);
+
+impl Entry for Note {
+    fn run(self: Box<Self>) {
+        self.1.lock().expect("nobody panics").push(self.0);
+    }
+
+    fn refuse(self: Box<Self>, _why: &Refusal<'_>) {}
+}
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// It is being started, and about to look.
+    Starts,
+    /// It is about to look: called, or done with a job.
+    Comes,
+    Runs,
+    Rests,
+}
+
+struct Played {
+    number: usize,
+    seat: Arc<Seat>,
+    doing: Doing,
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Spawn {
+        limited: bool,
+    },
+    /// A thread that comes looks.
+    Look(usize),
+    /// A thread cannot be started.
+    Fail(usize),
+    /// A thread that runs is done; its result is on its way.
+    Finish(usize),
+    /// A result is where it belongs.
+    Deliver,
+    SetMaxsize(usize),
+    Shrink(usize),
+    StopShrinking,
+    Grow(usize),
+    Expire(usize),
+    Withdraw(u64),
+    Close,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        6 => any::<bool>().prop_map(|limited| Deed::Spawn { limited }),
+        8 => any::<usize>().prop_map(Deed::Look),
+        1 => any::<usize>().prop_map(Deed::Fail),
+        6 => any::<usize>().prop_map(Deed::Finish),
+        4 => Just(Deed::Deliver),
+        2 => (0..4_usize).prop_map(Deed::SetMaxsize),
+        1 => (0..3_usize).prop_map(Deed::Shrink),
+        1 => Just(Deed::StopShrinking),
+        1 => (0..4_usize).prop_map(Deed::Grow),
+        2 => any::<usize>().prop_map(Deed::Expire),
+        1 => (0..40_u64).prop_map(Deed::Withdraw),
+        1 => Just(Deed::Close),
+    ]
+}
+
+struct Play {
+    state: State,
+    threads: Vec<Played>,
+    log: Arc<Mutex<Vec<u64>>>,
+    /// What has entered and was not withdrawn, in order.
+    entered: Vec<u64>,
+    /// Jobs that run, and those that are done and not delivered: whether they need room.
+    rooms: Vec<bool>,
+    done: usize,
+    /// A thread could not be started.
+    failed: bool,
+    shrinking: Vec<(u64, WaitQueue<Flag>, usize)>,
+}
+
+impl Play {
+    fn new(maxsize: usize) -> Self {
+        Play {
+            state: State::new(maxsize),
+            threads: Vec::new(),
+            log: Arc::default(),
+            entered: Vec::new(),
+            rooms: Vec::new(),
+            done: 0,
+            failed: false,
+            shrinking: Vec::new(),
+        }
+    }
+
+    fn start(&mut self, number: usize) {
+        assert!(self.threads.iter().all(|thread| thread.number != number), "a number is one thread's");
+        self.threads.push(Played { number, seat: Seat::new(), doing: Doing::Starts });
+    }
+
+    fn call(&mut self, seat: &Arc<Seat>) {
+        let thread = self.threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.seat, seat));
+        let thread = thread.expect("who rests lives");
+        assert_eq!(thread.doing, Doing::Rests);
+        thread.doing = Doing::Comes;
+    }
+
+    fn over(&mut self, at: usize, ended: Ended) {
+        self.threads.remove(at);
+        ended.tell();
+    }
+
+    /// The place of one of those who do this, if there are any.
+    fn pick(&self, doing: Doing, any: usize) -> Option<usize> {
+        let all = self.threads.iter().enumerate().filter(|(_, thread)| thread.doing == doing);
+        let all: Vec<usize> = all.map(|(at, _)| at).collect();
+        (!all.is_empty()).then(|| all[any % all.len()])
+    }
+
+    fn look(&mut self, at: usize) {
+        let thread = &self.threads[at];
+        match self.state.next(thread.number, &thread.seat.clone()) {
+            Next::Run(entry) => {
+                entry.run();
+                self.threads[at].doing = Doing::Runs;
+            }
+            Next::Rest => self.threads[at].doing = Doing::Rests,
+            Next::End(ended) => {
+                assert!(
+                    self.state.threads > 0 || self.state.queue.is_empty(),
+                    "the last one leaves nothing behind"
+                );
+                self.over(at, ended);
+            }
+        }
+    }
+
+    fn act(&mut self, deed: &Deed) {
+        match *deed {
+            Deed::Spawn { limited } => {
+                let free = self.state.room();
+                if self.state.closed {
+                    return;
+                }
+                if self.state.take_room(limited).is_none() {
+                    assert!(limited && free == 0);
+                    return;
+                }
+                self.rooms.push(limited);
+                let number = self.state.number();
+                self.entered.push(number);
+                match self.state.enter(number, Box::new(Note(number, self.log.clone()))) {
+                    Help::Enough => {}
+                    Help::Call(seat) => self.call(&seat),
+                    Help::Start(thread) => self.start(thread),
+                }
+            }
+            Deed::Look(any) => {
+                if let Some(at) = self.pick(Doing::Comes, any).or_else(|| self.pick(Doing::Starts, any)) {
+                    self.look(at);
+                }
+            }
+            Deed::Fail(any) => {
+                let Some(at) = self.pick(Doing::Starts, any) else { return };
+                self.failed = true;
+                let ended = self.state.end(self.threads[at].number);
+                self.over(at, ended);
+                if self.threads.is_empty() {
+                    for _ in self.state.withdraw_all() {
+                        self.entered.pop();
+                        let limited = self.rooms.pop().expect("each job has its share");
+                        self.state.give_room(limited);
+                    }
+                }
+            }
+            Deed::Finish(any) => {
+                if let Some(at) = self.pick(Doing::Runs, any) {
+                    self.threads[at].doing = Doing::Comes;
+                    self.done += 1;
+                }
+            }
+            Deed::Deliver => {
+                if self.done > 0 {
+                    self.done -= 1;
+                    let limited = self.rooms.pop().expect("each job has its share");
+                    self.state.give_room(limited);
+                }
+            }
+            Deed::SetMaxsize(maxsize) => {
+                self.state.maxsize = maxsize;
+                let spare = self.state.spare(maxsize);
+                spare.iter().for_each(|seat| self.call(seat));
+                let wanted = self.state.add_wanted();
+                wanted.into_iter().for_each(|thread| self.start(thread));
+            }
+            Deed::Shrink(size) => {
+                let (number, gone) = self.state.shrink(size);
+                self.shrinking.push((number, gone, size));
+                let spare = self.state.spare(size);
+                spare.iter().for_each(|seat| self.call(seat));
+            }
+            Deed::StopShrinking => {
+                if let Some((number, ..)) = self.shrinking.pop() {
+                    self.state.stop_shrinking(number);
+                }
+            }
+            Deed::Grow(size) => {
+                while self.state.threads < size.min(self.state.maxsize) {
+                    let thread = self.state.add_thread();
+                    self.start(thread);
+                }
+            }
+            Deed::Expire(any) => {
+                let Some(at) = self.pick(Doing::Rests, any) else { return };
+                let thread = &self.threads[at];
+                let ended = self.state.expire(thread.number, &thread.seat.clone());
+                self.over(at, ended.expect("it rests"));
+            }
+            Deed::Withdraw(number) => {
+                if self.state.withdraw(number).is_some() {
+                    self.entered.retain(|other| *other != number);
+                    let limited = self.rooms.pop().expect("each job has its share");
+                    self.state.give_room(limited);
+                }
+            }
+            Deed::Close => {
+                self.state.closed = true;
+                let spare = self.state.spare(0);
+                spare.iter().for_each(|seat| self.call(seat));
+                let wanted = self.state.add_wanted();
+                wanted.into_iter().for_each(|thread| self.start(thread));
+            }
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        let state = &self.state;
+        assert_eq!(state.threads, self.threads.len());
+        assert_eq!(state.unfinished, self.rooms.len());
+        let count = |doing| self.threads.iter().filter(|thread| thread.doing == doing).count();
+        assert_eq!(state.idle.len(), count(Doing::Rests));
+        assert_eq!(state.queue.len() + count(Doing::Runs) + self.done, state.unfinished);
+        // Rule 3: nobody rests, and no thread is missing, while a job waits and nobody comes for it.
+        if !state.queue.is_empty() && count(Doing::Comes) + count(Doing::Starts) == 0 {
+            assert_eq!(count(Doing::Rests), 0);
+            // Who could not be started is not missed by those that are there.
+            assert!(
+                state.threads >= state.most() || self.failed,
+                "{} of {} threads",
+                state.threads,
+                state.most()
+            );
+        }
+        for (_, gone, size) in &self.shrinking {
+            assert!(gone.lock().0 || state.threads > *size, "who waits for few threads hears of it");
+        }
+        assert!(self.entered.starts_with(&self.log.lock().expect("nobody panics")), "first in, first out");
+    }
+
+    /// Lets everybody come to rest.
+    fn settle(&mut self) {
+        for _ in 0..1000 {
+            self.act(&Deed::Look(0));
+            self.act(&Deed::Finish(0));
+            self.act(&Deed::Deliver);
+        }
+        assert!(self.threads.iter().all(|thread| thread.doing == Doing::Rests));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_job_waits_for_nobody(maxsize in 0..4_usize, deeds in prop::collection::vec(deed(), 0..120)) {
+        let mut play = Play::new(maxsize);
+        for deed in &deeds {
+            play.act(deed);
+        }
+        play.settle();
+        if play.state.most() > 0 {
+            prop_assert_eq!((play.state.unfinished, play.state.outstanding, play.state.queue.len()), (0, 0, 0));
+            prop_assert_eq!(&*play.log.lock().unwrap(), &play.entered);
+        }
+        prop_assert!(play.threads.len() <= play.state.keep());
+        // A wish that is not taken back is granted in the end.
+        play.act(&Deed::Shrink(0));
+        play.settle();
+        prop_assert!(play.threads.is_empty() && play.shrinking.iter().all(|(_, gone, _)| gone.lock().0));
+    }
+}
