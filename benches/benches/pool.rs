@@ -10,10 +10,14 @@
 //!   or of the ends.
 //! * `group`: a group is made, as many as the id ends with are spawned in it, and it is joined. No limit.
 //! * `kill`: a hundred thousand that are parked are killed, and waited for. Making and parking them is not in the figure.
+//! * `threads`: one job that another thread runs, from its spawning until its result is there, one after the other: two
+//!   hand-overs, each with the wake-up of a thread that sleeps. Starting that thread is not in the figure.
 //!
 //! Who takes part:
 //!
 //! * `ramie`: `Pool::new(100)` or a `Group`, and the method of that name, called by the thread's main greenlet.
+//!   In `threads` it is `ThreadPool::new(1)` and `get`, beside `spawn_blocking` of tokio's current-thread runtime, and `std`: a plain
+//!   thread with a channel of closures and one of results.
 //! * `ramie_workers` has no pool: a hundred greenlets take the jobs out of a channel with room for a hundred. No job has a greenlet
 //!   or a result of its own.
 //! * `corosensei`: a bare coroutine for each job, on one of a hundred stacks that are there already: what a pool cannot go below
@@ -39,14 +43,15 @@ use std::future::{Future, pending};
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use corosensei::Coroutine;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criterion_main};
 use may::{coroutine, go};
-use ramie::{Event, Group, Mapping, Pool, channel, joinall, yield_now};
+use ramie::{Event, Group, Mapping, Pool, ThreadPool, channel, joinall, yield_now};
 use ramie_benches::by_the_piece;
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
@@ -86,12 +91,16 @@ fn contend_in_bulk(
     batch: u64,
     mut run: impl FnMut(u64, u64) -> Duration,
 ) {
-    // A test does with a few.
-    let measures = env::args().any(|arg| arg == "--bench");
-    let batch = if measures { batch } else { batch.min(10) };
+    let batch = at_most(batch);
     group.bench_function(id, |b| {
         b.iter_custom(|pieces| by_the_piece(pieces, batch, |batches| run(batches, batch)));
     });
+}
+
+/// As many, or a few if this is a test.
+fn at_most(count: u64) -> u64 {
+    let measures = env::args().any(|arg| arg == "--bench");
+    if measures { count } else { count.min(10) }
 }
 
 /// A group for contenders that take up to seconds for a batch.
@@ -167,7 +176,10 @@ impl Gevent {
     }
 
     fn contend(&self, group: &mut BenchmarkGroup<'_, WallTime>, id: &str, batch: u64, what: &str) {
-        contend_in_bulk(group, id, batch, |batches, batch| self.run(what, batches, batch));
+        // Small batches are many, as each call starts a child.
+        let batch = at_most(batch);
+        let least = at_most(FEWER_JOBS).div_ceil(batch);
+        contend_in_bulk(group, id, batch * least, |calls, _| self.run(what, calls * least, batch));
     }
 
     fn run(&self, what: &str, batches: u64, batch: u64) -> Duration {
@@ -491,6 +503,45 @@ fn kill(c: &mut Criterion) {
     }
 }
 
+// --- threads ----------------------------------------------------------------------------------------------------------
+
+fn threads(c: &mut Criterion) {
+    let mut group = c.benchmark_group("pool/threads");
+    group.bench_function("ramie", |b| {
+        let pool = ThreadPool::new(1);
+        pool.spawn(body).get().expect("it does not fail");
+        b.iter(|| pool.spawn(body).get().expect("it does not fail"));
+        pool.kill();
+    });
+    group.bench_function("tokio", |b| {
+        b.iter_custom(|jobs| {
+            on_tokio(async {
+                for _ in 0..jobs {
+                    tokio::task::spawn_blocking(body).await.expect("it does not fail");
+                }
+            })
+        });
+    });
+    group.bench_function("std", |b| {
+        let (sender, jobs) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let worker = thread::spawn(move || jobs.iter().for_each(|job| job()));
+        b.iter(|| {
+            let (result, comes) = mpsc::channel();
+            let job = move || {
+                body();
+                result.send(()).expect("it is waited for");
+            };
+            sender.send(Box::new(job)).expect("the worker is there");
+            comes.recv().expect("the worker does not fail");
+        });
+        drop(sender);
+        worker.join().expect("it does not fail");
+    });
+    if let Some(gevent) = Gevent::find() {
+        gevent.contend(&mut group, "gevent", FEWER_JOBS / 10, "threads");
+    }
+}
+
 fn config() -> Criterion {
     Criterion::default()
         .sample_size(10)
@@ -501,6 +552,6 @@ fn config() -> Criterion {
 criterion_group! {
     name = benches;
     config = config();
-    targets = jobs, group, kill
+    targets = jobs, group, kill, threads
 }
 criterion_main!(benches);

@@ -8,6 +8,7 @@ from time import perf_counter_ns
 
 import gevent
 from gevent.pool import Group, Pool
+from gevent.threadpool import ThreadPool
 
 LIMIT = 100
 
@@ -70,6 +71,15 @@ def kill(count):
     return perf_counter_ns() - start
 
 
+def threads(count):
+    pool = ThreadPool(1)
+    pool.spawn(job).get()
+    start = perf_counter_ns()
+    for _ in range(count):
+        pool.spawn(job).get()
+    return perf_counter_ns() - start
+
+
 WHATS = {
     "spawn": spawn,
     "map": map_,
@@ -77,7 +87,10 @@ WHATS = {
     "imap_unordered": lambda count: iterate(count, lambda pool: pool.imap_unordered),
     "group": group,
     "kill": kill,
+    "threads": threads,
 }
 
+# The first greenlet makes the hub.
+gevent.spawn(job).join()
 what, batches, batch = WHATS[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3])
 print(sum(what(batch) for _ in range(batches)))
