@@ -358,6 +358,31 @@ fn a_member_added_twice_holds_two_slots() {
 }
 
 #[test]
+fn each_of_many_members_is_found_while_others_come_and_go() {
+    within(LIMIT, || {
+        let pool = Pool::new(40);
+        for _ in 0..2 {
+            let mut inside: Vec<_> = (0..20).map(|_| pool.spawn(|| sleep(LONG))).collect();
+            assert!(inside.iter().all(|g| pool.contains(g)));
+            let others: Vec<_> = inside.iter().step_by(2).cloned().collect();
+            others.iter().for_each(|g| pool.discard(g));
+            assert!(others.iter().all(|g| !pool.contains(g)));
+            inside.retain(|g| !others.contains(g));
+            inside.extend((0..15).map(|_| pool.spawn(|| sleep(LONG))));
+            pool.add(&inside[3]);
+            assert_eq!((pool.len(), pool.free_count()), (25, 14));
+            assert!(pool.iter().eq(inside.iter().map(|g| g.as_any().clone())));
+            yield_now();
+            inside.iter().rev().for_each(|g| pool.killone(g));
+            // The last has ended; its link's turn is to come.
+            pool.join();
+            assert_eq!((pool.len(), pool.free_count()), (0, 40));
+            killall_nowait(&others);
+        }
+    });
+}
+
+#[test]
 fn a_full_pool_cannot_be_waited_for_in_the_hub() {
     within(LIMIT, || {
         let pool = full(1);

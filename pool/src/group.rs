@@ -136,7 +136,8 @@ impl Group {
     #[track_caller]
     pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let greenlet = self.members.builder.create(body);
-        self.start(&greenlet);
+        self.members.acquire(Limit::Never);
+        self.members.start_new(&greenlet);
         greenlet
     }
 

@@ -1,8 +1,9 @@
 //! Groups and pools of greenlets, and a pool of threads, on top of `ramie-hub`.
 //!
 //! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. A [`ThreadPool`]
-//! has OS threads for what would block, and [`blocking`] makes one such call. All of them run functions over inputs by [`Mapping`]: `apply`, `map`, `imap` and
-//! their kin.
+//! has OS threads for what would block, and [`blocking`] makes one such call. All of them run functions over inputs by
+//! [`Mapping`]: `apply`, `map`, `imap` and their kin. Whoever knows gevent's pools finds each of their operations in the
+//! [`guide`], beside what it is here.
 //!
 //! Most programs use the `ramie` crate, which re-exports this one.
 #![warn(missing_docs)]
@@ -14,9 +15,12 @@
 
 mod error;
 mod group;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 mod mapping;
 mod members;
 mod pool;
+mod roster;
 mod thread_pool;
 
 pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};

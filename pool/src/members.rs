@@ -8,32 +8,68 @@
 //! 4. Nothing of the user's is called or dropped under a borrow.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
-use ramie_hub::{AnyGreenlet, Builder, Event, Failure, Limit, LinkId, Semaphore};
+use ramie_hub::{AnyGreenlet, Builder, Event, Failure, Limit, LinkId, Semaphore, Waitable};
+
+use crate::roster::{Key, Roster};
 
 struct Member {
     greenlet: AnyGreenlet,
-    link: Option<LinkId>,
+    link: Cell<Option<LinkId>>,
     /// How many slots it holds.
-    slots: usize,
+    slots: Cell<usize>,
     /// Whether it was killed through the group.
-    dying: bool,
+    dying: Cell<bool>,
 }
 
-/// The members by the number that each was given when it came, which is their order.
+/// Up to so many members are looked through for one.
+const FEW: usize = 8;
+
+/// The members in the order in which they came.
 #[derive(Default)]
 struct Table {
-    members: BTreeMap<u64, Member>,
-    numbers: HashMap<AnyGreenlet, u64>,
-    next: u64,
+    members: Roster<Member>,
+    /// The key of each member. Nobody asks for one in most pools, so it is made for the first who does; it goes when
+    /// the last member leaves.
+    keys: Option<HashMap<AnyGreenlet, Key>>,
+}
+
+impl Table {
+    fn find(&mut self, greenlet: &AnyGreenlet) -> Option<Key> {
+        let mut all = self.members.iter().map(|(key, member)| (&member.greenlet, key));
+        if self.members.len() <= FEW {
+            return all.find(|(member, _)| *member == greenlet).map(|(_, key)| key);
+        }
+        let collect = || all.map(|(member, key)| (member.clone(), key)).collect();
+        self.keys.get_or_insert_with(collect).get(greenlet).copied()
+    }
+
+    fn push(&mut self, member: Member) -> Key {
+        let greenlet = self.keys.is_some().then(|| member.greenlet.clone());
+        let key = self.members.push(member);
+        if let Some((keys, greenlet)) = self.keys.as_mut().zip(greenlet) {
+            keys.insert(greenlet, key);
+        }
+        key
+    }
+
+    /// Takes a member out. What else kept its greenlet is returned too, to be dropped after the borrow.
+    fn remove(&mut self, key: Key) -> Option<(Member, Option<AnyGreenlet>)> {
+        let member = self.members.remove(key)?;
+        let entry = self.keys.as_mut().and_then(|keys| keys.remove_entry(&member.greenlet));
+        if self.members.len() == 0 {
+            self.keys = None;
+        }
+        Some((member, entry.map(|(greenlet, _)| greenlet)))
+    }
 }
 
 /// Somebody who joins and wants to hear of failures.
 struct Listener {
     /// It hears of the members with smaller numbers: those who were there when it came.
-    below: u64,
+    below: usize,
     first: RefCell<Option<Failure>>,
 }
 
@@ -44,7 +80,6 @@ pub(crate) struct Members {
     table: RefCell<Table>,
     empty: Event,
     listeners: RefCell<Vec<Rc<Listener>>>,
-    len: Cell<usize>,
 }
 
 impl Members {
@@ -57,21 +92,20 @@ impl Members {
             table: RefCell::default(),
             empty,
             listeners: RefCell::default(),
-            len: Cell::new(0),
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len.get()
+        self.table.borrow().members.len()
     }
 
     pub(crate) fn contains(&self, greenlet: &AnyGreenlet) -> bool {
-        self.table.borrow().numbers.contains_key(greenlet)
+        self.table.borrow_mut().find(greenlet).is_some()
     }
 
     /// The members in the order in which they came.
     pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
-        self.table.borrow().members.values().map(|member| member.greenlet.clone()).collect()
+        self.table.borrow().members.iter().map(|(_, member)| member.greenlet.clone()).collect()
     }
 
     // --- coming and going ---------------------------------------------------------------------------------------
@@ -95,56 +129,64 @@ impl Members {
 
     /// Takes in a greenlet that has a slot. Does not let others run.
     pub(crate) fn enter(self: &Rc<Self>, greenlet: &AnyGreenlet) {
-        let slots = usize::from(self.slots.is_some());
-        let number = {
-            let mut table = self.table.borrow_mut();
-            if let Some(number) = table.numbers.get(greenlet).copied() {
-                let member = table.members.get_mut(&number).expect("both maps have the same members");
-                member.slots += slots;
-                return;
-            }
-            let number = table.next;
-            table.next += 1;
-            table.numbers.insert(greenlet.clone(), number);
-            table
-                .members
-                .insert(number, Member { greenlet: greenlet.clone(), link: None, slots, dying: false });
-            self.len.set(table.members.len());
-            number
-        };
+        let mut table = self.table.borrow_mut();
+        if let Some(key) = table.find(greenlet) {
+            let member = table.members.get(key).expect("who was found is in");
+            member.slots.set(member.slots.get() + self.share());
+        } else {
+            drop(table);
+            self.enter_new(greenlet);
+        }
+    }
+
+    /// Takes in a greenlet that has a slot and was made just now, and starts it. Does not let others run.
+    pub(crate) fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
+        self.enter_new(greenlet);
+        greenlet.start();
+    }
+
+    fn enter_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
+        let key = self.table.borrow_mut().push(Member {
+            greenlet: greenlet.clone(),
+            link: Cell::new(None),
+            slots: Cell::new(self.share()),
+            dying: Cell::new(false),
+        });
         self.empty.clear();
         // The member does not keep the group: nobody could ask a group without handles for anything.
         let group: Weak<Self> = Rc::downgrade(self);
-        let link = greenlet.rawlink(move |_| {
-            if let Some(group) = group.upgrade() {
-                group.leave(number);
-            }
-        });
-        if let Some(member) = self.table.borrow_mut().members.get_mut(&number) {
-            member.link = Some(link);
+        let link = Waitable::rawlink(
+            greenlet,
+            Box::new(move || {
+                if let Some(group) = group.upgrade() {
+                    group.leave(key);
+                }
+            }),
+        );
+        if let Some(member) = self.table.borrow().members.get(key) {
+            member.link.set(Some(link));
         }
+    }
+
+    /// How many slots one takes who comes once.
+    fn share(&self) -> usize {
+        usize::from(self.slots.is_some())
     }
 
     /// Lets a member go; a stranger is none of its business.
     pub(crate) fn discard(&self, greenlet: &AnyGreenlet) {
-        let number = self.table.borrow().numbers.get(greenlet).copied();
-        if let Some(link) = number.and_then(|number| self.leave(number)) {
+        let key = self.table.borrow_mut().find(greenlet);
+        if let Some(link) = key.and_then(|key| self.leave(key)) {
             greenlet.unlink(link);
         }
     }
 
     /// Returns the link, which a discarded member still has.
-    fn leave(&self, number: u64) -> Option<LinkId> {
-        let member = {
-            let mut table = self.table.borrow_mut();
-            let member = table.members.remove(&number)?;
-            let key = table.numbers.remove_entry(&member.greenlet);
-            self.len.set(table.members.len());
-            (member, key)
-        };
-        let (member, _key) = member;
+    fn leave(&self, key: Key) -> Option<LinkId> {
+        let removed = self.table.borrow_mut().remove(key);
+        let (member, _greenlet) = removed?;
         if let Some(failure) = member.greenlet.exception() {
-            for listener in self.listeners.borrow().iter().filter(|listener| number < listener.below) {
+            for listener in self.listeners.borrow().iter().filter(|listener| key.number() < listener.below) {
                 listener.first.borrow_mut().get_or_insert_with(|| failure.clone());
             }
         }
@@ -152,11 +194,11 @@ impl Members {
             self.empty.set();
         }
         if let Some(slots) = &self.slots {
-            for _ in 0..member.slots {
+            for _ in 0..member.slots.get() {
                 slots.release();
             }
         }
-        member.link
+        member.link.get()
     }
 
     // --- joining ------------------------------------------------------------------------------------------------
@@ -184,7 +226,7 @@ impl Members {
                 self.0.listeners.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.1));
             }
         }
-        let below = self.table.borrow().next;
+        let below = self.table.borrow().members.pushed();
         let listener = Rc::new(Listener { below, first: RefCell::new(None) });
         self.listeners.borrow_mut().push(listener.clone());
         let listening = Listening(self, listener);
@@ -193,7 +235,8 @@ impl Members {
         // One that has ended in this very turn has not been told of yet.
         let first = first.or_else(|| {
             let table = self.table.borrow();
-            table.members.range(..below).find_map(|(_, member)| member.greenlet.exception())
+            let before = table.members.iter().take_while(|(key, _)| key.number() < below);
+            before.into_iter().find_map(|(_, member)| member.greenlet.exception())
         });
         first.map_or(Ok(joined), Err)
     }
@@ -203,19 +246,15 @@ impl Members {
     /// Marks a member as killed; false for a stranger and for one that was killed before.
     pub(crate) fn condemn(&self, greenlet: &AnyGreenlet) -> bool {
         let mut table = self.table.borrow_mut();
-        let number = table.numbers.get(greenlet).copied();
-        let member = number.and_then(|number| table.members.get_mut(&number));
-        member.is_some_and(|member| !std::mem::replace(&mut member.dying, true))
+        let key = table.find(greenlet);
+        let member = key.and_then(|key| table.members.get(key));
+        member.is_some_and(|member| !member.dying.replace(true))
     }
 
     /// Marks every member as killed, and returns those who were not before.
     pub(crate) fn condemn_all(&self) -> Vec<AnyGreenlet> {
-        let mut table = self.table.borrow_mut();
-        let members = table.members.values_mut();
-        members
-            .filter_map(|member| {
-                (!std::mem::replace(&mut member.dying, true)).then(|| member.greenlet.clone())
-            })
-            .collect()
+        let table = self.table.borrow();
+        let members = table.members.iter().map(|(_, member)| member);
+        members.filter(|member| !member.dying.replace(true)).map(|member| member.greenlet.clone()).collect()
     }
 }

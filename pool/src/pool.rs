@@ -192,8 +192,7 @@ impl Pool {
     #[track_caller]
     fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let greenlet = self.group.members.builder.create(body);
-        self.group.members.enter(&greenlet);
-        greenlet.start();
+        self.group.members.start_new(&greenlet);
         greenlet
     }
 }

@@ -4,7 +4,7 @@
 //! slot is free by then. What the feeder itself fails with is the input's error.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::Location;
@@ -16,14 +16,14 @@ use ramie_hub::{
 };
 
 use super::spawn::{Job, Spawn};
+use crate::roster::Roster;
 
 /// What the feeder, the jobs and the reader share.
 struct Results<R> {
-    /// What has come and was not read, by position: that of the input, or that of the arrival.
-    arrived: RefCell<BTreeMap<usize, Result<R, Failure>>>,
+    /// What has come and was not read, from the next to be read on; in the order of the inputs, with gaps, or of the arrivals.
+    arrived: RefCell<VecDeque<Option<Result<R, Failure>>>>,
     ordered: bool,
-    /// How many have come, and how many were read.
-    arrivals: Cell<usize>,
+    /// How many were read.
     reads: Cell<usize>,
     /// How many there will be, once the feeder has ended.
     total: Cell<Option<usize>>,
@@ -33,31 +33,33 @@ struct Results<R> {
     permits: RefCell<Option<Semaphore>>,
 }
 
-/// What the feeder has started.
-struct Running<J> {
-    started: Cell<usize>,
-    /// Those who run, by the position of their input.
-    by_position: RefCell<BTreeMap<usize, J>>,
-}
-
-impl<J> Default for Running<J> {
-    fn default() -> Self {
-        Running { started: Cell::new(0), by_position: RefCell::default() }
-    }
-}
-
 impl<R> Results<R> {
     fn arrive(&self, position: usize, result: Result<R, Failure>) {
-        let arrival = self.arrivals.replace(self.arrivals.get() + 1);
-        let place = if self.ordered { position } else { arrival };
-        self.arrived.borrow_mut().insert(place, result);
+        let mut arrived = self.arrived.borrow_mut();
+        let place = if self.ordered { position - self.reads.get() } else { arrived.len() };
+        if place >= arrived.len() {
+            arrived.resize_with(place + 1, || None);
+        }
+        arrived[place] = Some(result);
+    }
+
+    /// Takes what is to be read next, if it has come.
+    fn read(&self) -> Option<Result<R, Failure>> {
+        let mut arrived = self.arrived.borrow_mut();
+        let result = arrived.front_mut()?.take()?;
+        arrived.pop_front();
+        self.reads.set(self.reads.get() + 1);
+        Some(result)
+    }
+
+    fn at_end(&self) -> bool {
+        self.total.get() == Some(self.reads.get())
     }
 }
 
 impl<R: 'static> Waits for Results<R> {
     fn is_ready(&self) -> bool {
-        let next = self.reads.get();
-        self.arrived.borrow().contains_key(&next) || self.total.get() == Some(next)
+        matches!(self.arrived.borrow().front(), Some(Some(_))) || self.at_end()
     }
 
     fn kind(&self) -> &'static str {
@@ -134,14 +136,11 @@ impl<R: 'static> IMap<R> {
         let limit = limit.fixed();
         let results = &self.results;
         loop {
-            let next = results.reads.get();
-            let arrived = results.arrived.borrow_mut().remove(&next);
-            if let Some(result) = arrived {
-                results.reads.set(next + 1);
+            if let Some(result) = results.read() {
                 self.asked = false;
                 return Ok(Some(result));
             }
-            if results.total.get() == Some(next) {
+            if results.at_end() {
                 self.over = true;
                 return Ok(results.error.take().map(Err));
             }
@@ -180,7 +179,7 @@ impl<R: 'static> fmt::Debug for IMap<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IMap")
             .field("read", &self.results.reads.get())
-            .field("unread", &self.results.arrived.borrow().len())
+            .field("unread", &self.results.arrived.borrow().iter().flatten().count())
             .field("over", &self.over)
             .finish_non_exhaustive()
     }
@@ -200,13 +199,13 @@ where
     let results = WaitQueue::new(Results {
         arrived: RefCell::default(),
         ordered,
-        arrivals: Cell::new(0),
         reads: Cell::new(0),
         total: Cell::new(None),
         error: RefCell::default(),
         permits: RefCell::default(),
     });
-    let running: Rc<Running<P::Job>> = Rc::default();
+    // What the feeder has started and runs; the number of each is the position of its input.
+    let running: Rc<RefCell<Roster<P::Job>>> = Rc::default();
     let (own, shared, jobs) = (place.clone(), results.clone(), running.clone());
     let feeder = Builder::new().spawn_site(site).spawn(move || {
         for body in bodies {
@@ -215,13 +214,13 @@ where
                 permits.acquire();
             }
             let job = own.spawn_at(body, site);
-            let position = jobs.started.replace(jobs.started.get() + 1);
-            jobs.by_position.borrow_mut().insert(position, job.clone());
+            let kept = job.clone();
+            let key = jobs.borrow_mut().push(kept);
             let (shared, jobs) = (shared.clone(), jobs.clone());
             job.rawlink(Box::new(move || {
-                let job = jobs.by_position.borrow_mut().remove(&position);
+                let job = jobs.borrow_mut().remove(key);
                 if let Some(job) = job {
-                    shared.arrive(position, job.take());
+                    shared.arrive(key.number(), job.take());
                     shared.check();
                 }
             }));
@@ -230,10 +229,13 @@ where
     let (shared, jobs) = (results.clone(), running.clone());
     feeder.rawlink(move |feeder| {
         *shared.error.borrow_mut() = feeder.exception();
-        shared.total.set(Some(jobs.started.get()));
+        shared.total.set(Some(jobs.borrow().pushed()));
         shared.check();
     });
     let place = place.clone();
-    let cancel = move || running.by_position.take().values().for_each(|job| place.cancel(job));
+    let cancel = move || {
+        let jobs = running.borrow_mut().take_all();
+        jobs.iter().for_each(|job| place.cancel(job));
+    };
     IMap { results, feeder, cancel: Some(Box::new(cancel)), asked: false, over: false }
 }

@@ -1,6 +1,7 @@
 //! One function over many inputs, with all results at once: what runs behind `map` and `map_async`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -15,11 +16,39 @@ pub(super) fn inner(failure: Failure) -> Failure {
 
 /// What a mapping greenlet and its link share.
 struct Progress<J> {
-    jobs: RefCell<Vec<J>>,
+    /// Those whose results were not taken, in the order of the inputs.
+    jobs: RefCell<VecDeque<J>>,
     /// The input is being asked; an exception now is its own.
     asking: Cell<bool>,
     /// The greenlet has come to its end by itself, well or not.
     over: Cell<bool>,
+}
+
+impl<J> Progress<J> {
+    /// Moves results over, from the first on and up to a failure: of those that have ended, or, if it `waits`, of all.
+    fn collect<T>(&self, results: &mut Vec<T>, waits: bool) -> Result<(), Failure>
+    where
+        J: Job<T>,
+    {
+        loop {
+            let first = self.jobs.borrow_mut().pop_front();
+            let Some(job) = first else { return Ok(()) };
+            if job.is_ready() {
+                results.push(job.take()?);
+                continue;
+            }
+            // While it is waited for, a kill must find it.
+            let again = job.clone();
+            self.jobs.borrow_mut().push_front(again);
+            if !waits {
+                return Ok(());
+            }
+            let result = job.take();
+            let again = self.jobs.borrow_mut().pop_front();
+            drop(again);
+            results.push(result?);
+        }
+    }
 }
 
 /// Starts all bodies and waits for their results, in a greenlet that is no member; `callback` sees all of them at its end.
@@ -39,26 +68,22 @@ where
         Rc::new(Progress { jobs: RefCell::default(), asking: Cell::new(false), over: Cell::new(false) });
     let (own, shared) = (place.clone(), progress.clone());
     let mapping = Builder::new().spawn_site(site).spawn(fallible(move || {
+        let (mut results, mut failure) = (Vec::new(), None);
         loop {
             shared.asking.set(true);
             let body = bodies.next();
             shared.asking.set(false);
             let Some(body) = body else { break };
             let job = own.spawn_at(body, site);
-            shared.jobs.borrow_mut().push(job);
+            shared.jobs.borrow_mut().push_back(job);
+            // Now, since a job takes far more memory than its result.
+            failure = failure.or_else(|| shared.collect(&mut results, false).err());
         }
-        let mut results = Vec::new();
-        let jobs = shared.jobs.borrow().clone();
-        for job in jobs {
-            match job.take() {
-                Ok(result) => results.push(result),
-                Err(failure) => {
-                    shared.over.set(true);
-                    return Err(Exception::new(failure));
-                }
-            }
-        }
+        failure = failure.or_else(|| shared.collect(&mut results, true).err());
         shared.over.set(true);
+        if let Some(failure) = failure {
+            return Err(Exception::new(failure));
+        }
         callback(&results);
         Ok(results)
     }));

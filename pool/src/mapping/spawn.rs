@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use ramie_hub::{Body, Failure, Greenlet, ScopedBody, Waitable, getcurrent};
+use ramie_hub::{Body, Failure, Greenlet, Limit, ScopedBody, Waitable, getcurrent};
 
 use crate::group::Group;
 use crate::pool::Pool;
@@ -92,7 +92,8 @@ impl<B: Body> Spawn<B> for Group {
 
     fn spawn_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
         let greenlet = self.members.builder.clone().spawn_site(site).create(body);
-        self.start(&greenlet);
+        self.members.acquire(Limit::Never);
+        self.members.start_new(&greenlet);
         greenlet
     }
 
