@@ -54,7 +54,9 @@
 )]
 
 pub mod channel;
+pub mod io;
 pub mod net;
+pub mod os;
 pub mod queue;
 mod run;
 pub mod select;
