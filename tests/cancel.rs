@@ -3,6 +3,8 @@
 //! One table of every call that waits, crossed with every way to end a wait from outside.
 #![cfg(unix)]
 
+#[path = "cancel/io.rs"]
+mod io_points;
 mod util;
 
 use std::cell::{Cell, RefCell};
@@ -196,8 +198,12 @@ fn connecting() -> Option<Point> {
             return None;
         }
     }
-    let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap()))
-        .limited(move |limit| is_timeout(TcpStream::connect_timeout(&address, limit)));
+    let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap())).limited(
+        move |limit| {
+            is_timeout(TcpStream::connect_timeout(&address, limit))
+                && is_timeout(TcpStream::connect_deadline(&[address, address][..], Instant::now() + limit))
+        },
+    );
     Some(point.check(move || drop((taken, socket))))
 }
 
@@ -523,7 +529,7 @@ fn nothing_is_left_of_a_wait_that_was_ended() {
         // Some ends are errors, which are not to be printed hundreds of times.
         get_hub().set_error_handler(Some(Rc::new(|_, _| ())));
         let mut tried = 0;
-        for make in points() {
+        for make in points().into_iter().chain(io_points::points()) {
             let outside = settled();
             let Some(point) = make() else { continue };
             for (way, end) in WAYS {
