@@ -92,7 +92,13 @@ impl UnixDatagram {
     ///
     /// `TimedOut` by the read timeout; `EBADF` when the socket was closed; the system's own.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.handle.read_with(|socket| socket.recv_from(buffer))
+        self.receive_with(
+            |socket| socket.recv_from(buffer),
+            || {
+                // Nobody's address, as std has it here; there is no other way to make one.
+                Ok((0, net::UnixDatagram::unbound()?.local_addr()?))
+            },
+        )
     }
 
     /// Receives a datagram.
@@ -101,7 +107,18 @@ impl UnixDatagram {
     ///
     /// As [`recv_from`](UnixDatagram::recv_from).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.handle.read_with(|socket| socket.recv(buffer))
+        self.receive_with(|socket| socket.recv(buffer), || Ok(0))
+    }
+
+    fn receive_with<R>(
+        &self,
+        mut op: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
+        ended: impl Fn() -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.handle.read_with(|socket| match op(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(socket)? => ended(),
+            other => other,
+        })
     }
 
     /// Sends a datagram to the socket at `path`. Lets others run while there is no room.
@@ -165,6 +182,21 @@ options! { UnixDatagram:
     peer_addr() -> SocketAddr;
     /// The address it is bound to.
     local_addr() -> SocketAddr;
-    /// Ends one direction or both. Greenlets that wait for it are told.
+    /// Ends one direction or both. Greenlets that wait to receive get 0 bytes, and those that wait to send `BrokenPipe`.
     shutdown(how: Shutdown) -> ();
+}
+
+/// Whether receiving was shut down. Linux says so to those who ask, but would have those who receive wait for ever.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_shut(socket: &net::UnixDatagram) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
+    poll(&mut fds, Some(&Timespec::default()))?;
+    Ok(fds[0].revents().contains(PollFlags::RDHUP))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_shut(_socket: &net::UnixDatagram) -> io::Result<bool> {
+    Ok(false)
 }
