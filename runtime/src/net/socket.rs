@@ -165,9 +165,10 @@ macro_rules! stream {
             ///
             /// # Errors
             ///
-            /// `NotConnected` when there is no other side.
+            /// `NotConnected` when there is no other side; `EBADF` when it was closed.
             pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
-                self.handle.get_ref().shutdown(how)
+                // It never waits, and is refused like everything else once the socket is closed.
+                self.handle.io().try_write_with(|stream| stream.shutdown(how)).map(drop)
             }
 
             /// The reading and the writing half, for two owners, as tokio's of that name.
