@@ -183,7 +183,6 @@ fn wrapper_waits_for_operations_of_any_kind() {
         let listener = Cooperative::new(net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
         let address = listener.get_ref().local_addr().unwrap();
         listener.set_read_timeout(Some(SHORT)).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the listener is in non-blocking mode")]
         let accept = |listener: &net::TcpListener| listener.accept();
         assert_eq!(listener.read_with(accept).unwrap_err().kind(), ErrorKind::TimedOut);
         listener.set_read_timeout(None).unwrap();
