@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ramie::io::{Cooperative, PipeReader, PipeWriter, Polled, pipe, stderr, stdin, stdout};
 use ramie::os::unix::net::UnixStream;
-use ramie::{Greenlet, sleep, spawn, yield_now};
+use ramie::{Greenlet, sleep, spawn, with_timeout, yield_now};
 use rustix::fs::OFlags;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
@@ -318,23 +318,37 @@ fn bytes_behind_a_message_with_descriptors_are_seen() {
     });
 }
 
-/// What the second process does: it answers each line, says how often others ran meanwhile, and ends with its input.
+/// What the second process does: it answers each line, and says once between two lines that others run meanwhile.
 fn answer_lines() {
+    // First of all, nothing is there: whoever waits can be killed and timed out, and leaves the input to others.
+    let before = settled();
+    let waiting = parked(|| stdin().read_line(&mut String::new()).unwrap());
+    let in_line = parked(|| drop(stdin().lock()));
+    waiting.kill();
+    in_line.get().unwrap();
+    let locked = parked(|| stdin().lines().count());
+    let in_line = parked(|| drop(stdin().lock()));
+    in_line.kill();
+    locked.kill();
+    assert!(with_timeout(SHORT, || stdin().read(&mut [0; 8]).unwrap()).is_err());
+    drop((waiting, in_line, locked));
+    assert_eq!(settled(), before);
     let ticks = Rc::new(Cell::new(0));
     let count = ticks.clone();
     let ticking = spawn(move || {
         loop {
             count.set(count.get() + 1);
+            if count.get() == 3 {
+                writeln!(stderr(), "ticked").unwrap();
+            }
             sleep(Duration::from_millis(1));
         }
     });
-    writeln!(stderr(), "ready").unwrap();
     let mut line = String::new();
     while stdin().read_line(&mut line).unwrap() > 0 {
-        assert!(ticks.get() > 1, "others run");
-        ticks.set(0);
         writeln!(stdout(), "answer {}: {}", 42, line.trim_end()).unwrap();
         line.clear();
+        ticks.set(0);
     }
     assert!(!is_nonblocking(stdin()) && !is_nonblocking(stdout()) && !is_nonblocking(stderr()));
     ticking.kill();
@@ -354,24 +368,22 @@ fn standard_streams_wait_for_one_greenlet_only() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut errors = Cooperative::new(child.stderr.take().unwrap()).unwrap();
-        let mut ready = [0; 6];
-        errors.read_exact(&mut ready).unwrap();
-        assert_eq!(&ready, b"ready\n");
-        let mut lines = BufReader::new(Cooperative::new(output).unwrap()).lines();
+        let mut input = child.stdin.take().unwrap();
+        let lines = |output: Box<dyn Read>| BufReader::new(output).lines().map(Result::unwrap);
+        let mut output = lines(Box::new(Cooperative::new(child.stdout.take().unwrap()).unwrap()));
+        let mut errors = lines(Box::new(Cooperative::new(child.stderr.take().unwrap()).unwrap()));
         for word in ["one", "two", "three"] {
-            sleep(Duration::from_millis(20));
+            // It waits for a line, and somebody runs all the same.
+            assert_eq!(errors.next().as_deref(), Some("ticked"));
             writeln!(input, "{word}").unwrap();
-            // The harness writes lines of its own.
-            let answer = lines.find(|line| line.as_ref().unwrap().starts_with("answer"));
-            assert_eq!(answer.unwrap().unwrap(), format!("answer 42: {word}"));
+            // The harness writes something of its own, also in front of an answer.
+            let answer = output.find(|line| line.contains("answer")).unwrap();
+            assert!(answer.ends_with(&format!("answer 42: {word}")), "{answer}");
         }
         drop(input);
-        while lines.next().is_some() {}
-        let mut rest = String::new();
-        errors.read_to_string(&mut rest).unwrap();
-        assert!(child.wait().unwrap().success(), "{rest}");
+        output.for_each(drop);
+        let rest = errors.collect::<Vec<_>>();
+        assert!(child.wait().unwrap().success(), "{rest:?}");
     });
 }
 

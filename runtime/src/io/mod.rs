@@ -12,6 +12,9 @@
 //! Two streams are joined by [`copy_bidirectional`]; for one direction there is std's own `io::copy`, which works on everything
 //! here. The traits are std's `Read`, `Write` and `BufRead`.
 //!
+//! `close` ends the operations of every handle, and what waits in them. Who waits for the bare descriptor, in `wait_read` or
+//! [`poll`](fn@poll), is told only what the system tells: that of a socket that it has ended, of a pipe nothing.
+//!
 //! On Windows there is [`copy_bidirectional`] only.
 
 #[cfg(unix)]
