@@ -144,9 +144,7 @@ fn reading(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -
 /// Makes a point of a call that writes to a connection whose other side does not read.
 fn writing(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -> Point {
     let (near, far) = tcp_pair();
-    near.set_write_timeout(Some(SHORT)).unwrap();
-    while (&*near).write(&[0; 65536]).is_ok() {}
-    near.set_write_timeout(None).unwrap();
+    util::fill::fill(&near);
     let (limited, checked) = (near.clone(), near.clone());
     Point::new(name, move || drop(call(&near)))
         .limited(move |limit| {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{Greenlet, joinall, sleep, spawn, yield_now};
 
+use crate::util::fill::fill;
 use crate::util::footprint::settled;
 use crate::util::within;
 
@@ -36,22 +37,6 @@ fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
     yield_now();
     assert!(!greenlet.ready(), "it was to wait");
     greenlet
-}
-
-/// Writes until a write has to wait, and returns how much went out.
-fn fill(stream: &TcpStream) -> usize {
-    stream.set_write_timeout(Some(SHORT)).unwrap();
-    let mut sent = 0;
-    loop {
-        match (&*stream).write(&[7; 65536]) {
-            Ok(written) => sent += written,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::TimedOut);
-                stream.set_write_timeout(None).unwrap();
-                return sent;
-            }
-        }
-    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::{Greenlet, sleep, spawn, with_timeout, yield_now};
 
+use crate::util::fill::fill;
 use crate::util::footprint::{descriptors, settled};
 use crate::util::within;
 
@@ -43,13 +44,6 @@ fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
     yield_now();
     assert!(!greenlet.ready(), "it was to wait");
     greenlet
-}
-
-/// Writes until a write has to wait.
-fn fill(stream: &TcpStream) {
-    stream.set_write_timeout(Some(SHORT)).unwrap();
-    while (&*stream).write(&[7; 65536]).is_ok() {}
-    stream.set_write_timeout(None).unwrap();
 }
 
 fn reset(stream: TcpStream) {
