@@ -3,6 +3,8 @@
 //! One table of every call that waits, crossed with every way to end a wait from outside.
 #![cfg(unix)]
 
+#[path = "cancel/io.rs"]
+mod io_points;
 mod util;
 
 use std::cell::{Cell, RefCell};
@@ -142,9 +144,7 @@ fn reading(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -
 /// Makes a point of a call that writes to a connection whose other side does not read.
 fn writing(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -> Point {
     let (near, far) = tcp_pair();
-    near.set_write_timeout(Some(SHORT)).unwrap();
-    while (&*near).write(&[0; 65536]).is_ok() {}
-    near.set_write_timeout(None).unwrap();
+    util::fill::fill(&near);
     let (limited, checked) = (near.clone(), near.clone());
     Point::new(name, move || drop(call(&near)))
         .limited(move |limit| {
@@ -196,8 +196,12 @@ fn connecting() -> Option<Point> {
             return None;
         }
     }
-    let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap()))
-        .limited(move |limit| is_timeout(TcpStream::connect_timeout(&address, limit)));
+    let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap())).limited(
+        move |limit| {
+            is_timeout(TcpStream::connect_timeout(&address, limit))
+                && is_timeout(TcpStream::connect_deadline(&[address, address][..], Instant::now() + limit))
+        },
+    );
     Some(point.check(move || drop((taken, socket))))
 }
 
@@ -523,7 +527,7 @@ fn nothing_is_left_of_a_wait_that_was_ended() {
         // Some ends are errors, which are not to be printed hundreds of times.
         get_hub().set_error_handler(Some(Rc::new(|_, _| ())));
         let mut tried = 0;
-        for make in points() {
+        for make in points().into_iter().chain(io_points::points()) {
             let outside = settled();
             let Some(point) = make() else { continue };
             for (way, end) in WAYS {

@@ -176,7 +176,8 @@ fn descriptor_of_an_io_is_waited_for_by_number_too() {
             let near = Rc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
             let (mut far, _) = listener.accept().unwrap();
             // Connecting has registered it; its twin has not been waited for.
-            let near = if io_first { near } else { Rc::new(near.try_clone().unwrap()) };
+            let twin = || socket2::SockRef::from(&*near).try_clone().unwrap();
+            let near = if io_first { near } else { Rc::new(TcpStream::from_std(twin().into()).unwrap()) };
             let by_number = parked({
                 let near = near.clone();
                 move || {

@@ -10,7 +10,16 @@ const LONGEST_FILE: usize = 800;
 /// Which dependency may be named where: in a file, or in a folder with all that is in it.
 const SEAMS: [(&str, &[&str]); 2] = [
     ("corosensei", &["hub/src/fiber/"]),
-    ("mio", &["hub/src/poller.rs", "hub/src/inbox.rs", "hub/src/io/", "runtime/src/net/"]),
+    (
+        "mio",
+        &[
+            "hub/src/poller.rs",
+            "hub/src/inbox.rs",
+            "hub/src/io/",
+            "runtime/src/net/",
+            "runtime/src/io/pipe.rs",
+        ],
+    ),
 ];
 /// How a path on somebody's machine begins; in halves, so that this file passes its own test.
 const MACHINES: [&str; 4] =

@@ -124,7 +124,7 @@ pub use crate::greenlet::{AnyGreenlet, Greenlet, getcurrent};
 pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
-pub use crate::io::{wait_read, wait_readwrite, wait_write};
+pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 pub use crate::job::{JobFailure, run_job};
 pub use crate::kill::{
     killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,

@@ -32,7 +32,10 @@
 //! | `thread::yield_now` | `gevent.sleep(0)` | [`yield_now`] |
 //! | `thread::current` | `gevent.getcurrent` | [`getcurrent`] |
 //! | `thread_local!` | `gevent.local.local` | [`greenlet_local!`], [`tree_local!`] |
-//! | `net::TcpStream` | `gevent.socket` | [`net::TcpStream`], [`net::TcpListener`] |
+//! | `net::TcpStream`, `net::UdpSocket` | `gevent.socket` | [`net::TcpStream`], [`net::TcpListener`], [`net::UdpSocket`] |
+//! | `os::unix::net` | `gevent.socket` | `os::unix::net` |
+//! | `io::stdin`, `io::pipe` | `gevent.fileobject` | [`io`]: the same, and wrappers for any descriptor |
+//! | | `gevent.select` | `io::poll` |
 //! | | `Greenlet.kill`, `killall` | [`AnyGreenlet::kill`], [`killall`] |
 //! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
@@ -58,7 +61,9 @@
 )]
 
 pub mod channel;
+pub mod io;
 pub mod net;
+pub mod os;
 pub mod queue;
 mod run;
 pub mod select;

@@ -181,6 +181,15 @@ impl Recv for TcpListener {
     }
 }
 
+#[cfg(unix)]
+impl Recv for crate::os::unix::net::UnixListener {
+    type Output = io::Result<(crate::os::unix::net::UnixStream, crate::os::unix::net::SocketAddr)>;
+
+    fn attempt_recv(&self) -> Option<Self::Output> {
+        self.try_accept().transpose()
+    }
+}
+
 /// The arm `recv(..)`.
 pub struct RecvArm<'a, R: Recv + ?Sized>(&'a R);
 
@@ -281,7 +290,7 @@ pub fn wait_any(objects: &[&dyn Waitable], limit: Limit) -> bool {
 ///
 /// | arm | chosen when | gives |
 /// |---|---|---|
-/// | `recv(from) -> pattern => ...` | something can be received from a channel, a queue, a greenlet, an [`AsyncResult`](crate::sync::AsyncResult), a [`TcpListener`](crate::net::TcpListener); a permit can be had from a [`Semaphore`](crate::sync::Semaphore); an [`Event`](crate::sync::Event) is set | what the object's own call would: a `Result` where that can fail |
+/// | `recv(from) -> pattern => ...` | something can be received from a channel, a queue, a greenlet, an [`AsyncResult`](crate::sync::AsyncResult), a [`TcpListener`](crate::net::TcpListener) or a `UnixListener`; a permit can be had from a [`Semaphore`](crate::sync::Semaphore); an [`Event`](crate::sync::Event) is set | what the object's own call would: a `Result` where that can fail |
 /// | `send(sender, message) -> pattern => ...` | there is room | `Result<(), SendError<_>>` |
 /// | `ready(object) => ...` | anything waitable is ready; nothing is taken | |
 /// | `default(duration) => ...` | nothing else was for that long | |

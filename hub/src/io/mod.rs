@@ -33,7 +33,7 @@ pub use self::system::Source;
 #[cfg(unix)]
 pub(crate) use self::system::{FdTable, FdWatch};
 #[cfg(unix)]
-pub use self::system::{wait_read, wait_readwrite, wait_write};
+pub use self::system::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 
 /// A source whose operations wait for readiness instead of blocking the thread.
 ///
@@ -161,20 +161,43 @@ impl<S: Source> Io<S> {
     /// # Errors
     ///
     /// The operation's own; `EBADF` when the source was [closed](Io::close).
-    pub fn try_read_with<R>(&self, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
-        loop {
-            if self.closed.get() {
-                return Err(system::closed_error());
-            }
-            match op(self.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.would_block(&current::core(), Direction::Read)?;
-                    return Ok(None);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return done.map(Some),
-            }
-        }
+    pub fn try_read_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
+        self.attempt(Direction::Read, op)
+    }
+
+    /// Runs an operation that writes, if it need not wait; see [`try_read_with`](Io::try_read_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read_with`](Io::try_read_with).
+    pub fn try_write_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
+        self.attempt(Direction::Write, op)
+    }
+
+    /// Like [`read_with`](Io::read_with), for a source that has to be borrowed mutably to be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn read_mut_with<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.retry_mut(Direction::Read, timeout, op)
+    }
+
+    /// Like [`write_with`](Io::write_with), for a source that has to be borrowed mutably to be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn write_mut_with<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.retry_mut(Direction::Write, timeout, op)
     }
 
     /// Whether an attempt to read is worth while: something has been reported, or nothing is known yet.
@@ -275,33 +298,83 @@ impl<S: Source> Io<S> {
         mut deadline: Option<u64>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
-        let core = current::core();
         loop {
-            if self.closed.get() {
-                return Err(system::closed_error());
-            }
-            match op(self.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if deadline.is_none() {
-                        deadline = Limit::from(timeout).deadline(&core);
-                    }
-                    self.would_block(&core, direction)?;
-                    self.wait(&core, direction, deadline)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => {
-                    core.spend_io();
-                    return done;
-                }
+            self.check_open()?;
+            let tried = op(self.get_ref());
+            if let Some(done) = self.settle(direction, timeout, &mut deadline, tried)? {
+                return Ok(done);
             }
         }
     }
 
+    fn retry_mut<R>(
+        &mut self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut op: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut deadline = None;
+        loop {
+            self.check_open()?;
+            let tried = op(self.source.as_mut().expect("the source is there until into_inner"));
+            if let Some(done) = self.settle(direction, timeout, &mut deadline, tried)? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// What an attempt came to; `None`, after a wait, when it is to be made again.
+    fn settle<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        deadline: &mut Option<u64>,
+        tried: io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        let core = current::core();
+        match tried {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if deadline.is_none() {
+                    *deadline = Limit::from(timeout).deadline(&core);
+                }
+                self.would_block(&core, direction)?;
+                self.wait(&core, direction, *deadline)?;
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            done => {
+                core.spend_io();
+                done.map(Some)
+            }
+        }
+    }
+
+    /// An attempt that does not wait.
+    fn attempt<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        loop {
+            self.check_open()?;
+            match op(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.would_block(&current::core(), direction)?;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done.map(Some),
+            }
+        }
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.closed.get() { Err(system::closed_error()) } else { Ok(()) }
+    }
+
     fn wait_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
         let core = current::core();
-        if self.closed.get() {
-            return Err(system::closed_error());
-        }
+        self.check_open()?;
         // Nothing was tried, so what is there already has to be reported too.
         match self.id.get() {
             Some(id) => system::rearm(&core, id, self.get_ref())?,

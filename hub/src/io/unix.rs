@@ -13,7 +13,9 @@ use mio::unix::SourceFd;
 use super::{Limit, wait_for_slot};
 use crate::core::Core;
 use crate::current;
+use crate::error::TimedOut;
 use crate::poller::{Direction, IoWaiter, SourceId};
+use crate::task::Verdict;
 use crate::watcher::{Watch, Watcher};
 
 /// What an [`Io`](super::Io) can hold: on Unix, anything that lends its descriptor.
@@ -207,20 +209,45 @@ pub fn wait_write<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Re
 ///
 /// As [`wait_read`].
 pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
+    wait_any_fd(&[(fd.as_fd(), true, true)], timeout)
+}
+
+/// Waits until one of several descriptors may be read or written, as each of them is asked for: a descriptor, whether
+/// to read, whether to write. Others run meanwhile.
+///
+/// Says nothing about which of them it is: whoever called asks the system. A descriptor for which neither is asked is
+/// not waited for.
+///
+/// # Errors
+///
+/// As [`wait_read`].
+///
+/// # Cancellation
+///
+/// A kill or a timeout leaves the descriptors as they were.
+#[doc(hidden)]
+pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duration>) -> io::Result<()> {
     let core = current::core();
-    let fd = fd.as_fd();
-    let Some(id) = core.fds.acquire(&core, fd)? else {
-        core.yield_now();
-        return Ok(());
-    };
-    let _hold = Hold(fd.as_raw_fd());
-    let deadline = Limit::from(timeout).deadline(&core);
+    let mut watched = Vec::with_capacity(fds.len());
+    for (fd, readable, writable) in fds {
+        let Some(id) = core.fds.acquire(&core, *fd)? else {
+            core.yield_now();
+            return Ok(());
+        };
+        watched.push((id, Hold(fd.as_raw_fd()), *readable, *writable));
+    }
     let token = core.token();
-    let _write = super::Place::take(&core, id, Direction::Write, IoWaiter::Greenlet(token));
-    let _read = super::Place::take(&core, id, Direction::Read, IoWaiter::Greenlet(token));
-    let _timer = super::TimerGuard::limit(&core, token, deadline);
-    match core.park(token, "reading or writing") {
-        crate::task::Verdict::TimedOut => Err(crate::error::TimedOut.into()),
+    let mut places = Vec::with_capacity(2 * fds.len());
+    for (id, _, readable, writable) in &watched {
+        for (wanted, direction) in [(*readable, Direction::Read), (*writable, Direction::Write)] {
+            if wanted {
+                places.push(super::Place::take(&core, *id, direction, IoWaiter::Greenlet(token)));
+            }
+        }
+    }
+    let _timer = super::TimerGuard::limit(&core, token, Limit::from(timeout).deadline(&core));
+    match core.park(token, "waiting for descriptors") {
+        Verdict::TimedOut => Err(TimedOut.into()),
         _ => Ok(()),
     }
 }

@@ -1,20 +1,24 @@
 //! TCP streams and listeners.
 
-use std::cell::Cell;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
+use std::io::{self, IoSliceMut, Read};
+use std::net::{self, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use ramie_hub::{Io, LinkId, Waitable};
 use socket2::SockRef;
+
+use super::addr::{first, first_of, resolve};
+use super::socket::{listener, options, socket, stream};
+use crate::io::handle::Handle;
+use crate::io::limits::check_timeout;
 
 /// The backlog that std asks for.
 const BACKLOG: i32 = 128;
 
 /// A TCP connection whose operations wait without blocking the thread: `std::net::TcpStream`'s counterpart.
 ///
-/// Reading and writing also work through `&TcpStream`, so two greenlets may share one in an `Rc`, one reading and
-/// one writing. Any number may wait for either direction.
+/// Reading and writing also work through `&TcpStream`, so two greenlets may share one in an `Rc`, or hold
+/// [clones](TcpStream::try_clone) or [halves](TcpStream::into_split), one reading and one writing. Any number may wait for
+/// either direction.
 ///
 /// # Cancellation
 ///
@@ -36,14 +40,15 @@ const BACKLOG: i32 = 128;
 /// ```
 #[derive(Debug)]
 pub struct TcpStream {
-    io: Io<mio::net::TcpStream>,
-    read_timeout: Cell<Option<Duration>>,
-    write_timeout: Cell<Option<Duration>>,
+    handle: Handle<mio::net::TcpStream>,
 }
+
+socket!(TcpStream, net::TcpStream, mio::net::TcpStream::from_std);
+stream!(TcpStream);
 
 impl TcpStream {
     fn from_mio(stream: mio::net::TcpStream) -> io::Result<Self> {
-        Ok(TcpStream { io: Io::new(stream)?, read_timeout: Cell::new(None), write_timeout: Cell::new(None) })
+        Ok(TcpStream { handle: Handle::new(stream)? })
     }
 
     /// Connects to the first of the addresses that answers. Lets others run while it waits.
@@ -53,6 +58,10 @@ impl TcpStream {
     /// # Errors
     ///
     /// The last address's error; `InvalidInput` when there is no address at all.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout closes the socket that was being connected.
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         first_of(address, |address| Self::connect_one(&address, None))
     }
@@ -66,14 +75,46 @@ impl TcpStream {
         Self::connect_one(address, check_timeout(Some(timeout))?)
     }
 
+    /// Connects to the first of the addresses that answers, all of which have until `deadline` together.
+    ///
+    /// Each gets an equal share of the time that is left when it is its turn, so that an address which never answers
+    /// leaves some for the others. Resolving a host name is not limited.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when the deadline came first, or when the last address did not answer in its time; as
+    /// [`connect`](TcpStream::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use ramie::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    /// let addresses = [nobody, listener.local_addr()?];
+    /// let stream = TcpStream::connect_deadline(&addresses[..], Instant::now() + Duration::from_secs(5))?;
+    /// assert_eq!(stream.peer_addr()?, addresses[1]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn connect_deadline(address: impl ToSocketAddrs, deadline: Instant) -> io::Result<TcpStream> {
+        let addresses = resolve(address)?.collect::<Vec<_>>();
+        let mut shares = (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev();
+        first(addresses, |address| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Self::connect_one(&address, Some(left / shares.next().unwrap_or(1)))
+        })
+    }
+
     fn connect_one(address: &SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let stream = Self::from_mio(mio::net::TcpStream::connect(*address)?)?;
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            stream.io.wait_writable(left)?;
+            stream.handle.io().wait_writable(left)?;
             // Being writable is a hint: the connection may have failed, or not be made yet.
-            if let Some(error) = stream.io.get_ref().take_error()? {
+            if let Some(error) = stream.take_error()? {
                 return Err(error);
             }
             match stream.peer_addr() {
@@ -84,150 +125,22 @@ impl TcpStream {
         }
     }
 
-    /// Takes over a connection from std. It is put into non-blocking mode.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses that mode.
-    pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
-        stream.set_nonblocking(true)?;
-        Self::from_mio(mio::net::TcpStream::from_std(stream))
-    }
-
-    /// Gives the connection to std, in blocking mode.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses that mode.
-    pub fn into_std(self) -> io::Result<net::TcpStream> {
-        let stream: net::TcpStream = self.io.into_inner().into();
-        stream.set_nonblocking(false)?;
-        Ok(stream)
-    }
-
-    /// A second handle of the same connection, with limits of its own.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no descriptor left.
-    pub fn try_clone(&self) -> io::Result<TcpStream> {
-        let clone = SockRef::from(self.io.get_ref()).try_clone()?;
-        let clone = Self::from_mio(mio::net::TcpStream::from_std(clone.into()))?;
-        clone.read_timeout.set(self.read_timeout.get());
-        clone.write_timeout.set(self.write_timeout.get());
-        Ok(clone)
-    }
-
-    /// The other side's address.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` when there is no other side.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().peer_addr()
-    }
-
-    /// This side's address.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
-    }
-
-    /// Ends one direction or both. Greenlets that wait for it see the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` when there is no other side.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get_ref().shutdown(how)
-    }
-
-    /// Ends the connection for everybody who shares it: greenlets that wait on it get `EBADF` in a later turn, and so
-    /// does every operation from now on. Does not let others run.
-    ///
-    /// The descriptor itself is given back when the last owner drops the stream.
-    pub fn close(&self) {
-        self.io.close();
-        // It may not be connected, or not any more; then there is nothing to end.
-        let _ = self.io.get_ref().shutdown(Shutdown::Both);
-    }
-
     /// Receives without consuming: the next read gets the same bytes.
     ///
     /// # Errors
     ///
     /// As [`read`](Read::read).
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.read_with(self.read_timeout.get(), |stream| stream.peek(buffer))
+        self.handle.read_with(|stream| stream.peek(buffer))
     }
 
-    /// Sets how long a read may wait. `None` is for ever.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a time of zero, as with std.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.read_timeout.set(check_timeout(timeout)?);
-        Ok(())
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.handle.read_into(buffer.len(), |mut stream| stream.read(buffer))
     }
 
-    /// Sets how long a write may wait. `None` is for ever.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a time of zero, as with std.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.write_timeout.set(check_timeout(timeout)?);
-        Ok(())
-    }
-
-    /// How long a read may wait.
-    pub fn read_timeout(&self) -> Option<Duration> {
-        self.read_timeout.get()
-    }
-
-    /// How long a write may wait.
-    pub fn write_timeout(&self) -> Option<Duration> {
-        self.write_timeout.get()
-    }
-
-    /// Sends small pieces at once instead of gathering them.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.io.get_ref().set_nodelay(nodelay)
-    }
-
-    /// Whether small pieces are sent at once.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.io.get_ref().nodelay()
-    }
-
-    /// Sets the time to live of packets.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.io.get_ref().set_ttl(ttl)
-    }
-
-    /// The time to live of packets.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.io.get_ref().ttl()
+    fn receive_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.handle.read_into(wanted, |mut stream| stream.read_vectored(buffers))
     }
 
     /// Sets how long a drop waits for unsent data; `Some(ZERO)` resets the connection instead.
@@ -236,7 +149,7 @@ impl TcpStream {
     ///
     /// The system's own.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self.io.get_ref()).set_linger(linger)
+        SockRef::from(self.handle.get_ref()).set_linger(linger)
     }
 
     /// How long a drop waits for unsent data.
@@ -245,101 +158,23 @@ impl TcpStream {
     ///
     /// The system's own.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        SockRef::from(self.io.get_ref()).linger()
-    }
-
-    /// The error that the socket has in store, which is cleared.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.io.get_ref().take_error()
-    }
-
-    /// Waits until something can be read, or the stream has ended.
-    ///
-    /// # Errors
-    ///
-    /// `TimedOut` by the read timeout; `EBADF` when it was closed.
-    pub fn wait_readable(&self) -> io::Result<()> {
-        self.io.wait_readable(self.read_timeout.get())
-    }
-
-    /// Waits until something can be written.
-    ///
-    /// # Errors
-    ///
-    /// `TimedOut` by the write timeout; `EBADF` when it was closed.
-    pub fn wait_writable(&self) -> io::Result<()> {
-        self.io.wait_writable(self.write_timeout.get())
+        SockRef::from(self.handle.get_ref()).linger()
     }
 }
 
-impl Read for &TcpStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len();
-        self.io.read_into(self.read_timeout.get(), wanted, |mut stream| stream.read(buffer))
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.io.read_into(self.read_timeout.get(), wanted, |mut stream| stream.read_vectored(buffers))
-    }
-}
-
-impl Write for &TcpStream {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.io.write_with(self.write_timeout.get(), |mut stream| stream.write(data))
-    }
-
-    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.io.write_with(self.write_timeout.get(), |mut stream| stream.write_vectored(data))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(buffers)
-    }
-}
-
-impl Write for TcpStream {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        (&*self).write(data)
-    }
-
-    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(data)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl TryFrom<net::TcpStream> for TcpStream {
-    type Error = io::Error;
-
-    fn try_from(stream: net::TcpStream) -> io::Result<Self> {
-        Self::from_std(stream)
-    }
-}
-
-impl TryFrom<TcpStream> for net::TcpStream {
-    type Error = io::Error;
-
-    fn try_from(stream: TcpStream) -> io::Result<Self> {
-        stream.into_std()
-    }
+options! { TcpStream:
+    /// The other side's address; `NotConnected` when there is no other side.
+    peer_addr() -> SocketAddr;
+    /// This side's address.
+    local_addr() -> SocketAddr;
+    /// Sends small pieces at once instead of gathering them.
+    set_nodelay(nodelay: bool) -> ();
+    /// Whether small pieces are sent at once.
+    nodelay() -> bool;
+    /// Sets the time to live of packets.
+    set_ttl(ttl: u32) -> ();
+    /// The time to live of packets.
+    ttl() -> u32;
 }
 
 /// A TCP socket that takes connections: `std::net::TcpListener`'s counterpart.
@@ -362,8 +197,11 @@ impl TryFrom<TcpStream> for net::TcpStream {
 /// ```
 #[derive(Debug)]
 pub struct TcpListener {
-    io: Io<mio::net::TcpListener>,
+    handle: Handle<mio::net::TcpListener>,
 }
+
+socket!(TcpListener, net::TcpListener, mio::net::TcpListener::from_std);
+listener!(TcpListener, TcpStream, SocketAddr, Incoming, TcpStream::from_mio);
 
 impl TcpListener {
     /// Binds to the first of the addresses that can be had, with a backlog of 128.
@@ -376,227 +214,15 @@ impl TcpListener {
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         Self::from_std(first_of(address, bind_one)?)
     }
+}
 
-    /// Takes over a listener from std. It is put into non-blocking mode.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses that mode.
-    pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        Ok(TcpListener { io: Io::new(mio::net::TcpListener::from_std(listener))? })
-    }
-
-    /// Gives the listener to std, in blocking mode.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses that mode.
-    pub fn into_std(self) -> io::Result<net::TcpListener> {
-        let socket: socket2::Socket = SockRef::from(self.io.get_ref()).try_clone()?;
-        drop(self);
-        socket.set_nonblocking(false)?;
-        Ok(socket.into())
-    }
-
-    /// Takes the next connection, waiting for one if none is there. Lets others run while it waits.
-    ///
-    /// # Errors
-    ///
-    /// The system's own, of which those about the one connection or about missing descriptors pass; `EBADF` when the
-    /// listener was closed.
-    ///
-    /// # Cancellation
-    ///
-    /// A kill or a timeout takes no connection.
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accept_for(None)
-    }
-
-    /// Takes the next connection, waiting at most that long.
-    ///
-    /// # Errors
-    ///
-    /// `TimedOut` when the time is over first, and as [`accept`](TcpListener::accept).
-    pub fn accept_timeout(&self, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accept_for(Some(timeout))
-    }
-
-    fn accept_for(&self, timeout: Option<Duration>) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = self.io.read_with(timeout, |listener| listener.accept())?;
-        Ok((TcpStream::from_mio(stream)?, peer))
-    }
-
-    /// Takes the next connection if one is there. Does not let others run.
-    ///
-    /// # Errors
-    ///
-    /// As [`accept`](TcpListener::accept).
-    pub fn try_accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        match self.io.try_read_with(|listener| listener.accept())? {
-            Some((stream, peer)) => Ok(Some((TcpStream::from_mio(stream)?, peer))),
-            None => Ok(None),
-        }
-    }
-
-    /// Iterates over connections, for ever.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
-    }
-
+options! { TcpListener:
     /// The address it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
-    }
-
-    /// Ends it for everybody who shares it: greenlets in `accept` get `EBADF` in a later turn, and so does every later
-    /// `accept`. On Linux peers are refused from now on, elsewhere when the last owner drops it.
-    pub fn close(&self) {
-        self.io.close();
-        // Not every system lets a listener be shut down; there the drop does it.
-        let _ = SockRef::from(self.io.get_ref()).shutdown(Shutdown::Both);
-    }
-
-    /// A second handle of the same listener.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no descriptor left.
-    pub fn try_clone(&self) -> io::Result<TcpListener> {
-        let clone = SockRef::from(self.io.get_ref()).try_clone()?;
-        Ok(TcpListener { io: Io::new(mio::net::TcpListener::from_std(clone.into()))? })
-    }
-
+    local_addr() -> SocketAddr;
     /// Sets the time to live of packets.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.io.get_ref().set_ttl(ttl)
-    }
-
+    set_ttl(ttl: u32) -> ();
     /// The time to live of packets.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.io.get_ref().ttl()
-    }
-
-    /// The error that the socket has in store, which is cleared.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.io.get_ref().take_error()
-    }
-}
-
-/// Ready when a connection may be there.
-impl Waitable for TcpListener {
-    fn is_ready(&self) -> bool {
-        self.io.maybe_readable()
-    }
-
-    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        self.io.link_readable(f)
-    }
-
-    fn unlink(&self, id: LinkId) {
-        self.io.unlink_readable(id);
-    }
-}
-
-/// Ready when something may be read.
-impl Waitable for TcpStream {
-    fn is_ready(&self) -> bool {
-        self.io.maybe_readable()
-    }
-
-    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        self.io.link_readable(f)
-    }
-
-    fn unlink(&self, id: LinkId) {
-        self.io.unlink_readable(id);
-    }
-}
-
-impl TryFrom<net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    fn try_from(listener: net::TcpListener) -> io::Result<Self> {
-        Self::from_std(listener)
-    }
-}
-
-/// An endless iterator over connections. Made by [`TcpListener::incoming`].
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-}
-
-impl Iterator for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
-    }
-}
-
-#[cfg(unix)]
-mod unix {
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-
-    use super::{TcpListener, TcpStream};
-
-    impl AsFd for TcpStream {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.io.get_ref().as_fd()
-        }
-    }
-
-    impl AsRawFd for TcpStream {
-        fn as_raw_fd(&self) -> RawFd {
-            self.io.get_ref().as_raw_fd()
-        }
-    }
-
-    impl AsFd for TcpListener {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.io.get_ref().as_fd()
-        }
-    }
-
-    impl AsRawFd for TcpListener {
-        fn as_raw_fd(&self) -> RawFd {
-            self.io.get_ref().as_raw_fd()
-        }
-    }
-}
-
-/// Tries one address after the other; the last one's error counts.
-fn first_of<R>(address: impl ToSocketAddrs, mut f: impl FnMut(SocketAddr) -> io::Result<R>) -> io::Result<R> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "there is no pool of threads yet; the documentation says it"
-    )]
-    let addresses = address.to_socket_addrs()?;
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address was given");
-    for address in addresses {
-        match f(address) {
-            Ok(done) => return Ok(done),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    ttl() -> u32;
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<net::TcpListener> {
@@ -607,12 +233,4 @@ fn bind_one(address: SocketAddr) -> io::Result<net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// std refuses a limit of zero, which would mean "never" to some systems.
-fn check_timeout(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
-    if timeout == Some(Duration::ZERO) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a time of zero is no time to wait"));
-    }
-    Ok(timeout)
 }

@@ -1,0 +1,147 @@
+//! Anything that reads or writes without blocking, made to wait.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::handle::{Handle, close, handle, readable, writable};
+
+/// Makes something with a descriptor cooperative: where it would block it waits, and others run meanwhile.
+///
+/// It reads and writes as the value inside does. Where that can be read by `&`, several greenlets may share this, by way of
+/// [`read_with`](Cooperative::read_with). Sockets and pipes have types of their own
+/// in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this is for the rest: devices, the pipes of a child process, sockets
+/// of other libraries.
+///
+/// The descriptor is put into non-blocking mode. That is a property of what was opened, which other processes may share: for
+/// what was inherited, standard input for one, there is [`Polled`](super::Polled).
+///
+/// # Cancellation
+///
+/// A kill or a timeout inside a read or a write has consumed and written nothing.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Read;
+/// use std::process::{Command, Stdio};
+/// use ramie::io::Cooperative;
+///
+/// let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+/// let mut output = Cooperative::new(child.stdout.take().unwrap())?;
+/// let mut text = String::new();
+/// output.read_to_string(&mut text)?; // other greenlets run until the child has said it
+/// assert_eq!(text, "hello\n");
+/// # child.wait()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Cooperative<T: AsFd> {
+    handle: Handle<T>,
+}
+
+handle!(@[T: AsFd] Cooperative<T>);
+readable!(@[T: AsFd + 'static] Cooperative<T>);
+writable!(@[T: AsFd] Cooperative<T>);
+close!(@[T: AsFd] Cooperative<T>);
+
+impl<T: AsFd> Cooperative<T> {
+    /// Takes something with a descriptor and puts that into non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses that mode.
+    pub fn new(inner: T) -> io::Result<Self> {
+        set_nonblocking(inner.as_fd(), true)?;
+        Ok(Cooperative { handle: Handle::new(inner)? })
+    }
+
+    /// What is inside.
+    pub fn get_ref(&self) -> &T {
+        self.handle.get_ref()
+    }
+
+    /// Gives back what is inside, still in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// None: nobody shares it.
+    pub fn into_inner(self) -> io::Result<T> {
+        self.handle.into_inner()
+    }
+
+    /// Runs an operation that reads, of whatever kind, such as `|mut inner| inner.read(buffer)`; whenever it would block, waits until there is something to read.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `TimedOut` by the read timeout; `EBADF` when it was closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie::io::Cooperative;
+    ///
+    /// let socket = Cooperative::new(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    /// let address = socket.get_ref().local_addr()?;
+    /// ramie::spawn(move || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", address));
+    /// let (length, _) = socket.read_with(|socket| socket.recv_from(&mut [0; 100]))?;
+    /// assert_eq!(length, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.handle.read_with(op)
+    }
+
+    /// Runs an operation that writes, of whatever kind; whenever it would block, waits until there is room.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `TimedOut` by the write timeout; `EBADF` when it was closed.
+    pub fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.handle.write_with(op)
+    }
+
+    fn read_mut_with<R>(&mut self, op: impl FnMut(&mut T) -> io::Result<R>) -> io::Result<R> {
+        let (io, limits) = self.handle.get_mut();
+        io.read_mut_with(limits.read(), op)
+    }
+
+    fn write_mut_with<R>(&mut self, op: impl FnMut(&mut T) -> io::Result<R>) -> io::Result<R> {
+        let (io, limits) = self.handle.get_mut();
+        io.write_mut_with(limits.write(), op)
+    }
+}
+
+impl<T: AsFd + Read> Read for Cooperative<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_mut_with(|inner| inner.read(buffer))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.read_mut_with(|inner| inner.read_vectored(buffers))
+    }
+}
+
+impl<T: AsFd + Write> Write for Cooperative<T> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.write_mut_with(|inner| inner.write(data))
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_mut_with(|inner| inner.write_vectored(data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_mut_with(Write::flush)
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Cooperative<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cooperative").field(self.get_ref()).finish()
+    }
+}
+
+/// Sets a descriptor's mode, for everybody who shares what was opened.
+pub(super) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(fd, nonblocking)?)
+}

@@ -1,0 +1,167 @@
+//! A stream in two halves with two owners.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::ops::Deref;
+
+/// A stream of two directions whose handles share one descriptor.
+pub trait Duplex: Sized + 'static {
+    /// A second handle.
+    #[doc(hidden)]
+    fn share(&self) -> Self;
+
+    /// Whether both are handles of one stream.
+    #[doc(hidden)]
+    fn is_same(&self, other: &Self) -> bool;
+
+    /// Tells the other side that nothing more will come.
+    #[doc(hidden)]
+    fn end_writing(&self) -> io::Result<()>;
+}
+
+/// The reading half of a stream. Made by `into_split`.
+///
+/// It gives access to the stream itself, for addresses, options and limits.
+#[derive(Debug)]
+pub struct OwnedReadHalf<S: Duplex> {
+    stream: S,
+}
+
+/// The writing half of a stream. Made by `into_split`.
+///
+/// Dropping it tells the other side that nothing more will come, unless it was [forgotten](OwnedWriteHalf::forget). It gives
+/// access to the stream itself, for addresses, options and limits.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use ramie::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let near = TcpStream::connect(listener.local_addr()?)?;
+/// let (mut far, _) = listener.accept()?;
+/// let (mut reading, mut writing) = near.into_split();
+/// ramie::spawn(move || writing.write_all(b"all there is"));
+/// let mut text = String::new();
+/// far.read_to_string(&mut text)?; // ends as the half was dropped
+/// far.write_all(b"thanks")?;
+/// drop(far);
+/// text.clear();
+/// reading.read_to_string(&mut text)?;
+/// assert_eq!(text, "thanks");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct OwnedWriteHalf<S: Duplex> {
+    /// `None` only while it is taken apart.
+    stream: Option<S>,
+}
+
+pub(crate) fn split<S: Duplex>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+    let reading = OwnedReadHalf { stream: stream.share() };
+    (reading, OwnedWriteHalf { stream: Some(stream) })
+}
+
+impl<S: Duplex> OwnedReadHalf<S> {
+    /// Puts the halves of one stream together.
+    ///
+    /// # Errors
+    ///
+    /// Both halves, when they are not of the same stream.
+    pub fn reunite(self, other: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
+        if !self.stream.is_same(&other) {
+            return Err(ReuniteError(self, other));
+        }
+        drop(self);
+        Ok(other.into_stream())
+    }
+}
+
+impl<S: Duplex> OwnedWriteHalf<S> {
+    /// Puts the halves of one stream together.
+    ///
+    /// # Errors
+    ///
+    /// Both halves, when they are not of the same stream.
+    pub fn reunite(self, other: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
+        other.reunite(self)
+    }
+
+    /// Drops the half and tells the other side nothing.
+    pub fn forget(self) {
+        drop(self.into_stream());
+    }
+
+    fn into_stream(mut self) -> S {
+        self.stream.take().expect("it is there until the half goes")
+    }
+}
+
+impl<S: Duplex> Drop for OwnedWriteHalf<S> {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            // The other side may have gone; then there is nobody to tell.
+            let _ = stream.end_writing();
+        }
+    }
+}
+
+impl<S: Duplex> Deref for OwnedReadHalf<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.stream
+    }
+}
+
+impl<S: Duplex> Deref for OwnedWriteHalf<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        self.stream.as_ref().expect("it is there until the half goes")
+    }
+}
+
+impl<S: Duplex> Read for OwnedReadHalf<S>
+where
+    for<'a> &'a S: Read,
+{
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.stream).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&self.stream).read_vectored(buffers)
+    }
+}
+
+impl<S: Duplex> Write for OwnedWriteHalf<S>
+where
+    for<'a> &'a S: Write,
+{
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        (&**self).write(data)
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&**self).write_vectored(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Two halves that do not belong together, given back.
+#[derive(Debug)]
+pub struct ReuniteError<S: Duplex>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
+
+impl<S: Duplex> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("these are halves of two streams")
+    }
+}
+
+impl<S: Duplex + fmt::Debug> Error for ReuniteError<S> {}

@@ -1,0 +1,4 @@
+//! What only some systems have, where std has it.
+
+#[cfg(unix)]
+pub mod unix;

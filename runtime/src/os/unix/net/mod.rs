@@ -1,0 +1,28 @@
+//! Unix sockets with std's names: streams, listeners and datagrams. Every operation that has to wait lets others run.
+//!
+//! What [`ramie::net`](crate::net) says of handles and options holds here too. Addresses are std's own, with abstract names
+//! on Linux as std has them:
+//!
+//! ```
+//! # #[cfg(target_os = "linux")] fn main() -> std::io::Result<()> {
+//! use std::os::linux::net::SocketAddrExt;
+//! use ramie::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+//!
+//! let name = format!("ramie-example-{}", std::process::id());
+//! let address = SocketAddr::from_abstract_name(name.as_bytes())?;
+//! let listener = UnixListener::bind_addr(&address)?;
+//! let _near = UnixStream::connect_addr(&address)?;
+//! let (_far, _) = listener.accept()?;
+//! # Ok(()) }
+//! # #[cfg(not(target_os = "linux"))] fn main() {}
+//! ```
+
+mod datagram;
+mod listener;
+mod patience;
+mod stream;
+
+pub use self::datagram::UnixDatagram;
+pub use self::listener::{Incoming, UnixListener};
+pub use self::stream::UnixStream;
+pub use std::os::unix::net::SocketAddr;

@@ -1,0 +1,474 @@
+//! Pipes, wrappers of descriptors, standard input and output.
+#![cfg(unix)]
+
+mod util;
+
+use std::cell::Cell;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::mem::MaybeUninit;
+use std::net;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net as std_unix;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ramie::io::{Cooperative, PipeReader, PipeWriter, Polled, pipe, stderr, stdin, stdout};
+use ramie::os::unix::net::UnixStream;
+use ramie::{Greenlet, sleep, spawn, with_timeout, yield_now};
+use rustix::fs::OFlags;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+use crate::util::again::part;
+use crate::util::footprint::settled;
+use crate::util::within;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(10);
+const EBADF: i32 = 9;
+
+/// A greenlet that waits, as far as it gets before it waits.
+fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
+    let greenlet = spawn(f);
+    yield_now();
+    assert!(!greenlet.ready(), "it was to wait");
+    greenlet
+}
+
+fn is_nonblocking(fd: impl AsFd) -> bool {
+    rustix::fs::fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
+}
+
+/// A file of one end of a pipe, in blocking mode.
+fn file(end: impl TryInto<OwnedFd, Error = io::Error>) -> File {
+    end.try_into().unwrap().into()
+}
+
+#[test]
+fn pipe_ends_with_its_last_writer() {
+    within(LIMIT, || {
+        let before = settled();
+        let (mut reader, mut writer) = pipe().unwrap();
+        let mut clone = writer.try_clone().unwrap();
+        let reading = parked(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        writer.write_all(b"one ").unwrap();
+        drop(writer);
+        clone.write_all(b"two").unwrap();
+        yield_now();
+        assert!(!reading.ready());
+        drop(clone);
+        assert_eq!(reading.get().unwrap(), "one two");
+        assert_eq!(settled(), before);
+    });
+}
+
+#[test]
+fn pipe_breaks_with_its_last_reader() {
+    within(LIMIT, || {
+        let (reader, mut writer) = pipe().unwrap();
+        let clone = reader.try_clone().unwrap();
+        let writing = parked(move || {
+            loop {
+                if let Err(error) = writer.write_all(&[0; 65536]) {
+                    break error.kind();
+                }
+            }
+        });
+        drop(reader);
+        yield_now();
+        assert!(!writing.ready());
+        drop(clone);
+        assert_eq!(writing.get().unwrap(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn closed_end_wakes_whoever_waits() {
+    within(LIMIT, || {
+        let (reader, writer) = pipe().unwrap();
+        writer.set_write_timeout(Some(SHORT)).unwrap();
+        while (&writer).write(&[0; 4096]).is_ok() {}
+        writer.set_write_timeout(None).unwrap();
+        let (empty, _held) = pipe().unwrap();
+        let (reading, writing) = (empty.try_clone().unwrap(), writer.try_clone().unwrap());
+        let polled = Rc::new(Polled::new(std_unix::UnixStream::pair().unwrap().0).unwrap());
+        let (quiet, _other) = std_unix::UnixStream::pair().unwrap();
+        let cooperative = Rc::new(Cooperative::new(quiet).unwrap());
+        let waiting = [
+            parked(move || (&reading).read(&mut [0; 8]).unwrap_err().raw_os_error()),
+            parked(move || (&writing).write(&[0; 8]).unwrap_err().raw_os_error()),
+            parked({
+                let cooperative = cooperative.clone();
+                move || cooperative.wait_readable().unwrap_err().raw_os_error()
+            }),
+        ];
+        empty.close();
+        writer.close();
+        cooperative.close();
+        polled.close();
+        for greenlet in &waiting {
+            assert_eq!(greenlet.get().unwrap(), Some(EBADF));
+        }
+        assert_eq!((&empty).read(&mut [0; 8]).unwrap_err().raw_os_error(), Some(EBADF));
+        assert_eq!((&*polled).read(&mut [0; 8]).unwrap_err().raw_os_error(), Some(EBADF));
+        drop(reader);
+    });
+}
+
+#[test]
+fn ends_go_to_children_and_back_in_the_mode_they_need() {
+    within(LIMIT, || {
+        let before = settled();
+        let (input, mut feeding) = pipe().unwrap();
+        let (mut output, out) = pipe().unwrap();
+        assert!(is_nonblocking(&input) && is_nonblocking(&out));
+        let clone = out.try_clone().unwrap();
+        assert_eq!(Stdio::try_from(out).unwrap_err().kind(), ErrorKind::ResourceBusy);
+        let input = OwnedFd::try_from(input).unwrap();
+        assert!(!is_nonblocking(&input));
+        let mut command = Command::new("cat");
+        let mut child =
+            command.stdin(input).stdout(Stdio::try_from(clone).unwrap()).spawn().expect("there is a cat");
+        // The parent's copies would keep the pipes open.
+        drop(command);
+        let feeder = spawn(move || feeding.write_all(&vec![b'x'; 1 << 20]).unwrap());
+        let mut read = Vec::new();
+        output.read_to_end(&mut read).unwrap();
+        assert!(read == vec![b'x'; 1 << 20]);
+        feeder.get().unwrap();
+        child.wait().unwrap();
+        drop(output);
+        assert_eq!(settled(), before);
+        let (reader, writer) = std_unix::UnixStream::pair().unwrap();
+        let reader = PipeReader::try_from(OwnedFd::from(reader)).unwrap();
+        let writer = PipeWriter::try_from(OwnedFd::from(writer)).unwrap();
+        assert!(is_nonblocking(&reader) && is_nonblocking(&writer));
+    });
+}
+
+#[test]
+fn wrapper_reads_what_can_only_be_read_mutably() {
+    within(LIMIT, || {
+        let before = settled();
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; echo got $line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("there is a shell");
+        let mut output = Cooperative::new(child.stdout.take().unwrap()).unwrap();
+        let mut input = Cooperative::new(child.stdin.take().unwrap()).unwrap();
+        let reading = parked(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).unwrap();
+            text
+        });
+        input.write_all(b"it\n").unwrap();
+        input.flush().unwrap();
+        assert_eq!(reading.get().unwrap(), "got it\n");
+        drop(input);
+        child.wait().unwrap();
+        assert_eq!(settled(), before);
+    });
+}
+
+#[test]
+fn wrapper_waits_for_operations_of_any_kind() {
+    within(LIMIT, || {
+        let listener = Cooperative::new(net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let address = listener.get_ref().local_addr().unwrap();
+        listener.set_read_timeout(Some(SHORT)).unwrap();
+        let accept = |listener: &net::TcpListener| listener.accept();
+        assert_eq!(listener.read_with(accept).unwrap_err().kind(), ErrorKind::TimedOut);
+        listener.set_read_timeout(None).unwrap();
+        let client = spawn(move || ramie::net::TcpStream::connect(address).unwrap().local_addr().unwrap());
+        let (_, peer) = listener.read_with(accept).unwrap();
+        assert_eq!(client.get().unwrap(), peer);
+        let inner = listener.into_inner().unwrap();
+        assert!(is_nonblocking(&inner));
+    });
+}
+
+#[test]
+fn polled_descriptor_keeps_its_mode_and_blocks_nobody() {
+    within(LIMIT, || {
+        let before = settled();
+        let (reader, writer) = pipe().unwrap();
+        let (reader, writer) = (file(reader), file(writer));
+        let (mut reader, mut writer) = (Polled::new(reader).unwrap(), Polled::new(writer).unwrap());
+        let ticks = Rc::new(Cell::new(0));
+        let count = ticks.clone();
+        let ticking = spawn(move || {
+            loop {
+                count.set(count.get() + 1);
+                sleep(Duration::from_millis(1));
+            }
+        });
+        // Much more than a pipe holds: a blocking write of it would stop the thread for ever.
+        let writing = parked(move || {
+            writer.write_all(&vec![7; 1 << 20]).unwrap();
+            writer
+        });
+        // A thread that is blocked would never come here.
+        while ticks.get() <= 3 {
+            yield_now();
+        }
+        assert!(!writing.ready());
+        let mut data = vec![0; 1 << 20];
+        reader.read_exact(&mut data).unwrap();
+        assert!(data == vec![7; 1 << 20]);
+        let writer = writing.take().unwrap();
+        assert!(!is_nonblocking(&reader) && !is_nonblocking(&writer));
+        reader.set_read_timeout(Some(SHORT)).unwrap();
+        assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+        reader.set_read_timeout(None).unwrap();
+        let late = parked(move || reader.read(&mut [0; 8]).unwrap());
+        drop(writer.into_inner().unwrap());
+        assert_eq!(late.get().unwrap(), 0);
+        ticking.kill();
+        drop(writing);
+        assert_eq!(settled(), before);
+    });
+}
+
+#[test]
+fn terminal_is_read_by_the_line_and_keeps_its_mode() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    within(LIMIT, || {
+        let before = settled();
+        let Ok(keyboard) = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY) else {
+            return println!("skipped: there are no terminals here");
+        };
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let name = ptsname(&keyboard, Vec::new()).unwrap();
+        let terminal = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let mut keyboard = Polled::new(File::from(keyboard)).unwrap();
+        let mut terminal = Polled::new(terminal).unwrap();
+        let reading = parked({
+            let terminal = terminal.try_clone().unwrap();
+            move || {
+                let mut lines = BufReader::new(terminal).lines();
+                [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()]
+            }
+        });
+        keyboard.write_all(b"first line\nsecond").unwrap();
+        sleep(SHORT);
+        assert!(!reading.ready(), "half a line is none");
+        keyboard.write_all(b" line\n").unwrap();
+        assert_eq!(reading.get().unwrap(), ["first line", "second line"]);
+        terminal.write_all(b"on the screen\n").unwrap();
+        // The screen also has the echo of what was typed.
+        let mut screen = String::new();
+        let mut buffer = [0; 100];
+        while !screen.contains("on the screen") {
+            let length = keyboard.read(&mut buffer).unwrap();
+            screen += std::str::from_utf8(&buffer[..length]).unwrap();
+        }
+        assert!(!is_nonblocking(&terminal) && !is_nonblocking(&keyboard));
+        drop((reading, terminal, keyboard));
+        assert_eq!(settled(), before);
+    });
+}
+
+#[test]
+fn regular_file_is_read_and_written_at_once() {
+    within(LIMIT, || {
+        let path = std::env::temp_dir().join(format!("ramie-io-{}", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let mut polled = Polled::new(file).unwrap();
+        let data: Vec<u8> = (0..1 << 20).map(|at| (at % 251) as u8).collect();
+        // In one piece: a file is not cut to what a pipe takes.
+        assert_eq!(polled.write(&data).unwrap(), data.len());
+        polled.get_ref().seek(SeekFrom::Start(0)).unwrap();
+        let mut read = Vec::new();
+        polled.read_to_end(&mut read).unwrap();
+        assert!(read == data);
+        polled.wait_readable().unwrap();
+        let mut cooperative = Cooperative::new(polled.into_inner().unwrap()).unwrap();
+        cooperative.get_ref().seek(SeekFrom::Start(5)).unwrap();
+        read.clear();
+        cooperative.read_to_end(&mut read).unwrap();
+        assert!(read == data[5..]);
+    });
+}
+
+/// A read of a Unix stream ends behind a message with descriptors, which must not be taken for the end of what is there.
+#[test]
+fn bytes_behind_a_message_with_descriptors_are_seen() {
+    within(LIMIT, || {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.set_read_timeout(Some(SHORT)).unwrap();
+        near.read(&mut [0; 8]).unwrap_err();
+        near.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds = [far.as_fd()];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+        rustix::net::sendmsg(&far, &[io::IoSlice::new(b"abc")], &mut control, SendFlags::empty()).unwrap();
+        (&far).write_all(b"def").unwrap();
+        sleep(SHORT);
+        let mut buffer = [0; 6];
+        near.read_exact(&mut buffer).unwrap();
+        assert_eq!(&buffer, b"abcdef");
+    });
+}
+
+/// What the second process does: it answers each line, and says once between two lines that others run meanwhile.
+fn answer_lines() {
+    // First of all, nothing is there: whoever waits can be killed and timed out, and leaves the input to others.
+    let before = settled();
+    let waiting = parked(|| stdin().read_line(&mut String::new()).unwrap());
+    let in_line = parked(|| drop(stdin().lock()));
+    waiting.kill();
+    in_line.get().unwrap();
+    let locked = parked(|| stdin().lines().count());
+    let in_line = parked(|| drop(stdin().lock()));
+    in_line.kill();
+    locked.kill();
+    assert!(with_timeout(SHORT, || stdin().read(&mut [0; 8]).unwrap()).is_err());
+    drop((waiting, in_line, locked));
+    assert_eq!(settled(), before);
+    let ticks = Rc::new(Cell::new(0));
+    let count = ticks.clone();
+    let ticking = spawn(move || {
+        loop {
+            count.set(count.get() + 1);
+            if count.get() == 3 {
+                writeln!(stderr(), "ticked").unwrap();
+            }
+            sleep(Duration::from_millis(1));
+        }
+    });
+    let mut line = String::new();
+    while stdin().read_line(&mut line).unwrap() > 0 {
+        writeln!(stdout(), "answer {}: {}", 42, line.trim_end()).unwrap();
+        line.clear();
+        ticks.set(0);
+    }
+    assert!(!is_nonblocking(stdin()) && !is_nonblocking(stdout()) && !is_nonblocking(stderr()));
+    ticking.kill();
+}
+
+#[test]
+fn standard_streams_wait_for_one_greenlet_only() {
+    if part().is_some() {
+        return within(LIMIT, answer_lines);
+    }
+    within(LIMIT, || {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["standard_streams_wait_for_one_greenlet_only", "--exact", "--nocapture"])
+            .env("RAMIE_TEST_PART", "child")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let lines = |output: Box<dyn Read>| BufReader::new(output).lines().map(Result::unwrap);
+        let mut output = lines(Box::new(Cooperative::new(child.stdout.take().unwrap()).unwrap()));
+        let mut errors = lines(Box::new(Cooperative::new(child.stderr.take().unwrap()).unwrap()));
+        for word in ["one", "two", "three"] {
+            // It waits for a line, and somebody runs all the same.
+            assert_eq!(errors.next().as_deref(), Some("ticked"));
+            writeln!(input, "{word}").unwrap();
+            // The harness writes something of its own, also in front of an answer.
+            let answer = output.find(|line| line.contains("answer")).unwrap();
+            assert!(answer.ends_with(&format!("answer 42: {word}")), "{answer}");
+        }
+        drop(input);
+        output.for_each(drop);
+        let rest = errors.collect::<Vec<_>>();
+        assert!(child.wait().unwrap().success(), "{rest:?}");
+    });
+}
+
+/// What the second process does: its input is a file, or nothing.
+fn count_lines() {
+    let lines = stdin().lines().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(stdin().lock().read_until(b'\n', &mut Vec::new()).unwrap(), 0);
+    writeln!(stdout(), "there were {}: {:?}", lines.len(), lines.last()).unwrap();
+}
+
+#[test]
+fn standard_input_may_be_a_file_or_nothing() {
+    if part().is_some() {
+        return within(LIMIT, count_lines);
+    }
+    within(LIMIT, || {
+        let path = std::env::temp_dir().join(format!("ramie-input-{}", std::process::id()));
+        fs::write(&path, "a line\n".repeat(5000) + "the last").unwrap();
+        for (input, expected) in [
+            (Stdio::from(File::open(&path).unwrap()), "there were 5001: Some(\"the last\")"),
+            (Stdio::null(), "there were 0: None"),
+        ] {
+            let output = Command::new(std::env::current_exe().unwrap())
+                .args(["standard_input_may_be_a_file_or_nothing", "--exact", "--nocapture"])
+                .env("RAMIE_TEST_PART", "child")
+                .stdin(input)
+                .output()
+                .unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.lines().any(|line| line.ends_with(expected)), "{text}");
+        }
+        fs::remove_file(path).unwrap();
+    });
+}
+
+/// What the second process does: many greenlets write to its output at once.
+fn write_lines() {
+    let writers: Vec<_> = (0..20)
+        .map(|writer| {
+            spawn(move || {
+                for round in 0..20 {
+                    let filler = "x".repeat(1000);
+                    writeln!(stdout(), "line {writer} {round} {filler} end").unwrap();
+                    let mut lock = stdout().lock();
+                    lock.write_all(b"line and ").unwrap();
+                    yield_now();
+                    lock.write_all(b"end\n").unwrap();
+                }
+            })
+        })
+        .collect();
+    ramie::joinall(&writers);
+}
+
+#[test]
+fn what_is_written_at_once_stays_together() {
+    const PART: &str = "many writers";
+    if part().as_deref() == Some(PART) {
+        return within(LIMIT, write_lines);
+    }
+    within(LIMIT, || {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["what_is_written_at_once_stays_together", "--exact", "--nocapture"])
+            .env("RAMIE_TEST_PART", PART)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = Cooperative::new(child.stdout.take().unwrap()).unwrap();
+        let mut text = String::new();
+        // Slowly, so that the writers have to wait in the middle of their lines.
+        loop {
+            let mut buffer = [0; 20000];
+            let length = output.read(&mut buffer).unwrap();
+            if length == 0 {
+                break;
+            }
+            text += std::str::from_utf8(&buffer[..length]).unwrap();
+            sleep(Duration::from_millis(1));
+        }
+        assert!(child.wait().unwrap().success());
+        let whole = text.matches("line and end\n").count();
+        let long = text.lines().filter(|line| line.contains("line ") && line.ends_with("x end")).count();
+        assert_eq!((whole, long), (400, 400));
+    });
+}
