@@ -101,18 +101,20 @@ impl Members {
             if let Some(number) = table.numbers.get(greenlet).copied() {
                 let member = table.members.get_mut(&number).expect("both maps have the same members");
                 member.slots += slots;
-                return;
+                number
+            } else {
+                let number = table.next;
+                table.next += 1;
+                table.numbers.insert(greenlet.clone(), number);
+                table
+                    .members
+                    .insert(number, Member { greenlet: greenlet.clone(), link: None, slots, dying: false });
+                self.len.set(table.members.len());
+                number
             }
-            let number = table.next;
-            table.next += 1;
-            table.numbers.insert(greenlet.clone(), number);
-            table
-                .members
-                .insert(number, Member { greenlet: greenlet.clone(), link: None, slots, dying: false });
-            self.len.set(table.members.len());
-            number
         };
         self.empty.clear();
+        // Once more for one that is in already: somebody may have removed all of its links. Whichever comes first counts.
         // The member does not keep the group: nobody could ask a group without handles for anything.
         let group: Weak<Self> = Rc::downgrade(self);
         let link = greenlet.rawlink(move |_| {
@@ -163,9 +165,7 @@ impl Members {
 
     /// Waits until the set is empty; says whether it was.
     pub(crate) fn join(&self, limit: Limit) -> bool {
-        if self.len() == 0 {
-            return true;
-        }
+        // Not even a set without members is looked at: who joins while others are told of its end comes after them.
         match limit {
             Limit::Never => {
                 self.empty.wait();
