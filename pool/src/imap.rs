@@ -7,12 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ramie_hub::{
-    AnyGreenlet, Exception, Failure, Greenlet, Lane, Limit, Semaphore, TimedOut, WaitQueue, Waits, fallible,
-    has_hub, spawn,
+    AnyGreenlet, Exception, Failure, Greenlet, Lane, Limit, Raised, Semaphore, TimedOut, WaitQueue, Waits,
+    fallible, has_hub, spawn,
 };
 
 use crate::group::Group;
@@ -26,6 +27,8 @@ struct Results<R> {
     /// How many have come, and how many were read.
     arrivals: Cell<usize>,
     reads: Cell<usize>,
+    /// Something has come since the reader looked last, be it its turn or not.
+    news: Cell<bool>,
     /// How many there will be, once the feeder has ended.
     total: Cell<Option<usize>>,
     /// What the input has failed with.
@@ -36,10 +39,21 @@ struct Results<R> {
     permits: RefCell<Option<Semaphore>>,
 }
 
+impl<R> Results<R> {
+    /// So many are all there are, and what the input has failed with.
+    fn end(&self, total: usize, error: Option<Failure>) {
+        self.total.set(Some(total));
+        let failed = error.is_some();
+        *self.error.borrow_mut() = error;
+        if failed || self.arrivals.get() == total {
+            self.news.set(true);
+        }
+    }
+}
+
 impl<R: 'static> Waits for Results<R> {
     fn is_ready(&self) -> bool {
-        let next = self.reads.get();
-        self.arrived.borrow().contains_key(&next) || self.total.get() == Some(next)
+        self.news.get()
     }
 
     fn kind(&self) -> &'static str {
@@ -116,6 +130,7 @@ impl<R: 'static> IMap<R> {
                 self.over = true;
                 return Ok(results.error.take().map(Err));
             }
+            results.news.set(false);
             if results.wait(Lane::First, limit, "IMap::next").is_err() && !results.is_ready() {
                 return Err(TimedOut);
             }
@@ -246,6 +261,7 @@ impl Group {
             ordered,
             arrivals: Cell::new(0),
             reads: Cell::new(0),
+            news: Cell::new(false),
             total: Cell::new(None),
             error: RefCell::default(),
             workers: RefCell::default(),
@@ -254,7 +270,21 @@ impl Group {
         let started = Rc::new(Cell::new(0));
         let (group, shared, count, f) = (self.clone(), results.clone(), started.clone(), Rc::new(f));
         let feeder = spawn(move || {
-            for item in items {
+            let mut items = items;
+            loop {
+                let item = match catch_unwind(AssertUnwindSafe(|| items.next())) {
+                    Ok(Some(item)) => item,
+                    Ok(None) => break,
+                    Err(payload) => {
+                        // The reader is told before the feeder has ended with it.
+                        if let Some(exception) = payload.downcast_ref::<Raised>().and_then(Raised::exception)
+                        {
+                            shared.end(count.get(), Some(Failure::from(exception.clone())));
+                            shared.check();
+                        }
+                        resume_unwind(payload);
+                    }
+                };
                 let permits = shared.permits.borrow().clone();
                 if let Some(permits) = permits {
                     permits.acquire();
@@ -266,12 +296,16 @@ impl Group {
                 let arriving = shared.clone();
                 worker.rawlink(move |worker: &Greenlet<R>| arrive(&arriving, position, worker.take()));
             }
+            shared.end(count.get(), None);
+            shared.check();
         });
         let shared = results.clone();
         feeder.rawlink(move |feeder| {
-            *shared.error.borrow_mut() = feeder.exception();
-            shared.total.set(Some(started.get()));
-            shared.check();
+            // It was killed, or has panicked.
+            if shared.total.get().is_none() {
+                shared.end(started.get(), feeder.exception());
+                shared.check();
+            }
         });
         IMap { results, feeder, group: self.clone(), asked: false, over: false }
     }
@@ -283,5 +317,6 @@ fn arrive<R: 'static>(results: &WaitQueue<Results<R>>, position: usize, result: 
     let arrival = results.arrivals.replace(results.arrivals.get() + 1);
     let place = if results.ordered { position } else { arrival };
     results.arrived.borrow_mut().insert(place, result);
+    results.news.set(true);
     results.check();
 }
