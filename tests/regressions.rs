@@ -2,13 +2,16 @@
 
 mod util;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::queue::{Channel, PriorityQueue, Queue};
-use ramie::sync::AsyncResult;
-use ramie::{channel, select, sleep, spawn, wait, yield_now};
+use ramie::sync::{AsyncResult, BoundedSemaphore, RLock};
+use ramie::{
+    Event, Group, Mapping, Pool, Timeout, catch, channel, get_hub, getcurrent, select, sleep, spawn,
+    spawn_raw, wait, yield_now,
+};
 
 use crate::util::within;
 
@@ -196,5 +199,247 @@ fn an_item_whose_order_panics_is_still_there() {
         let put = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.put(Touchy(13))));
         assert!(put.is_err());
         assert_eq!(queue.len(), queue.unfinished_tasks());
+    });
+}
+
+/// A permit that was released inside `with` was given back once more at its end, above the bound.
+#[test]
+fn a_bounded_semaphore_keeps_its_bound_when_a_scope_ends() {
+    let semaphore = BoundedSemaphore::new(1);
+    semaphore.with(|| assert_eq!(semaphore.release(), Ok(1)));
+    assert_eq!(semaphore.counter(), 1);
+}
+
+/// A guard whose lock was released by hand gave it back once more: below zero, or from under its next owner.
+#[test]
+fn a_guard_gives_back_only_what_is_still_its_own() {
+    within(LIMIT, || {
+        let lock = RLock::new();
+        let guard = lock.lock();
+        lock.release().expect("it is this greenlet's");
+        drop(guard);
+        assert!(!lock.locked());
+
+        let guard = lock.lock();
+        lock.release().expect("it is this greenlet's");
+        let other = spawn({
+            let lock = lock.clone();
+            move || lock.acquire()
+        });
+        other.join();
+        drop(guard);
+        assert!(lock.locked());
+    });
+}
+
+/// A timeout that hits a raw greenlet after its end was reported only if somebody still held the greenlet.
+#[test]
+fn a_stray_timeout_of_a_forgotten_raw_greenlet_is_reported() {
+    within(LIMIT, || {
+        let reported = Rc::new(Cell::new(0));
+        let count = reported.clone();
+        get_hub().set_error_handler(Some(Rc::new(move |_, failure| {
+            assert!(failure.is::<Timeout>());
+            count.set(count.get() + 1);
+        })));
+        spawn_raw(|| Timeout::new(Duration::from_millis(1)).start());
+        sleep(Duration::from_millis(20));
+        assert_eq!(reported.get(), 1);
+    });
+}
+
+/// Who joined a group while others were being told of its end returned before them.
+#[test]
+fn a_late_joiner_of_an_empty_group_comes_last() {
+    within(LIMIT, || {
+        let (group, log) = (Group::new(), Rc::new(RefCell::new(Vec::new())));
+        let member = group.spawn(|| ());
+        let early = spawn({
+            let (group, log) = (group.clone(), log.clone());
+            move || {
+                group.join();
+                log.borrow_mut().push("early");
+            }
+        });
+        member.link({
+            let (group, log) = (group.clone(), log.clone());
+            move |_| {
+                assert!(group.is_empty());
+                group.join();
+                log.borrow_mut().push("late");
+            }
+        });
+        early.join();
+        yield_now();
+        assert_eq!(*log.borrow(), ["early", "late"]);
+    });
+}
+
+/// The reader of an ordered mapping was told only when its own turn had come: one turn late if others came before.
+/// And it was told of the end one turn after the last result.
+#[test]
+fn the_end_of_a_mapping_comes_with_its_last_result() {
+    within(LIMIT, || {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let mut mapping = Group::new().imap(0..0, |item: i32| item);
+        let other = spawn({
+            let log = log.clone();
+            move || {
+                yield_now();
+                log.borrow_mut().push("other");
+            }
+        });
+        assert!(mapping.next().is_none());
+        log.borrow_mut().push("end");
+        other.join();
+        assert_eq!(*log.borrow(), ["end", "other"]);
+    });
+}
+
+/// A putter whose item was taken counted as one that waits, until its turn came.
+#[test]
+fn the_balance_of_a_channel_forgets_who_was_served() {
+    within(LIMIT, || {
+        let channel = Channel::new();
+        let getter = spawn({
+            let channel = channel.clone();
+            move || {
+                let item: i32 = channel.get();
+                (item, channel.balance())
+            }
+        });
+        channel.put(5);
+        assert_eq!(getter.get().expect("it ends well"), (5, 0));
+    });
+}
+
+/// A member that was added once more after all its links had been removed stayed in its pool for ever.
+#[test]
+fn a_member_that_is_added_again_is_linked_again() {
+    within(LIMIT, || {
+        let pool = Pool::new(2);
+        let member = pool.spawn(|| ());
+        member.unlink_all();
+        pool.add(&member);
+        pool.join();
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    });
+}
+
+/// Who killed one member of a group stood in line behind those who were to be told of its natural end.
+#[test]
+fn a_killer_of_one_member_is_in_line_at_once() {
+    within(LIMIT, || {
+        let (group, log) = (Group::new(), Rc::new(RefCell::new(Vec::new())));
+        let member = group.spawn(yield_now);
+        yield_now();
+        let telling = log.clone();
+        member.link(move |_| telling.borrow_mut().push("link"));
+        // It ends by itself before its kill has its turn.
+        group.killone(&member);
+        log.borrow_mut().push("killed");
+        assert_eq!(*log.borrow(), ["link", "killed"]);
+    });
+}
+
+/// Who joined a queue while others were being told of its last task returned before them.
+#[test]
+fn a_late_joiner_of_a_queue_comes_last() {
+    within(LIMIT, || {
+        let (queue, log) = (Queue::unbounded(), Rc::new(RefCell::new(Vec::new())));
+        queue.put(()).expect("the queue is open");
+        let early = spawn({
+            let (queue, log) = (queue.clone(), log.clone());
+            move || {
+                queue.join();
+                log.borrow_mut().push("early");
+            }
+        });
+        yield_now();
+        queue.task_done().expect("it is the first");
+        queue.join();
+        log.borrow_mut().push("late");
+        early.join();
+        assert_eq!(*log.borrow(), ["early", "late"]);
+    });
+}
+
+/// A callback of the hub passed for main, on whose stack it runs, and gave main's lock back.
+#[test]
+fn a_callback_owns_no_lock() {
+    within(LIMIT, || {
+        let lock = RLock::new();
+        lock.acquire();
+        let other = lock.clone();
+        get_hub().run_callback(move || assert!(other.release().is_err()));
+        yield_now();
+        assert!(lock.locked());
+    });
+}
+
+/// Who waited while an event was set once more in the middle of a pass had to wait for the next pass.
+#[test]
+fn a_promise_made_in_the_middle_of_a_pass_is_kept_in_it() {
+    within(LIMIT, || {
+        let (event, log) = (Event::new(), Rc::new(RefCell::new(Vec::new())));
+        let first = spawn({
+            let (event, log) = (event.clone(), log.clone());
+            move || {
+                event.wait();
+                spawn(move || log.borrow_mut().push("other"));
+                event.set();
+            }
+        });
+        yield_now();
+        event.set();
+        event.clear();
+        event.wait();
+        log.borrow_mut().push("main");
+        first.join();
+        yield_now();
+        assert_eq!(*log.borrow(), ["main", "other"]);
+    });
+}
+
+/// A shutdown told those who waited to put before those who waited to get, unlike gevent.
+#[test]
+fn a_shutdown_tells_getters_first() {
+    within(LIMIT, || {
+        let (queue, log) = (Queue::bounded(1), Rc::new(RefCell::new(Vec::new())));
+        let getter = spawn({
+            let (queue, log) = (queue.clone(), log.clone());
+            move || {
+                let _ = queue.get();
+                log.borrow_mut().push("getter");
+            }
+        });
+        yield_now();
+        let shutting = queue.clone();
+        spawn(move || shutting.shutdown());
+        queue.put(1).expect("there is room");
+        assert!(queue.put(2).is_err());
+        log.borrow_mut().push("putter");
+        getter.join();
+        assert_eq!(*log.borrow(), ["getter", "putter"]);
+    });
+}
+
+/// A greenlet that throws into itself let the others of its pass run first.
+#[test]
+fn a_throw_into_oneself_is_a_raise() {
+    within(LIMIT, || {
+        let (event, log) = (Event::new(), Rc::new(RefCell::new(Vec::new())));
+        let waiters = ["first", "second"].map(|name| {
+            let (event, log) = (event.clone(), log.clone());
+            spawn(move || {
+                event.wait();
+                let caught = catch::<&str, _>(|| getcurrent().throw(name)).expect_err("it is raised");
+                log.borrow_mut().push(*caught);
+            })
+        });
+        yield_now();
+        event.set();
+        waiters.iter().for_each(|waiter| waiter.join());
+        assert_eq!(*log.borrow(), ["first", "second"]);
     });
 }

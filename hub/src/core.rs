@@ -714,7 +714,7 @@ impl Core {
     /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
     pub(crate) fn run_dry(&self) {
         let main = &self.main.task;
-        if self.main_joins.get() {
+        if self.main_joins.replace(false) {
             self.resume(main.token(), Verdict::Woken);
             return;
         }

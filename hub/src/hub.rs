@@ -88,11 +88,14 @@ impl Hub {
         assert!(core.mode.get() == Mode::Main, "only the main greenlet can join the hub");
         let token = core.token();
         let _timer = timeout.map(|timeout| {
-            TimerGuard::of(core.start_timer(core.deadline(timeout), Expiry::Limit(token), false))
+            // Like a sleeper's, not like a limit: it is behind nothing but what was due before it.
+            TimerGuard::of(core.start_timer(core.deadline(timeout), Expiry::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;
-        core.park(token, "Hub::join") == Verdict::Woken
+        core.park(token, "Hub::join");
+        // Whoever finds that the loop has run dry takes this back.
+        !core.main_joins.get()
     }
 
     /// Kills every greenlet but the main one and waits until all have ended, also those that are spawned meanwhile.

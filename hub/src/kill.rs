@@ -121,7 +121,8 @@ impl AnyGreenlet {
     /// Raises an exception in the greenlet at once, ahead of everything that is queued: gevent's `throw`.
     ///
     /// One that has not run ends with it. Called from a greenlet, the caller goes on when the target waits again
-    /// or has ended; called in the hub, the target runs as soon as the callback returns.
+    /// or has ended; called in the hub, the target runs as soon as the callback returns. The caller itself raises it
+    /// out of this very call.
     ///
     /// # Cancellation
     ///
@@ -135,6 +136,9 @@ impl AnyGreenlet {
         if matches!(self.task().state.get(), State::Created | State::Started) {
             core.kill_unrun(&self.record, exception);
             return;
+        }
+        if self.is_running(&core) {
+            core.raise(exception);
         }
         if core.in_hub() {
             core.agenda.borrow_mut().push_front(Step::Throw(self.record.clone(), Throw::new(exception)));

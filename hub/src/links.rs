@@ -15,9 +15,9 @@
 //! 4. Under [`Rule::Everybody`] the second lane is for the late: who waits on an object that is ready while its pass
 //!    is queued or running is served at the end of that pass. As long as anybody stands there the pass is not called
 //!    off, and another one is owed, ready or not.
-//! 5. There `promised` is the last in the first lane when the object was last seen ready. A pass serves up to it: who
-//!    came while the object was no longer ready is not told of what was before, and who was promised is told of it
-//!    even if the object was ready for a moment only, in the middle of a pass.
+//! 5. There `promised` is the last in the first lane when the object was last seen ready. A pass serves up to it, and it
+//!    may grow meanwhile: who came while the object was no longer ready is not told of what was before, and who was
+//!    promised is told of it even if the object was ready for a moment only, in the middle of a pass.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -133,10 +133,10 @@ impl Links {
         }
     }
 
-    /// Takes every waiting greenlet out of both lanes.
+    /// Takes every waiting greenlet out of both lanes; getters, in the second, come before putters, as in gevent.
     pub(crate) fn take_waiters(&self) -> Vec<Token> {
         let mut tokens = Vec::new();
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().rev() {
             lane.borrow_mut().retain(|entry| match entry.target {
                 Target::Wake(token) => {
                     tokens.push(token);
@@ -297,8 +297,7 @@ impl Pass {
                 Stage::Begin => {
                     self.stage = match object.rule() {
                         Rule::Lanes => Stage::After(None),
-                        Rule::Everybody => Stage::Until(Lane::First, links.promised.get()),
-                        Rule::WhileReady => until(links, Lane::First)
+                        Rule::Everybody | Rule::WhileReady => until(links, Lane::First)
                             .or_else(|| until(links, Lane::Second))
                             .unwrap_or(Stage::End),
                     }
@@ -313,6 +312,8 @@ impl Pass {
                     if object.rule() == Rule::WhileReady && !object.ready() {
                         return None;
                     }
+                    let promised = lane == Lane::First && object.rule() == Rule::Everybody;
+                    let end = if promised { end.min(links.promised.get()) } else { end };
                     if let Some(target) = pop(links.lane(lane), Some(end)) {
                         return Some(target);
                     }

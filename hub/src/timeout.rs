@@ -14,7 +14,7 @@ use crate::core::{Core, Expiry};
 use crate::current;
 use crate::error::TimedOut;
 use crate::exception::Exception;
-use crate::task::{Record, Run, Throw};
+use crate::task::{Kind, Record, Run, TaskRef, Throw};
 use crate::timers::TimerId;
 use crate::unwind::{Escape, guard};
 use crate::wait_queue::Limit;
@@ -31,6 +31,14 @@ enum State {
     Closed,
 }
 
+/// Whom a timeout is armed for.
+enum Owner {
+    /// One that is forgotten when it has ended: then the timeout has nobody to throw into.
+    Greenlet(Weak<Record<dyn Run>>),
+    /// One that is kept: that it has ended before its timeout is an error, which is reported.
+    Raw(TaskRef),
+}
+
 /// A timeout's state, shared between its handles, its timer and its throw.
 pub(crate) struct TimeoutState {
     limit: Limit,
@@ -39,7 +47,7 @@ pub(crate) struct TimeoutState {
     keeps: Cell<bool>,
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
-    owner: RefCell<Option<Weak<Record<dyn Run>>>>,
+    owner: RefCell<Option<Owner>>,
     /// For a scope that began while its greenlet was unwinding: how many exceptions that one had raised by then. As
     /// long as it has raised no other, a throw is caught by the scope before it reaches the destructor around it.
     began_after: Cell<Option<u64>>,
@@ -61,7 +69,11 @@ impl TimeoutState {
         if self.state.get() != State::Fired {
             return;
         }
-        let owner = self.owner.borrow().as_ref().and_then(Weak::upgrade);
+        let owner = match self.owner.take() {
+            Some(Owner::Greenlet(weak)) => weak.upgrade(),
+            Some(Owner::Raw(record)) => Some(record),
+            None => None,
+        };
         let Some(owner) = owner else { return };
         let exception = match &self.exception {
             Some(exception) => exception.clone(),
@@ -95,6 +107,8 @@ impl TimeoutState {
         if self.state.get() != State::Closed {
             self.state.set(to);
         }
+        let owner = self.owner.take();
+        drop(owner);
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
@@ -218,7 +232,14 @@ impl Timeout {
             state.state.set(State::Idle);
             return;
         };
-        *state.owner.borrow_mut() = Some(Rc::downgrade(&core.current()));
+        let current = core.current();
+        let owner = if current.task.kind == Kind::Raw {
+            Owner::Raw(current)
+        } else {
+            Owner::Greenlet(Rc::downgrade(&current))
+        };
+        let old = state.owner.replace(Some(owner));
+        drop(old);
         state.state.set(State::Pending);
         let timer = core.start_timer(deadline, Expiry::Timeout(state.clone()), state.keeps.get());
         state.timer.set(Some(timer));

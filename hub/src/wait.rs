@@ -141,9 +141,12 @@ impl<W: Waitable> IWait<'_, W> {
                 return Some(index);
             }
             let core = current::core();
-            let token = core.token();
-            self.ready.waiter.set(Some(token));
-            let verdict = {
+            // What was over at the last poll has been over while nobody waited here.
+            let verdict = if self.deadline.is_some_and(|deadline| deadline <= core.loop_now.get()) {
+                Verdict::TimedOut
+            } else {
+                let token = core.token();
+                self.ready.waiter.set(Some(token));
                 let _nobody = Forget(&self.ready);
                 let _timer = TimerGuard::limit(&core, token, self.deadline);
                 core.park(token, "wait")

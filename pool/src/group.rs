@@ -293,6 +293,7 @@ impl Group {
             let me = getcurrent();
             let mut others = self.greenlets();
             others.retain(|greenlet| *greenlet != me);
+            let kills_itself = self.contains(&me);
             if others.is_empty() {
                 // The kill of the caller itself arrives here, unless it is put off or was caught before.
                 yield_now();
@@ -305,6 +306,10 @@ impl Group {
             };
             if ended < others.len() {
                 break;
+            }
+            if kills_itself {
+                // Its own kill comes before those of a further round.
+                yield_now();
             }
         }
         self.is_empty()
@@ -321,7 +326,13 @@ impl Group {
     /// Kills a member with any exception and waits for its end; see [`killone`](Group::killone).
     pub fn killone_with<E: fmt::Debug + fmt::Display + 'static>(&self, greenlet: &AnyGreenlet, error: E) {
         if self.members.condemn(greenlet) {
-            greenlet.kill_with(error);
+            if *greenlet == getcurrent() {
+                greenlet.kill_with(error);
+                return;
+            }
+            // In line at once: should it end before it is hit, whoever was there before is told first.
+            greenlet.kill_with_nowait(error);
+            greenlet.join();
         }
     }
 
@@ -354,7 +365,11 @@ impl Group {
         timeout: Duration,
     ) -> bool {
         if self.members.condemn(greenlet) {
-            return greenlet.kill_with_timeout(error, timeout);
+            if *greenlet == getcurrent() {
+                return greenlet.kill_with_timeout(error, timeout);
+            }
+            greenlet.kill_with_nowait(error);
+            return greenlet.join_timeout(timeout);
         }
         greenlet.ready()
     }

@@ -133,6 +133,9 @@ impl Members {
         if let Some(key) = table.find(greenlet) {
             let member = table.members.get(key).expect("who was found is in");
             member.slots.set(member.slots.get() + self.share());
+            drop(table);
+            // Once more: somebody may have removed all of its links. Whichever comes first counts.
+            self.await_end(greenlet, key);
         } else {
             drop(table);
             self.enter_new(greenlet);
@@ -152,6 +155,11 @@ impl Members {
             slots: Cell::new(self.share()),
             dying: Cell::new(false),
         });
+        self.await_end(greenlet, key);
+    }
+
+    /// Links a member, to hear of its end.
+    fn await_end(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) {
         self.empty.clear();
         // The member does not keep the group: nobody could ask a group without handles for anything.
         let group: Weak<Self> = Rc::downgrade(self);
@@ -205,9 +213,7 @@ impl Members {
 
     /// Waits until the set is empty; says whether it was.
     pub(crate) fn join(&self, limit: Limit) -> bool {
-        if self.len() == 0 {
-            return true;
-        }
+        // Not even a set without members is looked at: who joins while others are told of its end comes after them.
         match limit {
             Limit::Never => {
                 self.empty.wait();

@@ -7,12 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie_hub::{
-    Body, Builder, Failure, Greenlet, Lane, Limit, Semaphore, TimedOut, WaitQueue, Waitable, Waits, has_hub,
+    Body, Builder, Failure, Greenlet, Lane, Limit, Raised, Semaphore, TimedOut, WaitQueue, Waitable, Waits,
+    has_hub,
 };
 
 use super::spawn::{Job, Spawn};
@@ -23,8 +24,11 @@ struct Results<R> {
     /// What has come and was not read, from the next to be read on; in the order of the inputs, with gaps, or of the arrivals.
     arrived: RefCell<VecDeque<Option<Result<R, Failure>>>>,
     ordered: bool,
-    /// How many were read.
+    /// How many have come, and how many were read.
+    arrivals: Cell<usize>,
     reads: Cell<usize>,
+    /// Something has come since the reader looked last, be it its turn or not.
+    news: Cell<bool>,
     /// How many there will be, once the feeder has ended.
     total: Cell<Option<usize>>,
     /// What the input has failed with.
@@ -41,6 +45,17 @@ impl<R> Results<R> {
             arrived.resize_with(place + 1, || None);
         }
         arrived[place] = Some(result);
+        self.arrivals.set(self.arrivals.get() + 1);
+        self.news.set(true);
+    }
+
+    /// So many are all there are, and what the input has failed with.
+    fn end(&self, total: usize, error: Option<Failure>) {
+        self.total.set(Some(total));
+        if error.is_some() || self.arrivals.get() == total {
+            self.news.set(true);
+        }
+        *self.error.borrow_mut() = error;
     }
 
     /// Takes what is to be read next, if it has come.
@@ -59,7 +74,7 @@ impl<R> Results<R> {
 
 impl<R: 'static> Waits for Results<R> {
     fn is_ready(&self) -> bool {
-        matches!(self.arrived.borrow().front(), Some(Some(_))) || self.at_end()
+        self.news.get()
     }
 
     fn kind(&self) -> &'static str {
@@ -144,6 +159,7 @@ impl<R: 'static> IMap<R> {
                 self.over = true;
                 return Ok(results.error.take().map(Err));
             }
+            results.news.set(false);
             if results.wait(Lane::First, limit, "IMap::next").is_err() && !results.is_ready() {
                 return Err(TimedOut);
             }
@@ -199,21 +215,41 @@ where
     let results = WaitQueue::new(Results {
         arrived: RefCell::default(),
         ordered,
+        arrivals: Cell::new(0),
         reads: Cell::new(0),
+        news: Cell::new(false),
         total: Cell::new(None),
         error: RefCell::default(),
         permits: RefCell::default(),
     });
     // What the feeder has started and runs; the number of each is the position of its input.
     let running: Rc<RefCell<Roster<P::Job>>> = Rc::default();
-    let (own, shared, jobs) = (place.clone(), results.clone(), running.clone());
+    let cancelled = Rc::new(Cell::new(false));
+    let (own, shared, jobs, unread) = (place.clone(), results.clone(), running.clone(), cancelled.clone());
     let feeder = Builder::new().spawn_site(site).spawn(move || {
-        for body in bodies {
+        let mut bodies = bodies;
+        loop {
+            let body = match catch_unwind(AssertUnwindSafe(|| bodies.next())) {
+                Ok(Some(body)) => body,
+                Ok(None) => break,
+                Err(payload) => {
+                    // The reader is told before the feeder has ended with it.
+                    if let Some(exception) = payload.downcast_ref::<Raised>().and_then(Raised::exception) {
+                        shared.end(jobs.borrow().pushed(), Some(Failure::from(exception.clone())));
+                        shared.check();
+                    }
+                    resume_unwind(payload);
+                }
+            };
             let permits = shared.permits.borrow().clone();
             if let Some(permits) = permits {
                 permits.acquire();
             }
             let job = own.spawn_at(body, site);
+            if unread.get() {
+                // It was told of room before the kill that is under way.
+                return own.cancel(&job);
+            }
             let kept = job.clone();
             let key = jobs.borrow_mut().push(kept);
             let (shared, jobs) = (shared.clone(), jobs.clone());
@@ -225,15 +261,20 @@ where
                 }
             }));
         }
+        shared.end(jobs.borrow().pushed(), None);
+        shared.check();
     });
     let (shared, jobs) = (results.clone(), running.clone());
     feeder.rawlink(move |feeder| {
-        *shared.error.borrow_mut() = feeder.exception();
-        shared.total.set(Some(jobs.borrow().pushed()));
-        shared.check();
+        // It was killed, or has panicked.
+        if shared.total.get().is_none() {
+            shared.end(jobs.borrow().pushed(), feeder.exception());
+            shared.check();
+        }
     });
     let place = place.clone();
     let cancel = move || {
+        cancelled.set(true);
         let jobs = running.borrow_mut().take_all();
         jobs.iter().for_each(|job| place.cancel(job));
     };

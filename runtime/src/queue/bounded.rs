@@ -372,7 +372,10 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 
     fn join_for(&self, limit: Limit) -> bool {
         let done = || self.unfinished_tasks() == 0;
-        done() || self.undone.wait(Lane::First, limit, "Queue::join").is_ok() || done()
+        // Who comes while others are told comes after them.
+        (done() && !self.undone.notifying())
+            || self.undone.wait(Lane::First, limit, "Queue::join").is_ok()
+            || done()
     }
 
     /// Ends the queue: nothing can be put any more; what is in it can still be got. Everybody who waits is told in a

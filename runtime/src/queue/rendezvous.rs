@@ -105,8 +105,9 @@ impl<T: 'static> Channel<T> {
 
     /// How many putters wait, less how many getters do.
     pub fn balance(&self) -> isize {
-        let [putters, getters] = self.queue.waiting();
-        putters as isize - getters as isize
+        // A putter whose item was taken stands in line until its turn, but waits for nobody.
+        let [_, getters] = self.queue.waiting();
+        self.queue.offers.borrow().len() as isize - getters as isize
     }
 
     /// Hands an item over, waiting until somebody has taken it.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ramie_hub::{AnyGreenlet, Semaphore, getcurrent};
+use ramie_hub::{AnyGreenlet, Semaphore, get_hub, getcurrent};
 
 struct State {
     free: Semaphore,
@@ -48,16 +48,22 @@ impl fmt::Display for NotOwner {
 
 impl Error for NotOwner {}
 
-/// Releases the lock once when it is dropped. Made by [`RLock::lock`].
+/// Releases the lock once when it is dropped, unless its owner has given it back by then. Made by [`RLock::lock`].
 #[derive(Debug)]
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
+    /// Who took it.
+    owner: AnyGreenlet,
 }
 
 impl Drop for RLockGuard<'_> {
     fn drop(&mut self) {
-        // The guard took it. Dropped by another greenlet it still gives back what it took.
-        self.lock.give_back();
+        // The guard took it. Dropped by another greenlet it still gives back what it took, but not what is somebody else's
+        // since an explicit release.
+        let mine = self.lock.state.owner.borrow().as_ref().is_some_and(|owner| owner.is(&self.owner));
+        if mine {
+            self.lock.give_back();
+        }
     }
 }
 
@@ -76,7 +82,9 @@ impl RLock {
 
     /// Whether the running greenlet holds it.
     pub fn is_owned(&self) -> bool {
-        self.state.owner.borrow().as_ref().is_some_and(|owner| owner.is(&getcurrent()))
+        // A callback of the hub is nobody, although it runs on main's stack.
+        !get_hub().in_callback()
+            && self.state.owner.borrow().as_ref().is_some_and(|owner| owner.is(&getcurrent()))
     }
 
     /// Takes the lock, waiting until it is free or the running greenlet's own. Lets others run only if it waits.
@@ -110,7 +118,7 @@ impl RLock {
     /// Takes the lock, and releases it when the guard is dropped.
     pub fn lock(&self) -> RLockGuard<'_> {
         self.acquire();
-        RLockGuard { lock: self }
+        RLockGuard { lock: self, owner: getcurrent() }
     }
 
     /// Gives the lock back once.

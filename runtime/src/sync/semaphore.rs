@@ -94,9 +94,18 @@ impl BoundedSemaphore {
         Ok(self.semaphore.release())
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends.
+    /// Runs `f` with a permit, which is given back however `f` ends, unless all are free by then.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.semaphore.with(f)
+        struct Release<'a>(&'a BoundedSemaphore);
+        impl Drop for Release<'_> {
+            fn drop(&mut self) {
+                // Somebody may have released one too many meanwhile: the bound holds all the same.
+                let _ = self.0.release();
+            }
+        }
+        self.acquire();
+        let _release = Release(self);
+        f()
     }
 }
 

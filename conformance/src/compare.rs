@@ -1,0 +1,84 @@
+//! What it means that both worlds did the same.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::coverage::Coverage;
+use crate::gevent::{Answer, Gevent, Missing};
+use crate::program::Program;
+use crate::runner::{self, HANG};
+
+/// How long a tick is, at the first attempt and at those after a difference. What depends on the machine goes away
+/// as the ticks grow; a real difference stays.
+const TICKS: [Duration; 3] = [Duration::from_millis(4), Duration::from_millis(20), Duration::from_millis(80)];
+
+/// What came of one program.
+#[derive(Debug)]
+pub struct Judged {
+    /// What ramie did.
+    pub ramie: Vec<String>,
+    /// What gevent did.
+    pub gevent: Answer,
+    /// The first line that differs.
+    pub difference: Option<usize>,
+    /// How many attempts it took.
+    pub attempts: usize,
+    /// What ramie's run has shown.
+    pub coverage: Coverage,
+}
+
+/// The first line in which a trace differs from gevent's, as far as that is compared.
+pub fn difference(ramie: &[String], gevent: &Answer) -> Option<usize> {
+    let hangs = |trace: &[String]| trace.first().is_some_and(|line| line == HANG);
+    if hangs(ramie) || hangs(&gevent.trace) {
+        return Some(0);
+    }
+    let end = gevent.cut.unwrap_or(usize::MAX);
+    let longest = ramie.len().max(gevent.trace.len()).min(end);
+    (0..longest).find(|&at| ramie.get(at) != gevent.trace.get(at))
+}
+
+/// Runs a program in both worlds and compares.
+///
+/// # Errors
+///
+/// When there is no gevent any more.
+pub fn judge(program: &Program, gevent: &mut Gevent) -> Result<Judged, Missing> {
+    let mut attempts = 0;
+    loop {
+        let tick = TICKS[attempts];
+        attempts += 1;
+        let answer = gevent.run(program, tick)?;
+        let outcome = runner::run(program, tick);
+        let difference = difference(&outcome.trace, &answer);
+        let hangs = outcome.trace.first().is_some_and(|line| line == HANG);
+        if difference.is_none() || hangs || attempts == TICKS.len() {
+            let (ramie, coverage) = (outcome.trace, outcome.coverage);
+            return Ok(Judged { ramie, gevent: answer, difference, attempts, coverage });
+        }
+    }
+}
+
+impl Judged {
+    /// Whether it did not come to its end in one of the worlds.
+    pub fn hangs(&self) -> bool {
+        let hangs = |trace: &[String]| trace.first().is_some_and(|line| line == HANG);
+        hangs(&self.ramie) || hangs(&self.gevent.trace)
+    }
+}
+
+impl fmt::Display for Judged {
+    /// Both traces side by side, with a mark where they part.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {:<50} gevent", "ramie")?;
+        for at in 0..self.ramie.len().max(self.gevent.trace.len()) {
+            if self.gevent.cut == Some(at) {
+                writeln!(f, "  --- not compared from here on")?;
+            }
+            let mark = if self.difference == Some(at) { '>' } else { ' ' };
+            let line = |trace: &[String]| trace.get(at).cloned().unwrap_or_default();
+            writeln!(f, "{mark} {:<50} {}", line(&self.ramie), line(&self.gevent.trace))?;
+        }
+        Ok(())
+    }
+}

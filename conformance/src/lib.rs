@@ -1,0 +1,14 @@
+//! Whether ramie does what gevent does, by running the same programs on both.
+//!
+//! `README.md` beside this package documents the format of the programs, the commands and the deviations.
+
+pub mod compare;
+pub mod corpus;
+pub mod coverage;
+pub mod deviation;
+pub mod generate;
+pub mod gevent;
+pub mod program;
+pub mod random;
+pub mod runner;
+pub mod shrink;

@@ -1,0 +1,132 @@
+//! The words of the trace: one vocabulary for what both worlds raise.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ramie::{
+    BlockingSwitchOutError, Exception, Failure, GetError, GreenletExit, LoopExit, Raised, SystemExit, Timeout,
+};
+
+use super::world::World;
+
+/// An error of the program's own: its kind, and its number.
+#[derive(Clone, Debug)]
+pub(super) struct Error {
+    pub(super) kind: char,
+    pub(super) number: usize,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.kind, self.number)
+    }
+}
+
+/// A panic that was caught, as an exception.
+#[derive(Clone, Debug)]
+pub(super) struct Panicked(String);
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a step has come to: its word in the trace, and the error that it returned, if it did.
+pub(super) struct Done {
+    pub(super) word: String,
+    pub(super) error: Option<Exception>,
+}
+
+impl Done {
+    pub(super) fn ok() -> Self {
+        Done::word("ok")
+    }
+
+    pub(super) fn word(word: impl Into<String>) -> Self {
+        Done { word: word.into(), error: None }
+    }
+
+    pub(super) fn value(value: impl fmt::Debug) -> Self {
+        Done::word(format!("{value:?}"))
+    }
+
+    /// The slot or the object is not what the step needs.
+    pub(super) fn unset() -> Self {
+        Done::word("unset")
+    }
+
+    /// What did not come in time.
+    pub(super) fn timeout() -> Self {
+        Done::word("timeout")
+    }
+
+    pub(super) fn flag(flag: bool) -> Self {
+        Done::word(if flag { "true" } else { "false" })
+    }
+}
+
+impl World {
+    pub(super) fn result<V: fmt::Debug>(&self, result: Result<V, Failure>) -> Done {
+        match result {
+            Ok(value) => Done::value(value),
+            Err(failure) => self.failed(&failure),
+        }
+    }
+
+    pub(super) fn result_in_time<V: fmt::Debug>(&self, result: Result<V, GetError>) -> Done {
+        match result {
+            Ok(value) => Done::value(value),
+            Err(GetError::TimedOut) => Done::timeout(),
+            Err(GetError::Failed(failure)) => self.failed(&failure),
+        }
+    }
+
+    /// A failure that was returned. A plain kill is a value in gevent, and is told like one.
+    pub(super) fn failed(&self, failure: &Failure) -> Done {
+        if failure.is_exit() {
+            return Done::word("exit");
+        }
+        let word = format!("err {}", self.name_of(failure));
+        Done { word, error: failure.exception().cloned() }
+    }
+
+    pub(super) fn name_of(&self, failure: &Failure) -> String {
+        match failure.exception() {
+            Some(exception) => self.name(exception),
+            None => format!("panic: {failure}"),
+        }
+    }
+
+    pub(super) fn name(&self, exception: &Exception) -> String {
+        if let Some(error) = exception.downcast_ref::<Error>() {
+            error.to_string()
+        } else if exception.is::<GreenletExit>() {
+            "exit".into()
+        } else if let Some(timeout) = exception.downcast_ref::<Timeout>() {
+            self.timeout_name(timeout)
+        } else if exception.is::<LoopExit>() {
+            "LoopExit".into()
+        } else if exception.is::<BlockingSwitchOutError>() {
+            "Blocking".into()
+        } else if exception.is::<SystemExit>() {
+            "system".into()
+        } else if let Some(panicked) = exception.downcast_ref::<Panicked>() {
+            format!("panic: {panicked}")
+        } else {
+            format!("other: {exception}")
+        }
+    }
+}
+
+/// Runs `f` and catches whatever it raises.
+pub(super) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Exception> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| match payload.downcast::<Raised>() {
+        Ok(raised) => raised.into_exception().expect("the exception is of this thread"),
+        Err(payload) => {
+            let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+            Exception::new(Panicked(text.unwrap_or_default()))
+        }
+    })
+}

@@ -1,0 +1,81 @@
+//! The generator and the shrinker.
+
+use std::time::Duration;
+
+use ramie_conformance::coverage::Coverage;
+use ramie_conformance::generate::generate;
+use ramie_conformance::program::{Op, Program, Step};
+use ramie_conformance::runner;
+use ramie_conformance::shrink::shrink;
+
+/// How many programs have to do for a complete coverage; a few thousand usually do.
+const PROGRAMS: u64 = 20_000;
+
+#[test]
+fn a_seed_is_a_program() {
+    for seed in 0..200 {
+        assert_eq!(generate(seed), generate(seed));
+    }
+    assert_ne!(generate(1), generate(2));
+}
+
+#[test]
+fn a_program_survives_the_format() {
+    for seed in 0..200 {
+        let program = generate(seed);
+        let read: Program = serde_json::from_str(&program.to_line()).expect("what was written can be read");
+        assert_eq!(read, program);
+    }
+}
+
+#[test]
+fn a_program_does_the_same_twice() {
+    for seed in (0..200).filter(|seed| !generate(*seed).is_timed()) {
+        let run = || runner::run(&generate(seed), Duration::from_millis(1)).trace;
+        assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_generator_reaches_every_step_in_every_state() {
+    let mut coverage = Coverage::default();
+    for seed in 0..PROGRAMS {
+        coverage.add(&runner::run(&generate(seed), Duration::from_micros(100)).coverage);
+        if seed % 500 == 0 && coverage.missing().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(coverage.missing(), []);
+}
+
+/// As many steps as there are, of which only two matter: one in a block, and one in a body of its own.
+#[test]
+fn the_shrinker_leaves_what_matters() {
+    let step = |op| Step::new(op);
+    let mut outer = Step { n: Some(3), ..step(Op::Try) };
+    outer.steps = vec![step(Op::Sleep), Step { t: Some(4), nowait: true, ..step(Op::Kill) }];
+    outer.finally = vec![step(Op::Idle)];
+    let bodies = vec![
+        vec![step(Op::Spawn), outer, step(Op::Sleep)],
+        vec![step(Op::Look), step(Op::Set), step(Op::Clear)],
+        vec![step(Op::Sleep)],
+    ];
+    let program = Program { bodies, ..Program::default() };
+    let shows = |program: &Program| {
+        let mut found = [false; 2];
+        program.for_each(&mut |step| {
+            found[0] |= step.op == Op::Kill && step.nowait;
+            found[1] |= step.op == Op::Set;
+        });
+        found == [true; 2]
+    };
+    let small = shrink(&program, shows);
+    let kill = Step { nowait: true, ..step(Op::Kill) };
+    assert_eq!(small.bodies, [vec![kill], vec![step(Op::Set)]]);
+}
+
+#[test]
+fn the_shrinker_keeps_what_cannot_be_smaller() {
+    let program = Program { bodies: vec![vec![Step::new(Op::Sleep)]], ..Program::default() };
+    assert_eq!(shrink(&program, |candidate| candidate.len() == 1), program);
+}
