@@ -443,3 +443,31 @@ fn a_throw_into_oneself_is_a_raise() {
         assert_eq!(*log.borrow(), ["first", "second"]);
     });
 }
+
+/// An immediate shutdown told those who waited to put before those who joined the queue.
+#[test]
+fn an_immediate_shutdown_tells_joiners_first() {
+    within(LIMIT, || {
+        let (queue, log) = (Queue::bounded(1), Rc::new(RefCell::new(Vec::new())));
+        queue.put(1).expect("there is room");
+        let putter = spawn({
+            let (queue, log) = (queue.clone(), log.clone());
+            move || {
+                assert!(queue.put(2).is_err());
+                log.borrow_mut().push("putter");
+            }
+        });
+        let joiner = spawn({
+            let (queue, log) = (queue.clone(), log.clone());
+            move || {
+                queue.join();
+                log.borrow_mut().push("joiner");
+            }
+        });
+        yield_now();
+        queue.shutdown_immediate();
+        putter.join();
+        joiner.join();
+        assert_eq!(*log.borrow(), ["joiner", "putter"]);
+    });
+}

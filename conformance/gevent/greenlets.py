@@ -143,6 +143,7 @@ class GreenletSteps(object):
         if greenlet is None:
             return 'unset'
         world = self.world
+        shims.links_mapping(world, greenlet)
         callback = lambda _: world.run_body(step.get('body', 0), 0)
         getattr(greenlet, method)(callback)
         world.links[step.get('l', 0)] = (greenlet, callback)

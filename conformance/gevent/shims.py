@@ -126,6 +126,8 @@ class Watched(object):
         self.objects = objects
         if count == 0:
             world.cut('wait for none')
+        for it in objects:
+            links_mapping(world, it)
         self.sets = {id(it): it.sets for it in objects if isinstance(it, Event) and not it.ready()}
         self.left = list(objects)
         self.eager = [it for it in objects if isinstance(it, Event) and it.ready()]
@@ -497,3 +499,9 @@ def overfull(world, queue):
     limit = getattr(queue, 'maxsize', None)
     if world.putters[id(queue)] and limit and len(queue) > limit:
         world.cut('overfull queue')
+
+
+def links_mapping(world, greenlet):
+    """Notices a link on a mapping that has ended: here its own link may have queued a pass already."""
+    if getattr(greenlet, 'maps', False) and greenlet.ready():
+        world.cut('link on a mapping that has ended')

@@ -240,7 +240,7 @@ fn record() -> Result<bool, Complaint> {
 
 /// Prints which steps the generator reaches in which states; needs no gevent.
 fn coverage(arguments: &[String]) -> Result<bool, Complaint> {
-    let seeds = seeds(arguments)?.unwrap_or(0..4000);
+    let seeds = seeds(arguments)?.unwrap_or(0..20_000);
     let mut coverage = Coverage::default();
     for seed in seeds {
         let program = generate(seed);

@@ -49,11 +49,11 @@ pub(super) const ALWAYS: &[(Op, usize)] = &[
 const CONTROL: &[(Op, usize)] = &[
     (Op::Sleep, 14),
     (Op::Spawn, 8),
-    (Op::SpawnRaw, 1),
+    (Op::SpawnRaw, 3),
     (Op::Create, 2),
     (Op::Start, 2),
-    (Op::SpawnLater, 1),
-    (Op::StartLater, 1),
+    (Op::SpawnLater, 3),
+    (Op::StartLater, 2),
     (Op::Kill, 6),
     (Op::KillMain, 1),
     (Op::Throw, 1),
@@ -136,7 +136,7 @@ const TIMEOUTS: &[(Op, usize)] = &[
 const EVENTS: &[(Op, usize)] = &[
     (Op::Set, 12),
     (Op::Clear, 6),
-    (Op::IsSet, 2),
+    (Op::IsSet, 4),
     (Op::WaitFor, 20),
     (Op::Wait, 4),
     (Op::Iwait, 4),
@@ -175,7 +175,7 @@ const QUEUES: &[(Op, usize)] = &[
     (Op::TaskDone, 6),
     (Op::JoinQueue, 5),
     (Op::Shutdown, 3),
-    (Op::Resize, 1),
+    (Op::Resize, 4),
     (Op::Kill, 6),
     (Op::Look, 2),
 ];
@@ -222,7 +222,7 @@ const POOLS: &[(Op, usize)] = &[
 const MAPPINGS: &[(Op, usize)] = &[
     (Op::Map, 10),
     (Op::MapAsync, 8),
-    (Op::MapCb, 5),
+    (Op::MapCb, 7),
     (Op::Imap, 10),
     (Op::ImapUnordered, 10),
     (Op::Next, 26),

@@ -389,13 +389,15 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 
     /// Ends the queue and drops what is in it; each dropped item counts as done.
     pub fn shutdown_immediate(&self) {
-        self.shutdown();
-        // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic.
+        self.queue.shut.set(true);
+        // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic. Those who
+        // join are told before those who are refused.
         let dropped: Vec<T> = std::iter::from_fn(|| self.queue.items.borrow_mut().pop()).collect();
         for _ in &dropped {
             // An item that somebody reported as done without getting it has been counted before.
             let _ = self.task_done();
         }
+        self.shutdown();
         drop(dropped);
     }
 
