@@ -4,6 +4,7 @@
 // stacks that Boost.Fiber gives by default. It has no sockets, and no way to end a fiber from outside.
 
 #include <boost/fiber/all.hpp>
+#include <boost/version.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -229,6 +230,10 @@ static double pool(std::size_t jobs) {
 
 int main(int, char** arguments) {
     const std::string workload = arguments[1];
+    if (workload == "version") {
+        std::puts(BOOST_LIB_VERSION);
+        return 0;
+    }
     const auto size = static_cast<std::size_t>(std::atoll(arguments[2]));
     target = std::chrono::milliseconds(std::atoll(arguments[3]));
     double figure = 0;

@@ -23,6 +23,10 @@ import (
 var target time.Duration
 
 func main() {
+	if os.Args[1] == "version" {
+		fmt.Println(strings.TrimPrefix(runtime.Version(), "go"))
+		return
+	}
 	size, err := strconv.Atoi(os.Args[2])
 	check(err)
 	millis, err := strconv.Atoi(os.Args[3])

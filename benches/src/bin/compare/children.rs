@@ -105,6 +105,8 @@ struct Running {
 impl Running {
     fn start(mut command: Command, core: Option<&CpuSet>) -> io::Result<Running> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // One that is out of memory has none for a backtrace, and hangs in the attempt.
+        command.env("RUST_BACKTRACE", "0");
         let mut child = on_core(core, || command.spawn())?;
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -123,7 +125,7 @@ impl Running {
     fn line(&mut self, limit: Duration) -> Result<String, String> {
         match self.lines.recv_timeout(limit) {
             Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => Err(format!("nothing within {} s", limit.as_secs())),
+            Err(RecvTimeoutError::Timeout) => Err(self.late(limit)),
             Err(RecvTimeoutError::Disconnected) => Err(self.complaint()),
         }
     }
@@ -135,13 +137,18 @@ impl Running {
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => lines.push(line),
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(format!("not done within {} s", limit.as_secs()));
-                }
+                Err(RecvTimeoutError::Timeout) => return Err(self.late(limit)),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         if self.child.wait().is_ok_and(|status| status.success()) { Ok(lines) } else { Err(self.complaint()) }
+    }
+
+    /// Ends one that takes too long, with what it has said so far.
+    fn late(&mut self, limit: Duration) -> String {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        format!("not done within {} s; {}", limit.as_secs(), self.complaint())
     }
 
     /// How it ended, and the first of its own words that say why.

@@ -66,7 +66,8 @@ Options:
   --millis N        How long a measurement takes, where that can be chosen [200]
   --quick           One round of 10 ms, without the largest sizes
   --no-build        Only what this program has in itself, and gevent
-  --markdown FILE   Write the table there as well
+  --markdown FILE   Put the table there as well, between the lines `<!-- compare -->` and
+                    `<!-- /compare -->` if it has them
   --plot FILE       Write a picture of the ratios, in SVG
   --growth FILE     Measure how costs grow instead, and write a picture of that
   --list            Print the workloads and their contenders
@@ -196,13 +197,14 @@ impl Options {
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     let selected = options.selected()?;
     let workloads: Vec<_> = selected.iter().map(|(workload, _)| *workload).collect();
-    let conditions = Conditions::new(options.millis, Duration::from_secs(60));
-    println!("{}", report::headline(options.rounds, options.millis));
-    match conditions.cores {
-        Some(_) => println!("servers and their clients have a core each"),
-        None => println!("servers and their clients share the one core there is"),
-    }
+    let conditions = Conditions::new(options.millis, Duration::from_secs(120));
     let programs = Programs::build(|name| options.wants(name), &workloads, options.build);
+    let headline = report::headline(options.rounds, options.millis, &programs.versions);
+    println!("{headline}");
+    match conditions.cores {
+        Some(_) => println!("Servers and their clients have a core each."),
+        None => println!("Servers and their clients share the one core there is."),
+    }
     for (name, reason) in &programs.skipped {
         println!("skipped: {name}: {reason}");
     }
@@ -216,7 +218,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     let table = report::markdown(&all);
     println!("\n{table}");
     if let Some(file) = &options.markdown {
-        fs::write(file, &table)?;
+        report::put_into(file, &format!("{headline}\n\n{table}"))?;
     }
     if let Some(file) = &options.plot {
         fs::write(file, plot::ratios(&all))?;

@@ -16,12 +16,14 @@ const BENCHES: &str = env!("CARGO_MANIFEST_DIR");
 pub(crate) struct Programs {
     pub(crate) there: Vec<Program>,
     pub(crate) skipped: Vec<(&'static str, String)>,
+    /// What there is, with its version.
+    pub(crate) versions: Vec<String>,
 }
 
 impl Programs {
     /// Builds what the workloads and contenders that `wanted` approves need.
     pub(crate) fn build(wanted: impl Fn(&str) -> bool, workloads: &[&Workload], may_build: bool) -> Programs {
-        let mut programs = Programs::default();
+        let mut programs = Programs { versions: own_versions(), ..Programs::default() };
         let own = env::current_exe().expect("a program knows where it is");
         for contender in crate::workload::CONTENDERS {
             if workloads.iter().any(|workload| workload.own().contains(contender)) && wanted(contender) {
@@ -38,8 +40,9 @@ impl Programs {
         if wanted("ramie-corosensei") && may_build && knows_other_fiber() {
             programs.add("ramie-corosensei", other_fiber(&folder), &["--run", "ramie"], &[]);
         }
-        if has_peer(&["go", "go-1"]) {
+        if may_build && has_peer(&["go", "go-1"]) {
             let go = go(&folder);
+            programs.add_version("Go", &go, &["version"]);
             if wanted("go") {
                 programs.add("go", go.clone(), &[], &[]);
             }
@@ -48,12 +51,24 @@ impl Programs {
             }
         }
         if has_peer(&["gevent"]) {
-            programs.add("gevent", gevent(), &[&format!("{BENCHES}/peers/gevent/peer.py")], &[]);
+            let python = gevent();
+            programs.add_version("gevent", &python, &["-c", PYTHON_VERSIONS]);
+            programs.add("gevent", python, &[&format!("{BENCHES}/peers/gevent/peer.py")], &[]);
         }
-        if has_peer(&["boost"]) {
-            programs.add("boost", boost(&folder), &[], &[]);
+        if may_build && has_peer(&["boost"]) {
+            let boost = boost(&folder);
+            programs.add_version("Boost", &boost, &["version"]);
+            programs.add("boost", boost, &[], &[]);
         }
         programs
+    }
+
+    /// Asks a peer for its version.
+    fn add_version(&mut self, name: &str, path: &Result<PathBuf, String>, arguments: &[&str]) {
+        let Ok(path) = path else { return };
+        if let Ok(output) = Command::new(path).args(arguments).output() {
+            self.versions.push(format!("{name} {}", String::from_utf8_lossy(&output.stdout).trim()));
+        }
     }
 
     fn add(
@@ -75,10 +90,28 @@ impl Programs {
     }
 }
 
-/// Whether the workspace has a switch besides its own one.
+const PYTHON_VERSIONS: &str =
+    "import gevent, platform as p; print(gevent.__version__, 'on Python', p.python_version())";
+
+/// The compiler and the crates that are compared.
+fn own_versions() -> Vec<String> {
+    let mut versions = Vec::new();
+    if let Ok(output) = Command::new("rustc").arg("--version").output() {
+        let version = String::from_utf8_lossy(&output.stdout).into_owned();
+        versions.push(version.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
+    }
+    let lock = fs::read_to_string(format!("{BENCHES}/../Cargo.lock")).unwrap_or_default();
+    for name in ["corosensei", "may", "may_minihttp", "tokio", "hyper", "smol"] {
+        let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).map(|(_, entry)| entry);
+        let version = entry.and_then(|entry| entry.split('"').next());
+        versions.extend(version.map(|version| format!("{name} {version}")));
+    }
+    versions
+}
+
+/// Whether there is a switch of our own, so that corosensei's is another one.
 fn knows_other_fiber() -> bool {
-    let manifest = fs::read_to_string(format!("{BENCHES}/../Cargo.toml")).unwrap_or_default();
-    manifest.lines().any(|line| line.contains("ramie_fiber") && line.contains("\"corosensei\""))
+    Path::new(BENCHES).join("../hub/src/fiber/native.rs").exists()
 }
 
 fn other_fiber(folder: &Path) -> Result<PathBuf, String> {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Command;
+use std::io;
+use std::path::Path;
 
 use crate::workload::CONTENDERS;
 
@@ -88,21 +89,32 @@ fn readable(value: f64) -> String {
     grouped
 }
 
-/// The machine, and how it was asked.
-pub(crate) fn headline(rounds: u32, millis: u64) -> String {
+/// The machine, how it was asked, and what was compared.
+pub(crate) fn headline(rounds: u32, millis: u64, versions: &[String]) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": a CPU unknown");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": an unknown CPU");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel: Vec<_> = kernel.trim().split('.').take(2).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let version = Command::new("rustc").arg("--version").output();
-    let rustc =
-        version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     format!(
-        "{}, {cores} cores, Linux {}, {}; medians of {rounds} rounds of {millis} ms",
+        "{}, {cores} cores, Linux {}; medians of {rounds} rounds of {millis} ms; {}.",
         model.trim_start_matches([' ', '\t', ':']),
-        kernel.trim(),
-        rustc.trim(),
+        kernel.join("."),
+        versions.join(", "),
     )
+}
+
+const BEGIN: &str = "<!-- compare -->\n";
+const END: &str = "<!-- /compare -->\n";
+
+/// Writes a file, or what stands between its marks.
+pub(crate) fn put_into(file: &Path, text: &str) -> io::Result<()> {
+    let old = fs::read_to_string(file).unwrap_or_default();
+    let marked = old.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
+    match marked {
+        Some((head, tail)) => fs::write(file, format!("{head}{BEGIN}{text}{END}{tail}")),
+        None => fs::write(file, text),
+    }
 }
 
 /// The whole table in Markdown. The best of a row is bold, but for the bare ones; what could not be run is «failed».
