@@ -62,8 +62,8 @@ def ring(size, depth):
 
 
 def pend(count):
-    """Starts timers that are spread over an hour."""
-    timers = [gevent.get_hub().loop.timer(HOUR * (number + 1) / count) for number in range(count)]
+    """Starts timers that are spread over an hour that is an hour away."""
+    timers = [gevent.get_hub().loop.timer(HOUR + HOUR * number / count) for number in range(count)]
     for timer in timers:
         timer.start(lambda: None)
     return timers

@@ -161,11 +161,11 @@ func ring(size, depth, rounds int) time.Duration {
 	return time.Since(start)
 }
 
-// pend starts timers that are spread over an hour.
+// pend starts timers that are spread over an hour that is an hour away.
 func pend(count int) []*time.Timer {
 	timers := make([]*time.Timer, count)
 	for i := range timers {
-		timers[i] = time.NewTimer(time.Hour * time.Duration(i+1) / time.Duration(count))
+		timers[i] = time.NewTimer(time.Hour + time.Hour/time.Duration(count)*time.Duration(i))
 	}
 	return timers
 }

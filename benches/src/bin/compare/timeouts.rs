@@ -1,5 +1,5 @@
 //! A limit on something that needs no time: its timer is started, which reads the clock, and cancelled, while so many
-//! others are pending, spread over an hour.
+//! others are pending, spread over an hour that is an hour away.
 //!
 //! The limits of tokio and smol are lazy: a future that is ready at once never starts its timer. So there a timer is
 //! polled once and dropped, which is what a limit costs when it is needed. Go is asked for a timer and to stop it;

@@ -5,7 +5,7 @@
 //!   coroutines are resumed in turn by a plain loop; threads pass a baton by a mutex and condition variables, since a
 //!   yield of theirs is no hand-over.
 //! * `ring`: so many that yield in turn, from their first function.
-//! * `pending`: two, while so many timers are pending, spread over an hour.
+//! * `pending`: two, while so many timers are pending, which are spread over an hour that is an hour away.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -75,9 +75,9 @@ pub(crate) const PENDING: Workload = Workload {
     peers: &["go", "go-1", "gevent"],
 };
 
-/// When the `number`th of so many pending timers is due.
+/// When the `number`th of so many pending timers is due: spread over an hour, and not while anything is measured.
 pub(crate) fn spread(number: u64, count: u64) -> Duration {
-    Duration::from_secs_f64(3600.0 * (number + 1) as f64 / count as f64)
+    Duration::from_secs_f64(3600.0 + 3600.0 * number as f64 / count as f64)
 }
 
 fn ramie(size: u64, depth: u32) -> f64 {
