@@ -1,8 +1,6 @@
 //! Pooled stacks for the bare coroutines, so that they are compared on equal terms: one allocation however
 //! many, and tops that do not all compete for the same cache sets. They are for Unix, and bare indeed: they
 //! have no guards.
-//!
-//! Where there is no Unix they are there all the same, and the system may refuse to switch to them.
 #![expect(unsafe_code, reason = "tells corosensei of memory that was cut into stacks")]
 
 use std::rc::Rc;

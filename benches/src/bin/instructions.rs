@@ -28,8 +28,11 @@ use std::process::{Command, ExitCode};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{joinall, spawn, yield_now};
 
+/// Something to do so many times.
+type Work = fn(u64);
+
 /// Each workload and the two counts that it is run with.
-const WORKLOADS: [(&str, fn(u64), u64, u64); 3] =
+const WORKLOADS: [(&str, Work, u64, u64); 3] =
     [("yield", yields, 4_000, 104_000), ("spawn", spawns, 2_000, 22_000), ("echo", echoes, 500, 5_500)];
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
