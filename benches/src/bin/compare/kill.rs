@@ -1,7 +1,8 @@
 //! The end of one that waits, of so many that are all ended from outside: what it holds is dropped, and its end is
 //! waited for.
 //!
-//! ramie kills, tokio aborts, smol cancels, may cancels, gevent kills; bare coroutines are dropped, which unwinds them.
+//! ramie kills, tokio aborts, may cancels, gevent kills; smol cancels too, one after another, as `Task::cancel` waits. What
+//! has a stack is unwound on it, bare coroutines when they are dropped.
 //! Goroutines cannot be ended: there it is the channel of a context that all of them watch.
 
 use std::cell::Cell;

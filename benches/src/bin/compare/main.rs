@@ -226,7 +226,10 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     if let Some(file) = &options.growth {
         fs::write(file, plot::growth(&panels(rows)))?;
     }
-    Ok(())
+    match all.iter().find(|row| row.value("ramie").is_none()) {
+        Some(row) => Err(format!("ramie has no figure for {}", row.label).into()),
+        None => Ok(()),
+    }
 }
 
 fn panels(rows: Vec<(&'static Workload, u64, Vec<Row>)>) -> Vec<Growth> {

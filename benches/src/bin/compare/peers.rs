@@ -37,11 +37,14 @@ impl Programs {
                 .iter()
                 .any(|name| wanted(name) && workloads.iter().any(|workload| workload.peers.contains(name)))
         };
-        if wanted("ramie-corosensei") && may_build && knows_other_fiber() {
-            programs.add("ramie-corosensei", other_fiber(&folder), &["--run", "ramie"], &[]);
+        let built = |build: fn(&Path) -> Result<PathBuf, String>| {
+            if may_build { build(&folder) } else { Err("not built, as was asked for".to_owned()) }
+        };
+        if wanted("ramie-corosensei") && knows_other_fiber() {
+            programs.add("ramie-corosensei", built(other_fiber), &["--run", "ramie"], &[]);
         }
-        if may_build && has_peer(&["go", "go-1"]) {
-            let go = go(&folder);
+        if has_peer(&["go", "go-1"]) {
+            let go = built(go);
             programs.add_version("Go", &go, &["version"]);
             if wanted("go") {
                 programs.add("go", go.clone(), &[], &[]);
@@ -55,8 +58,8 @@ impl Programs {
             programs.add_version("gevent", &python, &["-c", PYTHON_VERSIONS]);
             programs.add("gevent", python, &[&format!("{BENCHES}/peers/gevent/peer.py")], &[]);
         }
-        if may_build && has_peer(&["boost"]) {
-            let boost = boost(&folder);
+        if has_peer(&["boost"]) {
+            let boost = built(boost);
             programs.add_version("Boost", &boost, &["version"]);
             programs.add("boost", boost, &[], &[]);
         }
