@@ -80,7 +80,8 @@ impl Conditions {
         let port = port.strip_prefix("port ").ok_or("it does not say where it listens")?;
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut client = Command::new(own);
-        client.args(["--load", workload.name, port]).args([size.to_string(), self.millis.to_string()]);
+        client.args(["--load", workload.name, port, &server.child.id().to_string()]);
+        client.args([size.to_string(), self.millis.to_string()]);
         let mut client = Running::start(client, client_core).map_err(|error| error.to_string())?;
         let lines = client.lines(self.limit).map_err(|error| format!("the client: {error}"))?;
         Ok(lines.iter().filter_map(|line| Figure::parse(line)).collect())

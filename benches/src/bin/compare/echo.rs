@@ -3,8 +3,9 @@
 //!
 //! Each server reads into 1 KiB and writes it all, one task for each connection; `epoll` is the bare loop over mio, what
 //! it costs at least. The client (`load.rs`) is the same for all and in no server's process. The figures are the
-//! requests a second of all connections together, and the median and the 99th percentile of one's time there and
-//! back. The system's part, two reads and two writes for each request, is in all of them.
+//! requests a second of all connections together; `cpu`, what the server's process was running for one, in user code
+//! and in the system; and the median and the 99th percentile of one's time there and back. The system's part is in all
+//! of them. Where the client is the slower one of the two, only `cpu` tells the servers apart.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};

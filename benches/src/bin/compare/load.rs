@@ -1,5 +1,6 @@
 //! The client of the served workloads: one thread, so many connections, one request under way on each.
 
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,8 +19,14 @@ struct Connection {
     length: Option<usize>,
 }
 
-/// Asks for about so long, after a third of it to warm up, and prints the figures.
-pub(crate) fn run(workload: &str, port: u16, connections: usize, time: Duration) -> io::Result<()> {
+/// Asks for about so long, after a third of it to warm up, and prints the figures. `server` is its process.
+pub(crate) fn run(
+    workload: &str,
+    port: u16,
+    server: u32,
+    connections: usize,
+    time: Duration,
+) -> io::Result<()> {
     let (request, length) = match workload {
         "echo" => (&ECHOED[..], Some(ECHOED.len())),
         _ => (REQUEST, None),
@@ -39,6 +46,7 @@ pub(crate) fn run(workload: &str, port: u16, connections: usize, time: Duration)
     }
     let warm = Instant::now() + time / 3;
     let mut measured: Option<Instant> = None;
+    let mut busy_before = None;
     let mut took: Vec<Duration> = Vec::with_capacity(1 << 20);
     let mut buffer = [0; 4096];
     loop {
@@ -48,7 +56,8 @@ pub(crate) fn run(workload: &str, port: u16, connections: usize, time: Duration)
         }
         for event in &events {
             let connection = &mut all[event.token().0];
-            while connection.receive(&mut buffer)? {
+            // The next answer is an event of its own, so nothing is read in vain.
+            if connection.receive(&mut buffer)? {
                 let now = Instant::now();
                 if measured.is_some() {
                     took.push(now - connection.asked);
@@ -59,9 +68,10 @@ pub(crate) fn run(workload: &str, port: u16, connections: usize, time: Duration)
         }
         let now = Instant::now();
         match measured {
-            None if now >= warm => measured = Some(now),
+            None if now >= warm => (measured, busy_before) = (Some(now), busy(server)),
             Some(start) if now >= start + time && !took.is_empty() => {
-                return report(took, now - start);
+                let busy = busy_before.zip(busy(server)).map(|(before, after)| after - before);
+                return report(took, now - start, busy);
             }
             _ => {}
         }
@@ -100,10 +110,23 @@ fn length(answer: &[u8]) -> Option<usize> {
     Some(headers.len() + 4 + headers.lines().find_map(header).expect("the answer has its length"))
 }
 
-fn report(mut took: Vec<Duration>, time: Duration) -> io::Result<()> {
+/// The nanoseconds that a process has been running, all its threads together, where the system counts them.
+fn busy(process: u32) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let of_thread = |thread: io::Result<fs::DirEntry>| {
+        let counts = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        counts.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    threads.map(of_thread).sum()
+}
+
+fn report(mut took: Vec<Duration>, time: Duration, busy: Option<u64>) -> io::Result<()> {
     took.sort_unstable();
     let percentile = |percent: usize| took[(took.len() - 1) * percent / 100].as_nanos() as f64 / 1000.0;
     println!("{} req/s", took.len() as f64 / time.as_secs_f64());
+    if let Some(busy) = busy {
+        println!("{} ns cpu", busy as f64 / took.len() as f64);
+    }
     println!("{} us p50", percentile(50));
     println!("{} us p99", percentile(99));
     Ok(())

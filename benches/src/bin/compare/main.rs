@@ -108,9 +108,9 @@ fn start() -> Result<(), Box<dyn Error>> {
             let workload = Workload::named(workload).ok_or("there is no such workload")?;
             Ok(workload.run(contender, size.parse()?)?)
         }
-        ["--load", workload, port, size, millis] => {
+        ["--load", workload, port, server, size, millis] => {
             let time = Duration::from_millis(millis.parse()?);
-            Ok(load::run(workload, port.parse()?, size.parse()?, time)?)
+            Ok(load::run(workload, port.parse()?, server.parse()?, size.parse()?, time)?)
         }
         _ => match parse()? {
             Some(options) => compare(&options),
