@@ -134,7 +134,10 @@ fn epoll() -> io::Result<()> {
     let mut streams: Vec<TcpStream> = Vec::new();
     let mut buffer = [0; ROOM];
     loop {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {

@@ -50,7 +50,10 @@ pub(crate) fn run(
     let mut took: Vec<Duration> = Vec::with_capacity(1 << 20);
     let mut buffer = [0; 4096];
     loop {
-        poll.poll(&mut events, Some(Duration::from_secs(10)))?;
+        match poll.poll(&mut events, Some(Duration::from_secs(10))) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         if events.is_empty() {
             return Err(io::Error::new(ErrorKind::TimedOut, "no answer within 10 s"));
         }
