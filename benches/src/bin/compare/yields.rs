@@ -1,4 +1,5 @@
-//! Two that take turns: the cost of one yield, of one hand-over from the code that runs to the next.
+//! Two that take turns: the cost of one yield, of one hand-over from the code that runs to the next. With workers on
+//! several cores (`may`, `go`) they need not take turns, and then it is no hand-over.
 //!
 //! * `yield`: with so many calls around it, each of which works a little before and after. Starting the two is not in
 //!   it. In async code the calls are awaits of futures inside each other, which the compiler may merge; bare
