@@ -33,9 +33,6 @@
 //!   `RAMIE_PYTHON` (or else `python3`) can import gevent.
 #![expect(unsafe_code, reason = "may's cancel is unsafe")]
 
-#[path = "util/slots.rs"]
-mod slots;
-
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::env;
@@ -52,7 +49,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criterion_main};
 use may::{coroutine, go};
 use ramie::{Event, Group, Mapping, Pool, ThreadPool, channel, joinall, yield_now};
-use ramie_benches::by_the_piece;
+use ramie_benches::{by_the_piece, slots};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
 /// How many jobs run at once.

@@ -13,9 +13,6 @@
 //! * `threads`: `std::thread::spawn` and `join`. The system makes each anew, but for its stack, which libc
 //!   keeps.
 
-#[path = "util/slots.rs"]
-mod slots;
-
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,8 +20,7 @@ use std::time::{Duration, Instant};
 use corosensei::Coroutine;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ramie_benches::by_the_piece;
-
-use self::slots::Slot;
+use ramie_benches::slots::{self, Slot};
 
 const BATCH: u64 = 1_000;
 

@@ -17,9 +17,6 @@
 //! ends with, which yield from their first function; there the misses of the cache count more than the
 //! instructions.
 
-#[path = "util/slots.rs"]
-mod slots;
-
 use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;
@@ -30,7 +27,7 @@ use std::time::{Duration, Instant};
 use corosensei::Coroutine;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ramie::{Event, Greenlet, joinall, spawn, yield_now};
-use ramie_benches::{at_depth, by_the_piece};
+use ramie_benches::{at_depth, by_the_piece, slots};
 
 /// Greenlets that go round when they are told to, and wait in between.
 struct Ring {

@@ -1,4 +1,7 @@
-//! What the benchmarks share: calls inside each other, and time by the piece when the work comes in batches.
+//! What the benchmarks share: calls inside each other, time by the piece when the work comes in batches, and stacks
+//! for bare coroutines.
+
+pub mod slots;
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! Pooled stacks for the bare coroutines, so that they are compared on equal terms: one allocation however
 //! many, and tops that do not all compete for the same cache sets. They are for Unix, and bare indeed: they
 //! have no guards.
-//!
-//! Not a target of its own; a bench opens with `mod slots;`.
 #![expect(unsafe_code, reason = "tells corosensei of memory that was cut into stacks")]
 
 use std::rc::Rc;
@@ -15,14 +13,15 @@ const COLOURS: usize = 24;
 const COLOUR_STEP: usize = 128;
 
 /// One stack. It keeps the allocation that it was cut from.
-pub(crate) struct Slot {
+#[derive(Debug)]
+pub struct Slot {
     base: StackPointer,
     limit: StackPointer,
     _memory: Rc<Vec<u8>>,
 }
 
 /// Cuts that many stacks.
-pub(crate) fn slots(count: usize) -> Vec<Slot> {
+pub fn slots(count: usize) -> Vec<Slot> {
     // Zeroes of this size come from the system untouched: a slot takes memory when it is used.
     let mut memory = vec![0; (count + 1) * SIZE];
     let start = memory.as_mut_ptr().expose_provenance().next_multiple_of(PAGE);
