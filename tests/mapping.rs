@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::{
-    Builder, Group, LoopExit, Mapping, Pool, Spawn, TimedOut, catch, fallible, getcurrent, sleep, spawn,
+    Builder, Event, Group, LoopExit, Mapping, Pool, Spawn, TimedOut, catch, fallible, getcurrent, idle, sleep,
+    spawn,
 };
 
 use crate::util::within;
@@ -115,6 +116,24 @@ fn a_deadline_of_next_loses_nothing() {
         assert_eq!(naps.next_deadline(Instant::now() + LONG).unwrap().unwrap().unwrap(), 20);
         assert_eq!(naps.next_deadline(Instant::now() + LONG).unwrap().unwrap().unwrap(), 0);
         assert!(naps.next_deadline(Instant::now()).unwrap().is_none());
+    });
+}
+
+/// Even in the turn in which its feeder has been told of room and has not made use of it.
+#[test]
+fn a_dropped_imap_leaves_no_member_behind() {
+    within(LIMIT, || {
+        let pool = Pool::new(1);
+        let free = Event::new();
+        let first = free.clone();
+        let naps = pool.imap(0.., move |i: u32| if i == 0 { first.wait() } else { sleep(LONG) });
+        idle();
+        let member = pool.greenlets().remove(0);
+        free.set();
+        member.join();
+        drop(naps);
+        idle();
+        assert!(pool.is_empty());
     });
 }
 

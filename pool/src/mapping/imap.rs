@@ -38,11 +38,13 @@ struct Running<J> {
     started: Cell<usize>,
     /// Those who run, by the position of their input.
     by_position: RefCell<BTreeMap<usize, J>>,
+    /// Nobody reads any more.
+    cancelled: Cell<bool>,
 }
 
 impl<J> Default for Running<J> {
     fn default() -> Self {
-        Running { started: Cell::new(0), by_position: RefCell::default() }
+        Running { started: Cell::new(0), by_position: RefCell::default(), cancelled: Cell::new(false) }
     }
 }
 
@@ -215,8 +217,13 @@ where
                 permits.acquire();
             }
             let job = own.spawn_at(body, site);
+            if jobs.cancelled.get() {
+                // It was told of room before the kill that is under way.
+                return own.cancel(&job);
+            }
             let position = jobs.started.replace(jobs.started.get() + 1);
-            jobs.by_position.borrow_mut().insert(position, job.clone());
+            let kept = job.clone();
+            jobs.by_position.borrow_mut().insert(position, kept);
             let (shared, jobs) = (shared.clone(), jobs.clone());
             job.rawlink(Box::new(move || {
                 let job = jobs.by_position.borrow_mut().remove(&position);
@@ -234,6 +241,9 @@ where
         shared.check();
     });
     let place = place.clone();
-    let cancel = move || running.by_position.take().values().for_each(|job| place.cancel(job));
+    let cancel = move || {
+        running.cancelled.set(true);
+        running.by_position.take().values().for_each(|job| place.cancel(job));
+    };
     IMap { results, feeder, cancel: Some(Box::new(cancel)), asked: false, over: false }
 }
