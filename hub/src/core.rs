@@ -139,7 +139,7 @@ const MAIN_INDEX: u32 = 0;
 
 /// One thread's hub.
 pub(crate) struct Core {
-    number: u64,
+    pub(crate) number: u64,
     epoch: Instant,
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
@@ -236,9 +236,9 @@ impl Core {
             lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
-            // Waits of an earlier hub of this thread are none of this one's.
+            // Waits, links and waiters of an earlier hub of this thread are none of this one's.
             next_wait: Cell::new((crate::thread_bound::hub_number() << 32) + 1),
-            next_number: Cell::new(1),
+            next_number: Cell::new((crate::thread_bound::hub_number() << 32) + 1),
             items_run: Cell::new(0),
             pass_limit: Cell::new(0),
             switch_interval: Cell::new(nanos(SWITCH_INTERVAL)),

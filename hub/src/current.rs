@@ -50,7 +50,10 @@ impl Owner {
         CURRENT.set(ptr::null());
         let unfinished = core.close();
         ABANDONED.fetch_add(unfinished, Ordering::Relaxed);
-        thread_bound::set_hub_number(0);
+        if CURRENT.get().is_null() {
+            // Else a destructor of what it held has made a new one.
+            thread_bound::set_hub_number(0);
+        }
         if unfinished > 0 || in_use {
             // Frames of the abandoned point into the hub and its stacks: it stays where it is for ever.
             let _abandoned = ManuallyDrop::new(core);
