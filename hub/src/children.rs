@@ -14,7 +14,7 @@ use crate::exception::{Exception, Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
 use crate::outwait::Debts;
 use crate::task::{Task, TaskRef, Token};
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 
 /// The children of one scope.
 #[derive(Default)]
@@ -48,9 +48,10 @@ impl Children {
     /// The first failure that nobody was told of, at the end of the scope. After the scope has killed its children there is
     /// none: what they ended with is its own.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        let failed = self.failed.take();
-        let (_, failure) = failed.into_iter().next().filter(|_| !self.recalled.get())?;
-        Some(failure)
+        let mut failed = self.failed.take().into_iter();
+        let first = failed.next();
+        failed.for_each(guard_drop);
+        first.filter(|_| !self.recalled.get()).map(|(_, failure)| failure)
     }
 }
 

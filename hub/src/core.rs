@@ -30,7 +30,7 @@ use crate::switch;
 use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef, Throw, Token, Verdict};
 use crate::timeout::TimeoutState;
 use crate::timers::{TimerId, Timers};
-use crate::unwind::{Escape, Raised, guard};
+use crate::unwind::{Escape, Raised, guard, guard_drop};
 use crate::watcher::{Watch, Watches};
 
 /// Who has the thread.
@@ -288,7 +288,7 @@ impl Core {
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
             guard_drop(self.reports.handler.take());
             // The panic hook has told it.
-            self.main.task.locals.clear(|_| {});
+            self.main.task.locals.clear(Escape::let_go);
         }
         unfinished
     }
@@ -538,14 +538,14 @@ impl Core {
                 return Some(exception.clone());
             }
         }
-        self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+        self.report(&ErrorContext::Destructor, escape);
         None
     }
 
     /// The last thing a greenlet does on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        record.task.locals.clear(|failure| self.handle_error(&ErrorContext::Destructor, &failure));
+        record.task.locals.clear(|escape| self.report(&ErrorContext::Destructor, escape));
     }
 
     /// Records the result, queues the links, reports a failure: in gevent's order.
@@ -782,12 +782,6 @@ fn run_body() {
         Err(escape) => Some(escape.into_failure()),
     };
     core.finish(&record, failure);
-}
-
-/// Drops something of the user's where a panic has nowhere to go.
-pub(crate) fn guard_drop<T>(value: T) {
-    // The panic hook has told it.
-    let _ = guard(move || drop(value));
 }
 
 fn index_of(key: usize) -> u32 {

@@ -12,7 +12,8 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::core::{Core, guard_drop};
+use crate::core::Core;
+use crate::unwind::guard_drop;
 use crate::{sentinel, thread_bound};
 
 thread_local! {

@@ -10,14 +10,13 @@ use std::rc::Rc;
 
 use crate::body::{ScopedBody, fallible};
 use crate::children::{Child, Children};
-use crate::core::guard_drop;
 use crate::current;
 use crate::exception::{Exception, Failure};
 use crate::greenlet::AnyGreenlet;
 use crate::links::LinkId;
 use crate::outwait::Lender;
 use crate::spawn::Builder;
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 use crate::wait::Waitable;
 use crate::wait_queue::Limit;
 
