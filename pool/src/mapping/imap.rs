@@ -221,17 +221,19 @@ where
                 // It was told of room before the kill that is under way.
                 return own.cancel(&job);
             }
-            let position = jobs.started.replace(jobs.started.get() + 1);
+            let position = jobs.started.get();
             let kept = job.clone();
             jobs.by_position.borrow_mut().insert(position, kept);
-            let (shared, jobs) = (shared.clone(), jobs.clone());
+            let (results, running) = (shared.clone(), jobs.clone());
             job.rawlink(Box::new(move || {
-                let job = jobs.by_position.borrow_mut().remove(&position);
+                let job = running.by_position.borrow_mut().remove(&position);
                 if let Some(job) = job {
-                    shared.arrive(position, job.take());
-                    shared.check();
+                    results.arrive(position, job.take());
+                    results.check();
                 }
             }));
+            // One that could not be linked has no result, and is not waited for.
+            jobs.started.set(position + 1);
         }
     });
     let (shared, jobs) = (results.clone(), running.clone());
