@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::body::{ScopedBody, fallible};
-use crate::children::{Child, Children};
+use crate::children::{Ask, Children};
 use crate::current;
 use crate::exception::{Exception, Failure};
 use crate::greenlet::AnyGreenlet;
@@ -36,7 +36,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// clone of that one may outlive the scope; the value may not, and so is here.
 pub struct ScopedGreenlet<'scope, T> {
     any: AnyGreenlet,
-    child: Rc<Child>,
+    child: Ask,
     value: Rc<Cell<Option<T>>>,
     scope: PhantomData<&'scope ()>,
 }
