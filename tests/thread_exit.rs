@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use ramie::net::TcpListener;
 use ramie::{
-    AnyGreenlet, Event, Greenlet, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch, get_hub, lend,
-    raise, run, sleep, spawn, yield_now,
+    AnyGreenlet, Event, Greenlet, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch, get_hub,
+    getcurrent, killall, lend, raise, run, sleep, spawn, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};
@@ -98,16 +98,17 @@ thread_local! {
     static YOUNGER: AtExit = const { AtExit::new() };
 }
 
+/// Waits for long, and uses what it has a reference to afterwards, whatever comes.
+fn hold(tracked: &Tracked) {
+    let _late = UsesAtDrop(tracked);
+    sleep(LONG);
+    tracked.use_it();
+}
+
 /// Suspends greenlets that hold references into a thread-local, on their stacks and in destructors.
 fn suspend_with_references() {
     for _ in 0..3 {
-        spawn(|| {
-            TRACKED.with(|tracked| {
-                let _late = UsesAtDrop(tracked);
-                sleep(LONG);
-                tracked.use_it();
-            });
-        });
+        spawn(|| TRACKED.with(hold));
     }
     yield_now();
 }
@@ -295,6 +296,40 @@ fn a_second_hub_does_not_know_what_belonged_to_the_first() {
         yield_now();
     });
     assert_eq!(told.recv(), Ok(6));
+}
+
+/// Not even by the second hub: what they hold references to is gone.
+#[test]
+fn nothing_reaches_an_abandoned_greenlet() {
+    let _alone = alone();
+    let before = MISUSED.load(Ordering::Relaxed);
+    let (tell, told) = channel();
+    let abandoned = thread_to_its_end(move || {
+        get_hub();
+        let greenlets = Rc::new(RefCell::new(vec![getcurrent()]));
+        let late = {
+            let greenlets = greenlets.clone();
+            move || {
+                let greenlets = greenlets.take();
+                for greenlet in &greenlets {
+                    greenlet.kill();
+                    greenlet.kill_with_nowait("late");
+                    greenlet.throw("late");
+                    tell.send(greenlet.kill_timeout(LONG)).unwrap();
+                }
+                killall(&greenlets);
+                spawn(|| yield_now()).join();
+            }
+        };
+        YOUNGER.with(|at_exit| at_exit.set(late));
+        for _ in 0..3 {
+            greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold)).as_any().clone());
+        }
+        yield_now();
+        greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold)).as_any().clone());
+    });
+    assert_eq!((abandoned, told.iter().collect::<Vec<_>>()), (4, vec![false; 5]));
+    assert_eq!(MISUSED.load(Ordering::Relaxed), before);
 }
 
 #[test]

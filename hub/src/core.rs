@@ -208,6 +208,7 @@ impl Core {
             Poller::new().expect("the system has a poll facility and descriptors left for it");
         let mut main = Task::new(Kind::Main, Location::caller(), 0);
         main.state = Cell::new(State::Running);
+        main.hub = Cell::new(crate::thread_bound::hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
         let mut tasks = Slab::new();
         main.task.index.set(index_of(tasks.insert(main.clone())));
@@ -503,6 +504,7 @@ impl Core {
     pub(crate) fn admit(&self, record: &TaskRef) -> Token {
         let index = index_of(self.tasks.borrow_mut().insert(record.clone()));
         record.task.index.set(index);
+        record.task.hub.set(self.number);
         record.task.state.set(State::Started);
         record.task.wait.set(self.new_wait());
         self.tell_spawn_callbacks(record);
@@ -512,7 +514,7 @@ impl Core {
     /// Ends a task that has not run and now never will.
     pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
         let task = &record.task;
-        if task.dead.replace(true) {
+        if task.of_another(self.number) || task.dead.replace(true) {
             // A destructor of the closure waits: the end that it belongs to is under way.
             return;
         }
@@ -677,6 +679,7 @@ impl Core {
     pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
         let task = &record.task;
         match task.state.get() {
+            _ if task.of_another(self.number) => {}
             State::Ready => {
                 if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
                     let context = ErrorContext::Raw(AnyGreenlet::from(&record));

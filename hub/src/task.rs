@@ -145,6 +145,8 @@ impl Throw {
 /// Everything about a greenlet but its body.
 pub(crate) struct Task {
     pub(crate) kind: Kind,
+    /// The number of the hub that it was started in; 0 before that.
+    pub(crate) hub: Cell<u64>,
     pub(crate) state: Cell<State>,
     pub(crate) dead: Cell<bool>,
     /// Its place in the hub's slab while it is started and not dead; `u32::MAX` otherwise.
@@ -189,6 +191,7 @@ impl Task {
     pub(crate) fn new(kind: Kind, site: &'static Location<'static>, stack_size: usize) -> Self {
         Task {
             kind,
+            hub: Cell::new(0),
             state: Cell::new(State::Created),
             dead: Cell::new(false),
             index: Cell::new(NO_INDEX),
@@ -216,6 +219,11 @@ impl Task {
             tree: OnceCell::new(),
             locals: Locals::new(),
         }
+    }
+
+    /// Whether it is an earlier hub's than this one: it was abandoned there, or has ended, and never runs again.
+    pub(crate) fn of_another(&self, hub: u64) -> bool {
+        self.hub.get() != 0 && self.hub.get() != hub
     }
 
     /// Whether its result is recorded.
