@@ -318,7 +318,7 @@ fn nothing_reaches_an_abandoned_greenlet() {
                     tell.send(greenlet.kill_timeout(LONG)).unwrap();
                 }
                 killall(&greenlets);
-                spawn(|| yield_now()).join();
+                spawn(yield_now).join();
             }
         };
         YOUNGER.with(|at_exit| at_exit.set(late));
