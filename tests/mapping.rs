@@ -4,11 +4,13 @@
 mod util;
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::{
-    Builder, Group, LoopExit, Mapping, Pool, Spawn, TimedOut, catch, fallible, getcurrent, sleep, spawn,
+    Body, Builder, Event, Failure, Greenlet, Group, Job, LinkId, LoopExit, Mapping, Pool, Spawn, TimedOut,
+    Waitable, catch, fallible, getcurrent, idle, raise, sleep, spawn,
 };
 
 use crate::util::within;
@@ -115,6 +117,88 @@ fn a_deadline_of_next_loses_nothing() {
         assert_eq!(naps.next_deadline(Instant::now() + LONG).unwrap().unwrap().unwrap(), 20);
         assert_eq!(naps.next_deadline(Instant::now() + LONG).unwrap().unwrap().unwrap(), 0);
         assert!(naps.next_deadline(Instant::now()).unwrap().is_none());
+    });
+}
+
+/// A place of the user's whose third job cannot be linked.
+#[derive(Clone)]
+struct Unsound(Group, Rc<Cell<u32>>);
+
+#[derive(Clone)]
+struct UnsoundJob(Greenlet<u32>, u32);
+
+impl<B: Body<Value = u32>> Spawn<B> for Unsound {
+    type Job = UnsoundJob;
+
+    fn spawn_at(&self, body: B, site: &'static Location<'static>) -> UnsoundJob {
+        let number = self.1.replace(self.1.get() + 1);
+        UnsoundJob(self.0.spawn_at(body, site), number)
+    }
+
+    fn try_spawn_at(&self, body: B, _site: &'static Location<'static>) -> Result<Greenlet<u32>, B> {
+        Err(body)
+    }
+
+    fn cancel(&self, job: &UnsoundJob) {
+        job.0.kill_nowait();
+    }
+
+    fn is_inside(&self) -> bool {
+        false
+    }
+}
+
+impl Mapping for Unsound {}
+
+impl Job<u32> for UnsoundJob {
+    fn take(&self) -> Result<u32, Failure> {
+        self.0.take()
+    }
+}
+
+impl Waitable for UnsoundJob {
+    fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        if self.1 == 2 {
+            raise("no link");
+        }
+        Waitable::rawlink(&self.0, f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.0.unlink(id);
+    }
+}
+
+#[test]
+fn a_place_that_fails_fails_the_iteration() {
+    within(LIMIT, || {
+        let mut squares = Unsound(Group::new(), Rc::default()).imap(0..9, |i: u32| i * i);
+        assert_eq!((squares.next().unwrap().unwrap(), squares.next().unwrap().unwrap()), (0, 1));
+        let last = squares.next().expect("the failure is the last item");
+        assert_eq!(last.unwrap_err().downcast_ref(), Some(&"no link"));
+        assert!(squares.next().is_none());
+    });
+}
+
+/// Even in the turn in which its feeder has been told of room and has not made use of it.
+#[test]
+fn a_dropped_imap_leaves_no_member_behind() {
+    within(LIMIT, || {
+        let pool = Pool::new(1);
+        let free = Event::new();
+        let first = free.clone();
+        let naps = pool.imap(0.., move |i: u32| if i == 0 { first.wait() } else { sleep(LONG) });
+        idle();
+        let member = pool.greenlets().remove(0);
+        free.set();
+        member.join();
+        drop(naps);
+        idle();
+        assert!(pool.is_empty());
     });
 }
 

@@ -471,3 +471,101 @@ fn an_immediate_shutdown_tells_joiners_first() {
         assert_eq!(*log.borrow(), ["joiner", "putter"]);
     });
 }
+
+/// What was caught on behalf of somebody panicked once more when it was dropped, in places that did not expect it: fibers were
+/// left by a panic, scopes and results waited for ever.
+mod twice {
+    use std::fmt;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    use ramie::{ThreadPool, add_spawn_callback, fallible, get_hub, raise, remove_spawn_callback, scope};
+
+    use super::*;
+
+    /// A payload that panics when it is dropped.
+    struct Payload;
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("dropped"));
+        }
+    }
+
+    fn panics() -> ! {
+        resume_unwind(Box::new(Payload))
+    }
+
+    struct PanicsInDrop;
+
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            panics();
+        }
+    }
+
+    /// An error whose text cannot be had.
+    #[derive(Debug)]
+    struct Mute;
+
+    impl fmt::Display for Mute {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panics()
+        }
+    }
+
+    ramie::greenlet_local! {
+        static LOCAL: PanicsInDrop = PanicsInDrop;
+    }
+
+    #[test]
+    fn a_scope_whose_child_is_killed_unrun_ends() {
+        within(LIMIT, || {
+            scope(|s| {
+                let captured = PanicsInDrop;
+                s.spawn(move || drop(captured)).kill();
+            });
+            let left = catch_unwind(AssertUnwindSafe(|| {
+                scope(|s| -> () {
+                    let captured = PanicsInDrop;
+                    s.spawn(move || drop(captured));
+                    resume_unwind(Box::new("left"))
+                })
+            }));
+            assert_eq!(left.unwrap_err().downcast_ref(), Some(&"left"));
+        });
+    }
+
+    #[test]
+    fn a_greenlet_ends() {
+        within(LIMIT, || {
+            assert!(spawn(fallible(|| Err::<(), _>(Mute))).take().unwrap_err().is::<Mute>());
+            let with_local = spawn(|| LOCAL.with(|_| 5));
+            with_local.rawlink(|_| panics());
+            assert_eq!(with_local.take().unwrap(), 5);
+            let callback = add_spawn_callback(|_| panics());
+            let told_of = spawn(|| 5);
+            assert!(remove_spawn_callback(callback));
+            assert_eq!(told_of.take().unwrap(), 5);
+            get_hub().set_error_handler(Some(Rc::new(|_, _| panics())));
+            assert!(spawn(|| raise("reported")).take().is_err());
+        });
+    }
+
+    #[test]
+    fn a_job_has_its_result() {
+        within(LIMIT, || {
+            let pool = ThreadPool::new(1);
+            let failed = pool.spawn(fallible(|| Err::<(), _>(Mute)));
+            assert!(failed.take().unwrap_err().is::<Mute>());
+        });
+    }
+
+    #[test]
+    fn a_hub_ends() {
+        within(LIMIT, || {
+            let posted = PanicsInDrop;
+            get_hub().remote().post(move || drop(posted)).unwrap();
+            LOCAL.with(|_| ());
+        });
+    }
+}

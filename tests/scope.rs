@@ -164,6 +164,19 @@ fn failures_that_nobody_joined_are_raised_at_the_end() {
             scope(|s| (0..100_u32).for_each(|i| drop(s.spawn(move || raise(i)))));
         });
         assert_eq!(first, 0);
+        // Also of those that could have been.
+        let token = Rc::new("dropped");
+        let first = left_by::<Rc<&str>>(|| {
+            scope(|s| {
+                for _ in 0..100 {
+                    let failed = s.spawn(|| raise(token.clone()));
+                    yield_now();
+                    assert!(failed.ready());
+                }
+                assert_eq!(Rc::strong_count(&token), 2);
+            });
+        });
+        assert!(Rc::ptr_eq(&first, &token));
     });
 }
 

@@ -6,14 +6,15 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use ramie::net::TcpListener;
 use ramie::{
-    AnyGreenlet, Event, Greenlet, Remote, Semaphore, Watcher, abandoned_greenlets, get_hub, run, sleep,
-    spawn, yield_now,
+    AnyGreenlet, Event, Greenlet, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch, get_hub,
+    getcurrent, killall, lend, raise, run, sleep, spawn, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};
@@ -97,16 +98,17 @@ thread_local! {
     static YOUNGER: AtExit = const { AtExit::new() };
 }
 
+/// Waits for long, and uses what it has a reference to afterwards, whatever comes.
+fn hold(tracked: &Tracked) {
+    let _late = UsesAtDrop(tracked);
+    sleep(LONG);
+    tracked.use_it();
+}
+
 /// Suspends greenlets that hold references into a thread-local, on their stacks and in destructors.
 fn suspend_with_references() {
     for _ in 0..3 {
-        spawn(|| {
-            TRACKED.with(|tracked| {
-                let _late = UsesAtDrop(tracked);
-                sleep(LONG);
-                tracked.use_it();
-            });
-        });
+        spawn(|| TRACKED.with(hold));
     }
     yield_now();
 }
@@ -269,6 +271,89 @@ fn calls_in_a_late_destructor_work_or_panic() {
     let gone = [false, false, true, false].map(|fine| ("the hub has ended", fine));
     let there = [true; 4].map(|fine| ("the hub is there", fine));
     assert_eq!(*OUTCOMES.lock().unwrap(), [there, gone].concat());
+}
+
+/// The destructor of a thread-local gets a hub of its own, to which what is left of the one before is nothing.
+#[test]
+fn a_second_hub_does_not_know_what_belonged_to_the_first() {
+    let _alone = alone();
+    let (tell, told) = channel();
+    thread_to_its_end(move || {
+        let hub = get_hub();
+        let (waiter, waker) = hub.waiter();
+        let (alive, timer) = (hub.keep_alive(), hub.timer(LONG, Duration::ZERO));
+        timer.start(|| ()).unwrap();
+        let late = move || {
+            catch::<&str, _>(|| raise("in the second hub")).expect_err("it was raised");
+            let borrowed = 5;
+            let leave = |work: Lent| {
+                drop((waiter, waker, alive, timer));
+                thread::spawn(|| work.run());
+            };
+            tell.send(lend(|| borrowed + 1, leave).unwrap()).unwrap();
+        };
+        YOUNGER.with(|at_exit| at_exit.set(late));
+        yield_now();
+    });
+    assert_eq!(told.recv(), Ok(6));
+}
+
+/// Not even by the second hub: what they hold references to is gone.
+#[test]
+fn nothing_reaches_an_abandoned_greenlet() {
+    let _alone = alone();
+    let before = MISUSED.load(Ordering::Relaxed);
+    let (tell, told) = channel();
+    let abandoned = thread_to_its_end(move || {
+        get_hub();
+        let greenlets = Rc::new(RefCell::new(vec![getcurrent()]));
+        let late = {
+            let greenlets = greenlets.clone();
+            move || {
+                let greenlets = greenlets.take();
+                for greenlet in &greenlets {
+                    greenlet.kill();
+                    greenlet.kill_with_nowait("late");
+                    greenlet.throw("late");
+                    tell.send(greenlet.kill_timeout(LONG)).unwrap();
+                }
+                killall(&greenlets);
+                spawn(yield_now).join();
+            }
+        };
+        YOUNGER.with(|at_exit| at_exit.set(late));
+        for _ in 0..3 {
+            greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold)).as_any().clone());
+        }
+        yield_now();
+        greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold)).as_any().clone());
+    });
+    assert_eq!((abandoned, told.iter().collect::<Vec<_>>()), (4, vec![false; 5]));
+    assert_eq!(MISUSED.load(Ordering::Relaxed), before);
+}
+
+#[test]
+fn a_hub_that_is_made_while_another_one_ends_can_raise() {
+    struct Spawns;
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            spawn(|| ());
+        }
+    }
+    let _alone = alone();
+    let (tell, told) = channel();
+    thread_to_its_end(move || {
+        get_hub();
+        let late = move || {
+            let caught = catch::<&str, _>(|| raise("in the second hub"));
+            tell.send(caught.is_err()).unwrap();
+        };
+        YOUNGER.with(|at_exit| at_exit.set(late));
+        yield_now();
+        let unheard = Spawns;
+        get_hub().remote().post(move || drop(unheard)).unwrap();
+    });
+    assert_eq!(told.recv(), Ok(true));
 }
 
 #[test]

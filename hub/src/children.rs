@@ -14,7 +14,7 @@ use crate::exception::{Exception, Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
 use crate::outwait::Debts;
 use crate::task::{Task, TaskRef, Token};
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 
 /// The children of one scope.
 #[derive(Default)]
@@ -33,38 +33,65 @@ pub(crate) struct Child {
     children: Rc<Children>,
     number: u64,
     seen: Cell<bool>,
+    /// Its handle is dropped: nobody will ask.
+    forgotten: Cell<bool>,
 }
+
+/// What the handle of a child holds: the right to ask how it has ended.
+pub(crate) struct Ask(Rc<Child>);
 
 impl Children {
     /// Makes a greenlet that has not been started one of the children.
-    pub(crate) fn adopt(self: &Rc<Self>, core: &Core, record: &TaskRef) -> Rc<Child> {
-        let child =
-            Rc::new(Child { children: self.clone(), number: core.new_number(), seen: Cell::new(false) });
+    pub(crate) fn adopt(self: &Rc<Self>, core: &Core, record: &TaskRef) -> Ask {
+        let child = Rc::new(Child {
+            children: self.clone(),
+            number: core.new_number(),
+            seen: Cell::new(false),
+            forgotten: Cell::new(false),
+        });
         record.task.rare().child.set(Some(child.clone()));
         self.living.borrow_mut().insert(child.number, record.clone());
-        child
+        Ask(child)
+    }
+
+    /// Takes out a failure that nobody will be told of: of those that are forgotten the first is enough.
+    fn thin_out(&self) -> Option<(Rc<Child>, Failure)> {
+        let mut failed = self.failed.borrow_mut();
+        let forgotten = |(_, (child, _)): &(usize, &(Rc<Child>, Failure))| child.forgotten.get();
+        let second = failed.iter().enumerate().filter(forgotten).nth(1).map(|(at, _)| at);
+        second.map(|at| failed.remove(at))
     }
 
     /// The first failure that nobody was told of, at the end of the scope. After the scope has killed its children there is
     /// none: what they ended with is its own.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        let failed = self.failed.take();
-        let (_, failure) = failed.into_iter().next().filter(|_| !self.recalled.get())?;
-        Some(failure)
+        let mut failed = self.failed.take().into_iter();
+        let first = failed.next();
+        failed.for_each(guard_drop);
+        first.filter(|_| !self.recalled.get()).map(|(_, failure)| failure)
     }
 }
 
-impl Child {
+impl Ask {
     /// Somebody is told how it ended.
     pub(crate) fn see(&self) {
-        self.seen.set(true);
-        let mut failed = self.children.failed.borrow_mut();
-        let at = failed.iter().position(|(child, _)| child.number == self.number);
+        self.0.seen.set(true);
+        let mut failed = self.0.children.failed.borrow_mut();
+        let at = failed.iter().position(|(child, _)| child.number == self.0.number);
         let told = at.map(|at| failed.remove(at));
         drop(failed);
         drop(told);
     }
+}
 
+impl Drop for Ask {
+    fn drop(&mut self) {
+        self.0.forgotten.set(true);
+        drop(self.0.children.thin_out());
+    }
+}
+
+impl Child {
     fn gone(self: Rc<Self>, core: &Core, task: &Task) {
         let children = self.children.clone();
         let failure = task.failure.get().filter(|failure| {
@@ -73,12 +100,7 @@ impl Child {
         });
         let number = self.number;
         if let Some(failure) = failure {
-            let mut failed = children.failed.borrow_mut();
-            // Its handle is dropped: nobody will ask. Of those the first is enough.
-            let forgotten = |child: &Rc<Child>| Rc::strong_count(child) == 1;
-            if !forgotten(&self) || !failed.iter().any(|(child, _)| forgotten(child)) {
-                failed.push((self, failure.clone()));
-            }
+            children.failed.borrow_mut().push((self, failure.clone()));
         }
         let record = children.living.borrow_mut().remove(&number);
         drop(record);
@@ -88,6 +110,7 @@ impl Child {
                 core.push(Item::Resume(parent));
             }
         }
+        guard_drop(children.thin_out());
     }
 }
 

@@ -29,7 +29,7 @@ use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef,
 use crate::tasks::{Resident, Tasks};
 use crate::timeout::TimeoutState;
 use crate::timers::{TimerId, Timers};
-use crate::unwind::{Escape, Raised, guard};
+use crate::unwind::{Escape, Raised, guard, guard_drop};
 use crate::watcher::{Watch, Watches};
 
 /// Who has the thread.
@@ -135,7 +135,7 @@ const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
 /// One thread's hub.
 pub(crate) struct Core {
-    number: u64,
+    pub(crate) number: u64,
     epoch: Instant,
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
@@ -202,6 +202,7 @@ impl Core {
             Poller::new().expect("the system has a poll facility and descriptors left for it");
         let mut main = Task::new(Kind::Main, Location::caller(), 0);
         main.state = Cell::new(State::Running);
+        main.hub = Cell::new(crate::thread_bound::hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
         Rc::new(Core {
             number: crate::thread_bound::hub_number(),
@@ -226,9 +227,9 @@ impl Core {
             lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
-            // Waits of an earlier hub of this thread are none of this one's.
+            // Waits, links and waiters of an earlier hub of this thread are none of this one's.
             next_wait: Cell::new((crate::thread_bound::hub_number() << 32) + 1),
-            next_number: Cell::new(1),
+            next_number: Cell::new((crate::thread_bound::hub_number() << 32) + 1),
             items_run: Cell::new(0),
             pass_limit: Cell::new(0),
             switch_interval: Cell::new(nanos(SWITCH_INTERVAL)),
@@ -278,7 +279,7 @@ impl Core {
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
             guard_drop(self.reports.handler.take());
             // The panic hook has told it.
-            self.main.task.locals.clear(|_| {});
+            self.main.task.locals.clear(Escape::let_go);
         }
         unfinished
     }
@@ -501,6 +502,7 @@ impl Core {
     /// Gives a created task its place; it begins when its first token is resumed.
     pub(crate) fn admit(&self, record: &TaskRef) -> Token {
         self.tasks.insert(record);
+        record.task.hub.set(self.number);
         record.task.state.set(State::Started);
         record.task.wait.set(self.new_wait());
         self.tell_spawn_callbacks(record);
@@ -510,7 +512,7 @@ impl Core {
     /// Ends a task that has not run and now never will.
     pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
         let task = &record.task;
-        if task.dead.replace(true) {
+        if task.of_another(self.number) || task.dead.replace(true) {
             // A destructor of the closure waits: the end that it belongs to is under way.
             return;
         }
@@ -536,14 +538,14 @@ impl Core {
                 return Some(exception.clone());
             }
         }
-        self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+        self.report(&ErrorContext::Destructor, escape);
         None
     }
 
     /// The last thing a greenlet does on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        record.task.locals.clear(|failure| self.handle_error(&ErrorContext::Destructor, &failure));
+        record.task.locals.clear(|escape| self.report(&ErrorContext::Destructor, escape));
     }
 
     /// Records the result, queues the links, reports a failure: in gevent's order.
@@ -663,6 +665,7 @@ impl Core {
     pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
         let task = &record.task;
         match task.state.get() {
+            _ if task.of_another(self.number) => {}
             State::Ready => {
                 if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
                     let context = ErrorContext::Raw(AnyGreenlet::from(&record));
@@ -768,12 +771,6 @@ fn run_body() {
         Err(escape) => Some(escape.into_failure()),
     };
     core.finish(&record, failure);
-}
-
-/// Drops something of the user's where a panic has nowhere to go.
-pub(crate) fn guard_drop<T>(value: T) {
-    // The panic hook has told it.
-    let _ = guard(move || drop(value));
 }
 
 /// A duration in nanoseconds; more than 584 years is as long as for ever.

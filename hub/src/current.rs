@@ -12,7 +12,8 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::core::{Core, guard_drop};
+use crate::core::Core;
+use crate::unwind::guard_drop;
 use crate::{sentinel, thread_bound};
 
 thread_local! {
@@ -50,7 +51,10 @@ impl Owner {
         CURRENT.set(ptr::null());
         let unfinished = core.close();
         ABANDONED.fetch_add(unfinished, Ordering::Relaxed);
-        thread_bound::set_hub_number(0);
+        if CURRENT.get().is_null() {
+            // Else a destructor of what it held has made a new one.
+            thread_bound::set_hub_number(0);
+        }
         if unfinished > 0 || in_use {
             // Frames of the abandoned point into the hub and its stacks: it stays where it is for ever.
             let _abandoned = ManuallyDrop::new(core);

@@ -4,10 +4,9 @@ use std::any::Any;
 use std::fmt;
 
 use crate::body::{Body, ScopedBody};
-use crate::core::guard_drop;
 use crate::exception::{Exception, Failure, FailureText, SystemExit};
 use crate::thread_bound::{ThreadBound, hub_number};
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 
 /// How a body failed, on its way to another thread. Made by [`run_job`].
 pub struct JobFailure<E>(Cause<E>);
@@ -65,7 +64,10 @@ fn abroad<E>(exception: Exception) -> Cause<E> {
     }
     let failure = Failure::from(exception);
     // The text is made by code of the user's, and so is the destructor.
-    let text = guard(|| failure.to_text()).unwrap_or_else(|_| FailureText::unreadable(&failure));
+    let text = guard(|| failure.to_text()).unwrap_or_else(|escape| {
+        escape.let_go();
+        FailureText::unreadable(&failure)
+    });
     guard_drop(failure);
     Cause::Elsewhere(text)
 }
@@ -104,13 +106,22 @@ mod tests {
     use super::*;
     use crate::unwind::raise;
 
+    /// A payload that panics when it is dropped.
+    struct Payload;
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("once more")
+        }
+    }
+
     /// An error whose text cannot be had.
     #[derive(Debug)]
     struct Mute;
 
     impl fmt::Display for Mute {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("no text")
+            std::panic::panic_any(Payload)
         }
     }
 

@@ -84,7 +84,7 @@ impl AnyGreenlet {
     fn kill_for(&self, exception: Exception, block: Block) -> bool {
         let core = current::core();
         if !self.needs_throw(&core, &exception) {
-            return true;
+            return self.ready();
         }
         let record = vec![self.record.clone()];
         match block {
@@ -110,6 +110,8 @@ impl AnyGreenlet {
     pub(crate) fn needs_throw(&self, core: &Core, exception: &Exception) -> bool {
         match self.task().state.get() {
             State::Ready => false,
+            // Nothing reaches what was abandoned.
+            _ if self.task().of_another(core.number) => false,
             State::Created | State::Started if self.task().kind == Kind::Greenlet => {
                 core.kill_unrun(&self.record, exception.clone());
                 false
@@ -130,7 +132,7 @@ impl AnyGreenlet {
     pub fn throw<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
         let core = current::core();
         let exception = Exception::new(error);
-        if self.ready() {
+        if self.ready() || self.task().of_another(core.number) {
             return;
         }
         if matches!(self.task().state.get(), State::Created | State::Started) {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use parking_lot::Condvar;
 
-use crate::core::guard_drop;
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure};
 use crate::job::{JobFailure, run_job_for};
@@ -17,7 +16,7 @@ use crate::outwait::Lender;
 use crate::remote::Waker;
 use crate::sync::Mutex;
 use crate::thread_bound::hub_number;
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 
 /// Work that was lent: runs on whatever thread it is taken to. Made by [`lend`].
 ///

@@ -11,8 +11,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::current;
-use crate::exception::Failure;
-use crate::unwind::guard;
+use crate::unwind::{Escape, guard};
 
 /// Values by the address of their key.
 type Values = HashMap<usize, Rc<dyn Any>>;
@@ -37,11 +36,11 @@ impl Locals {
     }
 
     /// Drops every value, also those that destructors of others make meanwhile; tells what they fail with.
-    pub(crate) fn clear(&self, mut failed: impl FnMut(Failure)) {
+    pub(crate) fn clear(&self, mut failed: impl FnMut(Escape)) {
         while let Some(values) = self.0.take() {
             for value in values.into_values() {
                 if let Err(escape) = guard(|| drop(value)) {
-                    failed(escape.into_failure());
+                    failed(escape);
                 }
             }
         }

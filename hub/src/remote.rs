@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -225,18 +226,23 @@ impl Core {
 
 /// Keeps the loop of this thread's hub alive as long as it exists: something will come from outside.
 #[derive(Debug)]
-pub struct KeepAlive(std::marker::PhantomData<*const ()>);
+pub struct KeepAlive {
+    hub: u64,
+    bound: PhantomData<*const ()>,
+}
 
 impl KeepAlive {
     pub(crate) fn new() -> Self {
-        current::core().add_refs(1);
-        KeepAlive(std::marker::PhantomData)
+        let core = current::core();
+        core.add_refs(1);
+        KeepAlive { hub: core.number, bound: PhantomData }
     }
 }
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
-        if let Some(core) = current::try_core() {
+        // A later hub of this thread does not count it.
+        if let Some(core) = current::try_core().filter(|core| core.number == self.hub) {
             core.add_refs(-1);
         }
     }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use crate::core::Core;
 use crate::exception::{Failure, SystemExit};
 use crate::greenlet::AnyGreenlet;
-use crate::unwind::guard;
+use crate::unwind::{Escape, guard, guard_drop};
 
 /// What failed, for the [error handler](crate::Hub::set_error_handler).
 #[derive(Clone, Debug)]
@@ -78,7 +78,8 @@ pub(crate) fn write(text: &str) {
 
 /// Prints the default report. The error's text is made by code of the user's, which may panic.
 fn print_guarded(context: &ErrorContext, failure: &Failure) {
-    if guard(|| print(context, failure)).is_err() {
+    if let Err(escape) = guard(|| print(context, failure)) {
+        escape.let_go();
         write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
     }
 }
@@ -106,7 +107,9 @@ impl Core {
         match handler {
             Some(handler) => {
                 if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
-                    print_guarded(context, &escape.into_failure());
+                    let failure = escape.into_failure();
+                    print_guarded(context, &failure);
+                    guard_drop(failure);
                 }
             }
             None if self.reports.not_error.borrow().iter().any(|matches| matches(failure)) => {}
@@ -120,12 +123,19 @@ impl Core {
         }
     }
 
+    /// Reports what a guarded call was left with, and lets go of it.
+    pub(crate) fn report(&self, context: &ErrorContext, escape: Escape) {
+        let failure = escape.into_failure();
+        self.handle_error(context, &failure);
+        guard_drop(failure);
+    }
+
     /// Runs a closure of the user inside the hub; an error is reported.
     pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
         match guard(f) {
             Ok(()) => true,
             Err(escape) => {
-                self.handle_error(&context(), &escape.into_failure());
+                self.report(&context(), escape);
                 false
             }
         }

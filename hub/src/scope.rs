@@ -9,15 +9,14 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::body::{ScopedBody, fallible};
-use crate::children::{Child, Children};
-use crate::core::guard_drop;
+use crate::children::{Ask, Children};
 use crate::current;
 use crate::exception::{Exception, Failure};
 use crate::greenlet::AnyGreenlet;
 use crate::links::LinkId;
 use crate::outwait::Lender;
 use crate::spawn::Builder;
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 use crate::wait::Waitable;
 use crate::wait_queue::Limit;
 
@@ -37,7 +36,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// clone of that one may outlive the scope; the value may not, and so is here.
 pub struct ScopedGreenlet<'scope, T> {
     any: AnyGreenlet,
-    child: Rc<Child>,
+    child: Ask,
     value: Rc<Cell<Option<T>>>,
     scope: PhantomData<&'scope ()>,
 }

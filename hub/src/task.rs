@@ -165,6 +165,8 @@ pub(crate) struct Task {
     pub(crate) reason: Cell<&'static str>,
     pub(crate) fiber: FiberCell,
     pub(crate) overflow: OverflowInfo,
+    /// The number of the hub that it was started in; 0 before that.
+    pub(crate) hub: Cell<u64>,
     /// How many exceptions it has raised.
     pub(crate) raises: Cell<u64>,
     pub(crate) stack_size: usize,
@@ -196,6 +198,7 @@ impl Task {
     pub(crate) fn new(kind: Kind, site: &'static Location<'static>, stack_size: usize) -> Self {
         Task {
             kind,
+            hub: Cell::new(0),
             state: Cell::new(State::Created),
             dead: Cell::new(false),
             verdict: Cell::new(Verdict::Woken),
@@ -241,6 +244,11 @@ impl Task {
     /// Puts a throw off.
     pub(crate) fn mask(&self, throw: Throw) {
         self.rare().masked.borrow_mut().push_back(throw);
+    }
+
+    /// Whether it is an earlier hub's than this one: it was abandoned there, or has ended, and never runs again.
+    pub(crate) fn of_another(&self, hub: u64) -> bool {
+        self.hub.get() != 0 && self.hub.get() != hub
     }
 
     /// Whether its result is recorded.

@@ -50,7 +50,7 @@ impl Core {
             // Whose last owner is the hub is dropped here: what a destructor panics with is reported, and the loop
             // goes on behind it.
             if let Err(escape) = guard(|| self.turn()) {
-                self.handle_error(&ErrorContext::Destructor, &escape.into_failure());
+                self.report(&ErrorContext::Destructor, escape);
             }
         }
         self.main_resumed.set(false);

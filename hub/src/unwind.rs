@@ -80,6 +80,14 @@ impl Escape {
         }
     }
 
+    /// Drops it where it has nowhere to go, and the panic hook has told it. What its own destructor panics with is let go of
+    /// for good.
+    pub(crate) fn let_go(self) {
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+            Box::leak(again);
+        }
+    }
+
     /// Goes on with the unwinding.
     pub(crate) fn resume(self) -> ! {
         match self {
@@ -100,6 +108,13 @@ pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Escape> {
         Ok(raised) => Escape::Panic(raised),
         Err(payload) => Escape::Panic(payload),
     })
+}
+
+/// Drops something of the user's where a panic has nowhere to go.
+pub(crate) fn guard_drop<T>(value: T) {
+    if let Err(escape) = guard(move || drop(value)) {
+        escape.let_go();
+    }
 }
 
 /// Raises an exception in the running greenlet: unwinds it, running destructors but no panic hook.

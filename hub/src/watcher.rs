@@ -48,6 +48,8 @@ pub(crate) struct Watch {
     after: Cell<Duration>,
     repeat: Cell<Duration>,
     timer: Cell<Option<TimerId>>,
+    /// The number of the hub that it is active in.
+    hub: Cell<u64>,
     #[cfg(unix)]
     io: Option<crate::io::FdWatch>,
 }
@@ -128,6 +130,7 @@ impl Watch {
             _ => core.watches.add(self.clone()),
         }
         self.active.set(true);
+        self.hub.set(core.number);
         if self.keeps.get() {
             core.add_refs(1);
         }
@@ -227,6 +230,7 @@ impl Watcher {
             after: Cell::new(after),
             repeat: Cell::new(repeat),
             timer: Cell::new(None),
+            hub: Cell::new(0),
             #[cfg(unix)]
             io: None,
         }
@@ -251,7 +255,8 @@ impl Watcher {
 
     /// Deactivates the watcher and forgets the callback; an event that is due but not served yet is dropped.
     pub fn stop(&self) {
-        if let Some(core) = current::try_core() {
+        // A later hub of this thread does not know it.
+        if let Some(core) = current::try_core().filter(|core| core.number == self.watch.hub.get()) {
             self.watch.stop(&core);
         }
     }

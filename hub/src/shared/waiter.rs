@@ -18,7 +18,7 @@ use crate::inbox::{Inbox, Message};
 use crate::links::Lane;
 use crate::remote::KeepAlive;
 use crate::task::{Token, Verdict};
-use crate::unwind::guard;
+use crate::unwind::{Escape, guard};
 use crate::wait_guard::TimerGuard;
 use crate::wait_queue::Limit;
 
@@ -67,10 +67,10 @@ impl Abroad {
     pub(crate) fn forsake_all(&self) {
         let (waits, links) = (self.waits.take(), self.links.take());
         for (_, wait) in waits {
-            let _ = guard(|| wait.queue.forsake(wait.lane, wait.ticket));
+            guard(|| wait.queue.forsake(wait.lane, wait.ticket)).unwrap_or_else(Escape::let_go);
         }
         for link in links.into_values() {
-            let _ = guard(|| link.leave());
+            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
         }
     }
 }

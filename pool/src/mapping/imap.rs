@@ -37,6 +37,22 @@ struct Results<R> {
     permits: RefCell<Option<Semaphore>>,
 }
 
+/// What the feeder has started.
+struct Running<J> {
+    /// Those who run; the number of each is the position of its input.
+    jobs: RefCell<Roster<J>>,
+    /// How many will have a result.
+    started: Cell<usize>,
+    /// Nobody reads any more.
+    cancelled: Cell<bool>,
+}
+
+impl<J> Default for Running<J> {
+    fn default() -> Self {
+        Running { jobs: RefCell::default(), started: Cell::new(0), cancelled: Cell::new(false) }
+    }
+}
+
 impl<R> Results<R> {
     fn arrive(&self, position: usize, result: Result<R, Failure>) {
         let mut arrived = self.arrived.borrow_mut();
@@ -222,10 +238,8 @@ where
         error: RefCell::default(),
         permits: RefCell::default(),
     });
-    // What the feeder has started and runs; the number of each is the position of its input.
-    let running: Rc<RefCell<Roster<P::Job>>> = Rc::default();
-    let cancelled = Rc::new(Cell::new(false));
-    let (own, shared, jobs, unread) = (place.clone(), results.clone(), running.clone(), cancelled.clone());
+    let running: Rc<Running<P::Job>> = Rc::default();
+    let (own, shared, ours) = (place.clone(), results.clone(), running.clone());
     let feeder = Builder::new().spawn_site(site).spawn(move || {
         let mut bodies = bodies;
         loop {
@@ -235,7 +249,7 @@ where
                 Err(payload) => {
                     // The reader is told before the feeder has ended with it.
                     if let Some(exception) = payload.downcast_ref::<Raised>().and_then(Raised::exception) {
-                        shared.end(jobs.borrow().pushed(), Some(Failure::from(exception.clone())));
+                        shared.end(ours.started.get(), Some(Failure::from(exception.clone())));
                         shared.check();
                     }
                     resume_unwind(payload);
@@ -246,36 +260,38 @@ where
                 permits.acquire();
             }
             let job = own.spawn_at(body, site);
-            if unread.get() {
+            if ours.cancelled.get() {
                 // It was told of room before the kill that is under way.
                 return own.cancel(&job);
             }
             let kept = job.clone();
-            let key = jobs.borrow_mut().push(kept);
-            let (shared, jobs) = (shared.clone(), jobs.clone());
+            let key = ours.jobs.borrow_mut().push(kept);
+            let (results, running) = (shared.clone(), ours.clone());
             job.rawlink(Box::new(move || {
-                let job = jobs.borrow_mut().remove(key);
+                let job = running.jobs.borrow_mut().remove(key);
                 if let Some(job) = job {
-                    shared.arrive(key.number(), job.take());
-                    shared.check();
+                    results.arrive(key.number(), job.take());
+                    results.check();
                 }
             }));
+            // One that could not be linked has no result, and is not waited for.
+            ours.started.set(key.number() + 1);
         }
-        shared.end(jobs.borrow().pushed(), None);
+        shared.end(ours.started.get(), None);
         shared.check();
     });
-    let (shared, jobs) = (results.clone(), running.clone());
+    let (shared, ours) = (results.clone(), running.clone());
     feeder.rawlink(move |feeder| {
         // It was killed, or has panicked.
         if shared.total.get().is_none() {
-            shared.end(jobs.borrow().pushed(), feeder.exception());
+            shared.end(ours.started.get(), feeder.exception());
             shared.check();
         }
     });
     let place = place.clone();
     let cancel = move || {
-        cancelled.set(true);
-        let jobs = running.borrow_mut().take_all();
+        running.cancelled.set(true);
+        let jobs = running.jobs.borrow_mut().take_all();
         jobs.iter().for_each(|job| place.cancel(job));
     };
     IMap { results, feeder, cancel: Some(Box::new(cancel)), asked: false, over: false }

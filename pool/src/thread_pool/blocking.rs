@@ -17,7 +17,7 @@ use super::ThreadPool;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned.
+/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. The end of the thread waits for it too.
 ///
 /// # Examples
 ///
@@ -61,7 +61,9 @@ impl ThreadPool {
     /// # Cancellation
     ///
     /// A kill or a timeout does not interrupt this call, since the thread is at work in the caller's frame: it is raised, and
-    /// the value dropped, when `f` has returned. What may be abandoned half-way belongs into [`spawn`](ThreadPool::spawn).
+    /// the value dropped, when `f` has returned. What may be abandoned half-way belongs into [`spawn`](ThreadPool::spawn): the
+    /// end of the caller's thread, and so of the process if that is the first one, waits for an `f` that has begun; see
+    /// [`lend`].
     ///
     /// # Examples
     ///

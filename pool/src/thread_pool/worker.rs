@@ -51,14 +51,16 @@ impl Seat {
     /// A thread that has a hub rests in it: results that were sent there have their turn, and give their room back.
     fn rest(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut waiter = None;
-        if has_hub() {
-            let (waits, wakes) = get_hub().waiter();
-            *self.waker() = Some(wakes);
-            waiter = Some(waits);
-        }
-        // A job may have left an unpark behind: only the flag counts.
-        while !self.called.swap(false, Ordering::Acquire) {
+        // A job may have left an unpark behind, and a late call for an earlier rest uses the waker up: only the flag counts.
+        loop {
+            let waiter = has_hub().then(|| {
+                let (waits, wakes) = get_hub().waiter();
+                *self.waker() = Some(wakes);
+                waits
+            });
+            if self.called.swap(false, Ordering::Acquire) {
+                return true;
+            }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return self.called.swap(false, Ordering::Acquire);
@@ -73,7 +75,6 @@ impl Seat {
                 })),
             }
         }
-        true
     }
 }
 
@@ -155,5 +156,27 @@ impl Shared {
                 Next::End(ended) => return ended.tell(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ramie_hub::{sleep, spawn};
+
+    use super::*;
+
+    /// Whoever calls sets the flag and then wakes: by then the thread may have run, and rest again.
+    #[test]
+    fn a_call_that_comes_late_ends_no_later_rest() {
+        get_hub();
+        let seat = Seat::new();
+        let callers = seat.clone();
+        let _greenlet = spawn(move || {
+            let late = callers.waker().take().expect("the thread rests in its hub");
+            late.wake();
+            sleep(Duration::from_millis(5));
+            callers.call();
+        });
+        assert!(seat.rest(None));
     }
 }
