@@ -36,6 +36,7 @@ fn one_trait_for_every_place() {
     within(LIMIT, || {
         assert_eq!(total(&Group::new(), 10), 90);
         assert_eq!(total(&Pool::new(3), 10), 90);
+        assert_eq!((Pool::new(3).size(), Pool::unlimited().size()), (Some(3), None));
         assert_eq!(total(&Pool::unlimited(), 10), 90);
     });
 }

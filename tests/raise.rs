@@ -51,7 +51,8 @@ fn loop_exit_names_who_waits_for_what() {
             (name.as_str(), "Greenlet::join"),
         ];
         assert_eq!(told, expected);
-        assert_eq!((exit.waiting[1].site.file(), exit.waiting[1].site.line()), (file!(), line));
+        let site = exit.waiting[1].site.unwrap();
+        assert_eq!((site.file(), site.line()), (file!(), line));
         let text = exit.to_string();
         assert!(text.starts_with("this operation would block forever\n"), "{text}");
         assert!(text.contains(&format!("patient (spawned at {}:{line}:", file!())), "{text}");

@@ -11,10 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ramie::net::TcpListener;
+use ramie::net::{TcpListener, TcpStream};
 use ramie::{
     AnyGreenlet, Event, Greenlet, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch, get_hub,
-    getcurrent, killall, lend, raise, run, sleep, spawn, yield_now,
+    getcurrent, killall, lend, raise, run, scope, sleep, spawn, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};
@@ -296,6 +296,33 @@ fn a_second_hub_does_not_know_what_belonged_to_the_first() {
         yield_now();
     });
     assert_eq!(told.recv(), Ok(6));
+}
+
+/// Sources are numbered through all hubs: closing one of the first hub took the place away from one of the second.
+#[test]
+fn a_socket_of_the_first_hub_leaves_those_of_the_second_alone() {
+    let _alone = alone();
+    let (tell, told) = channel();
+    thread_to_its_end(move || {
+        let old = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(old.accept_timeout(Duration::from_millis(1)).is_err());
+        let late = move || {
+            let new = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = new.local_addr().unwrap();
+            // One call, and so one hub.
+            let accepted = scope(|s| {
+                let accepts = s.spawn(|| new.accept_timeout(LIMIT).is_ok());
+                yield_now();
+                drop(old);
+                TcpStream::connect(address).unwrap();
+                accepts.join().unwrap()
+            });
+            tell.send(accepted).unwrap();
+        };
+        YOUNGER.with(|at_exit| at_exit.set(late));
+        yield_now();
+    });
+    assert_eq!(told.recv(), Ok(true));
 }
 
 /// Not even by the second hub: what they hold references to is gone.

@@ -80,15 +80,19 @@ impl Error for BlockingSwitchOutError {}
 pub struct Waiting {
     /// The greenlet's name.
     pub name: String,
-    /// Where it was spawned.
-    pub site: &'static Location<'static>,
+    /// Where it was spawned, which the main greenlet was not.
+    pub site: Option<&'static Location<'static>>,
     /// The call it waits in.
     pub reason: &'static str,
 }
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (spawned at {}) waits in {}", self.name, self.site, self.reason)
+        f.write_str(&self.name)?;
+        if let Some(site) = self.site {
+            write!(f, " (spawned at {site})")?;
+        }
+        write!(f, " waits in {}", self.reason)
     }
 }
 

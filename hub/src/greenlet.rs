@@ -147,7 +147,7 @@ impl AnyGreenlet {
         Some(AnyGreenlet { record })
     }
 
-    /// Where in the program it was made.
+    /// Where in the program it was made; of the main greenlet, where its hub was.
     pub fn spawn_site(&self) -> &'static Location<'static> {
         self.task().site
     }
@@ -524,7 +524,11 @@ impl fmt::Debug for AnyGreenlet {
             None if current::try_core().is_some() => current::core().name(&self.record),
             None => "Greenlet".to_owned(),
         };
-        write!(f, "<{name} {:?}, spawned at {}>", task.state.get(), task.site)
+        write!(f, "<{name} {:?}", task.state.get())?;
+        if !self.is_main() {
+            write!(f, ", spawned at {}", task.site)?;
+        }
+        f.write_str(">")
     }
 }
 

@@ -15,7 +15,7 @@ impl Core {
             .filter(|record| record.task.wait.get() != 0)
             .map(|record| Waiting {
                 name: self.name(record),
-                site: record.task.site,
+                site: (record.task.kind != Kind::Main).then_some(record.task.site),
                 reason: record.task.reason.get(),
             })
             .collect()

@@ -5,6 +5,7 @@
 //! slot and are set whether or not anybody waits: an edge that nobody waited for is not lost.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -102,15 +103,13 @@ pub(crate) struct Poller {
     poll: Poll,
     events: Events,
     slots: Slab<Slot>,
-    next_generation: u32,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let poller =
-            Poller { poll, events: Events::with_capacity(EVENTS), slots: Slab::new(), next_generation: 0 };
+        let poller = Poller { poll, events: Events::with_capacity(EVENTS), slots: Slab::new() };
         Ok((poller, waker))
     }
 
@@ -120,9 +119,10 @@ impl Poller {
         add: impl FnOnce(&Registry, Token, Interest) -> io::Result<()>,
         interest: Interest,
     ) -> io::Result<SourceId> {
+        // One count for all hubs: what is registered in one may be dropped when its thread has another.
+        static GENERATIONS: AtomicU32 = AtomicU32::new(0);
         // A generation of 31 bits keeps every token apart from the waker's.
-        self.next_generation = (self.next_generation + 1) & (u32::MAX >> 1);
-        let generation = self.next_generation;
+        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) & (u32::MAX >> 1);
         let entry = self.slots.vacant_entry();
         let index =
             u32::try_from(entry.key()).map_err(|_| io::Error::other("too many registered sources"))?;

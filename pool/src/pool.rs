@@ -33,6 +33,7 @@ use crate::members::Members;
 #[derive(Clone)]
 pub struct Pool {
     group: Group,
+    size: Option<usize>,
 }
 
 impl Pool {
@@ -48,12 +49,17 @@ impl Pool {
 
     /// A pool, limited or not, that makes its greenlets with this builder: their name, their stacks.
     pub fn with_builder(size: Option<usize>, builder: Builder) -> Self {
-        Pool { group: Group { members: Members::new(builder, size) } }
+        Pool { group: Group { members: Members::new(builder, size) }, size }
     }
 
     /// The group that this pool is.
     pub fn as_group(&self) -> &Group {
         &self.group
+    }
+
+    /// How many slots there are; `None` without a limit.
+    pub fn size(&self) -> Option<usize> {
+        self.size
     }
 
     /// How many could enter now without waiting; always 1 without a limit, as in gevent.
