@@ -139,16 +139,15 @@ fn the_value_of_a_killed_call_is_dropped_at_home() {
         struct Told(thread::ThreadId, Sender<bool>);
         impl Drop for Told {
             fn drop(&mut self) {
-                self.1.send(thread::current().id() == self.0).unwrap();
+                self.1.send(thread::current().id() != self.0).unwrap();
             }
         }
         let (end, wait) = held();
         let (tell, told) = channel();
-        let home = thread::current().id();
         let g = spawn(move || {
             blocking(move || {
                 wait();
-                Told(home, tell)
+                Told(thread::current().id(), tell)
             });
         });
         yield_now();

@@ -6,6 +6,7 @@
 mod blocks;
 mod events;
 mod greenlets;
+mod naming;
 mod pools;
 mod queues;
 mod sockets;

@@ -9,6 +9,7 @@ mod builder;
 mod close;
 mod job;
 mod mapping;
+mod seat;
 mod size;
 mod state;
 mod worker;

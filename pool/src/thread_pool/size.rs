@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ramie_hub::Limit;
 
+use super::seat::Seat;
 use super::state::JOINERS;
-use super::worker::Seat;
 use super::{Shared, ThreadPool};
 use crate::error::SetSizeError;
 

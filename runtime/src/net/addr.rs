@@ -1,23 +1,16 @@
 //! Addresses that somebody gave, tried one after another.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 
-/// The one place where names are resolved: by std, which blocks the thread.
-pub(crate) fn resolve<A: ToSocketAddrs>(address: A) -> io::Result<A::Iter> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "there is no pool of threads yet; the documentation says it"
-    )]
-    address.to_socket_addrs()
-}
+use super::resolve::ToSocketAddrs;
 
 /// Tries one address after the other; the last one's error counts.
 pub(crate) fn first_of<R>(
     address: impl ToSocketAddrs,
     f: impl FnMut(SocketAddr) -> io::Result<R>,
 ) -> io::Result<R> {
-    first(resolve(address)?, f)
+    first(address.to_socket_addrs()?, f)
 }
 
 /// The same for addresses that are known.
@@ -37,7 +30,7 @@ pub(crate) fn first<R>(
 
 /// The first address, for those who cannot tell whether it was the right one.
 pub(crate) fn one_of(address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-    resolve(address)?.next().ok_or_else(none_given)
+    address.to_socket_addrs()?.next().ok_or_else(none_given)
 }
 
 fn none_given() -> io::Error {

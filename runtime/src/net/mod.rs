@@ -4,7 +4,8 @@
 //! anybody else running in between, but for one yield in about every 128 such operations. Unix sockets are in
 //! `ramie::os::unix::net`, where std has them.
 //!
-//! Names are resolved by std, which blocks the thread: give addresses as numbers where that matters.
+//! Host names are looked up by the system's resolver on a thread of the [global pool](crate::ThreadPool::global), while other
+//! greenlets run: see [`ToSocketAddrs`].
 //!
 //! # Handles
 //!
@@ -30,12 +31,14 @@
 //! std, and from there through `from_std`. `from_std` does not connect: a socket2 `connect` blocks the thread.
 
 pub(crate) mod addr;
+mod resolve;
 pub(crate) mod socket;
 pub(crate) mod split;
 mod tcp;
 mod udp;
 
+pub use self::resolve::ToSocketAddrs;
 pub use self::split::{Duplex, OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use self::tcp::{Incoming, TcpListener, TcpStream};
 pub use self::udp::UdpSocket;
-pub use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+pub use std::net::{Shutdown, SocketAddr};

@@ -1,12 +1,14 @@
 //! TCP streams and listeners.
 
 use std::io::{self, IoSliceMut, Read};
-use std::net::{self, SocketAddr, ToSocketAddrs};
+use std::net::{self, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ramie_hub::with_timeout;
 use socket2::SockRef;
 
-use super::addr::{first, first_of, resolve};
+use super::addr::{first, first_of};
+use super::resolve::ToSocketAddrs;
 use super::socket::{listener, options, socket, stream};
 use crate::io::handle::Handle;
 use crate::io::limits::check_timeout;
@@ -53,8 +55,6 @@ impl TcpStream {
 
     /// Connects to the first of the addresses that answers. Lets others run while it waits.
     ///
-    /// A host name is resolved by std, which blocks the thread.
-    ///
     /// # Errors
     ///
     /// The last address's error; `InvalidInput` when there is no address at all.
@@ -78,7 +78,7 @@ impl TcpStream {
     /// Connects to the first of the addresses that answers, all of which have until `deadline` together.
     ///
     /// Each gets an equal share of the time that is left when it is its turn, so that an address which never answers
-    /// leaves some for the others. Resolving a host name is not limited.
+    /// leaves some for the others. Looking up a host name counts.
     ///
     /// # Errors
     ///
@@ -99,7 +99,10 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect_deadline(address: impl ToSocketAddrs, deadline: Instant) -> io::Result<TcpStream> {
-        let addresses = resolve(address)?.collect::<Vec<_>>();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let found = with_timeout(left, || address.to_socket_addrs());
+        let addresses = found.map_err(|late| io::Error::new(io::ErrorKind::TimedOut, late))??;
+        let addresses: Vec<_> = addresses.collect();
         let mut shares = (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev();
         first(addresses, |address| {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -206,7 +209,7 @@ listener!(TcpListener, TcpStream, SocketAddr, Incoming, TcpStream::from_mio);
 impl TcpListener {
     /// Binds to the first of the addresses that can be had, with a backlog of 128.
     ///
-    /// As with std, the address may be reused at once on Unix. A host name is resolved by std, which blocks.
+    /// As with std, the address may be reused at once on Unix. Lets others run if a name has to be looked up.
     ///
     /// # Errors
     ///

@@ -1,9 +1,10 @@
 //! UDP sockets.
 
 use std::io;
-use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::addr::{first_of, one_of};
+use super::resolve::ToSocketAddrs;
 use super::socket::{options, socket};
 use crate::io::handle::{Handle, readable, writable};
 
@@ -50,7 +51,7 @@ readable!(UdpSocket);
 writable!(UdpSocket);
 
 impl UdpSocket {
-    /// Binds to the first of the addresses that can be had. A host name is resolved by std, which blocks.
+    /// Binds to the first of the addresses that can be had. Lets others run if a name has to be looked up.
     ///
     /// # Errors
     ///
@@ -60,7 +61,7 @@ impl UdpSocket {
     }
 
     /// Sets whom [`send`](UdpSocket::send) sends to and, at the same time, from whom alone is received: the first of the
-    /// addresses that can be. Does not let others run; a host name is resolved by std, which blocks.
+    /// addresses that can be. Lets others run if a name has to be looked up.
     ///
     /// # Errors
     ///
@@ -106,7 +107,7 @@ impl UdpSocket {
     }
 
     /// Sends a datagram to the first of the addresses; as with std, no other one is tried. Lets others run if it waits for
-    /// room. A host name is resolved by std, which blocks.
+    /// room or a name has to be looked up.
     ///
     /// # Errors
     ///

@@ -36,6 +36,7 @@ mod report;
 mod runtimes;
 mod sleepers;
 mod spawns;
+mod table;
 mod timeouts;
 mod workload;
 mod yields;
@@ -53,7 +54,8 @@ use crate::children::{Conditions, Figure};
 use crate::peers::Programs;
 use crate::plot::Growth;
 use crate::report::{Outcome, Row};
-use crate::workload::{WORKLOADS, Workload};
+use crate::table::WORKLOADS;
+use crate::workload::Workload;
 
 const HELP: &str = "\
 Compares ramie with its peers.
@@ -105,7 +107,7 @@ fn start() -> Result<(), Box<dyn Error>> {
         // What the parent asks its children for.
         ["--run", contender, workload, size, millis] => {
             measure::set_target(Duration::from_millis(millis.parse()?));
-            let workload = Workload::named(workload).ok_or("there is no such workload")?;
+            let workload = table::workload(workload).ok_or("there is no such workload")?;
             Ok(workload.run(contender, size.parse()?)?)
         }
         ["--load", workload, port, server, size, millis] => {

@@ -1,9 +1,7 @@
-//! What is compared: the table of workloads and the form of each.
+//! The form of a workload, and who competes.
 
 use std::io;
 use std::net::SocketAddr;
-
-use crate::{channels, echo, http, kill, memory, pool, sleepers, spawns, timeouts, yields};
 
 /// One workload, in as many sizes as its table and its plot want.
 pub(crate) struct Workload {
@@ -30,22 +28,6 @@ pub(crate) enum Run {
     Serve(Contenders<fn() -> io::Result<()>>),
 }
 
-pub(crate) const WORKLOADS: &[Workload] = &[
-    yields::YIELD,
-    yields::RING,
-    yields::PENDING,
-    spawns::SPAWN,
-    channels::PING_PONG,
-    channels::THROUGHPUT,
-    sleepers::SLEEPERS,
-    timeouts::TIMEOUT,
-    memory::MEMORY,
-    pool::POOL,
-    kill::KILL,
-    echo::ECHO,
-    http::HTTP,
-];
-
 /// All contenders, in the order of the table. The bare ones schedule nothing: they are what it costs at least.
 pub(crate) const CONTENDERS: &[&str] = &[
     "ramie",
@@ -66,10 +48,6 @@ pub(crate) const CONTENDERS: &[&str] = &[
 ];
 
 impl Workload {
-    pub(crate) fn named(name: &str) -> Option<&'static Workload> {
-        WORKLOADS.iter().find(|workload| workload.name == name)
-    }
-
     /// The contenders in this program.
     pub(crate) fn own(&self) -> Vec<&'static str> {
         match self.run {

@@ -20,7 +20,7 @@ use ramie_hub::Lane;
 use ramie_hub::shared::{WaitQueue, Waits};
 
 use super::job::Entry;
-use super::worker::Seat;
+use super::seat::Seat;
 
 /// Those who spawn wait here for room.
 pub(super) const SPAWNERS: Lane = Lane::First;
