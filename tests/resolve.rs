@@ -48,7 +48,8 @@ fn names_are_looked_up_while_others_run() {
         assert_eq!(all((Ipv4Addr::LOCALHOST, 80)), [v4]);
         assert_eq!(all((Ipv6Addr::LOCALHOST, 80)), [v6]);
         assert_eq!(all(&[v4, v6][..]), [v4, v6]);
-        assert_eq!(all(&v4), [v4]);
+        let borrowed = &v4;
+        assert_eq!(all(borrowed), [v4]);
 
         // What is no address is told at once.
         assert!(refused("127.0.0.1").contains("without a port"));
