@@ -4,12 +4,14 @@
 mod util;
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::{
-    BlockingSwitchOutError, Builder, Event, Greenlet, GreenletExit, Group, Pool, PoolFull, TimedOut, Timeout,
-    catch, fallible, get_hub, killall_nowait, killall_timeout, sleep, spawn, with_timeout, yield_now,
+    BlockingSwitchOutError, Builder, Event, Greenlet, GreenletExit, Group, Mapping, Pool, PoolFull, TimedOut,
+    Timeout, catch, fallible, get_hub, getcurrent, killall_nowait, killall_timeout, sleep, spawn,
+    with_timeout, yield_now,
 };
 
 use crate::util::battery::{outer_timeout_is_not_lost, returns_after_its_timeout};
@@ -396,5 +398,27 @@ fn a_full_pool_cannot_be_waited_for_in_the_hub() {
         seen.expect("true");
         pool.kill();
         assert_eq!(pool.free_count(), 1);
+    });
+}
+
+/// What a subclass of `Greenlet` does in `__init__`: a group does it to every member, and a panic in it takes no slot.
+#[test]
+fn members_are_prepared() {
+    within(LIMIT, || {
+        let made = Rc::new(Cell::new(0));
+        let count = made.clone();
+        let builder = Builder::new().prepare(move |greenlet| {
+            assert!(!greenlet.started());
+            count.set(count.get() + 1);
+            greenlet.set_name(format!("member {}", count.get()));
+            assert_ne!(count.get(), 3, "the third is not made");
+        });
+        let pool = Pool::with_builder(Some(2), builder);
+        assert_eq!(pool.spawn(|| getcurrent().name()).take().unwrap(), "member 1");
+        assert_eq!(pool.try_spawn(|| getcurrent().name()).unwrap().take().unwrap(), "member 2");
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.try_spawn(|| ()))).is_err());
+        assert_eq!((pool.free_count(), pool.len()), (2, 0));
+        assert_eq!(pool.map([4], |_| getcurrent().name()).unwrap(), ["member 4"]);
+        pool.join();
     });
 }

@@ -1,5 +1,6 @@
 //! Making greenlets and starting them.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use crate::report::ErrorContext;
 use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
 use crate::task::{Kind, Record, Task, TaskRef};
 
-/// Told of every greenlet that is started.
+/// Told of greenlets.
 pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
 
 /// How a greenlet is made, when the defaults do not do: its name, its stack.
@@ -28,11 +29,12 @@ pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
 /// assert_eq!(g.name(), "deep");
 /// assert_eq!(g.get().unwrap(), 5);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Builder {
     name: Option<Rc<str>>,
     stack_size: Option<usize>,
     site: Option<&'static Location<'static>>,
+    prepare: Option<SpawnCallback>,
 }
 
 impl Builder {
@@ -67,11 +69,40 @@ impl Builder {
         self
     }
 
+    /// Has `f` called with every greenlet that is made, before anybody else has it: what `__init__` is to a subclass of
+    /// gevent's `Greenlet`. A panic of `f` is the maker's, and the greenlet is never started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use ramie_hub::Builder;
+    ///
+    /// let ended = Rc::new(Cell::new(0));
+    /// let count = ended.clone();
+    /// let counted = Builder::new().prepare(move |greenlet| {
+    ///     let count = count.clone();
+    ///     greenlet.rawlink(move |_| count.set(count.get() + 1));
+    /// });
+    /// counted.spawn(|| 5).join();
+    /// counted.spawn(|| "of another type").join();
+    /// assert_eq!(ended.get(), 2);
+    /// ```
+    #[must_use]
+    pub fn prepare(mut self, f: impl Fn(&AnyGreenlet) + 'static) -> Self {
+        self.prepare = Some(Rc::new(f));
+        self
+    }
+
     /// Makes a greenlet that has not been started.
     #[track_caller]
     pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let site = self.site.unwrap_or(Location::caller());
-        Greenlet::from_record(self.record(Kind::Greenlet, body, site))
+        let greenlet = Greenlet::from_record(self.record(Kind::Greenlet, body, site));
+        if let Some(prepare) = &self.prepare {
+            prepare(&greenlet);
+        }
+        greenlet
     }
 
     /// Makes a greenlet and queues its start. Does not let others run.
@@ -104,6 +135,17 @@ impl Builder {
             AnyGreenlet::from(&record).set_name(name.clone());
         }
         record
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("spawn_site", &self.site)
+            .field("prepares", &self.prepare.is_some())
+            .finish()
     }
 }
 

@@ -73,6 +73,24 @@ struct Listener {
     first: RefCell<Option<Failure>>,
 }
 
+/// A slot that is not a member's yet.
+pub(crate) struct Slot<'a>(Option<&'a Semaphore>);
+
+impl Slot<'_> {
+    /// Leaves it to a member.
+    pub(crate) fn pass_on(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        if let Some(slots) = self.0 {
+            slots.release();
+        }
+    }
+}
+
 pub(crate) struct Members {
     pub(crate) builder: Builder,
     /// The free slots; `None` without a limit.
@@ -125,6 +143,11 @@ impl Members {
 
     pub(crate) fn try_acquire(&self) -> bool {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
+    }
+
+    /// Gives the slot that the caller has back, unless it is passed on.
+    pub(crate) fn hold_slot(&self) -> Slot<'_> {
+        Slot(self.slots.as_ref())
     }
 
     /// Takes in a greenlet that has a slot. Does not let others run.

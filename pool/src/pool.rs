@@ -197,7 +197,10 @@ impl Pool {
 
     #[track_caller]
     fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
+        let slot = self.group.members.hold_slot();
+        // What prepares it is the user's, and may panic.
         let greenlet = self.group.members.builder.create(body);
+        slot.pass_on();
         self.group.members.start_new(&greenlet);
         greenlet
     }
