@@ -12,21 +12,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{Greenlet, Io, joinall, sleep, spawn, wait_read, wait_readwrite, wait_write, yield_now};
+use ramie::{Io, joinall, sleep, spawn, wait_read, wait_readwrite, wait_write, yield_now};
 
 use crate::util::footprint::settled;
+use crate::util::sleepers::parked;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
-
-/// A greenlet that waits, as far as it gets before it waits.
-fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
-    let greenlet = spawn(f);
-    yield_now();
-    assert!(!greenlet.ready(), "it was to wait");
-    greenlet
-}
 
 fn timed_out(result: io::Result<()>) -> bool {
     result.is_err_and(|error| error.kind() == ErrorKind::TimedOut)

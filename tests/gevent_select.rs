@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use ramie::io::{PollFd, pipe, poll};
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
-use ramie::{Greenlet, idle, sleep, spawn, yield_now};
+use ramie::{idle, sleep, spawn, yield_now};
 
 use crate::util::battery::{outer_timeout_is_not_lost, returns_after_its_timeout};
 use crate::util::footprint::settled;
+use crate::util::sleepers::parked;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -29,14 +30,6 @@ fn wait_battery(operation: impl Fn(Duration)) {
     returns_after_its_timeout(&operation);
     outer_timeout_is_not_lost(&operation);
     assert_eq!(settled(), before);
-}
-
-/// A greenlet that waits, as far as it gets before it waits.
-fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
-    let greenlet = spawn(f);
-    yield_now();
-    assert!(!greenlet.ready(), "it was to wait");
-    greenlet
 }
 
 /// gevent: `TestSelect`, WAIT.

@@ -9,10 +9,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{Greenlet, joinall, sleep, spawn, yield_now};
+use ramie::{joinall, sleep, spawn, yield_now};
 
 use crate::util::fill::fill;
 use crate::util::footprint::settled;
+use crate::util::sleepers::parked;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -29,14 +30,6 @@ fn pair() -> (TcpStream, TcpStream) {
     let client = client.take().unwrap();
     assert_eq!(client.local_addr().unwrap(), peer);
     (client, server)
-}
-
-/// A greenlet that waits, as far as it gets before it waits.
-fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
-    let greenlet = spawn(f);
-    yield_now();
-    assert!(!greenlet.ready(), "it was to wait");
-    greenlet
 }
 
 #[test]

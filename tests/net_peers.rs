@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
-use ramie::{Greenlet, sleep, spawn, with_timeout, yield_now};
+use ramie::{Greenlet, sleep, spawn, with_timeout};
 
 use crate::util::fill::fill;
 use crate::util::footprint::{descriptors, settled};
+use crate::util::sleepers::parked;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,14 +37,6 @@ fn pair() -> (TcpStream, TcpStream) {
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (far, _) = listener.accept().unwrap();
     (near, far)
-}
-
-/// A greenlet that waits, as far as it gets before it waits.
-fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
-    let greenlet = spawn(f);
-    yield_now();
-    assert!(!greenlet.ready(), "it was to wait");
-    greenlet
 }
 
 fn reset(stream: TcpStream) {

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::net::UdpSocket;
-use ramie::{Greenlet, select, sleep, spawn, yield_now};
+use ramie::{select, sleep, spawn, yield_now};
 
 use crate::util::footprint::settled;
+use crate::util::sleepers::parked;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -30,14 +31,6 @@ fn pair() -> (UdpSocket, UdpSocket) {
     near.connect(far_address).unwrap();
     far.connect(near_address).unwrap();
     (near, far)
-}
-
-/// A greenlet that waits, as far as it gets before it waits.
-fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
-    let greenlet = spawn(f);
-    yield_now();
-    assert!(!greenlet.ready(), "it was to wait");
-    greenlet
 }
 
 #[test]

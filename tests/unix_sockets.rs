@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream};
 use ramie::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
-use ramie::{Greenlet, select, sleep, spawn, yield_now};
+use ramie::{select, sleep, spawn};
 
 use crate::util::footprint::settled;
+use crate::util::sleepers::parked;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -55,14 +56,6 @@ impl Drop for Place {
         // Not every test has put something there.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// A greenlet that waits, as far as it gets before it waits.
-fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
-    let greenlet = spawn(f);
-    yield_now();
-    assert!(!greenlet.ready(), "it was to wait");
-    greenlet
 }
 
 #[test]

@@ -59,3 +59,9 @@ fn status(key: &str) -> Option<usize> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().trim_end_matches(" kB").parse::<usize>().ok().map(|kib| kib * 1024)
 }
+
+/// Whether a descriptor is in non-blocking mode.
+#[cfg(unix)]
+pub(crate) fn is_nonblocking(fd: impl std::os::fd::AsFd) -> bool {
+    rustix::fs::fcntl_getfl(fd).unwrap().contains(rustix::fs::OFlags::NONBLOCK)
+}

@@ -1,10 +1,18 @@
-//! Greenlets that sleep until something is thrown into them.
+//! Greenlets that wait until something wakes them, or is thrown into them.
 
 use std::time::Duration;
 
 use ramie::{Greenlet, GreenletExit, catch, sleep, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// A greenlet that waits, as far as it gets before it waits.
+pub(crate) fn parked<T: 'static>(f: impl FnOnce() -> T + 'static) -> Greenlet<T> {
+    let greenlet = spawn(f);
+    yield_now();
+    assert!(!greenlet.ready(), "it was to wait");
+    greenlet
+}
 
 /// A greenlet that is asleep.
 pub(crate) fn asleep() -> Greenlet<()> {
