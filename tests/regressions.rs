@@ -9,7 +9,7 @@ use std::time::Duration;
 use ramie::queue::{Channel, PriorityQueue, Queue};
 use ramie::sync::{AsyncResult, BoundedSemaphore, RLock};
 use ramie::{
-    Event, Group, Mapping, Pool, Timeout, catch, channel, get_hub, getcurrent, select, sleep, spawn,
+    Event, Group, Mapping, Pool, Timeout, catch, channel, get_hub, getcurrent, raise, select, sleep, spawn,
     spawn_raw, wait, yield_now,
 };
 
@@ -441,6 +441,26 @@ fn a_throw_into_oneself_is_a_raise() {
         event.set();
         waiters.iter().for_each(|waiter| waiter.join());
         assert_eq!(*log.borrow(), ["first", "second"]);
+    });
+}
+
+/// A member that was discarded while somebody joined, and failed before that one went on, was forgotten.
+#[test]
+fn a_discarded_member_that_fails_in_time_counts() {
+    within(LIMIT, || {
+        let group = Group::new();
+        let member = group.spawn(|| {
+            yield_now();
+            raise("failed");
+        });
+        spawn({
+            let (group, member) = (group.clone(), member.as_any().clone());
+            move || {
+                yield_now();
+                group.discard(&member);
+            }
+        });
+        assert_eq!(group.join_raising().unwrap_err().to_string(), "failed");
     });
 }
 

@@ -166,6 +166,8 @@ class GreenletSteps(object):
         result = self.thing_of(step, 'result')
         if greenlet is None or result is None or getattr(greenlet, 'maps', False):
             return 'unset'
+        if self.world.linked_before(greenlet, result):
+            self.world.cut('an object linked twice')
         greenlet.link(result)
         self.world.links[step.get('l', 0)] = (greenlet, result)
         return 'ok'

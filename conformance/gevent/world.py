@@ -27,6 +27,7 @@ class World(object):
         self.main = getcurrent()
         self.trace = []
         self.cut_at = None
+        self.result_links = []
         self.deviations = {}
         self.greenlets = {}
         self.links = {}
@@ -89,6 +90,12 @@ class World(object):
     def note(self, line):
         if not self.over:
             self.trace.append(line)
+
+    def linked_before(self, greenlet, result):
+        """Whether this result is linked to this greenlet; from now on it is."""
+        before = any(one is greenlet and other is result for one, other in self.result_links)
+        self.result_links.append((greenlet, result))
+        return before
 
     def cut(self, name):
         """From here on the trace is not compared: the worlds differ on purpose."""

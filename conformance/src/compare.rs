@@ -31,7 +31,7 @@ pub struct Judged {
 pub fn difference(ramie: &[String], gevent: &Answer) -> Option<usize> {
     let hangs = |trace: &[String]| trace.first().is_some_and(|line| line == HANG);
     if hangs(ramie) || hangs(&gevent.trace) {
-        return Some(0);
+        return (ramie != gevent.trace).then_some(0);
     }
     let end = gevent.cut.unwrap_or(usize::MAX);
     let longest = ramie.len().max(gevent.trace.len()).min(end);

@@ -180,7 +180,7 @@ impl Group {
     /// Joins like [`join`](Group::join) and returns the first failure in time of those who are members now.
     ///
     /// It waits for all of them, failure or not. A plain kill is no failure. Those who have failed and left before,
-    /// who come during the call, or are discarded during it, do not count.
+    /// or come during the call, do not count; who was discarded during it counts if it has failed when this returns.
     ///
     /// # Errors
     ///

@@ -71,6 +71,8 @@ struct Listener {
     /// It hears of the members with smaller numbers: those who were there when it came.
     below: usize,
     first: RefCell<Option<Failure>>,
+    /// Those of them that were discarded, and may have failed since.
+    discarded: RefCell<Vec<AnyGreenlet>>,
 }
 
 /// A slot that is not a member's yet.
@@ -216,9 +218,12 @@ impl Members {
     fn leave(&self, key: Key) -> Option<LinkId> {
         let removed = self.table.borrow_mut().remove(key);
         let (member, _greenlet) = removed?;
-        if let Some(failure) = member.greenlet.exception() {
-            for listener in self.listeners.borrow().iter().filter(|listener| key.number() < listener.below) {
-                listener.first.borrow_mut().get_or_insert_with(|| failure.clone());
+        let failure = member.greenlet.exception();
+        for listener in self.listeners.borrow().iter().filter(|listener| key.number() < listener.below) {
+            match &failure {
+                Some(failure) => drop(listener.first.borrow_mut().get_or_insert_with(|| failure.clone())),
+                None if member.greenlet.ready() => {}
+                None => listener.discarded.borrow_mut().push(member.greenlet.clone()),
             }
         }
         if self.len() == 0 {
@@ -256,17 +261,19 @@ impl Members {
             }
         }
         let below = self.table.borrow().members.pushed();
-        let listener = Rc::new(Listener { below, first: RefCell::new(None) });
+        let listener = Rc::new(Listener { below, first: RefCell::new(None), discarded: RefCell::default() });
         self.listeners.borrow_mut().push(listener.clone());
         let listening = Listening(self, listener);
         let joined = self.join(limit);
         let first = listening.1.first.take();
+        let discarded = listening.1.discarded.take();
         // One that has ended in this very turn has not been told of yet.
         let first = first.or_else(|| {
             let table = self.table.borrow();
             let before = table.members.iter().take_while(|(key, _)| key.number() < below);
             before.into_iter().find_map(|(_, member)| member.greenlet.exception())
         });
+        let first = first.or_else(|| discarded.iter().find_map(AnyGreenlet::exception));
         first.map_or(Ok(joined), Err)
     }
 
