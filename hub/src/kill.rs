@@ -12,13 +12,6 @@ use crate::task::{Kind, State, TaskRef, Throw, Token};
 use crate::wait_guard::TimerGuard;
 use crate::wait_queue::Limit;
 
-/// How the killer waits.
-#[derive(Clone, Copy)]
-enum Block {
-    No,
-    For(Limit),
-}
-
 impl AnyGreenlet {
     /// Kills the greenlet with [`GreenletExit`] and waits until it has ended.
     ///
@@ -47,29 +40,29 @@ impl AnyGreenlet {
     /// assert!(g.dead() && g.successful());
     /// ```
     pub fn kill(&self) {
-        self.kill_for(Exception::new(GreenletExit), Block::For(Limit::Never));
+        self.kill_for(Exception::new(GreenletExit), Some(Limit::Never));
     }
 
     /// Kills it with any exception, which becomes its failure unless it is caught, and waits until it has ended.
     pub fn kill_with<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), Block::For(Limit::Never));
+        self.kill_for(Exception::new(error), Some(Limit::Never));
     }
 
     /// Kills it with [`GreenletExit`] without waiting: gevent's `block=False`. Does not let others run.
     pub fn kill_nowait(&self) {
-        self.kill_for(Exception::new(GreenletExit), Block::No);
+        self.kill_for(Exception::new(GreenletExit), None);
     }
 
     /// Kills it with any exception without waiting. Does not let others run.
     pub fn kill_with_nowait<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), Block::No);
+        self.kill_for(Exception::new(error), None);
     }
 
     /// Kills it with [`GreenletExit`] and waits at most that long for its end; says whether it has ended.
     ///
     /// The exception is delivered whatever the limit: the limit is for what the target does after it.
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
-        self.kill_for(Exception::new(GreenletExit), Block::For(Limit::After(timeout)))
+        self.kill_for(Exception::new(GreenletExit), Some(Limit::After(timeout)))
     }
 
     /// Kills it with any exception and waits at most that long for its end; says whether it has ended.
@@ -78,17 +71,18 @@ impl AnyGreenlet {
         error: E,
         timeout: Duration,
     ) -> bool {
-        self.kill_for(Exception::new(error), Block::For(Limit::After(timeout)))
+        self.kill_for(Exception::new(error), Some(Limit::After(timeout)))
     }
 
-    fn kill_for(&self, exception: Exception, block: Block) -> bool {
+    /// Without a limit it does not wait at all.
+    fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
         let core = current::core();
         if !self.needs_throw(&core, &exception) {
             return self.ready();
         }
         let record = vec![self.record.clone()];
-        match block {
-            Block::For(limit) if self.task().kind != Kind::Main || self.is_running(&core) => {
+        match limit {
+            Some(limit) if self.task().kind != Kind::Main || self.is_running(&core) => {
                 let token = core.token();
                 core.push(Item::throw(record, exception, Some(token)));
                 core.park(token, "Greenlet::kill");
@@ -183,7 +177,7 @@ pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'stati
     error: E,
 ) {
     // Without a limit there is nothing that could time out.
-    let _ = killall_for(greenlets, Exception::new(error), Block::For(Limit::Never));
+    let _ = killall_for(greenlets, Exception::new(error), Some(Limit::Never));
 }
 
 /// Kills every greenlet with [`GreenletExit`] without waiting. Does not let others run.
@@ -205,7 +199,7 @@ pub fn killall_with_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display +
     greenlets: &[G],
     error: E,
 ) {
-    let _ = killall_for(greenlets, Exception::new(error), Block::No);
+    let _ = killall_for(greenlets, Exception::new(error), None);
 }
 
 /// Kills every greenlet with any exception and waits at most that long until all have ended; see [`killall`].
@@ -218,13 +212,14 @@ pub fn killall_with_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display 
     error: E,
     timeout: Duration,
 ) -> Result<(), TimedOut> {
-    killall_for(greenlets, Exception::new(error), Block::For(Limit::After(timeout)))
+    killall_for(greenlets, Exception::new(error), Some(Limit::After(timeout)))
 }
 
+/// Without a limit it does not wait at all.
 fn killall_for<G: AsRef<AnyGreenlet>>(
     greenlets: &[G],
     exception: Exception,
-    block: Block,
+    limit: Option<Limit>,
 ) -> Result<(), TimedOut> {
     let core = current::core();
     let mut living: Vec<TaskRef> = Vec::new();
@@ -237,7 +232,7 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
     if living.is_empty() {
         return Ok(());
     }
-    let Block::For(limit) = block else {
+    let Some(limit) = limit else {
         core.push(Item::throw(living, exception, None));
         return Ok(());
     };
@@ -265,6 +260,6 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
 pub(crate) fn kill_everything(core: &Core, deadline: Option<Instant>) -> Result<usize, TimedOut> {
     let everything: Vec<AnyGreenlet> = core.greenlets();
     let limit = deadline.map_or(Limit::Never, Limit::At);
-    killall_for(&everything, Exception::new(GreenletExit), Block::For(limit))?;
+    killall_for(&everything, Exception::new(GreenletExit), Some(limit))?;
     Ok(everything.len())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use crate::core::Core;
 use crate::current;
 use crate::error::HubGone;
 use crate::hub::Hub;
@@ -85,25 +86,22 @@ impl<T> Drop for Reply<T> {
         if self.used {
             return;
         }
-        let key = self.key;
         match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &self.inbox)) {
-            Some(core) => {
-                // Bound first: the function's captures are dropped after the borrow has ended.
-                let expected = core.replies.borrow_mut().try_remove(key);
-                drop(expected);
-            }
+            Some(core) => forget(&core, self.key),
             None => {
-                let forget = move |()| {
-                    Message::Call(Box::new(move || {
-                        let expected = current::core().replies.borrow_mut().try_remove(key);
-                        drop(expected);
-                    }))
-                };
+                let message = |key| Message::Call(Box::new(move || forget(&current::core(), key)));
                 // A hub that has ended has dropped it.
-                let _ = self.inbox.post((), forget);
+                let _ = self.inbox.post(self.key, message);
             }
         }
     }
+}
+
+/// Drops the function that waits for an answer, if it is still there.
+fn forget(core: &Core, key: usize) {
+    // Bound first: the function's captures are dropped after the borrow has ended.
+    let expected = core.replies.borrow_mut().try_remove(key);
+    drop(expected);
 }
 
 impl<T> fmt::Debug for Reply<T> {

@@ -9,13 +9,6 @@ use ramie_hub::{iwait, yield_now};
 
 use crate::members::Members;
 
-/// How the killer waits.
-#[derive(Clone, Copy)]
-enum Block {
-    No,
-    For(Limit),
-}
-
 /// A set of living greenlets, of whatever results: gevent's `Group`. Clones are the same group.
 ///
 /// A member leaves when it has ended, in its turn among the greenlet's links: who joined or linked it before it was
@@ -248,27 +241,27 @@ impl Group {
     /// assert!(group.is_empty());
     /// ```
     pub fn kill(&self) {
-        self.kill_for(Exception::new(GreenletExit), Block::For(Limit::Never));
+        self.kill_for(Exception::new(GreenletExit), Some(Limit::Never));
     }
 
     /// Kills every member with any exception and waits until the group is empty; see [`kill`](Group::kill).
     pub fn kill_with<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), Block::For(Limit::Never));
+        self.kill_for(Exception::new(error), Some(Limit::Never));
     }
 
     /// Kills every member with [`GreenletExit`] without waiting. Does not let others run, so all are still inside.
     pub fn kill_nowait(&self) {
-        self.kill_for(Exception::new(GreenletExit), Block::No);
+        self.kill_for(Exception::new(GreenletExit), None);
     }
 
     /// Kills every member with any exception without waiting. Does not let others run.
     pub fn kill_with_nowait<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), Block::No);
+        self.kill_for(Exception::new(error), None);
     }
 
     /// Kills every member with [`GreenletExit`] and waits at most that long; says whether the group is empty.
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
-        self.kill_for(Exception::new(GreenletExit), Block::For(Limit::After(timeout)))
+        self.kill_for(Exception::new(GreenletExit), Some(Limit::After(timeout)))
     }
 
     /// Kills every member with any exception and waits at most that long; says whether the group is empty.
@@ -277,19 +270,17 @@ impl Group {
         error: E,
         timeout: Duration,
     ) -> bool {
-        self.kill_for(Exception::new(error), Block::For(Limit::After(timeout)))
+        self.kill_for(Exception::new(error), Some(Limit::After(timeout)))
     }
 
-    fn kill_for(&self, exception: Exception, block: Block) -> bool {
-        let block = match block {
-            Block::For(limit) => Block::For(limit.fixed()),
-            Block::No => Block::No,
-        };
+    /// Without a limit it does not wait at all.
+    fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
+        let limit = limit.map(Limit::fixed);
         while !self.is_empty() {
             for greenlet in self.members.condemn_all() {
                 greenlet.kill_with_nowait(exception.clone());
             }
-            let Block::For(limit) = block else { break };
+            let Some(limit) = limit else { break };
             let me = getcurrent();
             let mut others = self.greenlets();
             others.retain(|greenlet| *greenlet != me);

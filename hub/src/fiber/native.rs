@@ -81,7 +81,8 @@ pub(crate) struct Fiber {
     /// First, so that the address which the switch passes is that of both.
     context: UnsafeCell<Context>,
     done: Cell<bool>,
-    /// Drops the body that lies on the stack; none once it has started.
+    /// Drops the body that lies on the stack; none once it has started. To name its type promises nothing: who calls it answers
+    /// the `# Safety` of [`drop_body`].
     unrun: Cell<Option<unsafe fn(&Stack)>>,
     stack: Stack,
     valgrind: ManuallyDrop<Option<ValgrindStackRegistration>>,

@@ -100,9 +100,7 @@ impl TcpStream {
     /// ```
     pub fn connect_deadline(address: impl ToSocketAddrs, deadline: Instant) -> io::Result<TcpStream> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let found = with_timeout(left, || address.to_socket_addrs());
-        let addresses = found.map_err(|late| io::Error::new(io::ErrorKind::TimedOut, late))??;
-        let addresses: Vec<_> = addresses.collect();
+        let addresses: Vec<_> = with_timeout(left, || address.to_socket_addrs())??.collect();
         let mut shares = (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev();
         first(addresses, |address| {
             let left = deadline.saturating_duration_since(Instant::now());
