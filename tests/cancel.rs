@@ -22,6 +22,7 @@ use ramie::{
     yield_now,
 };
 
+use crate::util::fill::silent;
 use crate::util::footprint::{descriptors, settled};
 use crate::util::within;
 
@@ -184,18 +185,7 @@ fn descriptor(
 }
 
 fn connecting() -> Option<Point> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut taken = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
-        taken.push(stream);
-        if taken.len() > 16 {
-            println!("skipped: here a full backlog does not keep a connection waiting");
-            return None;
-        }
-    }
+    let (address, socket, taken) = silent()?;
     let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap())).limited(
         move |limit| {
             is_timeout(TcpStream::connect_timeout(&address, limit))

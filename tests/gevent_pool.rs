@@ -14,6 +14,7 @@ use ramie::{
 };
 
 use crate::util::log::Log;
+use crate::util::mapped::{all, all_come, come_in_order, sorted, square, squares};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -33,27 +34,10 @@ fn each_size(test: fn(Pool, Option<usize>)) {
     });
 }
 
-fn square(x: u64) -> u64 {
-    x * x
-}
-
 /// A different short time for each item, the same in every run.
 fn nap(x: u64) -> u64 {
     sleep(Duration::from_micros(x * 7919 % 300));
     x * x
-}
-
-fn squares(count: u64) -> Vec<u64> {
-    (0..count).map(square).collect()
-}
-
-fn all<R: 'static>(results: IMap<R>) -> Vec<R> {
-    results.map(|result| result.expect("no job fails")).collect()
-}
-
-fn sorted(mut results: Vec<u64>) -> Vec<u64> {
-    results.sort_unstable();
-    results
 }
 
 // --- apply ----------------------------------------------------------------------------------------------------------
@@ -277,28 +261,13 @@ fn an_interrupted_map_runs_on() {
 /// `test_empty_imap`.
 #[test]
 fn ordered_results_come_in_order() {
-    each_size(|pool, _| {
-        for count in [0, 10, 1000] {
-            assert_eq!(all(pool.imap(0..count, square)), squares(count));
-        }
-        let mut results = pool.imap(0..3, square);
-        for x in 0..3 {
-            assert_eq!(results.next().and_then(Result::ok), Some(square(x)));
-        }
-        assert!(results.next().is_none() && results.next().is_none());
-        assert_eq!(all(pool.imap(0..100, nap)), squares(100));
-    });
+    each_size(|pool, _| come_in_order(&pool, nap));
 }
 
 /// gevent: `TestPool::test_imap_unordered`, `test_imap_unordered_random`, `test_empty_imap_unordered`.
 #[test]
 fn unordered_results_all_come() {
-    each_size(|pool, _| {
-        for count in [0, 10, 1000] {
-            assert_eq!(sorted(all(pool.imap_unordered(0..count, square))), squares(count));
-        }
-        assert_eq!(sorted(all(pool.imap_unordered(0..100, nap))), squares(100));
-    });
+    each_size(|pool, _| all_come(&pool, nap));
 }
 
 /// gevent: `TestPool::test_imap_unordered_sleep`.

@@ -14,6 +14,7 @@ use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::{Greenlet, sleep, spawn, with_timeout};
 
 use crate::util::fill::fill;
+use crate::util::fill::silent;
 use crate::util::footprint::{descriptors, settled};
 use crate::util::sleepers::parked;
 use crate::util::within;
@@ -290,23 +291,6 @@ fn nonblocking_handle_waits_for_nothing() {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         listener.accept().unwrap();
     });
-}
-
-/// A listener whose backlog is full, so that it does not answer. Both of them have to live as long as it is to be so.
-fn silent() -> Option<(net::SocketAddr, socket2::Socket, Vec<TcpStream>)> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut taken = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
-        taken.push(stream);
-        if taken.len() > 16 {
-            println!("skipped: here a full backlog does not keep a connection waiting");
-            return None;
-        }
-    }
-    Some((address, socket, taken))
 }
 
 #[test]

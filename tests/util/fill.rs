@@ -1,6 +1,7 @@
-//! Connections that take nothing more.
+//! Connections, and listeners, that take nothing more.
 
 use std::io::{ErrorKind, Write};
+use std::net;
 use std::time::Duration;
 
 use ramie::net::TcpStream;
@@ -33,4 +34,21 @@ pub(crate) fn fill(stream: &TcpStream) -> usize {
     }
     stream.set_nonblocking(false).expect("a handle's mode can be set");
     sent
+}
+
+/// A listener whose backlog is full, so that it does not answer. Both of them have to live as long as it is to be so.
+pub(crate) fn silent() -> Option<(net::SocketAddr, socket2::Socket, Vec<TcpStream>)> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut taken = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
+        taken.push(stream);
+        if taken.len() > 16 {
+            println!("skipped: here a full backlog does not keep a connection waiting");
+            return None;
+        }
+    }
+    Some((address, socket, taken))
 }
