@@ -12,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) mod again;
 pub(crate) mod battery;
+pub(crate) mod certificate;
 pub(crate) mod fill;
 pub(crate) mod footprint;
 pub(crate) mod ground;

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie_hub::{Builder, JoinOptions, getcurrent, joinall_with, killall_timeout};
+use ramie_hub::{AnyGreenlet, Builder, JoinOptions, getcurrent, joinall_with, killall_nowait, yield_now};
 use ramie_pool::{Group, Pool};
 
 use super::acceptor::{Acceptor, Take, Work};
@@ -225,10 +225,16 @@ impl<S: Socket> BaseServer<S> {
         let me = getcurrent();
         let mut handlers = self.handlers().greenlets();
         handlers.retain(|handler| *handler != me);
-        // Without `raise_error` nothing fails here; who has ended is asked for below.
-        let _ = joinall_with(&handlers, JoinOptions { timeout: Some(timeout), ..JoinOptions::default() });
-        handlers.retain(|handler| !handler.ready());
-        killall_timeout(&handlers, KILL_TIMEOUT).is_ok()
+        if !ended(&handlers, timeout) {
+            handlers.retain(|handler| !handler.ready());
+            killall_nowait(&handlers);
+            ended(&handlers, KILL_TIMEOUT);
+        }
+        if self.handlers().iter().any(|handler| handler.ready()) {
+            // They leave in a turn of their own, which has been queued.
+            yield_now();
+        }
+        handlers.iter().all(|handler| handler.ready())
     }
 
     /// Closes the socket for everybody: peers in the backlog are reset, and later ones refused. Handlers go on. It cannot be
@@ -276,6 +282,12 @@ impl<S: Socket> BaseServer<S> {
         drop(stop);
         acceptor.and_then(|acceptor| acceptor.error()).map_or(Ok(()), Err)
     }
+}
+
+/// Waits at most that long for greenlets; says whether all have ended.
+fn ended(greenlets: &[AnyGreenlet], timeout: Duration) -> bool {
+    let options = JoinOptions { timeout: Some(timeout), ..JoinOptions::default() };
+    joinall_with(greenlets, options).is_ok_and(|ended| ended.len() == greenlets.len())
 }
 
 impl<S: Socket> Inner<S> {
