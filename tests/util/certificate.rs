@@ -22,11 +22,16 @@ impl Certificate {
         Arc::new(config.with_single_cert(vec![self.made.cert.der().clone()], key).unwrap())
     }
 
-    /// A client that trusts this certificate, and no other.
-    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+    /// Trust in this certificate, and in no other.
+    pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.made.cert.der().clone()).unwrap();
-        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+        roots
+    }
+
+    /// A client that trusts this certificate, and no other.
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+        Arc::new(ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth())
     }
 
     /// The certificate and its key, as files have them.
