@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ramie_hub::{
-    AnyGreenlet, Builder, ErrorContext, Exception, Failure, fallible, get_hub, getcurrent, sleep, yield_now,
+    AnyGreenlet, Builder, ErrorContext, Exception, Failure, Raised, fallible, get_hub, getcurrent, sleep,
+    yield_now,
 };
 
 use super::place::Place;
@@ -24,6 +26,13 @@ pub(super) struct Work<S> {
     pub(super) max_accept: Cell<usize>,
     pub(super) min_delay: Cell<Duration>,
     pub(super) max_delay: Cell<Duration>,
+}
+
+/// Why nothing was taken.
+enum Mishap {
+    Error(io::Error),
+    /// Of what prepares a greenlet, or of a socket that somebody else has written.
+    Panic(Failure),
 }
 
 impl<S: Socket> Work<S> {
@@ -50,7 +59,7 @@ impl<S: Socket> Work<S> {
             if !free {
                 continue;
             }
-            match (self.take)(&self.socket, place) {
+            match self.take(place) {
                 Ok(true) => {
                     taken += 1;
                     delay = None;
@@ -61,21 +70,38 @@ impl<S: Socket> Work<S> {
                         return self.end(error, stopped);
                     }
                 }
-                Err(error) => match trouble(&error) {
+                Err(Mishap::Error(error)) => match trouble(&error) {
                     // It counts: an error that does not go away must not keep the thread.
                     Trouble::Peer => taken += 1,
                     Trouble::Fatal => return self.end(error, stopped),
                     Trouble::Passing => {
                         taken = 0;
                         let failure = Failure::from(Exception::new(error));
-                        get_hub().handle_error(&ErrorContext::Server(getcurrent()), &failure);
-                        let pause = delay.unwrap_or(self.min_delay.get()).min(self.max_delay.get());
-                        delay = Some(2 * pause);
-                        sleep(pause);
+                        delay = Some(self.pause(&failure, delay));
                     }
                 },
+                Err(Mishap::Panic(failure)) => {
+                    taken = 0;
+                    delay = Some(self.pause(&failure, delay));
+                }
             }
         }
+    }
+
+    fn take(&self, place: &Place) -> Result<bool, Mishap> {
+        match catch_unwind(AssertUnwindSafe(|| (self.take)(&self.socket, place))) {
+            Ok(taken) => taken.map_err(Mishap::Error),
+            Err(payload) if payload.is::<Raised>() => resume_unwind(payload),
+            Err(payload) => Err(Mishap::Panic(Failure::panicked(payload))),
+        }
+    }
+
+    /// Reports, waits, and says for how long to wait the next time.
+    fn pause(&self, failure: &Failure, delay: Option<Duration>) -> Duration {
+        get_hub().handle_error(&ErrorContext::Server(getcurrent()), failure);
+        let delay = delay.unwrap_or(self.min_delay.get()).min(self.max_delay.get());
+        sleep(delay);
+        delay.saturating_mul(2)
     }
 
     /// The end of a socket: an error, unless the server itself was told to end.
