@@ -12,8 +12,8 @@ use std::time::Duration;
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::server::{DatagramServer, Listener, Socket, StreamServer};
 use ramie::{
-    Builder, Event, Greenlet, GreenletExit, Pool, catch, get_hub, getcurrent, raise, sleep, spawn, with_timeout,
-    yield_now,
+    Builder, Event, Greenlet, GreenletExit, Pool, catch, get_hub, getcurrent, raise, sleep, spawn,
+    with_timeout, yield_now,
 };
 
 use crate::util::footprint::{Footprint, footprint, settled};
@@ -275,7 +275,9 @@ fn serve_forever_stops_on_every_way_out() {
             let serving = {
                 let server = server.clone();
                 let limit = if way == "timeout" { Duration::from_millis(100) } else { LONG };
-                parked(move || with_timeout(limit, || server.serve_forever()).is_ok_and(|served| served.is_ok()))
+                parked(move || {
+                    with_timeout(limit, || server.serve_forever()).is_ok_and(|served| served.is_ok())
+                })
             };
             assert!(server.started());
             let mut held = client(&server);

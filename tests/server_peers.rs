@@ -49,7 +49,8 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
     let mut line = String::new();
     while lines.read_line(&mut line)? > 0 {
-        let length = line.trim().parse::<usize>().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        let length =
+            line.trim().parse::<usize>().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
         (&*stream).write_all(&vec![b'x'; length])?;
         line.clear();
     }
@@ -361,7 +362,9 @@ fn handshake_that_takes_too_long_is_given_up_and_keeps_nobody_waiting() {
         }
         // The good client may have been slow, too, on a machine that is busy.
         assert!(errors.len() >= 4);
-        assert!(errors.words().iter().all(|error| error.contains("handshake") && error.contains("timed out")));
+        assert!(
+            errors.words().iter().all(|error| error.contains("handshake") && error.contains("timed out"))
+        );
         assert!(server.stop());
         drop(server);
         until_nothing_is_left(&before);

@@ -230,8 +230,7 @@ fn interrupted_read_has_consumed_nothing() {
                 drip(wire_out, wire_in, 100_000),
             ];
             let server = certificate.server();
-            let accepted =
-                spawn(move || Acceptor::new(server).handshake_timeout(None).accept(far).unwrap());
+            let accepted = spawn(move || Acceptor::new(server).handshake_timeout(None).accept(far).unwrap());
             let mut near = tls::connect(near, "localhost", certificate.client()).unwrap();
             let mut far = accepted.take().unwrap();
             let data = pattern(20 * piece);

@@ -39,7 +39,8 @@ struct Files {
 
 impl Files {
     fn new(test: &str, certificate: &Certificate) -> Self {
-        let path = |kind| std::env::temp_dir().join(format!("ramie-{test}-{kind}-{}.pem", std::process::id()));
+        let path =
+            |kind| std::env::temp_dir().join(format!("ramie-{test}-{kind}-{}.pem", std::process::id()));
         let files = Files { certificate: path("certificate"), key: path("key") };
         let (text, key) = certificate.pem();
         fs::write(&files.certificate, text).unwrap();
@@ -59,7 +60,15 @@ impl Drop for Files {
 fn s_client(server: &StreamServer, arguments: &[&str]) -> Output {
     let address = server.address().unwrap().to_string();
     let mut client = Command::new("openssl")
-        .args(["s_client", "-connect", &address, "-quiet", "-verify_return_error", "-servername", "localhost"])
+        .args([
+            "s_client",
+            "-connect",
+            &address,
+            "-quiet",
+            "-verify_return_error",
+            "-servername",
+            "localhost",
+        ])
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -79,12 +88,13 @@ fn openssl_is_served() {
         let certificate = Certificate::new();
         let files = Files::new("s-client", &certificate);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = StreamServer::tls(listener, certificate.server(), |mut stream: TlsStream<TcpStream>, _| {
-            let mut line = String::new();
-            BufReader::new(&mut stream).read_line(&mut line)?;
-            stream.write_all(line.to_uppercase().repeat(20_000).as_bytes())?;
-            stream.shutdown()
-        });
+        let server =
+            StreamServer::tls(listener, certificate.server(), |mut stream: TlsStream<TcpStream>, _| {
+                let mut line = String::new();
+                BufReader::new(&mut stream).read_line(&mut line)?;
+                stream.write_all(line.to_uppercase().repeat(20_000).as_bytes())?;
+                stream.shutdown()
+            });
         server.start().unwrap();
         let trusted = files.certificate.to_str().unwrap();
         for version in VERSIONS {

@@ -57,7 +57,12 @@ struct Inner<S: Socket> {
 }
 
 impl<S: Socket> BaseServer<S> {
-    pub(super) fn new(kind: &'static str, site: &'static Location<'static>, socket: S, take: Take<S>) -> Self {
+    pub(super) fn new(
+        kind: &'static str,
+        site: &'static Location<'static>,
+        socket: S,
+        take: Take<S>,
+    ) -> Self {
         let work = Work {
             socket,
             take,

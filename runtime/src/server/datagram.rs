@@ -92,9 +92,9 @@ impl<S: DatagramSocket> DatagramServer<S> {
         let take = move |socket: &S, place: &Place| {
             let mut data = buffer.take();
             data.resize(BUFFER_SIZE, 0);
-            let taken = socket.try_recv_from(&mut data).map(|taken| {
-                taken.map(|(length, peer)| (data[..length].to_vec(), peer))
-            });
+            let taken = socket
+                .try_recv_from(&mut data)
+                .map(|taken| taken.map(|(length, peer)| (data[..length].to_vec(), peer)));
             buffer.set(data);
             let Some((data, peer)) = taken? else { return Ok(false) };
             let handle = handle.clone();

@@ -31,7 +31,8 @@ pub fn connect<S: Read + Write>(
     server_name: &str,
     config: impl Into<Arc<ClientConfig>>,
 ) -> Result<TlsStream<S>, HandshakeError> {
-    let name = ServerName::try_from(server_name).map_err(|error| refused(io::ErrorKind::InvalidInput, error))?;
+    let name =
+        ServerName::try_from(server_name).map_err(|error| refused(io::ErrorKind::InvalidInput, error))?;
     let connection = ClientConnection::new(config.into(), name.to_owned())
         .map_err(|error| refused(io::ErrorKind::InvalidInput, error))?;
     TlsStream::handshake(Connection::Client(connection), stream).map_err(HandshakeError)
@@ -93,7 +94,10 @@ impl Acceptor {
     }
 }
 
-fn refused(kind: io::ErrorKind, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HandshakeError {
+fn refused(
+    kind: io::ErrorKind,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> HandshakeError {
     HandshakeError(io::Error::new(kind, error))
 }
 

@@ -102,7 +102,10 @@ impl<S: Read + Write> TlsStream<S> {
     }
 
     /// Gives data to the connection, and sends it.
-    fn write_with(&mut self, give: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>) -> io::Result<usize> {
+    fn write_with(
+        &mut self,
+        give: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         if self.ended {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the connection was shut down"));
         }
