@@ -19,6 +19,7 @@ pub(crate) mod ground;
 pub(crate) mod kinds;
 pub(crate) mod log;
 pub(crate) mod mapped;
+pub(crate) mod patience;
 pub(crate) mod sleepers;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.
