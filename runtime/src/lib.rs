@@ -35,6 +35,8 @@
 //! | `net::TcpStream`, `net::UdpSocket` | `gevent.socket` | [`net::TcpStream`], [`net::TcpListener`], [`net::UdpSocket`] |
 //! | `os::unix::net` | `gevent.socket` | `os::unix::net` |
 //! | `io::stdin`, `io::pipe` | `gevent.fileobject` | [`io`]: the same, and wrappers for any descriptor |
+//! | | `gevent.server` | [`server::StreamServer`], [`server::DatagramServer`] |
+//! | | `gevent.ssl` | `tls`, with the feature of that name |
 //! | | `gevent.select` | `io::poll` |
 //! | | `Greenlet.kill`, `killall` | [`AnyGreenlet::kill`], [`killall`] |
 //! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
@@ -67,9 +69,12 @@ pub mod os;
 pub mod queue;
 mod run;
 pub mod select;
+pub mod server;
 pub mod shared;
 pub mod sync;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use ramie_hub::*;
 pub use ramie_pool::{

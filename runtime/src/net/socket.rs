@@ -130,6 +130,15 @@ macro_rules! listener {
                 }
             }
 
+            /// Waits until a connection may be there.
+            ///
+            /// # Errors
+            ///
+            /// `EBADF` when the listener was closed.
+            pub fn wait_readable(&self) -> std::io::Result<()> {
+                self.handle.io().wait_readable(None)
+            }
+
             /// Iterates over connections, for ever.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming { listener: self }
