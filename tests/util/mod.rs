@@ -13,6 +13,7 @@ use std::time::Duration;
 pub(crate) mod again;
 pub(crate) mod battery;
 pub(crate) mod fill;
+pub(crate) mod folder;
 pub(crate) mod footprint;
 pub(crate) mod ground;
 pub(crate) mod kinds;
