@@ -33,7 +33,7 @@ const BLOCK: usize = 1 << 16;
 /// What the files here have from some place on, a block of it.
 fn block(from: usize) -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> =
-        LazyLock::new(|| (0..PERIOD + BLOCK).map(|at| (at % PERIOD / 251 ^ at % PERIOD) as u8).collect());
+        LazyLock::new(|| (0..PERIOD + BLOCK).map(|at| ((at % PERIOD / 251) ^ (at % PERIOD)) as u8).collect());
     &BYTES[from % PERIOD..][..BLOCK]
 }
 
