@@ -12,7 +12,7 @@
 mod http;
 
 #[cfg(unix)]
-mod unix {
+pub(crate) mod unix {
     use std::io::{self, BufReader, Read, Write};
     use std::ops::Range;
     use std::rc::Rc;
@@ -24,7 +24,7 @@ mod unix {
     use ramie::net::{Shutdown, TcpListener, TcpStream};
     use ramie::{sleep, spawn};
 
-    use crate::http::{HEADERS, head, malformed};
+    use super::http::{HEADERS, head, malformed};
 
     /// How long a client may take nothing.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ mod unix {
     }
 
     /// Serves a file to whoever comes, for ever.
-    fn serve(listener: &TcpListener, file: File) -> io::Result<()> {
+    pub(crate) fn serve(listener: &TcpListener, file: File) -> io::Result<()> {
         let file = Rc::new(file);
         loop {
             let (stream, peer) = listener.accept()?;

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use ramie::channel::{Receiver, Sender, TryRecvError, bounded};
+use ramie::channel::{Receiver, Sender, bounded};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::sync::Barrier;
 use ramie::{Waitable, iwait, spawn, with_timeout};
@@ -57,18 +57,23 @@ pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     }
 }
 
-/// Who is here.
+/// Who is here: where its messages go, and its connection, to end it by.
 #[derive(Default)]
 struct Room {
-    members: RefCell<HashMap<SocketAddr, Sender<Utf8Bytes>>>,
+    members: RefCell<HashMap<SocketAddr, (Sender<Utf8Bytes>, TcpStream)>>,
 }
 
 impl Room {
-    /// Queues a message for everybody, and waits for nobody: one that does not keep up loses its queue, and so learns of it.
+    /// Queues a message for everybody, and waits for nobody: the connection of one that does not keep up is closed, and whatever
+    /// its greenlet waits for fails.
     fn say(&self, text: String) {
         println!("{text}");
         let text = Utf8Bytes::from(text);
-        self.members.borrow_mut().retain(|_, member| member.try_send(text.clone()).is_ok());
+        for (inbox, stream) in self.members.borrow().values() {
+            if inbox.try_send(text.clone()).is_err() {
+                stream.close();
+            }
+        }
     }
 }
 
@@ -98,7 +103,8 @@ fn member(room: &Room, stream: TcpStream, peer: SocketAddr) -> tungstenite::Resu
         }
     };
     let (inbox, messages) = bounded(BACKLOG);
-    room.members.borrow_mut().insert(peer, inbox);
+    let stream = socket.get_ref().writing.try_clone()?;
+    room.members.borrow_mut().insert(peer, (inbox, stream));
     room.say(format!("* {name} is here"));
     let place = Place { room, peer, name };
     match talk(&place, &mut socket, &messages) {
@@ -134,14 +140,8 @@ fn talk(
             }
             Err(error) => return Err(error),
         }
-        loop {
-            match messages.try_recv() {
-                Ok(text) => socket.send(Message::Text(text))?,
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    return Err(io::Error::other("does not keep up with the others").into());
-                }
-            }
+        for text in messages.try_iter() {
+            socket.send(Message::Text(text))?;
         }
     }
 }
