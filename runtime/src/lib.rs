@@ -34,6 +34,7 @@
 //! | `thread_local!` | `gevent.local.local` | [`greenlet_local!`], [`tree_local!`] |
 //! | `net::TcpStream`, `net::UdpSocket` | `gevent.socket` | [`net::TcpStream`], [`net::TcpListener`], [`net::UdpSocket`] |
 //! | `os::unix::net` | `gevent.socket` | `os::unix::net` |
+//! | `fs` | `gevent.fileobject` | [`fs`]: files, on threads of the pool |
 //! | `io::stdin`, `io::pipe` | `gevent.fileobject` | [`io`]: the same, and wrappers for any descriptor |
 //! | | `gevent.server` | [`server::StreamServer`], [`server::DatagramServer`] |
 //! | | `gevent.ssl` | `tls`, with the feature of that name |
@@ -52,7 +53,7 @@
 //! # What waits and what blocks
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it, unless it is done by
+//! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
 //! [`blocking`] or in a [`ThreadPool`]. It belongs on a [`ThreadPool`],
 //! where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
@@ -63,6 +64,7 @@
 )]
 
 pub mod channel;
+pub mod fs;
 pub mod io;
 pub mod net;
 pub mod os;

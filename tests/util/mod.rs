@@ -14,6 +14,7 @@ pub(crate) mod again;
 pub(crate) mod battery;
 pub(crate) mod certificate;
 pub(crate) mod fill;
+pub(crate) mod folder;
 pub(crate) mod footprint;
 pub(crate) mod ground;
 pub(crate) mod kinds;

@@ -201,6 +201,14 @@ macro_rules! stream {
             fn end_writing(&self) -> std::io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
             }
+
+            #[cfg(unix)]
+            fn write_elsewhere<R>(
+                &self,
+                mut op: impl FnMut(std::os::fd::BorrowedFd<'_>) -> std::io::Result<R>,
+            ) -> std::io::Result<R> {
+                self.handle.write_elsewhere(|stream| op(std::os::fd::AsFd::as_fd(stream)))
+            }
         }
     };
 }
