@@ -16,7 +16,6 @@ use crate::callback::CallbackState;
 use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit};
 use crate::exception::{Exception, Failure};
-use crate::greenlet::AnyGreenlet;
 use crate::inbox::{Inbox, Message};
 use crate::links::{LinkId, Notified, Pass};
 use crate::poller::{Poller, SourceId};
@@ -24,9 +23,10 @@ use crate::report::{self, ErrorContext, Reports};
 use crate::spawn::SpawnCallback;
 use crate::stack::StackPool;
 use crate::stack::overflow;
-use crate::switch;
-use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef, Throw, Token, Verdict};
-use crate::tasks::{Resident, Tasks};
+use crate::task::{
+    AnyGreenlet, Kind, NO_INDEX, NoBody, Posture, Record, Resident, State, Task, TaskRef, Tasks, Throw,
+    Token, Verdict, switch,
+};
 use crate::timeout::TimeoutState;
 use crate::timers::{TimerId, Timers};
 use crate::unwind::{Escape, Raised, guard, guard_drop};
@@ -279,7 +279,7 @@ impl Core {
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
             guard_drop(self.reports.handler.take());
             // The panic hook has told it.
-            self.main.task.locals.clear(Escape::let_go);
+            self.main.task.locals.clear(guard_drop);
         }
         unfinished
     }
@@ -391,7 +391,7 @@ impl Core {
             self.resumed_panicking.set(thread::panicking());
             self.io_budget.set(IO_BUDGET);
         } else {
-            switch::suspend(&task);
+            switch::suspend(&task.fiber);
         }
         if posture == Posture::Unwinding {
             self.unwinding.set(self.unwinding.get() - 1);
@@ -545,7 +545,11 @@ impl Core {
     /// The last thing a greenlet does on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        record.task.locals.clear(|escape| self.report(&ErrorContext::Destructor, escape));
+        record.task.locals.clear(|value| {
+            if let Err(escape) = guard(|| drop(value)) {
+                self.report(&ErrorContext::Destructor, escape);
+            }
+        });
     }
 
     /// Records the result, queues the links, reports a failure: in gevent's order.
@@ -567,6 +571,13 @@ impl Core {
         }
     }
 
+    /// Nothing is left of what a task ran.
+    fn gone(&self, task: &Task) {
+        if let Some(child) = task.take_child() {
+            child.gone(task, &mut |parent| self.push(Item::Resume(parent)));
+        }
+    }
+
     /// Takes the place away from a task that has one. Returns its record: the last of it, perhaps.
     fn dismiss(&self, task: &Task) -> Option<TaskRef> {
         let index = task.index.replace(NO_INDEX);
@@ -577,7 +588,7 @@ impl Core {
     /// Recycles the stack of a task that has ended, and returns its record.
     #[inline(never)]
     fn reap(&self, task: &Task) -> Option<TaskRef> {
-        let stack = switch::reclaim(task);
+        let stack = switch::reclaim(&task.fiber);
         self.stacks.borrow_mut().give_back(stack);
         let record = self.dismiss(task)?;
         self.gone(task);
@@ -620,7 +631,7 @@ impl Core {
         self.resumed_panicking.set(thread::panicking());
         self.mode.set(Mode::Greenlet);
         self.tasks.enter(task);
-        let done = switch::resume(&task);
+        let done = switch::resume(&task.fiber, &task.overflow);
         self.tasks.leave();
         self.mode.set(Mode::Hub);
         let ended = if done { self.reap(&task) } else { None };
@@ -643,7 +654,7 @@ impl Core {
             Ok(stack) => {
                 task.state.set(State::Running);
                 let passport = current::passport(self.number);
-                switch::make(task, stack, move || {
+                switch::make(&task.fiber, &task.overflow, stack, move || {
                     current::adopt(passport);
                     run_body();
                 });
@@ -667,7 +678,7 @@ impl Core {
         match task.state.get() {
             _ if task.of_another(self.number) => {}
             State::Ready => {
-                if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
+                if task.kind == Kind::Raw && throw.sender.is_some() && throw.claim() {
                     let context = ErrorContext::Raw(AnyGreenlet::from(&record));
                     self.handle_error(&context, &Failure::raised(throw.exception));
                 }

@@ -16,26 +16,11 @@ use crate::error::GetError;
 use crate::exception::Failure;
 use crate::links::{Lane, LinkId, Notified, Target};
 use crate::spawn::Builder;
-use crate::task::{Kind, State, Task, TaskRef, Verdict};
+use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, Verdict};
 use crate::unwind::guard;
 use crate::wait::Waitable;
 use crate::wait_guard::{LinkGuard, TimerGuard};
 use crate::wait_queue::Limit;
-
-/// A greenlet of whatever result: what [`getcurrent`] returns and what links are given.
-///
-/// Clones are the same greenlet. A handle does not own its greenlet: dropping every handle neither stops it nor
-/// waits for it.
-#[derive(Clone)]
-pub struct AnyGreenlet {
-    pub(crate) record: TaskRef,
-}
-
-impl From<&TaskRef> for AnyGreenlet {
-    fn from(record: &TaskRef) -> Self {
-        AnyGreenlet { record: record.clone() }
-    }
-}
 
 /// A greenlet whose body returns a `T`.
 ///
@@ -150,12 +135,6 @@ impl AnyGreenlet {
     /// Where in the program it was made; of the main greenlet, where its hub was.
     pub fn spawn_site(&self) -> &'static Location<'static> {
         self.task().site
-    }
-
-    /// Whether both are one and the same greenlet.
-    pub fn is(&self, other: &AnyGreenlet) -> bool {
-        // Addresses, not fat pointers: one type may have several vtables.
-        std::ptr::addr_eq(Rc::as_ptr(&self.record), Rc::as_ptr(&other.record))
     }
 
     /// The greenlet with its result's type, when that is `T`.
@@ -538,22 +517,6 @@ impl<T> fmt::Debug for Greenlet<T> {
     }
 }
 
-impl PartialEq for AnyGreenlet {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(other)
-    }
-}
-
-impl Eq for AnyGreenlet {}
-
-/// By identity, as equality is: sets and maps of greenlets hold each of them once.
-impl Hash for AnyGreenlet {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // The address alone, as in `is`.
-        Rc::as_ptr(&self.record).cast::<()>().hash(state);
-    }
-}
-
 impl<T> PartialEq for Greenlet<T> {
     fn eq(&self, other: &Self) -> bool {
         self.any.is(&other.any)
@@ -577,11 +540,5 @@ impl<T: 'static> From<Greenlet<T>> for AnyGreenlet {
 impl<T> AsRef<AnyGreenlet> for Greenlet<T> {
     fn as_ref(&self) -> &AnyGreenlet {
         &self.any
-    }
-}
-
-impl AsRef<AnyGreenlet> for AnyGreenlet {
-    fn as_ref(&self) -> &AnyGreenlet {
-        self
     }
 }

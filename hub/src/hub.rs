@@ -9,11 +9,10 @@ use crate::core::{Core, Expiry, Item, Mode, nanos};
 use crate::current;
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
-use crate::greenlet::AnyGreenlet;
 use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 use crate::report::{ErrorContext, ErrorHandler};
 use crate::stack::StackStats;
-use crate::task::{Kind, TaskRef, Verdict};
+use crate::task::{AnyGreenlet, Kind, TaskRef, Verdict};
 use crate::wait_guard::TimerGuard;
 use crate::watcher::{WatchKind, Watcher};
 

@@ -97,10 +97,8 @@ mod sentinel;
 pub mod shared;
 mod spawn;
 mod stack;
-mod switch;
 mod sync;
 mod task;
-mod tasks;
 mod thread_bound;
 mod timeout;
 mod timers;
@@ -120,7 +118,7 @@ pub use crate::current::has_hub;
 pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, Waiting};
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
-pub use crate::greenlet::{AnyGreenlet, Greenlet, getcurrent};
+pub use crate::greenlet::{Greenlet, getcurrent};
 pub use crate::hub::{Hub, HubStats, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
@@ -144,6 +142,7 @@ pub use crate::spawn::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
+pub use crate::task::AnyGreenlet;
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};
 pub use crate::wait::{IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout};

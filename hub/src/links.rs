@@ -234,9 +234,7 @@ impl Notified {
     /// The context under which an error of one of its links is reported.
     pub(crate) fn context(&self) -> ErrorContext {
         match self {
-            Notified::Greenlet(record) => {
-                ErrorContext::Link(Some(crate::greenlet::AnyGreenlet::from(record)))
-            }
+            Notified::Greenlet(record) => ErrorContext::Link(Some(crate::task::AnyGreenlet::from(record))),
             Notified::Object(object) => ErrorContext::ObjectLink(object.kind()),
         }
     }

@@ -16,6 +16,7 @@ use crate::current::{self, CoreRef};
 use crate::exception::Exception;
 use crate::report;
 use crate::task::{Throw, Token};
+use crate::timeout::Timeout;
 
 /// Those who borrow from a frame.
 pub(crate) trait Debts {
@@ -66,7 +67,7 @@ impl Lender {
         let task = &record.task;
         let recall = |exception: &Exception| {
             if let Some(exception) = debts.recall(core, exception) {
-                task.mask(Throw::again(exception));
+                task.mask(Timeout::throw_again(exception));
             }
         };
         let mut first: Option<Throw> = None;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::core::Core;
 use crate::exception::{Failure, SystemExit};
-use crate::greenlet::AnyGreenlet;
+use crate::task::AnyGreenlet;
 use crate::unwind::{Escape, guard, guard_drop};
 
 /// What failed, for the [error handler](crate::Hub::set_error_handler).

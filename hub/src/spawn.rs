@@ -9,11 +9,10 @@ use std::time::Duration;
 use crate::body::{Body, Bound};
 use crate::core::Core;
 use crate::current;
-use crate::greenlet::{AnyGreenlet, Greenlet};
-use crate::local::Locals;
+use crate::greenlet::Greenlet;
 use crate::report::ErrorContext;
 use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
-use crate::task::{Kind, Record, Task, TaskRef};
+use crate::task::{AnyGreenlet, Kind, Locals, Record, Task, TaskRef};
 
 /// Told of greenlets.
 pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;

@@ -14,7 +14,7 @@ use crate::core::{Core, Expiry};
 use crate::current;
 use crate::error::TimedOut;
 use crate::exception::Exception;
-use crate::task::{Kind, Record, Run, TaskRef, Throw};
+use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
 use crate::unwind::{Escape, guard};
 use crate::wait_queue::Limit;
@@ -48,8 +48,7 @@ pub(crate) struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
-    /// For a scope that began while its greenlet was unwinding: how many exceptions that one had raised by then. As
-    /// long as it has raised no other, a throw is caught by the scope before it reaches the destructor around it.
+    /// What it says of itself as the [`Sender`] of a throw.
     began_after: Cell<Option<u64>>,
 }
 
@@ -79,28 +78,7 @@ impl TimeoutState {
             Some(exception) => exception.clone(),
             None => Exception::new(Timeout { state: self.clone() }),
         };
-        core.throw(owner, Throw { exception, timeout: Some(self) });
-    }
-
-    /// The throw is about to be delivered; false when it has become void. It may be started again after this.
-    pub(crate) fn claim(&self) -> bool {
-        let fired = self.state.get() == State::Fired;
-        if fired {
-            self.state.set(State::Idle);
-        }
-        fired
-    }
-
-    /// The throw was not raised after all.
-    pub(crate) fn unclaim(&self) {
-        if self.state.get() == State::Idle {
-            self.state.set(State::Fired);
-        }
-    }
-
-    /// See the field.
-    pub(crate) fn began_after(&self) -> Option<u64> {
-        self.began_after.get()
+        core.throw(owner, Throw { exception, sender: Some(self) });
     }
 
     fn disarm(&self, to: State) {
@@ -112,6 +90,27 @@ impl TimeoutState {
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+    }
+}
+
+impl Sender for TimeoutState {
+    /// It may be started again after this.
+    fn claim(&self) -> bool {
+        let fired = self.state.get() == State::Fired;
+        if fired {
+            self.state.set(State::Idle);
+        }
+        fired
+    }
+
+    fn unclaim(&self) {
+        if self.state.get() == State::Idle {
+            self.state.set(State::Fired);
+        }
+    }
+
+    fn began_after(&self) -> Option<u64> {
+        self.began_after.get()
     }
 }
 
@@ -176,8 +175,10 @@ impl Timeout {
         Self::with_limit(after.into())
     }
 
-    pub(crate) fn state(&self) -> Rc<TimeoutState> {
-        self.state.clone()
+    /// The throw of an exception that was delivered and has to be delivered once more.
+    pub(crate) fn throw_again(exception: Exception) -> Throw {
+        let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
+        Throw { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
     }
 
     fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {

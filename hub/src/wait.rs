@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::current;
 use crate::exception::Failure;
-use crate::greenlet::AnyGreenlet;
 use crate::links::LinkId;
-use crate::task::{Token, Verdict};
+use crate::task::{AnyGreenlet, Token, Verdict};
 use crate::wait_guard::TimerGuard;
 use crate::wait_queue::Limit;
 
