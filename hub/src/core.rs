@@ -3,14 +3,17 @@
 //! Everything here is plain single-threaded state in cells. No borrow is held while a closure of the user runs or
 //! a greenlet is switched to: take out what is needed, let go, then call.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use slab::Slab;
 
 use crate::callback::CallbackState;
 use crate::current;
@@ -185,9 +188,11 @@ pub(crate) struct Core {
     /// Ident numbers: those given back, and the next new one.
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
-    pub(crate) waiters: crate::remote::Waiters,
-    pub(crate) gates: crate::lend::Gates,
-    pub(crate) replies: crate::reply::Replies,
+    /// What a signal from another thread does, by the number that it names.
+    pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
+    pub(crate) gates: crate::gate::Gates,
+    /// The functions that wait for an answer. A slot is its [`Reply`](crate::Reply)'s alone until that is used up.
+    pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
     /// Who waits here for what other threads do too.
     pub(crate) abroad: crate::shared::Abroad,
     #[cfg(unix)]
@@ -244,9 +249,9 @@ impl Core {
             spawn_callbacks: RefCell::new(Vec::new()),
             free_idents: RefCell::new(BinaryHeap::new()),
             next_ident: Cell::new(0),
-            waiters: crate::remote::Waiters::default(),
-            gates: crate::lend::Gates::default(),
-            replies: crate::reply::Replies::default(),
+            waiters: RefCell::default(),
+            gates: crate::gate::Gates::default(),
+            replies: RefCell::default(),
             abroad: crate::shared::Abroad::default(),
             #[cfg(unix)]
             fds: crate::io::FdTable::default(),

@@ -9,18 +9,16 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::body::Body;
 use crate::core::Expiry;
 use crate::current;
 use crate::error::GetError;
 use crate::exception::Failure;
+use crate::limit::Limit;
 use crate::links::{Lane, LinkId, Notified, Target};
-use crate::spawn::Builder;
 use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, Verdict};
 use crate::unwind::guard;
-use crate::wait::Waitable;
 use crate::wait_guard::{LinkGuard, TimerGuard};
-use crate::wait_queue::Limit;
+use crate::waitable::Waitable;
 
 /// A greenlet whose body returns a `T`.
 ///
@@ -325,12 +323,6 @@ impl AnyGreenlet {
 }
 
 impl<T: 'static> Greenlet<T> {
-    /// Makes a greenlet that has not been started.
-    #[track_caller]
-    pub fn new<B: Body<Value = T>>(body: B) -> Self {
-        Builder::new().create(body)
-    }
-
     pub(crate) fn from_record(record: TaskRef) -> Self {
         Greenlet { any: AnyGreenlet { record }, value: PhantomData }
     }
@@ -484,30 +476,6 @@ impl<T> Waitable for Greenlet<T> {
 
     fn unlink(&self, id: LinkId) {
         self.any.unlink(id);
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if let (Some(ident), Some(core)) = (self.ident.get(), current::try_core()) {
-            core.free_ident(ident);
-        }
-    }
-}
-
-impl fmt::Debug for AnyGreenlet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let task = self.task();
-        let name = match task.overflow.name() {
-            Some(name) => name.as_ref().to_owned(),
-            None if current::try_core().is_some() => current::core().name(&self.record),
-            None => "Greenlet".to_owned(),
-        };
-        write!(f, "<{name} {:?}", task.state.get())?;
-        if !self.is_main() {
-            write!(f, ", spawned at {}", task.site)?;
-        }
-        f.write_str(">")
     }
 }
 

@@ -73,6 +73,7 @@ mod error;
 mod event;
 mod exception;
 mod fiber;
+mod gate;
 mod greenlet;
 mod hub;
 mod inbox;
@@ -80,6 +81,7 @@ mod io;
 mod job;
 mod kill;
 mod lend;
+mod limit;
 mod links;
 mod local;
 mod mailbox;
@@ -107,6 +109,7 @@ mod unwind;
 mod wait;
 mod wait_guard;
 mod wait_queue;
+mod waitable;
 mod watcher;
 
 pub use crate::async_result::AsyncResult;
@@ -128,6 +131,7 @@ pub use crate::kill::{
     killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
 };
 pub use crate::lend::{Lent, lend};
+pub use crate::limit::Limit;
 pub use crate::links::{Lane, LinkId, Rule};
 pub use crate::local::LocalKey;
 #[doc(hidden)]
@@ -145,6 +149,7 @@ pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStat
 pub use crate::task::AnyGreenlet;
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};
-pub use crate::wait::{IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout};
-pub use crate::wait_queue::{Limit, WaitError, WaitQueue, Waits};
+pub use crate::wait::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
+pub use crate::wait_queue::{WaitError, WaitQueue, Waits};
+pub use crate::waitable::Waitable;
 pub use crate::watcher::Watcher;

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use crate::core::Core;
 use crate::exception::{Failure, SystemExit};
+use crate::links::Notified;
 use crate::task::AnyGreenlet;
 use crate::unwind::{Escape, guard, guard_drop};
 
@@ -36,6 +37,16 @@ pub enum ErrorContext {
     SpawnCallback,
     /// A destructor failed that the hub ran on somebody's behalf.
     Destructor,
+}
+
+impl ErrorContext {
+    /// That of a link to this.
+    pub(crate) fn of_link(of: &Notified) -> Self {
+        match of {
+            Notified::Greenlet(record) => ErrorContext::Link(Some(AnyGreenlet::from(record))),
+            Notified::Object(object) => ErrorContext::ObjectLink(object.kind()),
+        }
+    }
 }
 
 impl fmt::Display for ErrorContext {

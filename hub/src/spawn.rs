@@ -137,6 +137,14 @@ impl Builder {
     }
 }
 
+impl<T: 'static> Greenlet<T> {
+    /// Makes a greenlet that has not been started.
+    #[track_caller]
+    pub fn new<B: Body<Value = T>>(body: B) -> Self {
+        Builder::new().create(body)
+    }
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")

@@ -14,10 +14,10 @@ use crate::core::{Core, Expiry};
 use crate::current;
 use crate::error::TimedOut;
 use crate::exception::Exception;
+use crate::limit::Limit;
 use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
 use crate::unwind::{Escape, guard};
-use crate::wait_queue::Limit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -188,7 +188,9 @@ impl Core {
                 let mut agenda = self.agenda.borrow_mut();
                 agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, Verdict::Closed)));
             }
-            Item::Call(callback) => callback.run(self),
+            Item::Call(callback) => callback.run(|f| {
+                self.call(|| ErrorContext::Callback, f);
+            }),
             Item::Posted(message) => {
                 self.call(|| ErrorContext::Remote, message);
             }
@@ -225,7 +227,7 @@ impl Core {
         match target {
             Target::Wake(token) => Some((token, Verdict::Woken)),
             Target::Call(f) => {
-                self.call(|| of.context(), f);
+                self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
             Target::Spawn(f) => {

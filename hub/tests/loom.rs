@@ -26,10 +26,10 @@ use std::sync::Arc;
 use loom::model::Builder;
 use loom::thread;
 
+use crate::limit::Limit;
 use crate::links::Lane;
 use crate::mailbox::Mailbox;
 use crate::queue::{Leave as _, WaitQueue, Waits};
-use crate::wait_queue::Limit;
 use crate::waiter::{Hub, Killed, Target, park};
 
 mod sync {
@@ -62,7 +62,7 @@ mod error {
     pub struct TimedOut;
 }
 
-mod wait_queue {
+mod limit {
     /// How a wait of the models ends, apart from a wake. Whatever may come before the end of the time or the kill comes
     /// before it in some order, so neither has to be late.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +81,10 @@ mod waiter {
 
     use loom::sync::{Condvar, Mutex};
 
+    use crate::limit::Limit;
     use crate::links::Lane;
     use crate::mailbox::Mailbox;
     use crate::queue::Leave;
-    use crate::wait_queue::Limit;
 
     pub(super) struct Killed;
 

@@ -16,11 +16,11 @@ use crate::callback::CallbackState;
 use crate::core::{Core, Item};
 use crate::current;
 use crate::error::TimedOut;
+use crate::limit::Limit;
 use crate::links::LinkId;
 use crate::poller::{Direction, IoWaiter, LinkCell, SourceId};
 use crate::task::Verdict;
 use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
 
 #[cfg(unix)]
 #[path = "unix.rs"]

@@ -9,7 +9,7 @@ use crate::current;
 use crate::links::{Lane, LinkId};
 use crate::remote::KeepAlive;
 use crate::report::ErrorContext;
-use crate::wait::Waitable;
+use crate::waitable::Waitable;
 
 /// A function that stands in a line for this thread's hub to call it.
 pub(super) struct Link {

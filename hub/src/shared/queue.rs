@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::line::Line;
 use super::waiter::{Registered, Site, Target};
 use crate::error::TimedOut;
+use crate::limit::Limit;
 use crate::links::Lane;
 use crate::sync::{Mutex, MutexGuard};
-use crate::wait_queue::Limit;
 
 /// How many of those who wait for a shared state could go on.
 ///

@@ -15,12 +15,12 @@ use crate::current::{self, CoreRef};
 use crate::error::BlockingSwitchOutError;
 use crate::exception::Exception;
 use crate::inbox::{Inbox, Message};
+use crate::limit::Limit;
 use crate::links::Lane;
 use crate::remote::KeepAlive;
 use crate::task::{Token, Verdict};
 use crate::unwind::{Escape, guard};
 use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
 
 /// Whom to wake. Each is woken once at most; waking one that waits no longer does nothing.
 pub(super) enum Target {
