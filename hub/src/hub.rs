@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, CallbackState};
-use crate::core::{Core, Expiry, Item, Mode, nanos};
+use crate::core::{Core, Expiry, Item, Mode, WatchKind, nanos};
 use crate::current;
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
@@ -14,7 +14,7 @@ use crate::report::{ErrorContext, ErrorHandler};
 use crate::stack::StackStats;
 use crate::task::{AnyGreenlet, Kind, TaskRef, Verdict};
 use crate::wait_guard::TimerGuard;
-use crate::watcher::{WatchKind, Watcher};
+use crate::watcher::Watcher;
 
 /// The hub of this thread: what runs when nobody else does.
 ///

@@ -10,7 +10,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::core::{Core, Expiry};
+use crate::core::{Expiry, Strike};
 use crate::current;
 use crate::error::TimedOut;
 use crate::exception::Exception;
@@ -40,7 +40,7 @@ enum Owner {
 }
 
 /// A timeout's state, shared between its handles, its timer and its throw.
-pub(crate) struct TimeoutState {
+struct TimeoutState {
     limit: Limit,
     exception: Option<Exception>,
     silent: bool,
@@ -53,34 +53,6 @@ pub(crate) struct TimeoutState {
 }
 
 impl TimeoutState {
-    /// The timer fired; false when the timeout was disarmed meanwhile.
-    pub(crate) fn expire(&self) -> bool {
-        if self.state.get() != State::Pending {
-            return false;
-        }
-        self.timer.set(None);
-        self.state.set(State::Fired);
-        true
-    }
-
-    /// Throws into the owner, if the timeout is still wanted.
-    pub(crate) fn strike(self: Rc<Self>, core: &Core) {
-        if self.state.get() != State::Fired {
-            return;
-        }
-        let owner = match self.owner.take() {
-            Some(Owner::Greenlet(weak)) => weak.upgrade(),
-            Some(Owner::Raw(record)) => Some(record),
-            None => None,
-        };
-        let Some(owner) = owner else { return };
-        let exception = match &self.exception {
-            Some(exception) => exception.clone(),
-            None => Exception::new(Timeout { state: self.clone() }),
-        };
-        core.throw(owner, Throw { exception, sender: Some(self) });
-    }
-
     fn disarm(&self, to: State) {
         if self.state.get() != State::Closed {
             self.state.set(to);
@@ -90,6 +62,32 @@ impl TimeoutState {
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+    }
+}
+
+impl Strike for TimeoutState {
+    fn expire(&self) -> bool {
+        if self.state.get() != State::Pending {
+            return false;
+        }
+        self.timer.set(None);
+        self.state.set(State::Fired);
+        true
+    }
+
+    fn strike(self: Rc<Self>) -> Option<(TaskRef, Throw)> {
+        if self.state.get() != State::Fired {
+            return None;
+        }
+        let owner = match self.owner.take()? {
+            Owner::Greenlet(weak) => weak.upgrade()?,
+            Owner::Raw(record) => record,
+        };
+        let exception = match &self.exception {
+            Some(exception) => exception.clone(),
+            None => Exception::new(Timeout { state: self.clone() }),
+        };
+        Some((owner, Throw { exception, sender: Some(self) }))
     }
 }
 

@@ -13,12 +13,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::callback::CallbackState;
-use crate::core::{Core, Item};
+use crate::core::{Core, IoWaiter, Item, LinkCell};
 use crate::current;
 use crate::error::TimedOut;
 use crate::limit::Limit;
 use crate::links::LinkId;
-use crate::poller::{Direction, IoWaiter, LinkCell, SourceId};
+use crate::poller::{Direction, SourceId};
 use crate::task::Verdict;
 use crate::wait_guard::TimerGuard;
 

@@ -11,12 +11,12 @@ use mio::Interest;
 use mio::unix::SourceFd;
 
 use super::{Limit, wait_for_slot};
-use crate::core::Core;
+use crate::core::{Core, IoWaiter, Watch};
 use crate::current;
 use crate::error::TimedOut;
-use crate::poller::{Direction, IoWaiter, SourceId};
+use crate::poller::{Direction, SourceId};
 use crate::task::Verdict;
-use crate::watcher::{Watch, Watcher};
+use crate::watcher::Watcher;
 
 /// What an [`Io`](super::Io) can hold: on Unix, anything that lends its descriptor.
 pub trait Source: AsFd {}
@@ -261,7 +261,7 @@ pub(crate) struct FdWatch {
 }
 
 impl FdWatch {
-    pub(crate) fn start(&self, core: &Core, watch: &Rc<Watch>) -> io::Result<()> {
+    pub(crate) fn start(&self, core: &Core, watch: Rc<dyn Watch>) -> io::Result<()> {
         let fd = self.fd.as_fd();
         let Some(id) = core.fds.acquire(core, fd)? else {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "this descriptor cannot be polled"));

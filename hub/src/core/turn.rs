@@ -16,15 +16,14 @@ use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
+use super::due::{Alarm, Event, Expiry, IoWaiter, WatchKind};
+use super::state::{Core, Item, Mode, Phase, Step};
 use crate::current;
 use crate::exception::Exception;
 use crate::links::{Pass, Target};
-use crate::poller::IoWaiter;
 use crate::report::ErrorContext;
 use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
-use crate::watcher::WatchKind;
 
 /// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
 const CROWD: usize = 512;
@@ -170,7 +169,11 @@ impl Core {
         match item {
             Item::Resume(token) => return Some((token, Verdict::Woken)),
             Item::Limit(token) => return Some((token, Verdict::TimedOut)),
-            Item::Timeout(timeout) => timeout.strike(self),
+            Item::Timeout(timeout) => {
+                if let Some((owner, throw)) = timeout.strike() {
+                    self.throw(owner, throw);
+                }
+            }
             Item::Notify(of, ticket) => {
                 if let Some(pass) = Pass::begin(of, ticket) {
                     self.agenda.borrow_mut().push_front(Step::Serve(pass));

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::due::{Alarm, Event, IoWaiter, Strike, Watches};
 use crate::callback::CallbackState;
 use crate::current;
 use crate::error::{BlockingSwitchOutError, LoopExit};
@@ -30,10 +31,8 @@ use crate::task::{
     AnyGreenlet, Kind, NO_INDEX, NoBody, Posture, Record, Resident, State, Task, TaskRef, Tasks, Throw,
     Token, Verdict, switch,
 };
-use crate::timeout::TimeoutState;
-use crate::timers::{TimerId, Timers};
+use crate::timers::Timers;
 use crate::unwind::{Escape, Raised, guard, guard_drop};
-use crate::watcher::{Watch, Watches};
 
 /// Who has the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ pub(crate) enum Item {
     /// A wait's own limit was reached.
     Limit(Token),
     /// A scope timeout is due.
-    Timeout(Rc<TimeoutState>),
+    Timeout(Rc<dyn Strike>),
     /// Serve links.
     Notify(Notified, u64),
     /// Throw into tasks, then wake the one who asked.
@@ -93,34 +92,6 @@ pub(crate) enum Step {
     Serve(Pass),
 }
 
-/// What a timer does when it is due.
-pub(crate) enum Expiry {
-    /// Resume a sleeper, or begin a delayed greenlet.
-    Wake(Token),
-    /// End a wait by its own limit.
-    Limit(Token),
-    /// Fire a scope timeout.
-    Timeout(Rc<TimeoutState>),
-    /// Call a watcher.
-    Watch(Rc<Watch>),
-}
-
-/// A timer's payload.
-pub(crate) struct Alarm {
-    pub(crate) expiry: Expiry,
-    /// Whether it keeps the loop alive.
-    pub(crate) keeps: bool,
-}
-
-/// Something that is due in this iteration.
-pub(crate) enum Event {
-    Wake(Token),
-    Limit(Token),
-    Timeout(Rc<TimeoutState>),
-    Watch(Rc<Watch>),
-    Link(SourceId, u64, Rc<crate::poller::LinkCell>),
-}
-
 /// Where an iteration of the loop stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -152,7 +123,7 @@ pub(crate) struct Core {
     pub(crate) unref_timers: Cell<usize>,
     /// Whatever else keeps the loop alive: waits for sources, watchers, keep-alive guards.
     pub(crate) refs: Cell<usize>,
-    pub(crate) poller: RefCell<Poller>,
+    pub(crate) poller: RefCell<Poller<IoWaiter>>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) watches: Watches,
     pub(crate) idlers: RefCell<VecDeque<Token>>,
@@ -304,28 +275,6 @@ impl Core {
     /// The time `after` from now.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(nanos(after))
-    }
-
-    pub(crate) fn start_timer(&self, deadline: u64, expiry: Expiry, keeps: bool) -> TimerId {
-        if !keeps {
-            self.unref_timers.set(self.unref_timers.get() + 1);
-        }
-        self.timers.borrow_mut().start(deadline, Alarm { expiry, keeps })
-    }
-
-    pub(crate) fn cancel_timer(&self, id: TimerId) {
-        // Bound first: the payload's destructor runs after the borrow has ended.
-        let alarm = self.timers.borrow_mut().cancel(id);
-        if let Some(alarm) = alarm {
-            self.forget_alarm(&alarm);
-        }
-    }
-
-    /// Keeps the count of a timer that has stopped, by firing or by being cancelled.
-    pub(crate) fn forget_alarm(&self, alarm: &Alarm) {
-        if !alarm.keeps {
-            self.unref_timers.set(self.unref_timers.get() - 1);
-        }
     }
 
     // --- who runs -----------------------------------------------------------------------------------------------
@@ -763,7 +712,7 @@ impl Core {
     pub(crate) fn with_slot<R>(
         &self,
         id: SourceId,
-        f: impl FnOnce(&mut crate::poller::Slot) -> R,
+        f: impl FnOnce(&mut crate::poller::Slot<IoWaiter>) -> R,
     ) -> Option<R> {
         self.poller.borrow_mut().slot(id).map(f)
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use crate::core::Core;
+use super::state::Core;
 use crate::current;
 use crate::error::Waiting;
 use crate::task::{AnyGreenlet, Kind, Task, TaskRef};

@@ -6,7 +6,7 @@
 
 use std::thread;
 
-use crate::core::{Core, Step};
+use super::state::{Core, Step};
 use crate::task::{Posture, State, Task, Throw, Verdict, switch};
 
 impl Core {
