@@ -232,6 +232,11 @@ impl KeepAlive {
     pub(crate) fn new() -> Self {
         let core = current::core();
         core.add_refs(1);
+        KeepAlive::counted(&core)
+    }
+
+    /// Takes over a reference that has been counted before.
+    pub(crate) fn counted(core: &Core) -> Self {
         KeepAlive { hub: core.number, bound: PhantomData }
     }
 }

@@ -26,10 +26,11 @@ use std::sync::Arc;
 use loom::model::Builder;
 use loom::thread;
 
+use crate::abroad::Leave as _;
 use crate::limit::Limit;
 use crate::links::Lane;
 use crate::mailbox::Mailbox;
-use crate::queue::{Leave as _, WaitQueue, Waits};
+use crate::queue::{WaitQueue, Waits};
 use crate::waiter::{Hub, Killed, Target, park};
 
 mod sync {
@@ -73,6 +74,23 @@ mod limit {
     }
 }
 
+mod abroad {
+    use std::sync::Arc;
+
+    use crate::links::Lane;
+
+    pub(super) trait Leave {
+        fn forsake(&self, lane: Lane, ticket: u64);
+        fn unlink(&self, lane: Lane, ticket: u64);
+    }
+
+    pub(super) struct Registered {
+        pub(super) queue: Arc<dyn Leave>,
+        pub(super) lane: Lane,
+        pub(super) ticket: u64,
+    }
+}
+
 /// The ends of a wake: a thread, or a greenlet whose hub sleeps on a mailbox.
 mod waiter {
     use std::cell::RefCell;
@@ -81,10 +99,9 @@ mod waiter {
 
     use loom::sync::{Condvar, Mutex};
 
+    use crate::abroad::Registered;
     use crate::limit::Limit;
-    use crate::links::Lane;
     use crate::mailbox::Mailbox;
-    use crate::queue::Leave;
 
     pub(super) struct Killed;
 
@@ -149,12 +166,6 @@ mod waiter {
                 }
             }
         }
-    }
-
-    pub(super) struct Registered {
-        pub(super) queue: Arc<dyn Leave>,
-        pub(super) lane: Lane,
-        pub(super) ticket: u64,
     }
 
     pub(super) struct Refused;

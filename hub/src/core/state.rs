@@ -237,7 +237,14 @@ impl Core {
         }
         self.gates.take().into_values().for_each(|gate| gate.close());
         // After that: a wake that is refused from now on finds its waiter leaving.
-        self.abroad.forsake_all();
+        let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
+        // What that drops of the user's is dropped here; if it panics, that has nowhere to go.
+        for (_, wait) in waits {
+            guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
+        }
+        for link in links.into_values() {
+            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
+        }
         // In any case, as what it holds may be owed to other threads.
         let (posted, queue): (VecDeque<_>, _) =
             self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));

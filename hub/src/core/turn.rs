@@ -22,6 +22,7 @@ use crate::current;
 use crate::exception::Exception;
 use crate::links::{Pass, Target};
 use crate::report::ErrorContext;
+use crate::shared::Link;
 use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
 
@@ -201,6 +202,15 @@ impl Core {
             Item::Bury(record) => record.task.dead.set(true),
         }
         None
+    }
+
+    /// Calls a link to a shared object that was told, unless it was removed meanwhile.
+    fn call_shared_link(&self, number: u64) {
+        let link = self.abroad.links.borrow_mut().remove(&number);
+        let Some(Link { place, f }) = link else { return };
+        place.unlink();
+        self.call(|| ErrorContext::ObjectLink("shared object"), f);
+        self.add_refs(-1);
     }
 
     #[inline(always)]
