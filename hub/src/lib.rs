@@ -97,6 +97,7 @@ mod sentinel;
 pub mod shared;
 mod spawn;
 mod stack;
+mod stderr;
 mod sync;
 mod task;
 mod thread_bound;

@@ -14,7 +14,7 @@ use std::process;
 use crate::core::{Core, Mode};
 use crate::current::{self, CoreRef};
 use crate::exception::Exception;
-use crate::report;
+use crate::stderr;
 use crate::task::{Throw, Token};
 use crate::timeout::Timeout;
 
@@ -139,7 +139,7 @@ impl Drop for Lender {
 /// The frame can neither be left nor waited in.
 #[cold]
 fn give_up(why: &str) -> ! {
-    report::write(&format!(
+    stderr::write(&format!(
         "ramie: a frame is lent, and {why}\nThe process ends, as what was lent is still in use.\n"
     ));
     process::abort();

@@ -2,16 +2,15 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Write;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::core::Core;
 use crate::exception::{Failure, SystemExit};
 use crate::links::Notified;
+use crate::stderr;
 use crate::task::AnyGreenlet;
-use crate::unwind::{Escape, guard, guard_drop};
+use crate::unwind::guard;
 
 /// What failed, for the [error handler](crate::Hub::set_error_handler).
 #[derive(Clone, Debug)]
@@ -72,26 +71,21 @@ pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
 /// The default report: the error, then one line with the time, the context and the kind of the error.
 ///
 /// A panic's message and backtrace have been printed by the panic hook already.
-pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
+fn print(context: &ErrorContext, failure: &Failure) {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let text = if failure.is_panic() {
         format!("{now} {context} failed with panic\n\n")
     } else {
         format!("{failure}\n{now} {context} failed with {}\n\n", failure.kind())
     };
-    write(&text);
-}
-
-/// Writes to stderr, where a failure to write has nobody left to be told to.
-pub(crate) fn write(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    stderr::write(&text);
 }
 
 /// Prints the default report. The error's text is made by code of the user's, which may panic.
-fn print_guarded(context: &ErrorContext, failure: &Failure) {
+pub(crate) fn print_guarded(context: &ErrorContext, failure: &Failure) {
     if let Err(escape) = guard(|| print(context, failure)) {
         escape.let_go();
-        write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
+        stderr::write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
     }
 }
 
@@ -108,51 +102,5 @@ type OfKind = fn(&Failure) -> bool;
 impl Default for Reports {
     fn default() -> Self {
         Reports { handler: RefCell::new(None), not_error: RefCell::new(vec![Failure::is::<SystemExit>]) }
-    }
-}
-
-impl Core {
-    /// Hands an error that has no other home to the error handler; a system error also goes to main.
-    pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
-        let handler = self.reports.handler.borrow().clone();
-        match handler {
-            Some(handler) => {
-                if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
-                    let failure = escape.into_failure();
-                    print_guarded(context, &failure);
-                    guard_drop(failure);
-                }
-            }
-            None if self.reports.not_error.borrow().iter().any(|matches| matches(failure)) => {}
-            None => print_guarded(context, failure),
-        }
-        if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
-            self.urgent.borrow_mut().push_back(exception.clone());
-            if self.in_hub() {
-                self.deliver_urgent();
-            }
-        }
-    }
-
-    /// Reports what a guarded call was left with, and lets go of it.
-    pub(crate) fn report(&self, context: &ErrorContext, escape: Escape) {
-        let failure = escape.into_failure();
-        self.handle_error(context, &failure);
-        guard_drop(failure);
-    }
-
-    /// Runs a closure of the user inside the hub; an error is reported.
-    pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
-        match guard(f) {
-            Ok(()) => true,
-            Err(escape) => {
-                self.report(&context(), escape);
-                false
-            }
-        }
-    }
-
-    pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
-        std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
     }
 }

@@ -6,7 +6,8 @@
 
 use std::thread;
 
-use super::state::{Core, Step};
+use super::queue::Step;
+use super::state::Core;
 use crate::task::{Posture, State, Task, Throw, Verdict, switch};
 
 impl Core {

@@ -14,16 +14,19 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::time::Duration;
 
 use super::due::{Alarm, Event, Expiry, IoWaiter, WatchKind};
-use super::state::{Core, Item, Mode, Phase, Step};
+use super::queue::{Item, Step};
+use super::state::{Core, Mode, Phase};
 use crate::current;
 use crate::exception::Exception;
 use crate::links::{Pass, Target};
 use crate::report::ErrorContext;
 use crate::shared::Link;
-use crate::task::{Throw, Token, Verdict};
+use crate::stack::DEFAULT_STACK_SIZE;
+use crate::task::{Kind, Throw, Token, Verdict};
 use crate::unwind::guard;
 
 /// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
@@ -244,7 +247,7 @@ impl Core {
                 None
             }
             Target::Spawn(f) => {
-                let record = crate::spawn::raw_record(f, std::panic::Location::caller());
+                let record = self.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE);
                 self.admit(&record);
                 Some((record.task.token(), Verdict::Woken))
             }
@@ -358,10 +361,7 @@ impl Core {
             }
             Some(Event::Watch(watch)) => watch.fire_pending(self),
             Some(Event::Link(source, key, link)) => {
-                self.call(
-                    || ErrorContext::ObjectLink("source"),
-                    || crate::io::call_link(self, source, key, &link),
-                );
+                self.call(|| ErrorContext::ObjectLink("source"), || self.call_link(source, key, &link));
             }
         }
         None

@@ -233,7 +233,7 @@ impl<S: Source> Io<S> {
     /// Removes a link of [`link_readable`](Io::link_readable). One that is gone is no error.
     pub fn unlink_readable(&self, id: LinkId) {
         if let (Some(source), Some(core)) = (self.id.get(), current::try_core()) {
-            drop(take_link(&core, source, id.0));
+            drop(core.take_link(source, id.0));
         }
     }
 
@@ -277,7 +277,7 @@ impl<S: Source> Io<S> {
             }
         });
         for (key, link) in links {
-            drop(take_link(&core, id, key));
+            drop(core.take_link(id, key));
             core.push(call_later(id, key, link));
         }
         if !tokens.is_empty() {
@@ -433,33 +433,9 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
     }
 }
 
-/// Takes a link out of its slot, if it is still there.
-fn take_link(core: &Core, source: SourceId, key: u64) -> Option<Rc<LinkCell>> {
-    let removed = core.with_slot(source, |slot| {
-        let waiters = &mut slot.waiters[Direction::Read as usize];
-        let at = waiters.iter().position(|(other, _)| *other == key)?;
-        Some(waiters.remove(at).1)
-    });
-    match removed {
-        Some(Some(IoWaiter::Link(link))) => {
-            core.add_refs(-1);
-            Some(link)
-        }
-        _ => None,
-    }
-}
-
-/// Calls a link that is due, once.
-pub(crate) fn call_link(core: &Core, source: SourceId, key: u64, link: &LinkCell) {
-    drop(take_link(core, source, key));
-    if let Some(f) = link.take() {
-        f();
-    }
-}
-
 /// An item that calls a link.
 fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
-    let call = move || call_link(&current::core(), source, key, &link);
+    let call = move || current::core().call_link(source, key, &link);
     Item::Call(CallbackState::new(Box::new(call)))
 }
 
