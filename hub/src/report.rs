@@ -10,7 +10,6 @@ use crate::exception::{Failure, SystemExit};
 use crate::links::Notified;
 use crate::stderr;
 use crate::task::AnyGreenlet;
-use crate::unwind::guard;
 
 /// What failed, for the [error handler](crate::Hub::set_error_handler).
 #[derive(Clone, Debug)]
@@ -71,7 +70,7 @@ pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
 /// The default report: the error, then one line with the time, the context and the kind of the error.
 ///
 /// A panic's message and backtrace have been printed by the panic hook already.
-fn print(context: &ErrorContext, failure: &Failure) {
+pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let text = if failure.is_panic() {
         format!("{now} {context} failed with panic\n\n")
@@ -79,14 +78,6 @@ fn print(context: &ErrorContext, failure: &Failure) {
         format!("{failure}\n{now} {context} failed with {}\n\n", failure.kind())
     };
     stderr::write(&text);
-}
-
-/// Prints the default report. The error's text is made by code of the user's, which may panic.
-pub(crate) fn print_guarded(context: &ErrorContext, failure: &Failure) {
-    if let Err(escape) = guard(|| print(context, failure)) {
-        escape.let_go();
-        stderr::write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
-    }
 }
 
 /// What a hub does with errors that have no other home.

@@ -7,11 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::body::Body;
-use crate::core::SpawnCallback;
 use crate::current;
 use crate::greenlet::Greenlet;
 use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
-use crate::task::{AnyGreenlet, Kind, TaskRef};
+use crate::task::{AnyGreenlet, Kind, SpawnCallback, TaskRef};
 
 /// How a greenlet is made, when the defaults do not do: its name, its stack.
 ///

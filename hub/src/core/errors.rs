@@ -2,7 +2,8 @@
 
 use super::state::Core;
 use crate::exception::{Failure, SystemExit};
-use crate::report::{ErrorContext, ErrorHandler, print_guarded};
+use crate::report::{ErrorContext, ErrorHandler, print};
+use crate::stderr;
 use crate::unwind::{Escape, guard, guard_drop};
 
 impl Core {
@@ -48,5 +49,13 @@ impl Core {
 
     pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
         std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
+    }
+}
+
+/// Prints the default report. The error's text is made by code of the user's, which may panic.
+fn print_guarded(context: &ErrorContext, failure: &Failure) {
+    if let Err(escape) = guard(|| print(context, failure)) {
+        escape.let_go();
+        stderr::write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
     }
 }

@@ -11,11 +11,10 @@ use crate::exception::{Exception, Failure};
 use crate::links::Notified;
 use crate::report::ErrorContext;
 use crate::stack::StackStats;
-use crate::task::{AnyGreenlet, Kind, Locals, NO_INDEX, Record, State, Task, TaskRef, Token, switch};
+use crate::task::{
+    AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, Token, switch,
+};
 use crate::unwind::{Escape, guard};
-
-/// Told of greenlets.
-pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
 
 impl Core {
     /// The record of a task that has not been started, made by the running one.
@@ -44,6 +43,12 @@ impl Core {
         record.task.wait.set(self.new_wait());
         self.tell_spawn_callbacks(record);
         record.task.token()
+    }
+
+    /// Those that were started and are not gone, but for main.
+    pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
+        let is_other = |record: &&TaskRef| record.task.kind != Kind::Main;
+        self.tasks.records().iter().filter(is_other).map(AnyGreenlet::from).collect()
     }
 
     /// Ends a task that has not run and now never will.

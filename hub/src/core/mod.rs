@@ -12,6 +12,5 @@ mod switching;
 mod turn;
 
 pub(crate) use self::due::{Expiry, IoWaiter, LinkCell, Strike, Watch, WatchKind};
-pub(crate) use self::life::SpawnCallback;
 pub(crate) use self::queue::{Item, Step};
 pub(crate) use self::state::{Core, Mode, nanos};

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::due::{Alarm, Event, IoWaiter, Watches};
-use super::life::SpawnCallback;
 use super::queue::{Item, Step};
 use crate::exception::Exception;
 use crate::gate::Gates;
@@ -27,8 +26,8 @@ use crate::poller::Poller;
 use crate::report::Reports;
 use crate::shared::Abroad;
 use crate::stack::StackPool;
-use crate::stack::overflow;
-use crate::task::{Kind, NoBody, Record, State, Task, TaskRef, Tasks, Token};
+use crate::stack::fault;
+use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, Tasks, Token};
 use crate::thread_bound::hub_number;
 use crate::timers::Timers;
 use crate::unwind::{Escape, guard, guard_drop};
@@ -117,12 +116,12 @@ pub(crate) struct Core {
     pub(crate) abroad: Abroad,
     #[cfg(unix)]
     pub(crate) fds: FdTable,
-    _alt_stack: Option<overflow::AltStack>,
+    _alt_stack: Option<fault::AltStack>,
 }
 
 impl Core {
     pub(crate) fn new() -> Rc<Core> {
-        overflow::install();
+        fault::install();
         let (poller, waker) =
             Poller::new().expect("the system has a poll facility and descriptors left for it");
         let mut main = Task::new(Kind::Main, Location::caller(), 0);
@@ -175,7 +174,7 @@ impl Core {
             abroad: Abroad::default(),
             #[cfg(unix)]
             fds: FdTable::default(),
-            _alt_stack: overflow::ensure_alt_stack(),
+            _alt_stack: fault::ensure_alt_stack(),
         })
     }
 
@@ -231,6 +230,12 @@ impl Core {
     /// The time `after` from now.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(nanos(after))
+    }
+
+    /// The point in time that the hub counts as `at`.
+    pub(crate) fn instant(&self, at: u64) -> Instant {
+        let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
+        Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
     }
 
     // --- who runs -----------------------------------------------------------------------------------------------

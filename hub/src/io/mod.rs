@@ -12,15 +12,19 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::places::{closed_error, wait_for_slot};
 use crate::callback::CallbackState;
 use crate::core::{Core, IoWaiter, Item, LinkCell};
 use crate::current;
-use crate::error::TimedOut;
 use crate::limit::Limit;
 use crate::links::LinkId;
 use crate::poller::{Direction, SourceId};
-use crate::task::Verdict;
-use crate::wait_guard::TimerGuard;
+
+#[cfg(unix)]
+mod fd_watch;
+#[cfg(unix)]
+mod fds;
+mod places;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -29,9 +33,11 @@ mod system;
 #[path = "other.rs"]
 mod system;
 
-pub use self::system::Source;
 #[cfg(unix)]
-pub(crate) use self::system::{FdTable, FdWatch};
+pub(crate) use self::fd_watch::FdWatch;
+#[cfg(unix)]
+pub(crate) use self::fds::FdTable;
+pub use self::system::Source;
 #[cfg(unix)]
 pub use self::system::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 
@@ -369,7 +375,7 @@ impl<S: Source> Io<S> {
     }
 
     fn check_open(&self) -> io::Result<()> {
-        if self.closed.get() { Err(system::closed_error()) } else { Ok(()) }
+        if self.closed.get() { Err(closed_error()) } else { Ok(()) }
     }
 
     fn wait_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
@@ -437,45 +443,4 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
 fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
     let call = move || current::core().call_link(source, key, &link);
     Item::Call(CallbackState::new(Box::new(call)))
-}
-
-/// A place among those who wait for a slot, given up when the wait is over.
-struct Place {
-    id: SourceId,
-    direction: Direction,
-    key: u64,
-}
-
-impl Place {
-    fn take(core: &Core, id: SourceId, direction: Direction, waiter: IoWaiter) -> Self {
-        let key = core.new_number();
-        core.with_slot(id, |slot| slot.waiters[direction as usize].push((key, waiter)));
-        core.add_refs(1);
-        Place { id, direction, key }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(core) = current::try_core() {
-            core.with_slot(self.id, |slot| {
-                slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key)
-            });
-            core.add_refs(-1);
-        }
-    }
-}
-
-fn wait_for_slot(core: &Core, id: SourceId, direction: Direction, deadline: Option<u64>) -> io::Result<()> {
-    if core.with_slot(id, |slot| slot.ready(direction)) == Some(true) {
-        return Ok(());
-    }
-    let token = core.token();
-    let _place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
-    let _timer = TimerGuard::limit(core, token, deadline);
-    match core.park(token, if direction == Direction::Read { "reading" } else { "writing" }) {
-        Verdict::Woken => Ok(()),
-        Verdict::TimedOut => Err(TimedOut.into()),
-        Verdict::Closed => Err(system::closed_error()),
-    }
 }

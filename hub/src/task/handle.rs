@@ -49,3 +49,6 @@ impl AsRef<AnyGreenlet> for AnyGreenlet {
         self
     }
 }
+
+/// Told of greenlets.
+pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;

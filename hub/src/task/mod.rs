@@ -9,6 +9,7 @@ mod throw;
 mod token;
 
 pub use self::handle::AnyGreenlet;
+pub(crate) use self::handle::SpawnCallback;
 pub(crate) use self::locals::Locals;
 pub(crate) use self::record::{Gone, Kind, NO_INDEX, NoBody, Posture, Record, Run, State, Task, TaskRef};
 pub(crate) use self::tasks::{Resident, Tasks};
