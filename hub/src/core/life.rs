@@ -10,7 +10,7 @@ use crate::current;
 use crate::exception::{Exception, Failure};
 use crate::links::Notified;
 use crate::report::ErrorContext;
-use crate::stack::StackStats;
+use crate::stack::{DEFAULT_STACK_SIZE, StackStats};
 use crate::task::{
     AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, Token, switch,
 };
@@ -43,6 +43,13 @@ impl Core {
         record.task.wait.set(self.new_wait());
         self.tell_spawn_callbacks(record);
         record.task.token()
+    }
+
+    /// Makes a raw greenlet of a link and gives it its place.
+    // Not inlined: the switches of the loop would have fewer registers.
+    #[inline(never)]
+    pub(super) fn begin_link(&self, f: Box<dyn FnOnce()>) -> Token {
+        self.admit(&self.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE))
     }
 
     /// Those that were started and are not gone, but for main.

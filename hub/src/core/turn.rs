@@ -14,7 +14,6 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
-use std::panic::Location;
 use std::time::Duration;
 
 use super::due::{Alarm, Event, Expiry, IoWaiter, WatchKind};
@@ -25,8 +24,7 @@ use crate::exception::Exception;
 use crate::links::{Pass, Target};
 use crate::report::ErrorContext;
 use crate::shared::Link;
-use crate::stack::DEFAULT_STACK_SIZE;
-use crate::task::{Kind, Throw, Token, Verdict};
+use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
 
 /// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
@@ -246,16 +244,14 @@ impl Core {
                 self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
-            Target::Spawn(f) => {
-                let record = self.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE);
-                self.admit(&record);
-                Some((record.task.token(), Verdict::Woken))
-            }
+            Target::Spawn(f) => Some((self.begin_link(f), Verdict::Woken)),
         }
     }
 
     // --- polling ------------------------------------------------------------------------------------------------
 
+    // Not inlined: the switches of the loop would have fewer registers.
+    #[inline(never)]
     fn poll(&self) {
         let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
         let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
