@@ -18,6 +18,7 @@ pub enum Limit {
 impl Limit {
     /// Fixes a duration to the point in time at which it will be over, for calls that wait more than once.
     #[must_use]
+    #[inline]
     pub fn fixed(self) -> Self {
         match self {
             Limit::After(after) => Instant::now().checked_add(after).map_or(Limit::Never, Limit::At),

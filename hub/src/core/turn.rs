@@ -177,9 +177,7 @@ impl Core {
                 }
             }
             Item::Notify(of, ticket) => {
-                if let Some(pass) = Pass::begin(of, ticket) {
-                    self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                }
+                return Pass::begin(of, ticket).and_then(|pass| self.serve(pass));
             }
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
@@ -236,15 +234,21 @@ impl Core {
             }
             return None;
         };
-        let of = pass.of.clone();
-        self.agenda.borrow_mut().push_front(Step::Serve(pass));
         match target {
-            Target::Wake(token) => Some((token, Verdict::Woken)),
+            Target::Wake(token) => {
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                Some((token, Verdict::Woken))
+            }
             Target::Call(f) => {
+                let of = pass.of.clone();
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
-            Target::Spawn(f) => Some((self.begin_link(f), Verdict::Woken)),
+            Target::Spawn(f) => {
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                Some((self.begin_link(f), Verdict::Woken))
+            }
         }
     }
 

@@ -89,7 +89,13 @@ impl Links {
     }
 
     /// Removes an entry; false when it was served or removed before.
+    #[inline]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
+        // Mostly it was the only one, and has been served.
+        !self.is_empty() && self.take_out(id)
+    }
+
+    fn take_out(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.
         let removed = self.lanes.iter().find_map(|lane| take_entry(lane, id));
         removed.is_some()
@@ -125,6 +131,7 @@ impl Links {
     }
 
     /// How many stand in each lane.
+    #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
         [self.lanes[0].borrow().len(), self.lanes[1].borrow().len()]
     }
@@ -133,6 +140,7 @@ impl Links {
         self.waiting().iter().sum()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting() == [0, 0]
     }
@@ -151,6 +159,7 @@ impl Links {
     }
 
     /// Whether a pass is queued or running.
+    #[inline]
     pub(crate) fn notifying(&self) -> bool {
         self.notifier.get() != Notifier::Idle
     }

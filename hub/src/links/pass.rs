@@ -47,7 +47,8 @@ impl Notified {
 }
 
 /// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
-pub(crate) fn owed(object: &dyn Linkable) -> bool {
+#[inline]
+pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
     match object.rule() {
         Rule::Everybody => {
             if object.ready() {
