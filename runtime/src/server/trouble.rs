@@ -68,7 +68,14 @@ mod tests {
 
     #[test]
     fn each_error_is_weighed() {
-        for gone in [Errno::CONNABORTED, Errno::TIMEDOUT, Errno::CONNRESET, Errno::PROTO, Errno::PERM, Errno::HOSTUNREACH] {
+        for gone in [
+            Errno::CONNABORTED,
+            Errno::TIMEDOUT,
+            Errno::CONNRESET,
+            Errno::PROTO,
+            Errno::PERM,
+            Errno::HOSTUNREACH,
+        ] {
             assert_eq!(of(gone), Trouble::Peer, "{gone}");
         }
         for missing in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::IO] {
