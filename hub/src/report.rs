@@ -101,9 +101,9 @@ impl Reports {
         self.not_error.borrow_mut().insert(TypeId::of::<E>(), Failure::is::<E>);
     }
 
-    /// Whether a failure is of a kind that is no error.
-    pub(crate) fn passes_over(&self, failure: &Failure) -> bool {
-        self.not_error.borrow().values().any(|matches| matches(failure))
+    /// Whether the default report has something to say.
+    pub(crate) fn is_error(&self, failure: &Failure) -> bool {
+        !self.not_error.borrow().values().any(|matches| matches(failure))
     }
 }
 
