@@ -64,10 +64,14 @@ pub mod channel;
 pub mod io;
 pub mod net;
 pub mod os;
+#[cfg(unix)]
+pub mod process;
 pub mod queue;
 mod run;
 pub mod select;
 pub mod shared;
+#[cfg(unix)]
+pub mod signal;
 pub mod sync;
 pub mod time;
 
@@ -77,4 +81,4 @@ pub use ramie_pool::{
     ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
 };
 
-pub use crate::run::{Run, run};
+pub use crate::run::{KeyboardInterrupt, Run, run};
