@@ -12,6 +12,8 @@ use std::time::Duration;
 
 pub(crate) mod again;
 pub(crate) mod battery;
+#[cfg(unix)]
+pub(crate) mod children;
 pub(crate) mod fill;
 pub(crate) mod footprint;
 pub(crate) mod ground;

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
+use std::os::fd::AsFd;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use ramie_hub::scope;
+use ramie_hub::{wait_any_fd, yield_now};
+use rustix::io::Errno;
 
 use super::child::{Child, ChildHandle, ChildStdin, ChildStdout};
 
@@ -23,7 +25,7 @@ const CHUNK: usize = 1 << 16;
 ///
 /// let mut command = Command::new("sh");
 /// command.args(["-c", "echo so far; exec sleep 3600"]);
-/// let error = command.output_timeout(Duration::from_millis(300)).unwrap_err();
+/// let error = command.output_timeout(Duration::from_secs(1)).unwrap_err();
 /// let expired: TimeoutExpired = error.downcast().unwrap();
 /// assert_eq!(expired.stdout, b"so far\n");
 /// ```
@@ -69,36 +71,22 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut output = [Vec::new(), Vec::new()];
-    let [out, err] = &mut output;
-    let piped = scope(|s| {
-        let mut beside = Vec::new();
-        match stdin {
-            Some(stdin) if !input.is_empty() => beside.push(s.spawn(move || feed(&stdin, input, deadline))),
-            closed => drop(closed),
-        }
-        if let Some(stderr) = stderr {
-            beside.push(s.spawn(move || drain(&stderr, err, deadline)));
-        }
-        let mut result = stdout.map_or(Ok(()), |stdout| drain(&stdout, out, deadline));
-        for greenlet in beside {
-            if result.is_err() {
-                greenlet.kill();
-            } else {
-                // A failure is a kill from outside, or a stack that could not be had.
-                let joined = greenlet.join();
-                result = joined.unwrap_or_else(|failure| Err(io::Error::other(failure.to_text())));
-            }
-        }
-        result
-    });
+    let mut pipes = Pipes {
+        // Without input its end is now.
+        stdin: stdin.filter(|_| !input.is_empty()),
+        input,
+        outputs: [stdout, stderr],
+        read: [Vec::new(), Vec::new()],
+    };
+    let piped = pipes.pump(deadline);
+    let [stdout, stderr] = pipes.read;
+    drop((pipes.stdin, pipes.outputs));
     let ended = piped.and_then(|()| process.handle.wait_until(deadline));
     let expired = match &ended {
         Ok(status) => status.is_none(),
         Err(error) => error.kind() == io::ErrorKind::TimedOut,
     };
     drop(ward);
-    let [stdout, stderr] = output;
     match (ended, timeout) {
         (_, Some(timeout)) if expired => Err(TimeoutExpired { timeout, stdout, stderr }.into_error()),
         (Ok(Some(status)), _) => Ok(Output { status, stdout, stderr }),
@@ -108,29 +96,66 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
     }
 }
 
-/// Writes everything, unless the child has stopped reading.
-fn feed(mut stdin: &ChildStdin, mut input: &[u8], deadline: Option<Instant>) -> io::Result<()> {
-    while !input.is_empty() {
-        stdin.set_write_timeout(left(deadline)?)?;
-        match stdin.write(input) {
-            Ok(written) => input = &input[written..],
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+/// The pipes of a child, those that have not ended.
+struct Pipes<'a> {
+    stdin: Option<ChildStdin>,
+    input: &'a [u8],
+    outputs: [Option<ChildStdout>; 2],
+    read: [Vec<u8>; 2],
 }
 
-/// Reads everything.
-fn drain(mut from: &ChildStdout, into: &mut Vec<u8>, deadline: Option<Instant>) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        from.set_read_timeout(left(deadline)?)?;
-        match from.read(&mut chunk)? {
-            0 => return Ok(()),
-            length => into.extend_from_slice(&chunk[..length]),
+impl Pipes<'_> {
+    /// Moves what there is, whatever way, until all pipes have ended.
+    ///
+    /// One greenlet does it, past the pipes' own waits: so whatever is raised in it ends everything at once.
+    fn pump(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let mut moved = self.feed()?;
+            for (from, into) in self.outputs.iter_mut().zip(&mut self.read) {
+                moved |= drain(from, &mut chunk, into)?;
+            }
+            let [stdout, stderr] = &self.outputs;
+            let outputs = [stdout, stderr].into_iter().flatten().map(|end| (end.as_fd(), true, false));
+            let ends =
+                outputs.chain(self.stdin.iter().map(|end| (end.as_fd(), false, true))).collect::<Vec<_>>();
+            if ends.is_empty() {
+                return Ok(());
+            }
+            let left = left(deadline)?;
+            // A child that is never silent does not keep the thread.
+            if moved { yield_now() } else { wait_any_fd(&ends, left)? }
         }
     }
+
+    /// Writes what goes in, unless the child has stopped reading. Says whether to try again at once.
+    fn feed(&mut self) -> io::Result<bool> {
+        let Some(stdin) = &self.stdin else { return Ok(false) };
+        match rustix::io::write(stdin, self.input) {
+            Ok(written) => self.input = &self.input[written..],
+            Err(Errno::PIPE) => self.input = &[],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        if self.input.is_empty() {
+            self.stdin = None;
+        }
+        Ok(true)
+    }
+}
+
+/// Reads what is there. Says whether to try again at once.
+fn drain(from: &mut Option<ChildStdout>, chunk: &mut [u8], into: &mut Vec<u8>) -> io::Result<bool> {
+    let Some(end) = from else { return Ok(false) };
+    match rustix::io::read(end, &mut *chunk) {
+        Ok(0) => *from = None,
+        Ok(length) => into.extend_from_slice(&chunk[..length]),
+        Err(Errno::INTR) => {}
+        Err(Errno::AGAIN) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(true)
 }
 
 /// What is left until a deadline, never nothing.
