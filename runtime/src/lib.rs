@@ -36,6 +36,9 @@
 //! | `os::unix::net` | `gevent.socket` | `os::unix::net` |
 //! | `io::stdin`, `io::pipe` | `gevent.fileobject` | [`io`]: the same, and wrappers for any descriptor |
 //! | | `gevent.select` | `io::poll` |
+//! | `process` | `gevent.subprocess` | `process`: commands and children |
+//! | | `gevent.signal_handler` | `signal`: handlers, and signals to wait for |
+//! | | `KeyboardInterrupt` | [`KeyboardInterrupt`], under [`run`](fn@run) |
 //! | | `Greenlet.kill`, `killall` | [`AnyGreenlet::kill`], [`killall`] |
 //! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
