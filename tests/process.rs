@@ -316,6 +316,26 @@ fn children_of_others_are_left_to_them() {
 }
 
 #[test]
+fn child_of_std_is_taken_over_whatever_it_has_come_to() {
+    alone(|| {
+        let std =
+            || process::Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let child = Child::try_from(std()).unwrap();
+        assert_eq!(child.communicate("input").unwrap().stdout, b"input");
+        let mut ended = std();
+        ended.kill().unwrap();
+        ended.wait().unwrap();
+        let ended = Child::try_from(ended).unwrap();
+        assert_eq!(wait_timeout(&[&ended], LONG).len(), 1);
+        assert_eq!(ended.handle().wait().unwrap().signal(), Some(SIGKILL));
+        assert!(ended.communicate("").unwrap().stdout.is_empty());
+        let mut dead = std();
+        dead.kill().unwrap();
+        assert_eq!(Child::try_from(dead).unwrap().wait().unwrap().signal(), Some(SIGKILL));
+    });
+}
+
+#[test]
 fn several_wait_for_one_child() {
     alone(|| {
         let child = sleeper().spawn().unwrap();

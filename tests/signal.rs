@@ -177,7 +177,7 @@ fn signals_are_waited_for_among_others() {
         assert!(wait_timeout(&objects, SHORT).is_empty(), "none has come");
         spawn(|| raise(SIGUSR2));
         let mut ready = iwait(&objects);
-        assert!(std::ptr::eq(ready.next().unwrap(), &objects[1]));
+        assert!(std::ptr::eq(ready.next().unwrap(), &raw const objects[1]));
         drop(ready);
         // Not taken yet, so still ready.
         assert_eq!(wait_timeout(&objects[1..], LONG).len(), 1);

@@ -65,7 +65,6 @@ enum Left {
 pub struct Run {
     left: Left,
     grace: Option<Duration>,
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there an interrupt is the system's own business"))]
     interruptible: Option<bool>,
 }
 
@@ -98,8 +97,9 @@ impl Run {
         self
     }
 
-    /// Says whether Ctrl-C ends the program as [`run`] has it. With `false` a `SIGINT` does what it did before; with `true` it
-    /// counts even where it was ignored when the process started, or handled by somebody else, who is called too.
+    /// Says whether Ctrl-C ends the program as [`run`] has it. With `false` a `SIGINT` does what it did before; with
+    /// `true` it counts even where it was ignored when the process started, or handled by somebody else, who is called
+    /// too.
     #[must_use]
     pub fn interruptible(mut self, interruptible: bool) -> Self {
         self.interruptible = Some(interruptible);
@@ -205,8 +205,8 @@ impl Watch {
         false
     }
 
-    /// The end of an interrupted `run`. The process ends with the one of its main thread; with another one only when that is the
-    /// last, as the others have destructors to run too.
+    /// The end of an interrupted `run`. The process ends with the one of its main thread; with another one only when
+    /// that is the last, as the others have destructors to run too.
     fn finish(self, interrupt: Exception) -> ! {
         #[cfg(unix)]
         {
@@ -231,14 +231,15 @@ impl Watch {
 ///
 /// # Ctrl-C
 ///
-/// On Unix, a `SIGINT` raises [`KeyboardInterrupt`] in the main greenlet, at its wait. Unless the body catches it, every other greenlet
-/// is killed, so that destructors run everywhere, for at most 5 seconds; then the process ends by that same signal, as a shell
-/// expects. A second `SIGINT` ends the process at once, whatever it is busy with. [`Run::grace`] and [`Run::interruptible`] have
-/// other choices.
+/// On Unix, a `SIGINT` raises [`KeyboardInterrupt`] in the main greenlet, at its wait. Unless the body catches it,
+/// every other greenlet is killed, so that destructors run everywhere, for at most 5 seconds; then the process ends by
+/// that same signal, as a shell expects. A second `SIGINT` ends the process at once, whatever it is busy with.
+/// [`Run::grace`] and [`Run::interruptible`] have other choices.
 ///
-/// Nothing of that is done where `SIGINT` was ignored from the start, as for a command in the background of a script, or has a
-/// handler already. Who listens to it by `ramie::signal` takes it over for as long as that lasts. Several threads that are
-/// each in a `run` are all interrupted; the process ends with that of the main thread, or with the last one.
+/// Nothing of that is done where `SIGINT` was ignored from the start, as for a command in the background of a script,
+/// or has a handler already. Who listens to it by `ramie::signal` takes it over for as long as that lasts. Several
+/// threads that are each in a `run` are all interrupted; the process ends with that of the main thread, or with the
+/// last one.
 ///
 /// Without `run` nothing is installed, and on Windows never.
 ///

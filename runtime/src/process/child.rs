@@ -24,7 +24,8 @@ pub type ChildStdout = PipeReader;
 /// What a child writes to its standard error: the reading end of a pipe.
 pub type ChildStderr = PipeReader;
 
-/// A child process, with the ends of its pipes: `std::process::Child`'s counterpart. Made by [`Command::spawn`](super::Command::spawn).
+/// A child process, with the ends of its pipes: `std::process::Child`'s counterpart. Made by
+/// [`Command::spawn`](super::Command::spawn).
 ///
 /// It dereferences to its [`ChildHandle`], of which other greenlets may have clones: to kill what this one waits for.
 ///
@@ -56,11 +57,11 @@ pub struct Child {
 }
 
 impl Child {
-    /// Takes over a child of std's that has just been started.
+    /// Takes over a child of std's.
     pub(super) fn new(mut std: process::Child, kill_on_drop: bool) -> io::Result<Self> {
         let (stdin, stdout, stderr) = (std.stdin.take(), std.stdout.take(), std.stderr.take());
         let pid = Pid::from_child(&std);
-        let exit = exit::notice(pid).and_then(Handle::new);
+        let exit = exit::notice(&mut std).and_then(Handle::new);
         let exit = match exit {
             Ok(exit) => exit,
             Err(error) => {
@@ -122,12 +123,14 @@ impl Child {
     /// Writes `input` to the child, closes its input, reads what it writes meanwhile, and waits until it has ended: gevent's
     /// `communicate`.
     ///
-    /// However much there is in whichever direction, nobody waits for the other. A child that does not read all of its input, or
-    /// none, is no error. Of the output there is what goes into a pipe: see [`Stdio::piped`](super::Stdio::piped).
+    /// However much there is in whichever direction, nobody waits for the other. A child that does not read all of its
+    /// input, or none, is no error. Of the output there is what goes into a pipe: see
+    /// [`Stdio::piped`](super::Stdio::piped).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when there is something to write, and no pipe to write it to; the system's own. The child is killed then.
+    /// `InvalidInput` when there is something to write, and no pipe to write it to; the system's own. The child is
+    /// killed then.
     ///
     /// # Cancellation
     ///
@@ -150,14 +153,23 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// As [`communicate`](Child::communicate), and `TimedOut`, with a [`TimeoutExpired`](super::TimeoutExpired) that has what was
-    /// read.
+    /// As [`communicate`](Child::communicate), and `TimedOut`, with a [`TimeoutExpired`](super::TimeoutExpired) that
+    /// has what was read.
     ///
     /// # Cancellation
     ///
     /// As [`communicate`](Child::communicate).
     pub fn communicate_timeout(self, input: impl AsRef<[u8]>, timeout: Duration) -> io::Result<Output> {
         communicate(self, input.as_ref(), Some(timeout))
+    }
+}
+
+/// Takes over a child that std has started; its pipes are put into non-blocking mode on this side.
+impl TryFrom<process::Child> for Child {
+    type Error = io::Error;
+
+    fn try_from(std: process::Child) -> io::Result<Self> {
+        Child::new(std, false)
     }
 }
 
@@ -228,8 +240,8 @@ impl ChildHandle {
         self.signal(Signal::TERM)
     }
 
-    /// Sends the child one of the [signals](crate::signal) that have a name. For one that has ended nothing happens. Does not let
-    /// others run.
+    /// Sends the child one of the [signals](crate::signal) that have a name. For one that has ended nothing happens.
+    /// Does not let others run.
     ///
     /// # Errors
     ///
@@ -273,8 +285,8 @@ impl ChildHandle {
         }
     }
 
-    /// Waits at most that long for the end of the child, and leaves its pipes alone; `None` when the time is over, and the child
-    /// runs on.
+    /// Waits at most that long for the end of the child, and leaves its pipes alone; `None` when the time is over, and
+    /// the child runs on.
     ///
     /// # Errors
     ///
@@ -314,7 +326,8 @@ impl ChildHandle {
         }
     }
 
-    /// Kills the child and waits for its end, if it has not ended. In a callback of the hub, where nothing can wait, it only kills.
+    /// Kills the child and waits for its end, if it has not ended. In a callback of the hub, where nothing can wait, it
+    /// only kills.
     pub(super) fn put_down(&self) {
         if let Ok(None) = self.try_wait() {
             let killed = self.kill();

@@ -167,7 +167,8 @@ impl Command {
 
     /// Starts it, reads what it writes to its standard output and its standard error, and waits until it has ended.
     ///
-    /// Unless they were set, both are pipes, and its standard input is nothing. See [`Child::communicate`] for who has input.
+    /// Unless they were set, both are pipes, and its standard input is nothing. See [`Child::communicate`] for who has
+    /// input.
     ///
     /// # Errors
     ///
@@ -180,7 +181,8 @@ impl Command {
         communicate(self.spawn_captured()?, &[], None)
     }
 
-    /// [`output`](Command::output) with a limit, at which the child is killed and reaped: gevent's `check_output(timeout=...)`.
+    /// [`output`](Command::output) with a limit, at which the child is killed and reaped: gevent's
+    /// `check_output(timeout=...)`.
     ///
     /// # Errors
     ///
@@ -270,7 +272,8 @@ impl Command {
         &self.std
     }
 
-    /// The one of std inside, for what is not here: `pre_exec` for one. Nobody should start it there: that would block the thread.
+    /// The one of std inside, for what is not here: `pre_exec` for one. Nobody should start it there: that would block
+    /// the thread.
     ///
     /// Of streams that are set here [`output`](Command::output) knows nothing; it sets its own.
     pub fn as_std_mut(&mut self) -> &mut process::Command {

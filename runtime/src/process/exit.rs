@@ -3,13 +3,19 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::process::Child;
 use std::thread;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-/// A descriptor for a child that has not been reaped yet. It stays readable from the end of the child on.
-pub(super) fn notice(pid: Pid) -> io::Result<OwnedFd> {
-    // Where there is none, or where it is not allowed.
+/// A descriptor for a child, which is readable from the end of that on.
+pub(super) fn notice(child: &mut Child) -> io::Result<OwnedFd> {
+    if child.try_wait()?.is_some() {
+        // Its number may be another's by now: this one's other end is closed already.
+        return Ok(UnixStream::pair()?.0.into());
+    }
+    let pid = Pid::from_child(child);
+    // Where there is no pidfd, or where it is not allowed.
     by_pidfd(pid).or_else(|_| by_thread(pid))
 }
 
@@ -38,21 +44,19 @@ fn by_thread(pid: Pid) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Command, Stdio};
     use std::time::Duration;
 
     use super::*;
 
     /// A child that lives until its input ends.
-    fn child() -> (Child, Pid) {
-        let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        (child, pid)
+    fn child() -> Child {
+        Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    fn says_when_it_ends(notice: fn(Pid) -> io::Result<OwnedFd>) {
-        let (mut child, pid) = child();
-        let fd = notice(pid).unwrap();
+    fn says_when_it_ends(notice: fn(&mut Child) -> io::Result<OwnedFd>) {
+        let mut child = child();
+        let fd = notice(&mut child).unwrap();
         let early = ramie_hub::wait_read(&fd, Some(Duration::from_millis(10))).unwrap_err();
         assert_eq!(early.kind(), io::ErrorKind::TimedOut);
         assert!(child.try_wait().unwrap().is_none());
@@ -65,7 +69,7 @@ mod tests {
 
     #[test]
     fn thread_says_when_a_child_ends() {
-        says_when_it_ends(by_thread);
+        says_when_it_ends(|child| by_thread(Pid::from_child(child)));
     }
 
     #[test]
@@ -74,9 +78,19 @@ mod tests {
     }
 
     #[test]
+    fn what_has_been_reaped_has_ended() {
+        let mut child = child();
+        child.kill().unwrap();
+        while child.try_wait().unwrap().is_none() {
+            ramie_hub::yield_now();
+        }
+        ramie_hub::wait_read(&notice(&mut child).unwrap(), Some(Duration::from_secs(30))).unwrap();
+    }
+
+    #[test]
     fn thread_is_told_when_somebody_else_reaps_the_child() {
-        let (mut child, pid) = child();
-        let fd = by_thread(pid).unwrap();
+        let mut child = child();
+        let fd = by_thread(Pid::from_child(&child)).unwrap();
         child.kill().unwrap();
         while child.try_wait().unwrap().is_none() {
             ramie_hub::yield_now();

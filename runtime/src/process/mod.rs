@@ -21,21 +21,30 @@
 //!
 //! # What becomes of a child
 //!
-//! * A call that owns its child from start to end ([`Command::output`], [`Command::status`], [`Child::communicate`] and their kin)
-//!   leaves none behind: when its time is over, or its greenlet is killed or timed out inside, the child is killed and reaped first.
-//!   Grandchildren are not: they may keep the pipes open, which nobody waits for then.
-//! * A [`Child`] that is dropped runs on, as with std; with [`Command::kill_on_drop`] it is killed. Either way, when it has ended
-//!   nothing is left of it: a thread of this crate's, which is there from the first such child on, waits for it.
+//! * A call that owns its child from start to end ([`Command::output`], [`Command::status`], [`Child::communicate`] and
+//!   their kin) leaves none behind: when its time is over, or its greenlet is killed or timed out inside, the child is
+//!   killed and reaped first. Grandchildren are not: they may keep the pipes open, which nobody waits for then.
+//! * A [`Child`] that is dropped runs on, as with std; with [`Command::kill_on_drop`] it is killed. Either way, when it
+//!   has ended nothing is left of it: a thread of this crate's, which is there from the first such child on, waits for
+//!   it.
 //!
 //! # How it is waited for
 //!
-//! By a descriptor that says when the child has ended: a pidfd on Linux since 5.3, elsewhere a pipe that a thread holds which
-//! waits for this one child. `SIGCHLD` is left alone, and so are children of others. From the start of a child on that takes one
-//! descriptor, and one for each pipe.
+//! By a descriptor that says when the child has ended: a pidfd on Linux since 5.3, elsewhere a pipe that a thread holds
+//! which waits for this one child. `SIGCHLD` is left alone, and so are children of others. From the start of a child on
+//! that takes one descriptor, and one for each pipe.
 //!
-//! Starting a child blocks the thread until the new program runs or has failed to: mostly less than a millisecond, more where
-//! the file has to come from a slow disk. Where that is too long, prepare the [`std::process::Command`] and spawn it in
-//! [`blocking`](crate::blocking).
+//! Starting a child blocks the thread until the new program runs or has failed to: mostly less than a millisecond, more
+//! where the file has to come from a slow disk. Where that is too long:
+//!
+//! ```
+//! use ramie::process::Child;
+//!
+//! let mut command = std::process::Command::new("true");
+//! let mut child = Child::try_from(ramie::blocking(|| command.spawn())?)?;
+//! assert!(child.wait()?.success());
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! Only on Unix.
 

@@ -14,12 +14,13 @@ use super::kind::{Ear, Role};
 /// Runs `f` in a new greenlet of this thread whenever the signal has come, until the handle is dropped or
 /// [cancelled](SignalHandler::cancel): gevent's function of that name.
 ///
-/// The handler may wait, as it is no handler of the system's: that only takes note of the signal, and the greenlet starts when the
-/// loop runs next. If the signal comes again while a handler runs, a second greenlet runs it again; signals that come before the
-/// loop has looked are one. Several handlers of one signal all run, those of other threads too.
+/// The handler may wait, as it is no handler of the system's: that only takes note of the signal, and the greenlet
+/// starts when the loop runs next. If the signal comes again while a handler runs, a second greenlet runs it again;
+/// signals that come before the loop has looked are one. Several handlers of one signal all run, those of other threads
+/// too.
 ///
-/// A handler that fails, by an exception or by a panic, has its failure reported like every greenlet's, and raised in the main
-/// greenlet as well. The handler stays in force.
+/// A handler that fails, by an exception or by a panic, has its failure reported like every greenlet's, and raised in
+/// the main greenlet as well. The handler stays in force.
 ///
 /// Waiting for signals does not keep the loop alive, unless [`SignalHandler::set_ref`] says so: with nothing else left,
 /// [`Hub::join`](crate::Hub::join) returns, and a main greenlet that waits gets its [`LoopExit`](crate::LoopExit).
@@ -85,8 +86,8 @@ pub struct SignalHandler {
 }
 
 impl SignalHandler {
-    /// Ends it: a signal that has come, and whose greenlet has not been made, is forgotten; greenlets that run go on. Once more is
-    /// no error. Does not let others run.
+    /// Ends it: a signal that has come, and whose greenlet has not been made, is forgotten; greenlets that run go on.
+    /// Once more is no error. Does not let others run.
     pub fn cancel(&self) {
         self.watcher.stop();
         let ear = self.ear.take();

@@ -1,11 +1,11 @@
 //! Who listens to which signal of the process, and what a signal does that nobody listens to any more.
 //!
-//! 1. What the process did at a signal before it was first listened to is looked up once and comes back when the last listener
-//!    has gone. signal-hook leaves its handler in place for good, so the default is done by it: its first action does what the
-//!    system would have done, whenever `default` is set.
+//! 1. What the process did at a signal before it was first listened to is looked up once and comes back when the last
+//!    listener has gone. signal-hook leaves its handler in place for good, so the default is done by it: its first
+//!    action does what the system would have done, whenever `default` is set.
 //! 2. Listeners go before `run`: while there is one, an interrupt is theirs alone.
-//! 3. While only `run` listens, the first signal sets `default`, so that a second one ends the process at once, whatever that
-//!    is busy with.
+//! 3. While only `run` listens, the first signal sets `default`, so that a second one ends the process at once,
+//!    whatever that is busy with.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

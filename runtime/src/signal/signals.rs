@@ -13,14 +13,14 @@ use crate::io::handle::Handle;
 
 /// Signals of the process, of several kinds, to be waited for one after another.
 ///
-/// As long as this lives, the process does not do at these signals what it would do by default: they are here, and whoever
-/// waits gets them. Signals that came before anybody waits are kept. When the last one that listens to a signal has been dropped,
-/// the process does again what it did before.
+/// As long as this lives, the process does not do at these signals what it would do by default: they are here, and
+/// whoever waits gets them. Signals that came before anybody waits are kept. When the last one that listens to a signal
+/// has been dropped, the process does again what it did before.
 ///
 /// * Signals of one kind that come before they are taken are one, as with the system itself. Those of several kinds are each
 ///   reported, in the order in which the kinds were asked for.
-/// * Every `Signals`, and every [`signal_handler`](super::signal_handler), in whatever thread, gets each signal. Greenlets that
-///   wait on the same `Signals` share them out: each signal goes to one.
+/// * Every `Signals`, and every [`signal_handler`](super::signal_handler), in whatever thread, gets each signal.
+///   Greenlets that wait on the same `Signals` share them out: each signal goes to one.
 /// * A wait keeps the loop alive, as something may still come: it is not found to be a [`LoopExit`](crate::LoopExit).
 ///
 /// It is also something to wait for among others: in [`wait`](fn@crate::wait), [`iwait`](crate::iwait).
@@ -49,8 +49,8 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE` and `SIGSEGV`, which nobody can listen to; the system's own
-    /// for what is no signal, and when it has no descriptor left.
+    /// `InvalidInput` for `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE` and `SIGSEGV`, which nobody can listen to; the
+    /// system's own for what is no signal, and when it has no descriptor left.
     pub fn new(signals: impl IntoIterator<Item = i32>) -> io::Result<Self> {
         let new = Signals { handle: Handle::new(Bell::new()?)?, ears: RefCell::default() };
         for signal in signals {
