@@ -4,6 +4,9 @@
 //! yours inside a handler of the system's: there a signal is only noted, and a descriptor written to that the hub
 //! polls. So what comes while a greenlet computes is served when the loop runs next.
 //!
+//! The system's handler takes some KiB of whatever stack it interrupts, a greenlet's too: who listens to signals, or is in a
+//! [`run`](fn@crate::run), leaves that much room where stack sizes are set by hand.
+//!
 //! `SIGINT` under [`run`](fn@crate::run) needs none of this: it ends the program in good order. Who listens to it here
 //! takes it over for as long as that lasts.
 //!
