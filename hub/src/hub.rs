@@ -254,6 +254,11 @@ impl Hub {
         current::core().waiting()
     }
 
+    /// The main greenlet of this thread, to be thrown into from elsewhere: gevent's `hub.parent`.
+    pub fn main(&self) -> AnyGreenlet {
+        AnyGreenlet::from(&current::core().main)
+    }
+
     /// The greenlets that were started and have not ended, but for the main one.
     pub fn greenlets(&self) -> Vec<AnyGreenlet> {
         current::core().greenlets()
