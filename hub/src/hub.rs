@@ -181,7 +181,7 @@ impl Hub {
     /// assert!(g.get().is_err()); // and nothing on stderr
     /// ```
     pub fn not_error<E: 'static>(&self) {
-        current::core().reports.not_error.borrow_mut().push(Failure::is::<E>);
+        current::core().reports.not_error::<E>();
     }
 
     /// Hands an error to the error handler.
