@@ -221,7 +221,7 @@ impl AnyGreenlet {
         let token = core.token();
         let id = core.new_link();
         let links = &self.task().links;
-        links.add_waiter(Lane::First, id, token);
+        links.add(Lane::First, id, Target::Wake(token));
         let _place = LinkGuard::new(links, id, false);
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, reason) == Verdict::Woken || self.ready()

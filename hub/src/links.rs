@@ -19,7 +19,7 @@
 //!    may grow meanwhile: who came while the object was no longer ready is not told of what was before, and who was
 //!    promised is told of it even if the object was ready for a moment only, in the middle of a pass.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
@@ -76,9 +76,66 @@ pub enum Rule {
 /// How many of those who come during a pass are served by it, where any are.
 const MOST_NEWCOMERS: usize = 50;
 
+/// Entries in order of arrival. Most lines have one at most, so the first has a place of its own.
+#[derive(Default)]
+struct Line {
+    /// There is one whenever there are any.
+    head: Option<Entry>,
+    rest: VecDeque<Entry>,
+}
+
+impl Line {
+    const fn new() -> Line {
+        Line { head: None, rest: VecDeque::new() }
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Entry) {
+        if self.head.is_none() {
+            self.head = Some(entry);
+        } else {
+            self.rest.push_back(entry);
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Entry> {
+        let first = self.head.take();
+        if !self.rest.is_empty() {
+            self.head = self.rest.pop_front();
+        }
+        first
+    }
+
+    /// Takes one out, wherever it stands.
+    #[inline]
+    fn remove(&mut self, id: LinkId) -> Option<Entry> {
+        let head = self.head.as_ref()?;
+        if head.id == id { self.pop() } else { self.remove_behind(id) }
+    }
+
+    #[inline(never)]
+    fn remove_behind(&mut self, id: LinkId) -> Option<Entry> {
+        // In order of arrival, which is that of the numbers: thousands of waiters may be killed in any order.
+        let at = self.rest.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        self.rest.remove(at)
+    }
+
+    fn last(&self) -> Option<&Entry> {
+        self.rest.back().or(self.head.as_ref())
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        usize::from(self.head.is_some()) + self.rest.len()
+    }
+}
+
 /// The two lists themselves.
 pub(crate) struct Links {
-    lanes: [RefCell<VecDeque<Entry>>; 2],
+    first: RefCell<Line>,
+    /// Made when somebody first stands there: greenlets never need it, and few objects do.
+    second: OnceCell<Box<RefCell<Line>>>,
     notifier: Cell<Notifier>,
     promised: Cell<LinkId>,
 }
@@ -86,36 +143,42 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) const fn new() -> Self {
         Links {
-            lanes: [RefCell::new(VecDeque::new()), RefCell::new(VecDeque::new())],
+            first: RefCell::new(Line::new()),
+            second: OnceCell::new(),
             notifier: Cell::new(Notifier::Idle),
             promised: Cell::new(LinkId(0)),
         }
     }
 
-    fn lane(&self, lane: Lane) -> &RefCell<VecDeque<Entry>> {
-        &self.lanes[lane as usize]
-    }
-
-    pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
-        self.lane(lane).borrow_mut().push_back(Entry { id, target });
-    }
-
-    /// Adds a waiter: like `add`, and made in its place as an item of [`Core::push_resume`](crate::core::Core) is.
+    /// A lane in which somebody may have stood.
     #[inline]
-    pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
-        let mut lane = self.lane(lane).borrow_mut();
-        if lane.len() == lane.capacity() {
-            lane.reserve(1);
+    fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
+        match lane {
+            Lane::First => Some(&self.first),
+            Lane::Second => self.second.get().map(|line| &**line),
         }
-        if lane.len() < lane.capacity() {
-            lane.push_back(Entry { id, target: Target::Wake(token) });
-        }
+    }
+
+    /// Both, as far as there are two.
+    fn lanes(&self) -> impl DoubleEndedIterator<Item = &RefCell<Line>> {
+        [Lane::First, Lane::Second].into_iter().filter_map(|lane| self.lane(lane))
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
+        let line = match lane {
+            Lane::First => &self.first,
+            Lane::Second => self.second.get_or_init(Box::default),
+        };
+        line.borrow_mut().push(Entry { id, target });
     }
 
     /// Removes an entry; false when it was served or removed before.
+    #[inline]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.
-        let removed = self.lanes.iter().find_map(|lane| take_entry(lane, id));
+        let removed = take_entry(&self.first, id)
+            .or_else(|| self.second.get().and_then(|second| take_entry(second, id)));
         removed.is_some()
     }
 
@@ -127,8 +190,8 @@ impl Links {
     }
 
     pub(crate) fn clear(&self) {
-        for lane in &self.lanes {
-            let entries = std::mem::take(&mut *lane.borrow_mut());
+        for lane in self.lanes() {
+            let entries = lane.take();
             drop(entries);
         }
     }
@@ -136,21 +199,23 @@ impl Links {
     /// Takes every waiting greenlet out of both lanes; getters, in the second, come before putters, as in gevent.
     pub(crate) fn take_waiters(&self) -> Vec<Token> {
         let mut tokens = Vec::new();
-        for lane in self.lanes.iter().rev() {
-            lane.borrow_mut().retain(|entry| match entry.target {
-                Target::Wake(token) => {
-                    tokens.push(token);
-                    false
+        for lane in self.lanes().rev() {
+            let mut lane = lane.borrow_mut();
+            let Line { head, rest } = std::mem::take(&mut *lane);
+            for entry in head.into_iter().chain(rest) {
+                match entry.target {
+                    Target::Wake(token) => tokens.push(token),
+                    Target::Call(_) | Target::Spawn(_) => lane.push(entry),
                 }
-                Target::Call(_) | Target::Spawn(_) => true,
-            });
+            }
         }
         tokens
     }
 
     /// How many stand in each lane.
+    #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
-        [self.lanes[0].borrow().len(), self.lanes[1].borrow().len()]
+        [Lane::First, Lane::Second].map(|lane| self.lane(lane).map_or(0, |line| line.borrow().len()))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -163,15 +228,15 @@ impl Links {
 
     /// Promises a turn to everybody in the first lane (rule 5).
     fn promise(&self) {
-        if let Some(last) = self.lanes[0].borrow().back() {
+        if let Some(last) = self.first.borrow().last() {
             self.promised.set(last.id);
         }
     }
 
     /// Whether anybody is promised a turn (rules 4 and 5).
     fn owes(&self) -> bool {
-        let first = self.lanes[0].borrow().front().is_some_and(|entry| entry.id <= self.promised.get());
-        first || !self.lanes[1].borrow().is_empty()
+        let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
+        first || self.waiting()[1] > 0
     }
 
     /// Whether a pass is queued or running.
@@ -189,11 +254,9 @@ impl Links {
     }
 }
 
-fn take_entry(list: &RefCell<VecDeque<Entry>>, id: LinkId) -> Option<Entry> {
-    let mut list = list.borrow_mut();
-    // In order of arrival, which is that of the numbers: thousands of waiters may be killed in any order.
-    let at = list.binary_search_by_key(&id, |entry| entry.id).ok()?;
-    list.remove(at)
+#[inline]
+fn take_entry(line: &RefCell<Line>, id: LinkId) -> Option<Entry> {
+    line.borrow_mut().remove(id)
 }
 
 /// Something with links of its own, other than a greenlet.
@@ -290,7 +353,7 @@ impl Pass {
         let links = self.of.links();
         let Notified::Object(object) = &self.of else {
             self.left = self.left.checked_sub(1)?;
-            return pop(links.lane(Lane::First), None);
+            return pop(links, Lane::First, None);
         };
         loop {
             match self.stage {
@@ -306,7 +369,7 @@ impl Pass {
                     let lane = object.next_lane(last)?;
                     self.left = self.left.checked_sub(1)?;
                     self.stage = Stage::After(Some(lane));
-                    return pop(links.lane(lane), None);
+                    return pop(links, lane, None);
                 }
                 Stage::Until(lane, end) => {
                     if object.rule() == Rule::WhileReady && !object.ready() {
@@ -314,7 +377,7 @@ impl Pass {
                     }
                     let promised = lane == Lane::First && object.rule() == Rule::Everybody;
                     let end = if promised { end.min(links.promised.get()) } else { end };
-                    if let Some(target) = pop(links.lane(lane), Some(end)) {
+                    if let Some(target) = pop(links, lane, Some(end)) {
                         return Some(target);
                     }
                     let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
@@ -338,15 +401,16 @@ impl Pass {
 }
 
 /// Takes the head of a lane, unless it came after `end`.
-fn pop(lane: &RefCell<VecDeque<Entry>>, end: Option<LinkId>) -> Option<Target> {
-    let mut lane = lane.borrow_mut();
-    let due = lane.front().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
-    if due { lane.pop_front().map(|entry| entry.target) } else { None }
+#[inline]
+fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
+    let mut line = links.lane(lane)?.borrow_mut();
+    let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
+    if due { line.pop().map(|entry| entry.target) } else { None }
 }
 
 /// The stage that serves those who stand in a lane now.
 fn until(links: &Links, lane: Lane) -> Option<Stage> {
-    links.lane(lane).borrow().back().map(|last| Stage::Until(lane, last.id))
+    links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
 }
 
 impl fmt::Debug for Links {
