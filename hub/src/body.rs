@@ -5,8 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
 
-use crate::exception::Exception;
+use crate::exception::{Exception, Failure};
 use crate::task::Run;
+use crate::unwind::guard;
 
 /// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
 /// returns `Result`.
@@ -102,11 +103,16 @@ impl<B: Body> Bound<B> {
 }
 
 impl<B: Body> Run for Bound<B> {
-    fn run(&self) -> Result<(), Exception> {
-        let body = self.body.take().expect("a body runs once");
-        let value = body.run().map_err(Exception::new)?;
-        *self.value.borrow_mut() = Some(value);
-        Ok(())
+    // Caught here, so that a closure which is inlined is no frame of its own to an unwinding.
+    fn run(&self) -> Option<Failure> {
+        match guard(|| self.body.take().expect("a body runs once").run()) {
+            Ok(Ok(value)) => {
+                *self.value.borrow_mut() = Some(value);
+                None
+            }
+            Ok(Err(error)) => Some(Failure::raised(Exception::new(error))),
+            Err(escape) => Some(escape.into_failure()),
+        }
     }
 
     fn discard(&self) {

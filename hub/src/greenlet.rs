@@ -222,9 +222,9 @@ impl AnyGreenlet {
         let id = core.new_link();
         let links = &self.task().links;
         links.add(Lane::First, id, Target::Wake(token));
-        let _place = LinkGuard::new(links, id, false);
-        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        core.park(token, reason) == Verdict::Woken || self.ready()
+        let place = LinkGuard::new(links, id, false);
+        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()
     }
 
     // --- links --------------------------------------------------------------------------------------------------

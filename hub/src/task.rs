@@ -29,8 +29,8 @@ pub(crate) struct Record<B: ?Sized> {
 
 /// What the hub asks of a body.
 pub(crate) trait Run: 'static {
-    /// Runs the closure and keeps its value. Called once, on the greenlet's own stack.
-    fn run(&self) -> Result<(), Exception>;
+    /// Runs the closure and keeps its value, or tells how it failed. Called once, on the greenlet's own stack.
+    fn run(&self) -> Option<Failure>;
     /// Drops the closure that will never run.
     fn discard(&self);
     /// The cell with the value, for a downcast by the handle that knows the type.
@@ -41,8 +41,8 @@ pub(crate) trait Run: 'static {
 pub(crate) struct NoBody;
 
 impl Run for NoBody {
-    fn run(&self) -> Result<(), Exception> {
-        Ok(())
+    fn run(&self) -> Option<Failure> {
+        None
     }
 
     fn discard(&self) {}

@@ -98,16 +98,23 @@ impl Escape {
 }
 
 /// Runs `f` and sorts what it is left with.
+#[inline]
 pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Escape> {
     // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| match payload.downcast::<Raised>() {
+    catch_unwind(AssertUnwindSafe(f)).map_err(sort)
+}
+
+/// Says what was caught.
+#[cold]
+fn sort(payload: Box<dyn Any + Send>) -> Escape {
+    match payload.downcast::<Raised>() {
         Ok(raised) if raised.exception().is_some() => {
             current::core().caught();
             Escape::Exception(raised.into_exception().expect("it was just seen"))
         }
         Ok(raised) => Escape::Panic(raised),
         Err(payload) => Escape::Panic(payload),
-    })
+    }
 }
 
 /// Drops something of the user's where a panic has nowhere to go.

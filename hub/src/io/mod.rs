@@ -495,9 +495,13 @@ fn wait_for_slot(core: &Core, id: SourceId, direction: Direction, deadline: Opti
         return Ok(());
     }
     let token = core.token();
-    let _place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
-    let _timer = TimerGuard::limit(core, token, deadline);
-    match core.park(token, if direction == Direction::Read { "reading" } else { "writing" }) {
+    let place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
+    let timer = TimerGuard::limit(core, token, deadline);
+    match core.park_with(
+        (timer, place),
+        token,
+        if direction == Direction::Read { "reading" } else { "writing" },
+    ) {
         Verdict::Woken => Ok(()),
         Verdict::TimedOut => Err(TimedOut.into()),
         Verdict::Closed => Err(system::closed_error()),
