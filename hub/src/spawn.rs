@@ -123,13 +123,11 @@ impl Builder {
 
     fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
         let core = current::core();
-        let mut task = Task::new(kind, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
         let spawner = core.current();
-        if spawner.task.kind != Kind::Main {
-            let tree = spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
-            task.tree = tree.into();
-        }
-        task.spawner = Some(Rc::downgrade(&spawner));
+        let tree = (spawner.task.kind != Kind::Main)
+            .then(|| spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone());
+        let size = self.stack_size.unwrap_or(DEFAULT_STACK_SIZE);
+        let task = Task::new(kind, site, size, Some(Rc::downgrade(&spawner)), tree);
         let record: TaskRef = Rc::new(Record { task, body: Bound::new(body) });
         if let Some(name) = &self.name {
             AnyGreenlet::from(&record).set_name(name.clone());

@@ -195,7 +195,15 @@ pub(crate) struct Rare {
 pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 impl Task {
-    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, stack_size: usize) -> Self {
+    // Inlined, as otherwise it would be copied once more.
+    #[inline(always)]
+    pub(crate) fn new(
+        kind: Kind,
+        site: &'static Location<'static>,
+        stack_size: usize,
+        spawner: Option<Weak<Record<dyn Run>>>,
+        tree: Option<Rc<Locals>>,
+    ) -> Self {
         Task {
             kind,
             hub: Cell::new(0),
@@ -219,8 +227,8 @@ impl Task {
             start_timer: Cell::new(None),
             ident: Cell::new(None),
             site,
-            spawner: None,
-            tree: OnceCell::new(),
+            spawner,
+            tree: tree.map_or_else(OnceCell::new, OnceCell::from),
             locals: Locals::new(),
         }
     }
