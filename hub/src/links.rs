@@ -176,6 +176,11 @@ impl Links {
     /// Removes an entry; false when it was served or removed before.
     #[inline]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
+        // Mostly it was the only one, and has been served.
+        !self.is_empty() && self.take_out(id)
+    }
+
+    fn take_out(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.
         let removed = take_entry(&self.first, id)
             .or_else(|| self.second.get().and_then(|second| take_entry(second, id)));
@@ -222,6 +227,7 @@ impl Links {
         self.waiting().iter().sum()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting() == [0, 0]
     }
@@ -240,6 +246,7 @@ impl Links {
     }
 
     /// Whether a pass is queued or running.
+    #[inline]
     pub(crate) fn notifying(&self) -> bool {
         self.notifier.get() != Notifier::Idle
     }
@@ -306,7 +313,8 @@ impl Notified {
 }
 
 /// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
-pub(crate) fn owed(object: &dyn Linkable) -> bool {
+#[inline]
+pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
     match object.rule() {
         Rule::Everybody => {
             if object.ready() {
