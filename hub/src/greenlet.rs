@@ -221,7 +221,7 @@ impl AnyGreenlet {
         let token = core.token();
         let id = core.new_link();
         let links = &self.task().links;
-        links.add(Lane::First, id, Target::Wake(token));
+        links.add_waiter(Lane::First, id, token);
         let place = LinkGuard::new(links, id, false);
         let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()

@@ -81,28 +81,33 @@ const MOST_NEWCOMERS: usize = 50;
 struct Line {
     /// There is one whenever there are any.
     head: Option<Entry>,
-    rest: VecDeque<Entry>,
+    /// Those behind it; made when there is a second.
+    rest: Option<Box<VecDeque<Entry>>>,
 }
 
 impl Line {
     const fn new() -> Line {
-        Line { head: None, rest: VecDeque::new() }
+        Line { head: None, rest: None }
     }
 
-    #[inline]
     fn push(&mut self, entry: Entry) {
-        if self.head.is_none() {
+        if self.is_empty() {
             self.head = Some(entry);
         } else {
-            self.rest.push_back(entry);
+            self.push_behind(entry);
         }
+    }
+
+    #[inline(never)]
+    fn push_behind(&mut self, entry: Entry) {
+        self.rest.get_or_insert_default().push_back(entry);
     }
 
     #[inline]
     fn pop(&mut self) -> Option<Entry> {
         let first = self.head.take();
-        if !self.rest.is_empty() {
-            self.head = self.rest.pop_front();
+        if let Some(rest) = &mut self.rest {
+            self.head = rest.pop_front();
         }
         first
     }
@@ -116,18 +121,24 @@ impl Line {
 
     #[inline(never)]
     fn remove_behind(&mut self, id: LinkId) -> Option<Entry> {
+        let rest = self.rest.as_mut()?;
         // In order of arrival, which is that of the numbers: thousands of waiters may be killed in any order.
-        let at = self.rest.binary_search_by_key(&id, |entry| entry.id).ok()?;
-        self.rest.remove(at)
+        let at = rest.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        rest.remove(at)
     }
 
     fn last(&self) -> Option<&Entry> {
-        self.rest.back().or(self.head.as_ref())
+        self.rest.as_ref().and_then(|rest| rest.back()).or(self.head.as_ref())
     }
 
     #[inline]
     fn len(&self) -> usize {
-        usize::from(self.head.is_some()) + self.rest.len()
+        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.head.is_none()
     }
 }
 
@@ -164,13 +175,27 @@ impl Links {
         [Lane::First, Lane::Second].into_iter().filter_map(|lane| self.lane(lane))
     }
 
-    #[inline]
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
-        let line = match lane {
+        self.line(lane).borrow_mut().push(Entry { id, target });
+    }
+
+    /// Adds a waiter: like `add`, and written in its place, as copying it would wait for the writing to arrive.
+    #[inline(always)]
+    pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
+        let mut line = self.line(lane).borrow_mut();
+        if line.is_empty() {
+            line.head = Some(Entry { id, target: Target::Wake(token) });
+        } else {
+            line.push_behind(Entry { id, target: Target::Wake(token) });
+        }
+    }
+
+    #[inline]
+    fn line(&self, lane: Lane) -> &RefCell<Line> {
+        match lane {
             Lane::First => &self.first,
             Lane::Second => self.second.get_or_init(Box::default),
-        };
-        line.borrow_mut().push(Entry { id, target });
+        }
     }
 
     /// Removes an entry; false when it was served or removed before.
@@ -207,7 +232,7 @@ impl Links {
         for lane in self.lanes().rev() {
             let mut lane = lane.borrow_mut();
             let Line { head, rest } = std::mem::take(&mut *lane);
-            for entry in head.into_iter().chain(rest) {
+            for entry in head.into_iter().chain(rest.into_iter().flat_map(|rest| *rest)) {
                 match entry.target {
                     Target::Wake(token) => tokens.push(token),
                     Target::Call(_) | Target::Spawn(_) => lane.push(entry),
@@ -229,7 +254,7 @@ impl Links {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting() == [0, 0]
+        self.first.borrow().is_empty() && self.second.get().is_none_or(|second| second.borrow().is_empty())
     }
 
     /// Promises a turn to everybody in the first lane (rule 5).
@@ -242,7 +267,7 @@ impl Links {
     /// Whether anybody is promised a turn (rules 4 and 5).
     fn owes(&self) -> bool {
         let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
-        first || self.waiting()[1] > 0
+        first || self.second.get().is_some_and(|second| !second.borrow().is_empty())
     }
 
     /// Whether a pass is queued or running.
@@ -347,12 +372,14 @@ enum Stage {
 
 impl Pass {
     /// Begins the pass that was queued under `ticket`, unless it was called off.
+    #[inline(always)]
     pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Pass> {
-        if of.links().notifier.get() != Notifier::Queued(ticket) {
+        let links = of.links();
+        if links.notifier.get() != Notifier::Queued(ticket) {
             return None;
         }
-        of.links().notifier.set(Notifier::Running);
-        let left = of.links().len() + MOST_NEWCOMERS;
+        links.notifier.set(Notifier::Running);
+        let left = links.len() + MOST_NEWCOMERS;
         Some(Pass { of, stage: Stage::Begin, left })
     }
 

@@ -230,7 +230,7 @@ impl<S: Waits> WaitQueue<S> {
         let token = core.token();
         let id = core.new_link();
         let late = S::RULE == Rule::Everybody && self.is_ready();
-        links.add(if late { Lane::Second } else { lane }, id, Target::Wake(token));
+        links.add_waiter(if late { Lane::Second } else { lane }, id, token);
         let place = LinkGuard::new(links, id, true);
         if S::RULE == Rule::Lanes {
             // Its coming may be what those in the other lane wait for.
