@@ -697,7 +697,10 @@ impl Core {
                 task.state.set(State::Running);
                 let passport = current::passport(self.number);
                 switch::make(task, stack, move || {
-                    current::adopt(passport);
+                    if switch::COUNTS_APART {
+                        // Each fiber is a thread of its own there.
+                        current::adopt(passport);
+                    }
                     run_body();
                 });
             }

@@ -36,7 +36,15 @@ impl Locals {
     }
 
     /// Drops every value, also those that destructors of others make meanwhile; tells what they fail with.
-    pub(crate) fn clear(&self, mut failed: impl FnMut(Escape)) {
+    #[inline]
+    pub(crate) fn clear(&self, failed: impl FnMut(Escape)) {
+        if self.0.borrow().is_some() {
+            self.clear_all(failed);
+        }
+    }
+
+    #[cold]
+    fn clear_all(&self, mut failed: impl FnMut(Escape)) {
         while let Some(values) = self.0.take() {
             for value in values.into_values() {
                 if let Err(escape) = guard(|| drop(value)) {
