@@ -50,8 +50,8 @@ pub(crate) fn reclaim(task: &Task) -> Stack {
     assert!(task.fiber.get().done(), "the stack of a suspended fiber is in use");
     // SAFETY: the fiber has returned: `resume` has come back for good and `suspend` is never called on it again. Those
     // two have the only references.
-    let fiber = unsafe { (*task.fiber.0.get()).take() };
-    fiber.expect("it was there just now").into_stack()
+    let place = unsafe { &mut *task.fiber.0.get() };
+    Fiber::take_stack(place)
 }
 
 /// Runs a task until it suspends; true when it has ended. Called by the hub only, on main's stack.
