@@ -4,10 +4,11 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
-use crate::exception::{Exception, Failure};
+use crate::exception::Exception;
 use crate::task::Run;
-use crate::unwind::guard;
 
 /// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
 /// returns `Result`.
@@ -104,15 +105,15 @@ impl<B: Body> Bound<B> {
 
 impl<B: Body> Run for Bound<B> {
     // Caught here, so that a closure which is inlined is no frame of its own to an unwinding.
-    fn run(&self) -> Option<Failure> {
-        match guard(|| self.body.take().expect("a body runs once").run()) {
-            Ok(Ok(value)) => {
-                *self.value.borrow_mut() = Some(value);
-                None
-            }
-            Ok(Err(error)) => Some(Failure::raised(Exception::new(error))),
-            Err(escape) => Some(escape.into_failure()),
-        }
+    fn run(&self) -> thread::Result<Result<(), Exception>> {
+        let body = || self.body.take().expect("a body runs once").run();
+        // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
+        let value = match catch_unwind(AssertUnwindSafe(body))? {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(Exception::new(error))),
+        };
+        *self.value.borrow_mut() = Some(value);
+        Ok(Ok(()))
     }
 
     fn discard(&self) {

@@ -821,7 +821,11 @@ impl Core {
 fn run_body() {
     let core = current::core();
     let record = core.current();
-    let failure = record.body.run();
+    let failure = match record.body.run() {
+        Ok(Ok(())) => None,
+        Ok(Err(exception)) => Some(Failure::raised(exception)),
+        Err(payload) => Some(Escape::sort(payload).into_failure()),
+    };
     core.finish(&record, failure);
 }
 

@@ -8,6 +8,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
+use std::thread;
 
 use crate::children::Child;
 use crate::exception::{Exception, Failure};
@@ -29,8 +30,8 @@ pub(crate) struct Record<B: ?Sized> {
 
 /// What the hub asks of a body.
 pub(crate) trait Run: 'static {
-    /// Runs the closure and keeps its value, or tells how it failed. Called once, on the greenlet's own stack.
-    fn run(&self) -> Option<Failure>;
+    /// Runs the closure and keeps its value; catches whatever it is left with. Called once, on the greenlet's own stack.
+    fn run(&self) -> thread::Result<Result<(), Exception>>;
     /// Drops the closure that will never run.
     fn discard(&self);
     /// The cell with the value, for a downcast by the handle that knows the type.
@@ -41,8 +42,8 @@ pub(crate) trait Run: 'static {
 pub(crate) struct NoBody;
 
 impl Run for NoBody {
-    fn run(&self) -> Option<Failure> {
-        None
+    fn run(&self) -> thread::Result<Result<(), Exception>> {
+        Ok(Ok(()))
     }
 
     fn discard(&self) {}
