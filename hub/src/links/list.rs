@@ -1,31 +1,10 @@
-//! The ordered lists of those who want to be told: links, raw links and waiting greenlets, in order of arrival.
-//!
-//! One type serves greenlets and every waitable object. Telling is a *pass*: one item of the hub's queue, in whose
-//! turn the entries are served one after another ([`Pass::next`] hands them out). A greenlet that is resumed by
-//! a pass runs until it waits again before the next entry has its turn.
-//!
-//! Rules of the state (all on one thread):
-//! 1. An entry is removed before it is served, so it is served at most once.
-//! 2. `notifier` is `Queued(ticket)` from the moment a pass is queued until it begins or is called off, and
-//!    `Running` until it ends. A queued item whose ticket differs was called off.
-//! 3. Where one line is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves those who were there when
-//!    it began; entries added meanwhile wait for the next one, which is queued when the pass ends and the object is
-//!    still ready. A greenlet's pass, and one over two lanes, serves whoever comes meanwhile as well, but only so many of
-//!    them ([`MOST_NEWCOMERS`]): two that serve each other may go on for ever, and others want their turn.
-//! 4. Under [`Rule::Everybody`] the second lane is for the late: who waits on an object that is ready while its pass
-//!    is queued or running is served at the end of that pass. As long as anybody stands there the pass is not called
-//!    off, and another one is owed, ready or not.
-//! 5. There `promised` is the last in the first lane when the object was last seen ready. A pass serves up to it, and it
-//!    may grow meanwhile: who came while the object was no longer ready is not told of what was before, and who was
-//!    promised is told of it even if the object was ready for a moment only, in the middle of a pass.
+//! The two lists of those who want to be told, in order of arrival.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::rc::Rc;
 
-use crate::report::ErrorContext;
-use crate::task::{TaskRef, Token};
+use crate::task::Token;
 
 /// Names one entry of one list, for `unlink`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,13 +20,13 @@ pub(crate) enum Target {
     Spawn(Box<dyn FnOnce()>),
 }
 
-struct Entry {
-    id: LinkId,
-    target: Target,
+pub(super) struct Entry {
+    pub(super) id: LinkId,
+    pub(super) target: Target,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Notifier {
+pub(super) enum Notifier {
     Idle,
     Queued(u64),
     Running,
@@ -73,14 +52,11 @@ pub enum Rule {
     Lanes,
 }
 
-/// How many of those who come during a pass are served by it, where any are.
-const MOST_NEWCOMERS: usize = 50;
-
 /// Entries in order of arrival. Most lines have one at most, so the first has a place of its own.
 #[derive(Default)]
-struct Line {
+pub(super) struct Line {
     /// There is one whenever there are any.
-    head: Option<Entry>,
+    pub(super) head: Option<Entry>,
     /// Those behind it; made when there is a second.
     rest: Option<Box<VecDeque<Entry>>>,
 }
@@ -104,7 +80,7 @@ impl Line {
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<Entry> {
+    pub(super) fn pop(&mut self) -> Option<Entry> {
         let first = self.head.take();
         if let Some(rest) = &mut self.rest {
             self.head = rest.pop_front();
@@ -127,7 +103,7 @@ impl Line {
         rest.remove(at)
     }
 
-    fn last(&self) -> Option<&Entry> {
+    pub(super) fn last(&self) -> Option<&Entry> {
         self.rest.as_ref().and_then(|rest| rest.back()).or(self.head.as_ref())
     }
 
@@ -147,8 +123,8 @@ pub(crate) struct Links {
     first: RefCell<Line>,
     /// Made when somebody first stands there: greenlets never need it, and few objects do.
     second: OnceCell<Box<RefCell<Line>>>,
-    notifier: Cell<Notifier>,
-    promised: Cell<LinkId>,
+    pub(super) notifier: Cell<Notifier>,
+    pub(super) promised: Cell<LinkId>,
 }
 
 impl Links {
@@ -163,7 +139,7 @@ impl Links {
 
     /// A lane in which somebody may have stood.
     #[inline]
-    fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
+    pub(super) fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
         match lane {
             Lane::First => Some(&self.first),
             Lane::Second => self.second.get().map(|line| &**line),
@@ -258,14 +234,14 @@ impl Links {
     }
 
     /// Promises a turn to everybody in the first lane (rule 5).
-    fn promise(&self) {
+    pub(super) fn promise(&self) {
         if let Some(last) = self.first.borrow().last() {
             self.promised.set(last.id);
         }
     }
 
     /// Whether anybody is promised a turn (rules 4 and 5).
-    fn owes(&self) -> bool {
+    pub(super) fn owes(&self) -> bool {
         let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
         first || self.second.get().is_some_and(|second| !second.borrow().is_empty())
     }
@@ -289,163 +265,6 @@ impl Links {
 #[inline]
 fn take_entry(line: &RefCell<Line>, id: LinkId) -> Option<Entry> {
     line.borrow_mut().remove(id)
-}
-
-/// Something with links of its own, other than a greenlet.
-pub(crate) trait Linkable: 'static {
-    fn links(&self) -> &Links;
-    fn rule(&self) -> Rule;
-    /// Whether somebody who waits for it would not have to.
-    fn ready(&self) -> bool;
-    /// Under [`Rule::Lanes`]: whose head is served next, if anybody can be, after the one named last.
-    fn next_lane(&self, last: Option<Lane>) -> Option<Lane>;
-    /// What the error report calls it.
-    fn kind(&self) -> &'static str;
-}
-
-/// Whose links are served.
-#[derive(Clone)]
-pub(crate) enum Notified {
-    Greenlet(TaskRef),
-    Object(Rc<dyn Linkable>),
-}
-
-impl Notified {
-    pub(crate) fn links(&self) -> &Links {
-        match self {
-            Notified::Greenlet(record) => &record.task.links,
-            Notified::Object(object) => object.links(),
-        }
-    }
-
-    /// Whether a pass is owed.
-    pub(crate) fn owed(&self) -> bool {
-        match self {
-            Notified::Greenlet(record) => record.task.ready() && !record.task.links.is_empty(),
-            Notified::Object(object) => owed(&**object),
-        }
-    }
-
-    /// The context under which an error of one of its links is reported.
-    pub(crate) fn context(&self) -> ErrorContext {
-        match self {
-            Notified::Greenlet(record) => {
-                ErrorContext::Link(Some(crate::greenlet::AnyGreenlet::from(record)))
-            }
-            Notified::Object(object) => ErrorContext::ObjectLink(object.kind()),
-        }
-    }
-}
-
-/// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
-#[inline]
-pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
-    match object.rule() {
-        Rule::Everybody => {
-            if object.ready() {
-                object.links().promise();
-            }
-            object.links().owes()
-        }
-        Rule::WhileReady => object.ready() && !object.links().is_empty(),
-        Rule::Lanes => object.next_lane(None).is_some(),
-    }
-}
-
-/// One turn of telling, resumable between any two entries.
-pub(crate) struct Pass {
-    pub(crate) of: Notified,
-    stage: Stage,
-    /// How many more are served where newcomers are.
-    left: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Stage {
-    Begin,
-    /// Serving a lane up to this entry (rule 3).
-    Until(Lane, LinkId),
-    /// Serving whatever lane the object names, after this one.
-    After(Option<Lane>),
-    End,
-}
-
-impl Pass {
-    /// Begins the pass that was queued under `ticket`, unless it was called off.
-    #[inline(always)]
-    pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Pass> {
-        let links = of.links();
-        if links.notifier.get() != Notifier::Queued(ticket) {
-            return None;
-        }
-        links.notifier.set(Notifier::Running);
-        let left = links.len() + MOST_NEWCOMERS;
-        Some(Pass { of, stage: Stage::Begin, left })
-    }
-
-    /// The next to be told, or `None` when the pass is over.
-    pub(crate) fn next(&mut self) -> Option<Target> {
-        let links = self.of.links();
-        let Notified::Object(object) = &self.of else {
-            self.left = self.left.checked_sub(1)?;
-            return pop(links, Lane::First, None);
-        };
-        loop {
-            match self.stage {
-                Stage::Begin => {
-                    self.stage = match object.rule() {
-                        Rule::Lanes => Stage::After(None),
-                        Rule::Everybody | Rule::WhileReady => until(links, Lane::First)
-                            .or_else(|| until(links, Lane::Second))
-                            .unwrap_or(Stage::End),
-                    }
-                }
-                Stage::After(last) => {
-                    let lane = object.next_lane(last)?;
-                    self.left = self.left.checked_sub(1)?;
-                    self.stage = Stage::After(Some(lane));
-                    return pop(links, lane, None);
-                }
-                Stage::Until(lane, end) => {
-                    if object.rule() == Rule::WhileReady && !object.ready() {
-                        return None;
-                    }
-                    let promised = lane == Lane::First && object.rule() == Rule::Everybody;
-                    let end = if promised { end.min(links.promised.get()) } else { end };
-                    if let Some(target) = pop(links, lane, Some(end)) {
-                        return Some(target);
-                    }
-                    let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
-                    self.stage = late.unwrap_or(Stage::End);
-                }
-                Stage::End => return None,
-            }
-        }
-    }
-
-    /// Whether it has served as many as a pass may: somebody may be left.
-    pub(crate) fn cut_short(&self) -> bool {
-        self.left == 0
-    }
-
-    /// Ends the pass; true when another is owed at once.
-    pub(crate) fn end(&self) -> bool {
-        self.of.links().notifier.set(Notifier::Idle);
-        self.of.owed()
-    }
-}
-
-/// Takes the head of a lane, unless it came after `end`.
-#[inline]
-fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
-    let mut line = links.lane(lane)?.borrow_mut();
-    let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
-    if due { line.pop().map(|entry| entry.target) } else { None }
-}
-
-/// The stage that serves those who stand in a lane now.
-fn until(links: &Links, lane: Lane) -> Option<Stage> {
-    links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
 }
 
 impl fmt::Debug for Links {
