@@ -58,6 +58,7 @@ pub(super) struct Line {
     /// There is one whenever there are any.
     pub(super) head: Option<Entry>,
     /// Those behind it; made when there is a second.
+    #[expect(clippy::box_collection, reason = "nearly every line is without, and this is all it then takes")]
     rest: Option<Box<VecDeque<Entry>>>,
 }
 
