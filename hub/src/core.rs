@@ -353,6 +353,11 @@ impl Core {
         wait
     }
 
+    /// How many waits have begun in this hub, the starts of greenlets among them.
+    pub(crate) fn waits_begun(&self) -> u64 {
+        self.next_wait.get() - (self.number << 32) - 1
+    }
+
     /// A number that no other link or ticket of this hub has.
     pub(crate) fn new_number(&self) -> u64 {
         let number = self.next_number.get();
