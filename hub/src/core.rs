@@ -27,7 +27,7 @@ use crate::stack::overflow;
 use crate::switch;
 use crate::task::{Kind, NO_INDEX, NoBody, Posture, Record, State, Task, TaskRef, Throw, Token, Verdict};
 use crate::tasks::{Resident, Tasks};
-use crate::timeout::TimeoutState;
+use crate::timeout::{SpareTimeout, TimeoutState};
 use crate::timers::{TimerId, Timers};
 use crate::unwind::{Escape, Raised, guard, guard_drop};
 use crate::watcher::{Watch, Watches};
@@ -145,6 +145,7 @@ pub(crate) struct Core {
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
     pub(crate) timers: RefCell<Timers<Alarm>>,
+    pub(crate) spare_timeout: SpareTimeout,
     /// Running timers that do not keep the loop alive.
     pub(crate) unref_timers: Cell<usize>,
     /// Whatever else keeps the loop alive: waits for sources, watchers, keep-alive guards.
@@ -215,6 +216,7 @@ impl Core {
             agenda: RefCell::new(VecDeque::new()),
             events: RefCell::new(VecDeque::new()),
             timers: RefCell::new(Timers::new()),
+            spare_timeout: SpareTimeout::default(),
             unref_timers: Cell::new(0),
             refs: Cell::new(0),
             poller: RefCell::new(poller),
@@ -301,6 +303,8 @@ impl Core {
         self.now().saturating_add(nanos(after))
     }
 
+    // Not inlined: the frame of a wait is as small as it can be, since for many that wait it is far from the cache.
+    #[inline(never)]
     pub(crate) fn start_timer(&self, deadline: u64, expiry: Expiry, keeps: bool) -> TimerId {
         if !keeps {
             self.unref_timers.set(self.unref_timers.get() + 1);
@@ -780,5 +784,5 @@ fn run_body() {
 
 /// A duration in nanoseconds; more than 584 years is as long as for ever.
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

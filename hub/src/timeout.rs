@@ -140,6 +140,31 @@ pub struct Timeout {
     state: Rc<TimeoutState>,
 }
 
+/// The state of the last [`with_timeout`] that has ended, for the next one: its memory is in the cache.
+#[derive(Default)]
+pub(crate) struct SpareTimeout(Cell<Option<Rc<TimeoutState>>>);
+
+impl SpareTimeout {
+    /// A timeout as [`Timeout::new`] makes it.
+    fn take(&self, after: Duration) -> Timeout {
+        let mut spare = self.0.take();
+        if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
+            state.limit = Limit::After(after);
+            state.state.set(State::Idle);
+            state.began_after.set(None);
+        }
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+    }
+
+    /// Keeps one that is closed, was made here, and is nobody else's.
+    fn put(&self, mut timeout: Timeout) {
+        if Rc::get_mut(&mut timeout.state).is_some() {
+            // What was there is one of these too, and holds nothing of the user's.
+            self.0.set(Some(timeout.state));
+        }
+    }
+}
+
 impl Timeout {
     fn with_limit(limit: Limit) -> Self {
         Timeout {
@@ -232,12 +257,10 @@ impl Timeout {
             state.state.set(State::Idle);
             return;
         };
-        let current = core.current();
-        let owner = if current.task.kind == Kind::Raw {
-            Owner::Raw(current)
-        } else {
-            Owner::Greenlet(Rc::downgrade(&current))
-        };
+        let owner = core.tasks.with_current(|current| match current.task.kind {
+            Kind::Raw => Owner::Raw(current.clone()),
+            _ => Owner::Greenlet(Rc::downgrade(current)),
+        });
         let old = state.owner.replace(Some(owner));
         drop(old);
         state.state.set(State::Pending);
@@ -373,5 +396,10 @@ impl std::error::Error for Timeout {}
 /// assert_eq!(late.unwrap_or(7), 7);
 /// ```
 pub fn with_timeout<R>(after: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    Timeout::new(after).scope(f)
+    let timeout = current::core().spare_timeout.take(after);
+    let result = timeout.scope(f);
+    if let Some(core) = current::try_core() {
+        core.spare_timeout.put(timeout);
+    }
+    result
 }
