@@ -68,7 +68,7 @@ impl Hub {
         let token = core.token();
         let _timer = timeout.map(|timeout| {
             // Like a sleeper's, not like a limit: it is behind nothing but what was due before it.
-            TimerGuard::of(core.start_timer(core.deadline(timeout), Expiry::Wake(token), false))
+            TimerGuard::of(core.start_timer(core.deadline(timeout), || Expiry::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;

@@ -33,7 +33,7 @@ fn sleep_with(duration: Duration, keeps: bool) {
         return;
     }
     let token = core.token();
-    let _timer = TimerGuard::of(core.start_timer(core.deadline(duration), Expiry::Wake(token), keeps));
+    let _timer = TimerGuard::of(core.start_timer(core.deadline(duration), || Expiry::Wake(token), keeps));
     core.park(token, "sleep");
 }
 

@@ -261,10 +261,14 @@ impl Timeout {
             Kind::Raw => Owner::Raw(current.clone()),
             _ => Owner::Greenlet(Rc::downgrade(current)),
         });
-        let old = state.owner.replace(Some(owner));
-        drop(old);
+        // One that has fired may still have its last owner. Otherwise there is nothing to take out, and to wait for.
+        if state.state.get() == State::Fired {
+            let last = state.owner.take();
+            drop(last);
+        }
+        *state.owner.borrow_mut() = Some(owner);
         state.state.set(State::Pending);
-        let timer = core.start_timer(deadline, Expiry::Timeout(state.clone()), state.keeps.get());
+        let timer = core.start_timer(deadline, || Expiry::Timeout(state.clone()), state.keeps.get());
         state.timer.set(Some(timer));
     }
 

@@ -39,7 +39,7 @@ pub(crate) use self::nodes::TimerId;
 /// Times are nanoseconds since an epoch that the caller chooses. Timers with equal deadlines fire in the
 /// order in which they were started.
 ///
-/// [`start`](Self::start) and [`cancel`](Self::cancel) take constant time, except for deadlines within the
+/// [`start_with`](Self::start_with) and [`cancel`](Self::cancel) take constant time, except for deadlines within the
 /// current tick, where they take logarithmic time in the number of timers in that tick.
 pub(crate) struct Timers<P> {
     nodes: Nodes<P>,
@@ -63,13 +63,14 @@ impl<P> Timers<P> {
         Self { nodes: Nodes::new(), near: Near::new(), wheel: Wheel::new(), started: 0 }
     }
 
-    /// Starts a timer. Any deadline will do, also one that has passed: such a timer is due at once.
+    /// Starts a timer. Any deadline will do, also one that has passed: such a timer is due at once. The payload is made in its
+    /// place, by a closure that does not unwind.
     ///
     /// # Panics
     ///
     /// Panics if 2^32 - 1 timers are pending already.
     #[inline(always)]
-    pub(crate) fn start(&mut self, deadline: u64, payload: P) -> TimerId {
+    pub(crate) fn start_with(&mut self, deadline: u64, payload: impl FnOnce() -> P) -> TimerId {
         let sequence = self.started;
         self.started += 1;
         let id = self.nodes.insert(deadline, sequence, payload);
@@ -78,6 +79,11 @@ impl<P> Timers<P> {
             None => self.near.push(Entry { deadline, sequence, index: id.index() }),
         }
         id
+    }
+
+    #[cfg(test)]
+    pub(crate) fn start(&mut self, deadline: u64, payload: P) -> TimerId {
+        self.start_with(deadline, || payload)
     }
 
     /// Takes a timer out before it fires and gives its payload back.

@@ -66,10 +66,10 @@ impl<P> Nodes<P> {
     /// # Panics
     ///
     /// Panics if there are 2^32 - 1 nodes and none is free.
-    // Inlined, as all is on the way from a start or a cancel: so the payload goes from registers to its place and back. A
-    // copy of what was written in parts just now would wait for the writing to arrive.
+    // Inlined, as all is on the way from a start or a cancel, and the payload is made where nothing can unwind any more: so it
+    // goes from registers to its place. A copy of what was written in parts just now would wait for the writing to arrive.
     #[inline(always)]
-    pub(super) fn insert(&mut self, deadline: u64, sequence: u64, payload: P) -> TimerId {
+    pub(super) fn insert(&mut self, deadline: u64, sequence: u64, payload: impl FnOnce() -> P) -> TimerId {
         if self.free == NIL {
             self.add();
         }
@@ -80,7 +80,7 @@ impl<P> Nodes<P> {
         node.deadline = deadline;
         node.sequence = sequence;
         // Nothing was here, so there is nothing to drop.
-        let _none = ManuallyDrop::new(node.payload.replace(payload));
+        let _none = ManuallyDrop::new(node.payload.replace(payload()));
         TimerId { index, generation: node.generation }
     }
 
