@@ -403,19 +403,21 @@ impl Op {
     }
 }
 
+/// Calls `f` for each of these steps, those in blocks included.
+pub fn for_each<'a>(steps: &'a [Step], f: &mut impl FnMut(&'a Step)) {
+    for step in steps {
+        f(step);
+        for (_, block) in step.blocks() {
+            for_each(block, f);
+        }
+    }
+}
+
 impl Program {
     /// Calls `f` for every step, those in blocks included.
     pub fn for_each<'a>(&'a self, f: &mut impl FnMut(&'a Step)) {
-        fn walk<'a>(steps: &'a [Step], f: &mut impl FnMut(&'a Step)) {
-            for step in steps {
-                f(step);
-                for (_, block) in step.blocks() {
-                    walk(block, f);
-                }
-            }
-        }
         for body in &self.bodies {
-            walk(body, f);
+            for_each(body, f);
         }
     }
 

@@ -113,7 +113,13 @@ impl Links {
     }
 
     /// Removes an entry; false when it was served or removed before.
+    #[inline]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
+        // Mostly it was the only one, and has been served.
+        !self.is_empty() && self.take_out(id)
+    }
+
+    fn take_out(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.
         let removed = self.lanes.iter().find_map(|lane| take_entry(lane, id));
         removed.is_some()
@@ -149,6 +155,7 @@ impl Links {
     }
 
     /// How many stand in each lane.
+    #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
         [self.lanes[0].borrow().len(), self.lanes[1].borrow().len()]
     }
@@ -157,6 +164,7 @@ impl Links {
         self.waiting().iter().sum()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting() == [0, 0]
     }
@@ -175,6 +183,7 @@ impl Links {
     }
 
     /// Whether a pass is queued or running.
+    #[inline]
     pub(crate) fn notifying(&self) -> bool {
         self.notifier.get() != Notifier::Idle
     }
@@ -243,7 +252,8 @@ impl Notified {
 }
 
 /// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
-pub(crate) fn owed(object: &dyn Linkable) -> bool {
+#[inline]
+pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
     match object.rule() {
         Rule::Everybody => {
             if object.ready() {

@@ -175,9 +175,7 @@ impl Core {
             Item::Limit(token) => return Some((token, Verdict::TimedOut)),
             Item::Timeout(timeout) => timeout.strike(self),
             Item::Notify(of, ticket) => {
-                if let Some(pass) = Pass::begin(of, ticket) {
-                    self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                }
+                return Pass::begin(of, ticket).and_then(|pass| self.serve(pass));
             }
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
@@ -223,15 +221,19 @@ impl Core {
             }
             return None;
         };
-        let of = pass.of.clone();
-        self.agenda.borrow_mut().push_front(Step::Serve(pass));
         match target {
-            Target::Wake(token) => Some((token, Verdict::Woken)),
+            Target::Wake(token) => {
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                Some((token, Verdict::Woken))
+            }
             Target::Call(f) => {
+                let of = pass.of.clone();
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 self.call(|| of.context(), f);
                 None
             }
             Target::Spawn(f) => {
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 let record = crate::spawn::raw_record(f, std::panic::Location::caller());
                 self.admit(&record);
                 Some((record.task.token(), Verdict::Woken))

@@ -32,6 +32,7 @@ pub enum Limit {
 impl Limit {
     /// Fixes a duration to the point in time at which it will be over, for calls that wait more than once.
     #[must_use]
+    #[inline]
     pub fn fixed(self) -> Self {
         match self {
             Limit::After(after) => Instant::now().checked_add(after).map_or(Limit::Never, Limit::At),
@@ -131,8 +132,12 @@ impl<S: Waits> Linkable for Inner<S> {
         self.state.is_ready()
     }
 
+    #[inline]
     fn next_lane(&self, last: Option<Lane>) -> Option<Lane> {
         let waiting = self.links.waiting();
+        if waiting == [0, 0] {
+            return None;
+        }
         // A lane without waiters is nobody's turn, whatever the object says.
         self.state.next_lane(waiting, last).filter(|lane| waiting[*lane as usize] > 0)
     }
@@ -192,6 +197,10 @@ impl<S: Waits> WaitQueue<S> {
     /// Queues a pass over those who wait, if any of them can be served. To be called after every change that may
     /// have made the object ready. Does not let others run.
     pub fn check(&self) {
+        if S::RULE != Rule::Everybody && self.inner.links.notifying() {
+            // The pass that is queued or under way asks at its end.
+            return;
+        }
         // Without waiters the hub is not even asked for, so this may be called while the thread ends.
         if owed(&*self.inner) {
             current::core().notify(Notified::Object(self.inner.clone()));

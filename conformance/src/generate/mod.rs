@@ -3,7 +3,7 @@
 //! A program has a subject or two, so that its steps meet each other, and few objects and slots. A body runs only
 //! bodies with higher numbers: no program goes on for ever.
 
-use crate::program::{Catch, Kind, Object, Op, Order, Program, Step};
+use crate::program::{Catch, Kind, Object, Op, Order, Program, Step, for_each};
 use crate::random::Random;
 
 mod subjects;
@@ -31,8 +31,8 @@ enum Zero {
     Timers,
 }
 
-struct Generator {
-    random: Random,
+struct Generator<'a> {
+    random: &'a mut Random,
     subjects: Vec<Subject>,
     objects: Vec<Object>,
     bodies: usize,
@@ -46,18 +46,49 @@ struct Generator {
 /// The program of a seed.
 pub fn generate(seed: u64) -> Program {
     let mut random = Random::new(seed);
+    loop {
+        let program = draw(&mut random);
+        if !has_twin_times(&program) {
+            return program;
+        }
+    }
+}
+
+/// Whether a body that takes real time may be run more than once. What two greenlets do after the same time happens in
+/// the order of deadlines that are microseconds apart, and that is nobody's promise.
+fn has_twin_times(program: &Program) -> bool {
+    let mut runs = vec![0_usize; program.bodies.len()];
+    runs[0] = 1;
+    for (body, steps) in program.bodies.iter().enumerate() {
+        let mut timed = false;
+        let times = runs[body];
+        for_each(steps, &mut |step| {
+            timed |= step.t.is_some_and(|t| t > 0);
+            for run in step.body.into_iter().chain(step.cb) {
+                // A body runs only later ones, so that what is counted here is complete when its turn comes.
+                runs[run] = runs[run].saturating_add(times.saturating_mul(step.n.unwrap_or(1)));
+            }
+        });
+        if timed && times > 1 {
+            return true;
+        }
+    }
+    false
+}
+
+fn draw(random: &mut Random) -> Program {
     let timed = random.below(TIMED) == 0;
     let sockets = timed && random.chance(40);
-    let mut subjects = vec![if sockets { Subject::Sockets } else { Subject::any(&mut random) }];
+    let mut subjects = vec![if sockets { Subject::Sockets } else { Subject::any(random) }];
     if random.chance(35) {
-        subjects.push(Subject::any(&mut random));
+        subjects.push(Subject::any(random));
     }
     let mut objects: Vec<Object> = Vec::new();
     for subject in &subjects {
         // Sockets of two pairs that are ready at the same time are served in any order.
         let more = if sockets { 0 } else { random.below(2) };
         for _ in 0..=more {
-            objects.extend(subject.object(&mut random));
+            objects.extend(subject.object(random));
         }
     }
     let bodies = 2 + random.below(4);
@@ -72,7 +103,7 @@ pub fn generate(seed: u64) -> Program {
     Program { note: String::new(), objects: generator.objects, bodies }
 }
 
-impl Generator {
+impl Generator<'_> {
     fn body(&mut self, body: usize) -> Vec<Step> {
         let most = if body == 0 { 9 } else { 6 };
         let mut steps = Vec::new();

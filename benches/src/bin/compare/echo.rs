@@ -23,7 +23,7 @@ pub(crate) const ECHO: Workload = Workload {
     name: "echo",
     what: "an echo server of one core, with so many connections",
     unit: "req/s",
-    sizes: &[1, 50, 1_000],
+    sizes: &[1, 50, 1_000, 10_000],
     growth: &[],
     run: Run::Serve(&[
         ("ramie", ramie),
