@@ -5,16 +5,15 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, CallbackState};
-use crate::core::{Core, Expiry, Item, Mode, nanos};
+use crate::core::{Expiry, Item, Mode, WatchKind, nanos};
 use crate::current;
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
-use crate::greenlet::AnyGreenlet;
 use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 use crate::report::{ErrorContext, ErrorHandler};
-use crate::task::{Kind, TaskRef, Verdict};
+use crate::task::{AnyGreenlet, Verdict};
 use crate::wait_guard::TimerGuard;
-use crate::watcher::{WatchKind, Watcher};
+use crate::watcher::Watcher;
 
 /// The hub of this thread: what runs when nobody else does.
 ///
@@ -227,19 +226,6 @@ impl Hub {
     /// Gives the memory of idle stacks back to the system.
     pub fn trim_stacks(&self) {
         current::core().trim_stacks();
-    }
-}
-
-impl Core {
-    pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
-        let is_other = |record: &&TaskRef| record.task.kind != Kind::Main;
-        self.tasks.records().iter().filter(is_other).map(AnyGreenlet::from).collect()
-    }
-
-    /// The point in time that the hub counts as `at`.
-    pub(crate) fn instant(&self, at: u64) -> Instant {
-        let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
-        Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
     }
 }
 

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::current;
 use crate::exception::{Exception, Failure};
-use crate::report;
+use crate::stderr;
 use crate::thread_bound::ThreadBound;
 
 /// The payload of an unwinding that carries an [`Exception`].
@@ -46,7 +46,7 @@ impl Raised {
 impl Drop for Raised {
     fn drop(&mut self) {
         if let Some(notice) = self.notice.take() {
-            report::write(&format!("ramie: the main greenlet was ended by an exception: {notice}\n"));
+            stderr::write(&format!("ramie: the main greenlet was ended by an exception: {notice}\n"));
         }
     }
 }

@@ -429,6 +429,7 @@ fn a_panic_that_leaves_the_body_aborts() {
 #[test]
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
 fn an_overflow_on_a_fiber_is_explained() {
+    use crate::stack::fault;
     use crate::stack::overflow::{self, OverflowInfo};
 
     #[expect(unconditional_recursion, reason = "overflows the stack of a fiber")]
@@ -439,7 +440,7 @@ fn an_overflow_on_a_fiber_is_explained() {
         let stack = stack();
         let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
-        overflow::install();
+        fault::install();
         // SAFETY: `info` lives until the end, which is near.
         unsafe { overflow::set_running(&raw const info) };
         resume(&Fiber::new(stack, || _ = std::hint::black_box(deeper(0))));

@@ -18,8 +18,7 @@ use std::ptr::NonNull;
 
 use slab::Slab;
 
-use crate::switch;
-use crate::task::{NO_INDEX, Task, TaskRef, Token};
+use super::{NO_INDEX, Task, TaskRef, Token, switch};
 
 /// A task that has a place. Not kept in anything that outlives the call it is used in.
 #[derive(Clone, Copy)]
@@ -104,7 +103,7 @@ impl Tasks {
     #[inline(always)]
     pub(crate) fn fetch_record(&self, token: Token) {
         if let Some(Some(task)) = self.residents.borrow().get(token.index as usize) {
-            switch::fetch_record(task);
+            task.fetch();
         }
     }
 
@@ -112,7 +111,7 @@ impl Tasks {
     #[inline(always)]
     pub(crate) fn fetch_stack(&self, token: Token) {
         if let Some(task) = self.parked(token) {
-            switch::fetch_stack(&task);
+            switch::fetch_stack(&task.fiber);
         }
     }
 

@@ -15,15 +15,16 @@ use std::cmp::Reverse;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
+use super::due::{Alarm, Event, Expiry, IoWaiter, WatchKind};
+use super::queue::{Item, Step};
+use super::state::{Core, Mode, Phase};
 use crate::current;
 use crate::exception::Exception;
 use crate::links::{Pass, Target};
-use crate::poller::IoWaiter;
 use crate::report::ErrorContext;
+use crate::shared::Link;
 use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
-use crate::watcher::WatchKind;
 
 /// With so many in the queue, or due, the next one is no longer in the nearest cache when its turn comes.
 const CROWD: usize = 512;
@@ -173,7 +174,11 @@ impl Core {
         match item {
             Item::Resume(token) => return Some((token, Verdict::Woken)),
             Item::Limit(token) => return Some((token, Verdict::TimedOut)),
-            Item::Timeout(timeout) => timeout.strike(self),
+            Item::Timeout(timeout) => {
+                if let Some((owner, throw)) = timeout.strike() {
+                    self.throw(owner, throw);
+                }
+            }
             Item::Notify(of, ticket) => {
                 return Pass::begin(of, ticket).and_then(|pass| self.serve(pass));
             }
@@ -189,7 +194,9 @@ impl Core {
                 let mut agenda = self.agenda.borrow_mut();
                 agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, Verdict::Closed)));
             }
-            Item::Call(callback) => callback.run(self),
+            Item::Call(callback) => callback.run(|f| {
+                self.call(|| ErrorContext::Callback, f);
+            }),
             Item::Posted(message) => {
                 self.call(|| ErrorContext::Remote, message);
             }
@@ -197,6 +204,15 @@ impl Core {
             Item::Bury(record) => record.task.dead.set(true),
         }
         None
+    }
+
+    /// Calls a link to a shared object that was told, unless it was removed meanwhile.
+    fn call_shared_link(&self, number: u64) {
+        let link = self.abroad.links.borrow_mut().remove(&number);
+        let Some(Link { place, f }) = link else { return };
+        place.unlink();
+        self.call(|| ErrorContext::ObjectLink("shared object"), f);
+        self.add_refs(-1);
     }
 
     #[inline(always)]
@@ -229,20 +245,20 @@ impl Core {
             Target::Call(f) => {
                 let of = pass.of.clone();
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                self.call(|| of.context(), f);
+                self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
             Target::Spawn(f) => {
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                let record = crate::spawn::raw_record(f, std::panic::Location::caller());
-                self.admit(&record);
-                Some((record.task.token(), Verdict::Woken))
+                Some((self.begin_link(f), Verdict::Woken))
             }
         }
     }
 
     // --- polling ------------------------------------------------------------------------------------------------
 
+    // Not inlined: the switches of the loop would have fewer registers.
+    #[inline(never)]
     fn poll(&self) {
         let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
         let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
@@ -358,10 +374,7 @@ impl Core {
             }
             Some(Event::Watch(watch)) => watch.fire_pending(self),
             Some(Event::Link(source, key, link)) => {
-                self.call(
-                    || ErrorContext::ObjectLink("source"),
-                    || crate::io::call_link(self, source, key, &link),
-                );
+                self.call(|| ErrorContext::ObjectLink("source"), || self.call_link(source, key, &link));
             }
         }
         None
