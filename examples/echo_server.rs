@@ -1,25 +1,54 @@
-//! Sends back whatever it gets: a greenlet for each connection, and std's own `io::copy` on our streams.
+//! Sends back whatever it gets, by a server: no more than so many connections at once, and a stop that waits for them.
 //!
 //! ```text
 //! cargo run --example echo_server      # or with an address: -- 127.0.0.1:7001
-//! nc 127.0.0.1 7000
+//! nc 127.0.0.1 7000                    # as often as you like; a line that says `stop` ends it
 //! ```
 //!
 //! Ends by itself: no
 
-use std::{env, io};
+use std::io::{self, BufRead, BufReader, Write};
+use std::rc::Rc;
+use std::time::Duration;
 
-use ramie::net::TcpListener;
+use ramie::Event;
+use ramie::net::TcpStream;
+use ramie::server::StreamServer;
+
+/// More clients wait in the system's backlog until one of these has gone.
+const MOST: usize = 100;
 
 fn main() -> io::Result<()> {
-    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7000".to_owned());
-    let listener = TcpListener::bind(address)?;
-    println!("listening on {}", listener.local_addr()?);
-    loop {
-        let (stream, peer) = listener.accept()?;
-        ramie::spawn(move || match io::copy(&mut &stream, &mut &stream) {
-            Ok(bytes) => println!("{peer}: {bytes} bytes"),
-            Err(error) => println!("{peer}: {error}"),
-        });
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7000".to_owned());
+    let stop = Rc::new(Event::new());
+    let stopper = stop.clone();
+    let server = StreamServer::bind(address, move |stream, peer| {
+        let lines = echo(&stream, &stopper)?;
+        println!("{peer}: {lines} lines");
+        Ok::<(), io::Error>(())
+    })?;
+    server.set_limit(MOST);
+    server.start()?;
+    println!("listening on {}", server.address()?);
+    stop.wait();
+    println!("stopping, with {} connections", server.handlers().len());
+    // Who is still there after this time is told so by the end of the connection.
+    server.stop_timeout(Duration::from_secs(5));
+    Ok(())
+}
+
+/// Each connection is a greenlet; the thread they share has no locks and no `async`.
+fn echo(stream: &TcpStream, stop: &Event) -> io::Result<usize> {
+    let mut lines = 0;
+    for line in BufReader::new(stream).split(b'\n') {
+        let mut line = line?;
+        if line.trim_ascii() == b"stop" {
+            stop.set();
+            break;
+        }
+        line.push(b'\n');
+        (&*stream).write_all(&line)?;
+        lines += 1;
     }
+    Ok(lines)
 }

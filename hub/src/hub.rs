@@ -160,7 +160,7 @@ impl Hub {
     /// assert!(g.get().is_err()); // and nothing on stderr
     /// ```
     pub fn not_error<E: 'static>(&self) {
-        current::core().reports.not_error.borrow_mut().push(Failure::is::<E>);
+        current::core().reports.not_error::<E>();
     }
 
     /// Hands an error to the error handler.
@@ -216,6 +216,11 @@ impl Hub {
     /// Everybody who is suspended, and in which call: what [`LoopExit`](crate::LoopExit) would name.
     pub fn waiting(&self) -> Vec<Waiting> {
         current::core().waiting()
+    }
+
+    /// The main greenlet of this thread, to be thrown into from elsewhere: gevent's `hub.parent`.
+    pub fn main(&self) -> AnyGreenlet {
+        AnyGreenlet::from(&current::core().main)
     }
 
     /// The greenlets that were started and have not ended, but for the main one.

@@ -1,6 +1,8 @@
 //! Where errors go that have no other home: the hub's error handler, and the default report on stderr.
 
+use std::any::TypeId;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -31,6 +33,8 @@ pub enum ErrorContext {
     ObjectLink(&'static str),
     /// A closure posted by another thread failed.
     Remote,
+    /// A server could not take what arrived, and goes on after a pause. The greenlet is the one that takes.
+    Server(AnyGreenlet),
     /// A spawn callback failed.
     SpawnCallback,
     /// A destructor failed that the hub ran on somebody's behalf.
@@ -57,6 +61,7 @@ impl fmt::Display for ErrorContext {
             ErrorContext::Link(Some(greenlet)) => write!(f, "link of {greenlet:?}"),
             ErrorContext::Link(None) => f.write_str("link"),
             ErrorContext::ObjectLink(kind) => write!(f, "link of {kind}"),
+            ErrorContext::Server(greenlet) => write!(f, "taking in {greenlet:?}"),
             ErrorContext::Remote => f.write_str("posted callback"),
             ErrorContext::SpawnCallback => f.write_str("spawn callback"),
             ErrorContext::Destructor => f.write_str("destructor"),
@@ -84,14 +89,28 @@ pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
 pub(crate) struct Reports {
     pub(crate) handler: RefCell<Option<ErrorHandler>>,
     /// What is no error to the default report.
-    pub(crate) not_error: RefCell<Vec<OfKind>>,
+    not_error: RefCell<HashMap<TypeId, OfKind>>,
 }
 
 /// Whether a failure is of one kind.
 type OfKind = fn(&Failure) -> bool;
 
+impl Reports {
+    /// Makes failures of a kind no error to the default report.
+    pub(crate) fn not_error<E: 'static>(&self) {
+        self.not_error.borrow_mut().insert(TypeId::of::<E>(), Failure::is::<E>);
+    }
+
+    /// Whether the default report has something to say.
+    pub(crate) fn is_error(&self, failure: &Failure) -> bool {
+        !self.not_error.borrow().values().any(|matches| matches(failure))
+    }
+}
+
 impl Default for Reports {
     fn default() -> Self {
-        Reports { handler: RefCell::new(None), not_error: RefCell::new(vec![Failure::is::<SystemExit>]) }
+        let reports = Reports { handler: RefCell::new(None), not_error: RefCell::default() };
+        reports.not_error::<SystemExit>();
+        reports
     }
 }

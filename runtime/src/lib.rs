@@ -34,8 +34,14 @@
 //! | `thread_local!` | `gevent.local.local` | [`greenlet_local!`], [`tree_local!`] |
 //! | `net::TcpStream`, `net::UdpSocket` | `gevent.socket` | [`net::TcpStream`], [`net::TcpListener`], [`net::UdpSocket`] |
 //! | `os::unix::net` | `gevent.socket` | `os::unix::net` |
+//! | `fs` | `gevent.fileobject` | [`fs`]: files, on threads of the pool |
 //! | `io::stdin`, `io::pipe` | `gevent.fileobject` | [`io`]: the same, and wrappers for any descriptor |
+//! | | `gevent.server` | [`server::StreamServer`], [`server::DatagramServer`] |
+//! | | `gevent.ssl` | `tls`, with the feature of that name |
 //! | | `gevent.select` | `io::poll` |
+//! | `process` | `gevent.subprocess` | `process`: commands and children |
+//! | | `gevent.signal_handler` | `signal`: handlers, and signals to wait for |
+//! | | `KeyboardInterrupt` | [`KeyboardInterrupt`], under [`run`](fn@run) |
 //! | | `Greenlet.kill`, `killall` | [`AnyGreenlet::kill`], [`killall`] |
 //! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
@@ -50,7 +56,7 @@
 //! # What waits and what blocks
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a file, stops the whole thread and every greenlet on it, unless it is done by
+//! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
 //! [`blocking`] or in a [`ThreadPool`]. It belongs on a [`ThreadPool`],
 //! where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
@@ -61,15 +67,23 @@
 )]
 
 pub mod channel;
+pub mod fs;
 pub mod io;
 pub mod net;
 pub mod os;
+#[cfg(unix)]
+pub mod process;
 pub mod queue;
 mod run;
 pub mod select;
+pub mod server;
 pub mod shared;
+#[cfg(unix)]
+pub mod signal;
 pub mod sync;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use ramie_hub::*;
 pub use ramie_pool::{
@@ -77,4 +91,4 @@ pub use ramie_pool::{
     ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
 };
 
-pub use crate::run::{Run, run};
+pub use crate::run::{KeyboardInterrupt, Run, run};

@@ -12,12 +12,17 @@ use std::time::Duration;
 
 pub(crate) mod again;
 pub(crate) mod battery;
+pub(crate) mod certificate;
+#[cfg(unix)]
+pub(crate) mod children;
 pub(crate) mod fill;
+pub(crate) mod folder;
 pub(crate) mod footprint;
 pub(crate) mod ground;
 pub(crate) mod kinds;
 pub(crate) mod log;
 pub(crate) mod mapped;
+pub(crate) mod patience;
 pub(crate) mod sleepers;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.

@@ -18,8 +18,8 @@ impl Core {
                     guard_drop(failure);
                 }
             }
-            None if self.reports.not_error.borrow().iter().any(|matches| matches(failure)) => {}
-            None => print_guarded(context, failure),
+            None if self.reports.is_error(failure) => print_guarded(context, failure),
+            None => {}
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
             self.urgent.borrow_mut().push_back(exception.clone());

@@ -75,6 +75,23 @@ impl<S: Source> Handle<S> {
     pub(crate) fn write_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         self.limits.write_with(&self.io, op)
     }
+
+    /// Like [`write_with`](Handle::write_with), for an operation that lets others run. What is reported meanwhile says nothing
+    /// about the attempt, so when that would have blocked the system is asked anew.
+    #[cfg(unix)]
+    pub(crate) fn write_elsewhere<R>(&self, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+        while !self.io.is_closed() {
+            match op(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.limits.nonblocking() => {
+                    self.io.wait_writable(self.limits.write())?;
+                }
+                // What the system says of a socket that was closed meanwhile depends on when that was.
+                Err(_) if self.io.is_closed() => break,
+                done => return done,
+            }
+        }
+        Err(rustix::io::Errno::BADF.into())
+    }
 }
 
 /// What every handle can do.

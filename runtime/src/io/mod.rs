@@ -5,12 +5,13 @@
 //! | a socket | [`ramie::net`](crate::net), `ramie::os::unix::net` | others run |
 //! | a new pipe | [`pipe`] | others run |
 //! | a terminal, inherited pipes, standard input and output | [`stdin`], [`stdout`], [`stderr`], [`Polled`] | others run |
-//! | anything else that you opened: devices, a child's pipes, sockets of other libraries | [`Cooperative`] | others run |
+//! | the pipes of a child process | [`process`](crate::process) | others run |
+//! | anything else that you opened: devices, sockets of other libraries | [`Cooperative`] | others run |
 //! | somebody else's descriptor, to be read by somebody else | [`wait_read`](crate::wait_read), [`wait_write`](crate::wait_write), [`poll`](fn@poll) | others run |
-//! | a regular file | `std::fs`, or any of the above | it does not wait: reading it blocks the thread for as long as the disk takes |
+//! | a regular file | [`ramie::fs`](crate::fs) | others run, as a thread of the pool reads it; any of the above does not wait, and reading blocks the thread for as long as the disk takes |
 //!
 //! Two streams are joined by [`copy_bidirectional`]; for one direction there is std's own `io::copy`, which works on everything
-//! here. The traits are std's `Read`, `Write` and `BufRead`.
+//! here, and from a file to a socket `sendfile`. The traits are std's `Read`, `Write` and `BufRead`.
 //!
 //! `close` ends the operations of every handle, and what waits in them. Who waits for the bare descriptor, in `wait_read` or
 //! [`poll`](fn@poll), is told only what the system tells: that of a socket that it has ended, of a pipe nothing.
@@ -29,6 +30,8 @@ mod poll;
 #[cfg(unix)]
 mod polled;
 #[cfg(unix)]
+mod sendfile;
+#[cfg(unix)]
 mod stdio;
 
 #[cfg(unix)]
@@ -40,5 +43,7 @@ pub use self::pipe::{PipeReader, PipeWriter, pipe};
 pub use self::poll::{PollFd, poll};
 #[cfg(unix)]
 pub use self::polled::Polled;
+#[cfg(unix)]
+pub use self::sendfile::sendfile;
 #[cfg(unix)]
 pub use self::stdio::{Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, stderr, stdin, stdout};

@@ -130,6 +130,15 @@ macro_rules! listener {
                 }
             }
 
+            /// Waits until a connection may be there.
+            ///
+            /// # Errors
+            ///
+            /// `EBADF` when the listener was closed.
+            pub fn wait_readable(&self) -> std::io::Result<()> {
+                self.handle.io().wait_readable(None)
+            }
+
             /// Iterates over connections, for ever.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming { listener: self }
@@ -191,6 +200,14 @@ macro_rules! stream {
 
             fn end_writing(&self) -> std::io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
+            }
+
+            #[cfg(unix)]
+            fn write_elsewhere<R>(
+                &self,
+                mut op: impl FnMut(std::os::fd::BorrowedFd<'_>) -> std::io::Result<R>,
+            ) -> std::io::Result<R> {
+                self.handle.write_elsewhere(|stream| op(std::os::fd::AsFd::as_fd(stream)))
             }
         }
     };

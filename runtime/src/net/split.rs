@@ -18,6 +18,14 @@ pub trait Duplex: Sized + 'static {
     /// Tells the other side that nothing more will come.
     #[doc(hidden)]
     fn end_writing(&self) -> io::Result<()>;
+
+    /// Runs an operation that writes and lets others run, again whenever it would have blocked and there is room.
+    #[cfg(unix)]
+    #[doc(hidden)]
+    fn write_elsewhere<R>(
+        &self,
+        op: impl FnMut(std::os::fd::BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R>;
 }
 
 /// The reading half of a stream. Made by `into_split`.

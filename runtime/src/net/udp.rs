@@ -79,6 +79,15 @@ impl UdpSocket {
         self.handle.read_with(|socket| socket.recv_from(buffer))
     }
 
+    /// Receives a datagram if one is there, and says who sent it. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](UdpSocket::recv_from), without the timeout.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+        self.handle.io().try_read_with(|socket| socket.recv_from(buffer))
+    }
+
     /// Receives a datagram of whom the socket is connected to.
     ///
     /// # Errors

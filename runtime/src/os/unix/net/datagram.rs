@@ -101,6 +101,19 @@ impl UnixDatagram {
         )
     }
 
+    /// Receives a datagram if one is there, and says who sent it. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when receiving was shut down; as [`recv_from`](UnixDatagram::recv_from), without the timeout.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+        let received = self.handle.io().try_read_with(|socket| socket.recv_from(buffer))?;
+        if received.is_none() && is_shut(self.handle.get_ref())? {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "receiving was shut down"));
+        }
+        Ok(received)
+    }
+
     /// Receives a datagram.
     ///
     /// # Errors

@@ -1,0 +1,156 @@
+//! The greenlet of a server that takes what arrives.
+
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ramie_hub::{
+    AnyGreenlet, Builder, ErrorContext, Exception, Failure, Raised, fallible, get_hub, getcurrent, sleep,
+    yield_now,
+};
+
+use super::place::Place;
+use super::socket::Socket;
+use super::trouble::{Trouble, trouble};
+
+/// Takes one connection or datagram and starts its handler; says whether there was one. Does not let others run.
+pub(super) type Take<S> = Box<dyn Fn(&S, &Place) -> io::Result<bool>>;
+
+/// What a server and the greenlet that takes have in common.
+pub(super) struct Work<S> {
+    pub(super) socket: S,
+    pub(super) take: Take<S>,
+    pub(super) closed: Cell<bool>,
+    pub(super) max_accept: Cell<usize>,
+    pub(super) min_delay: Cell<Duration>,
+    pub(super) max_delay: Cell<Duration>,
+}
+
+/// Why nothing was taken.
+enum Mishap {
+    Error(io::Error),
+    /// Of what prepares a greenlet, or of a socket that somebody else has written.
+    Panic(Failure),
+}
+
+impl<S: Socket> Work<S> {
+    pub(super) fn close(&self) {
+        if !self.closed.replace(true) {
+            self.socket.close();
+        }
+    }
+
+    /// Takes until it is stopped.
+    fn run(&self, place: &Place, stopped: &Cell<bool>) -> io::Result<()> {
+        let mut taken = 0;
+        let mut delay = None;
+        loop {
+            if taken >= self.max_accept.get() {
+                taken = 0;
+                yield_now();
+            }
+            // Who waits for a slot leaves what arrives where it is.
+            let free = place.wait();
+            if stopped.get() {
+                return Ok(());
+            }
+            if !free {
+                continue;
+            }
+            match self.take_or_wait(place) {
+                Ok(true) => {
+                    taken += 1;
+                    delay = None;
+                }
+                Ok(false) => taken = 0,
+                Err(Mishap::Error(error)) => match trouble(&error) {
+                    // It counts: an error that does not go away must not keep the thread.
+                    Trouble::Peer => taken += 1,
+                    Trouble::Fatal => return self.end(error, stopped),
+                    Trouble::Passing => {
+                        taken = 0;
+                        let failure = Failure::from(Exception::new(error));
+                        delay = Some(self.pause(&failure, delay));
+                    }
+                },
+                Err(Mishap::Panic(failure)) => {
+                    taken = 0;
+                    delay = Some(self.pause(&failure, delay));
+                }
+            }
+        }
+    }
+
+    /// Takes one, or waits until there may be one; says which.
+    fn take_or_wait(&self, place: &Place) -> Result<bool, Mishap> {
+        let taken = match catch_unwind(AssertUnwindSafe(|| (self.take)(&self.socket, place))) {
+            Ok(taken) => taken.map_err(Mishap::Error)?,
+            Err(payload) if payload.is::<Raised>() => resume_unwind(payload),
+            Err(payload) => return Err(Mishap::Panic(Failure::panicked(payload))),
+        };
+        if !taken {
+            self.socket.wait_readable().map_err(Mishap::Error)?;
+        }
+        Ok(taken)
+    }
+
+    /// Reports, waits, and says for how long to wait the next time.
+    fn pause(&self, failure: &Failure, delay: Option<Duration>) -> Duration {
+        get_hub().handle_error(&ErrorContext::Server(getcurrent()), failure);
+        let delay = delay.unwrap_or(self.min_delay.get()).min(self.max_delay.get());
+        sleep(delay);
+        delay.saturating_mul(2)
+    }
+
+    /// The end of a socket: an error, unless the server itself was told to end.
+    fn end(&self, error: io::Error, stopped: &Cell<bool>) -> io::Result<()> {
+        if stopped.get() || self.closed.get() {
+            return Ok(());
+        }
+        self.close();
+        Err(error)
+    }
+}
+
+/// The greenlet that takes, from a start to the stop.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    greenlet: AnyGreenlet,
+    stopped: Rc<Cell<bool>>,
+}
+
+impl Acceptor {
+    pub(super) fn start<S: Socket>(name: &'static str, work: Rc<Work<S>>, place: Place) -> Self {
+        let stopped = Rc::new(Cell::new(false));
+        let stop = stopped.clone();
+        let greenlet = Builder::new().name(name).spawn(fallible(move || work.run(&place, &stop)));
+        Acceptor { greenlet: greenlet.as_any().clone(), stopped }
+    }
+
+    pub(super) fn running(&self) -> bool {
+        !self.stopped.get() && !self.greenlet.ready()
+    }
+
+    /// Nothing is taken from now on. Does not let others run.
+    pub(super) fn stop(&self) {
+        // It may be about to go on: the kill comes in a later turn.
+        self.stopped.set(true);
+        self.greenlet.kill_nowait();
+    }
+
+    pub(super) fn join(&self) {
+        self.greenlet.join();
+    }
+
+    /// What ended it, if that was its socket.
+    pub(super) fn error(&self) -> Option<io::Error> {
+        let failure = self.greenlet.exception()?;
+        let error = failure.downcast_ref::<io::Error>()?;
+        Some(match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! Servers of datagrams.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
+use std::panic::Location;
+use std::rc::Rc;
+
+use ramie_hub::fallible;
+
+use super::base::BaseServer;
+use super::place::{Outcome, Place};
+use super::socket::DatagramSocket;
+use crate::net::{ToSocketAddrs, UdpSocket};
+
+/// Longer than any datagram of UDP.
+const BUFFER_SIZE: usize = 65536;
+
+/// A server that gives each datagram to a handler in a greenlet of its own: gevent's `DatagramServer`. Clones are the same
+/// server.
+///
+/// Starting, stopping and limits are found on [`BaseServer`], to which this dereferences. A datagram of 64 KiB or more, as
+/// Unix sockets may bring, is cut off at its end.
+///
+/// # Examples
+///
+/// ```
+/// use ramie::net::UdpSocket;
+/// use ramie::server::DatagramServer;
+///
+/// let socket = UdpSocket::bind("127.0.0.1:0")?;
+/// let reply = socket.try_clone()?;
+/// let server = DatagramServer::new(socket, move |data, peer| {
+///     reply.send_to(format!("received {} bytes", data.len()).as_bytes(), peer)
+/// });
+/// server.start()?;
+///
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"hello", server.address()?)?;
+/// let mut buffer = [0; 100];
+/// let length = client.recv(&mut buffer)?;
+/// assert_eq!(&buffer[..length], b"received 5 bytes");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct DatagramServer<S: DatagramSocket = UdpSocket> {
+    base: BaseServer<S>,
+}
+
+impl DatagramServer<UdpSocket> {
+    /// Binds to the first of the addresses that can be had, and makes a server that is to be [started](BaseServer::start).
+    /// Lets others run if a name has to be looked up.
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpSocket::bind`].
+    #[track_caller]
+    pub fn bind<R: Outcome>(
+        address: impl ToSocketAddrs,
+        handle: impl Fn(Vec<u8>, SocketAddr) -> R + 'static,
+    ) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        Ok(Self::new(socket, handle))
+    }
+
+    /// The address of the interface that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn server_host(&self) -> io::Result<IpAddr> {
+        Ok(self.address()?.ip())
+    }
+
+    /// The port that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn server_port(&self) -> io::Result<u16> {
+        Ok(self.address()?.port())
+    }
+}
+
+impl<S: DatagramSocket> DatagramServer<S> {
+    /// A server over a socket, that is to be [started](BaseServer::start).
+    #[track_caller]
+    pub fn new<R: Outcome>(socket: S, handle: impl Fn(Vec<u8>, S::Address) -> R + 'static) -> Self {
+        let handle = Rc::new(handle);
+        let buffer = Cell::new(Vec::new());
+        let take = move |socket: &S, place: &Place| {
+            let mut data = buffer.take();
+            data.resize(BUFFER_SIZE, 0);
+            let taken = socket
+                .try_recv_from(&mut data)
+                .map(|taken| taken.map(|(length, peer)| (data[..length].to_vec(), peer)));
+            buffer.set(data);
+            let Some((data, peer)) = taken? else { return Ok(false) };
+            let handle = handle.clone();
+            place.spawn(fallible(move || handle(data, peer).into_result()));
+            Ok(true)
+        };
+        DatagramServer { base: BaseServer::new("DatagramServer", Location::caller(), socket, Box::new(take)) }
+    }
+
+    /// Sends a datagram from the server's socket. Lets others run while there is no room.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn sendto(&self, data: &[u8], peer: &S::Address) -> io::Result<usize> {
+        self.socket().send_to(data, peer)
+    }
+}
+
+impl<S: DatagramSocket> Deref for DatagramServer<S> {
+    type Target = BaseServer<S>;
+
+    fn deref(&self) -> &BaseServer<S> {
+        &self.base
+    }
+}
+
+impl<S: DatagramSocket> Clone for DatagramServer<S> {
+    fn clone(&self) -> Self {
+        DatagramServer { base: self.base.clone() }
+    }
+}
+
+impl<S: DatagramSocket> fmt::Debug for DatagramServer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.base.fmt(f)
+    }
+}

@@ -1,0 +1,190 @@
+//! Servers of connections.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
+use std::panic::Location;
+use std::rc::Rc;
+
+use ramie_hub::fallible;
+
+use super::base::BaseServer;
+use super::place::{Outcome, Place};
+use super::socket::Listener;
+use crate::net::{TcpListener, TcpStream, ToSocketAddrs};
+
+/// A server that gives each connection to a handler in a greenlet of its own: gevent's `StreamServer`. Clones are the same
+/// server.
+///
+/// Starting, stopping and limits are found on [`BaseServer`], to which this dereferences. The connection is the handler's:
+/// it ends when the handler drops it, by returning, by failing, by a panic or a kill.
+///
+/// # Examples
+///
+/// A handler that ends the service tells so whoever holds the server:
+///
+/// ```
+/// use std::io::{self, BufRead, BufReader, Write};
+/// use std::rc::Rc;
+/// use ramie::Event;
+/// use ramie::net::TcpStream;
+/// use ramie::server::StreamServer;
+///
+/// let stop = Rc::new(Event::new());
+/// let stopper = stop.clone();
+/// let server = StreamServer::bind("127.0.0.1:0", move |stream: TcpStream, _peer| {
+///     for line in BufReader::new(stream).lines() {
+///         if line? == "stop" {
+///             stopper.set();
+///         }
+///     }
+///     Ok::<(), io::Error>(())
+/// })?;
+/// server.start()?;
+/// TcpStream::connect(server.address()?)?.write_all(b"stop\n")?;
+/// stop.wait();
+/// server.stop();
+/// # Ok::<(), io::Error>(())
+/// ```
+pub struct StreamServer<L: Listener = TcpListener> {
+    base: BaseServer<L>,
+}
+
+impl StreamServer<TcpListener> {
+    /// Binds to the first of the addresses that can be had, and makes a server that is to be [started](BaseServer::start).
+    /// Lets others run if a name has to be looked up.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    #[track_caller]
+    pub fn bind<R: Outcome>(
+        address: impl ToSocketAddrs,
+        handle: impl Fn(TcpStream, SocketAddr) -> R + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        Ok(Self::new(listener, handle))
+    }
+
+    /// The address of the interface that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn server_host(&self) -> io::Result<IpAddr> {
+        Ok(self.address()?.ip())
+    }
+
+    /// The port that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn server_port(&self) -> io::Result<u16> {
+        Ok(self.address()?.port())
+    }
+}
+
+impl<L: Listener> StreamServer<L> {
+    /// A server over a listener, that is to be [started](BaseServer::start).
+    ///
+    /// Other handles of the listener may be used as before: a connection goes to whoever takes it first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] fn main() -> std::io::Result<()> {
+    /// use std::io::Read;
+    /// use ramie::os::unix::net::{UnixListener, UnixStream};
+    /// use ramie::server::StreamServer;
+    ///
+    /// let path = std::env::temp_dir().join(format!("ramie-server-{}", std::process::id()));
+    /// let server = StreamServer::new(UnixListener::bind(&path)?, |mut stream, _peer| {
+    ///     std::io::Write::write_all(&mut stream, b"hello")
+    /// });
+    /// server.start()?;
+    /// let mut text = String::new();
+    /// UnixStream::connect(&path)?.read_to_string(&mut text)?;
+    /// std::fs::remove_file(&path)?;
+    /// assert_eq!(text, "hello");
+    /// # Ok(()) }
+    /// # #[cfg(not(unix))] fn main() {}
+    /// ```
+    #[track_caller]
+    pub fn new<R: Outcome>(listener: L, handle: impl Fn(L::Stream, L::Address) -> R + 'static) -> Self {
+        let handle = Rc::new(handle);
+        Self::with_body(listener, move |place, stream, peer| {
+            let handle = handle.clone();
+            place.spawn(fallible(move || handle(stream, peer).into_result()));
+        })
+    }
+
+    /// A server of TLS: the handler gets a stream whose handshake has been made, in the handler's greenlet, so that a slow peer
+    /// keeps nobody else waiting. See [`ramie::tls`](crate::tls).
+    ///
+    /// A handshake that fails, or takes longer than the [acceptor](crate::tls::Acceptor) allows, is the end of that connection
+    /// alone. It is a failure of the handler's greenlet, a [`HandshakeError`](crate::tls::HandshakeError), which the hub's error
+    /// handler is told of; the default report passes over it, since any stranger can bring it about.
+    ///
+    /// A handshake takes a place within the [limit](BaseServer::set_limit), if there is one.
+    ///
+    /// The end of a TLS stream is to be said: a handler that writes calls [`shutdown`](crate::tls::TlsStream::shutdown) before
+    /// it returns, or the other side must take what it got for a part of it.
+    ///
+    /// # Examples
+    ///
+    /// On the page of [`ramie::tls`](crate::tls).
+    #[cfg(feature = "tls")]
+    #[track_caller]
+    pub fn tls<R: Outcome>(
+        listener: L,
+        acceptor: impl Into<crate::tls::Acceptor>,
+        handle: impl Fn(crate::tls::TlsStream<L::Stream>, L::Address) -> R + 'static,
+    ) -> Self
+    where
+        L::Stream: io::Read + io::Write,
+    {
+        use ramie_hub::{Exception, get_hub};
+
+        get_hub().not_error::<crate::tls::HandshakeError>();
+        let both = Rc::new((acceptor.into(), handle));
+        Self::with_body(listener, move |place, stream, peer| {
+            let both = both.clone();
+            place.spawn(fallible(move || {
+                let (acceptor, handle) = &*both;
+                let stream = acceptor.accept(stream).map_err(Exception::new)?;
+                handle(stream, peer).into_result().map_err(Exception::new)
+            }));
+        })
+    }
+
+    #[track_caller]
+    fn with_body(listener: L, serve: impl Fn(&Place, L::Stream, L::Address) + 'static) -> Self {
+        let take = move |listener: &L, place: &Place| {
+            let taken = listener.try_accept()?;
+            Ok(taken.map(|(stream, peer)| serve(place, stream, peer)).is_some())
+        };
+        StreamServer { base: BaseServer::new("StreamServer", Location::caller(), listener, Box::new(take)) }
+    }
+}
+
+impl<L: Listener> Deref for StreamServer<L> {
+    type Target = BaseServer<L>;
+
+    fn deref(&self) -> &BaseServer<L> {
+        &self.base
+    }
+}
+
+impl<L: Listener> Clone for StreamServer<L> {
+    fn clone(&self) -> Self {
+        StreamServer { base: self.base.clone() }
+    }
+}
+
+impl<L: Listener> fmt::Debug for StreamServer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.base.fmt(f)
+    }
+}
