@@ -164,7 +164,7 @@ impl AnyGreenlet {
                 // A spawn callback has killed it.
                 return;
             }
-            let timer = core.start_timer(core.deadline(after), Expiry::Wake(token), true);
+            let timer = core.start_timer(core.deadline(after), || Expiry::Wake(token), true);
             self.task().start_timer.set(Some(timer));
         }
     }

@@ -33,7 +33,7 @@ fn sleep_with(duration: Duration, keeps: bool) {
         return;
     }
     let token = core.token();
-    let timer = TimerGuard::of(core.start_timer(core.deadline(duration), Expiry::Wake(token), keeps));
+    let timer = TimerGuard::of(core.start_timer(core.deadline(duration), || Expiry::Wake(token), keeps));
     core.park_with(timer, token, "sleep");
 }
 
