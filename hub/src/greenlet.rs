@@ -199,9 +199,9 @@ impl AnyGreenlet {
         let id = core.new_link();
         let links = &self.task().links;
         links.add_waiter(Lane::First, id, token);
-        let _place = LinkGuard::new(links, id, false);
-        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        core.park(token, reason) == Verdict::Woken || self.ready()
+        let place = LinkGuard::new(links, id, false);
+        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()
     }
 
     // --- links --------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ impl Core {
         fault::install();
         let (poller, waker) =
             Poller::new().expect("the system has a poll facility and descriptors left for it");
-        let mut main = Task::new(Kind::Main, Location::caller(), 0);
+        let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
         main.state = Cell::new(State::Running);
         main.hub = Cell::new(hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
