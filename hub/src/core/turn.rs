@@ -239,6 +239,9 @@ impl Core {
         };
         match target {
             Target::Wake(token) => {
+                if let Some([next, next_but_one]) = pass.crowd(CROWD) {
+                    self.fetch_ahead(next, next_but_one);
+                }
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 Some((token, Verdict::Woken))
             }

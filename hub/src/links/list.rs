@@ -104,6 +104,17 @@ impl Line {
         rest.remove(at)
     }
 
+    /// The first two that wait in a line of so many.
+    #[inline]
+    pub(super) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+        let rest = self.rest.as_ref().filter(|rest| rest.len() >= many)?;
+        let token = |entry: Option<&Entry>| match entry?.target {
+            Target::Wake(token) => Some(token),
+            Target::Call(_) | Target::Spawn(_) => None,
+        };
+        Some([token(self.head.as_ref()), token(rest.front())])
+    }
+
     pub(super) fn last(&self) -> Option<&Entry> {
         self.rest.as_ref().and_then(|rest| rest.back()).or(self.head.as_ref())
     }

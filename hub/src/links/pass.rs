@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::list::{Lane, LinkId, Links, Notifier, Rule, Target};
-use crate::task::TaskRef;
+use crate::task::{TaskRef, Token};
 
 /// How many of those who come during a pass are served by it, where any are.
 const MOST_NEWCOMERS: usize = 50;
@@ -128,6 +128,13 @@ impl Pass {
                 Stage::End => return None,
             }
         }
+    }
+
+    /// Who is told next, and next but one, if that many wait: they are no longer in the nearest cache.
+    #[inline]
+    pub(crate) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+        let Stage::Until(lane, _) = self.stage else { return None };
+        self.of.links().lane(lane)?.borrow().crowd(many)
     }
 
     /// Whether it has served as many as a pass may: somebody may be left.
