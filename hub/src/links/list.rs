@@ -1,6 +1,7 @@
 //! The two lists of those who want to be told, in order of arrival.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -89,11 +90,14 @@ impl Line {
         first
     }
 
-    /// Takes one out, wherever it stands.
+    /// Takes one out, wherever it stands. They stand in the order of their numbers, so one below the head's has gone.
     #[inline]
     fn remove(&mut self, id: LinkId) -> Option<Entry> {
-        let head = self.head.as_ref()?;
-        if head.id == id { self.pop() } else { self.remove_behind(id) }
+        match id.cmp(&self.head.as_ref()?.id) {
+            Ordering::Less => None,
+            Ordering::Equal => self.pop(),
+            Ordering::Greater => self.remove_behind(id),
+        }
     }
 
     #[inline(never)]
