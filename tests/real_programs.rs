@@ -3,6 +3,8 @@
 
 #[path = "real_programs/http.rs"]
 mod http_clients;
+#[path = "real_programs/postgres.rs"]
+mod postgres;
 #[path = "real_programs/programs.rs"]
 mod programs;
 #[path = "real_programs/proxy.rs"]

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ramie::io::Cooperative;
-use ramie::{Greenlet, sleep, spawn};
+use ramie::{Greenlet, blocking, sleep, spawn};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::util::within;
@@ -128,7 +128,7 @@ impl Programs {
         Said { status: wait(&running), output, errors }
     }
 
-    /// Starts a server on a port that is free. It is there when it says `ready` on one of its lines. The command is asked
+    /// Starts a server on a port that is free, to be ended by that signal. It is there when it says `ready` on one of its lines. The command is asked
     /// for again if it ends before that, as it does when somebody else has taken the port meanwhile.
     pub(crate) fn serve(&self, ready: &str, ends_by: Signal, command: impl Fn(u16) -> Command) -> Server {
         let mut said = String::new();
@@ -181,10 +181,17 @@ impl Server {
         self.log.borrow().clone()
     }
 
-    /// Ends it as no server expects to be ended.
-    pub(crate) fn kill(&self) {
-        lock(&self.running).child.kill().unwrap();
-        wait(&self.running);
+    /// Ends it, in the way that it was started with.
+    pub(crate) fn end(&self) {
+        let running = self.running.clone();
+        blocking(|| lock(&running).end()).unwrap();
+    }
+}
+
+/// What it has in a folder is not taken from under it.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = lock(&self.running).end();
     }
 }
 

@@ -68,7 +68,7 @@ fn stand_in_answers_redis_benchmark() {
 }
 
 /// A server that keeps nothing, and the folder that it does not use.
-fn server(programs: &Programs) -> (Server, Folder) {
+fn server(programs: &Programs) -> (Folder, Server) {
     let folder = Folder::new();
     let server = programs.serve("Ready to accept connections", Signal::TERM, |port| {
         let mut server = command("redis-server");
@@ -76,7 +76,7 @@ fn server(programs: &Programs) -> (Server, Folder) {
         server.args(["--daemonize", "no", "--save", "", "--dir"]).arg(&*folder);
         server
     });
-    (server, folder)
+    (folder, server)
 }
 
 const SERVER: [&str; 2] = ["redis-server", "redis-cli"];
@@ -100,7 +100,7 @@ fn work(pool: &Connections, number: usize, rounds: usize, counted: &Cell<usize>)
 #[test]
 fn greenlets_share_connections_to_redis() {
     with(&SERVER, |programs| {
-        let (server, _folder) = server(programs);
+        let (_folder, server) = server(programs);
         let pool = Connections::new(server.address(), CONNECTIONS);
         let group = Group::new();
         let counted = Rc::new(Cell::new(0));
@@ -132,7 +132,7 @@ fn greenlets_share_connections_to_redis() {
 #[test]
 fn kill_in_the_middle_of_a_command_leaves_the_pool_usable() {
     with(&SERVER, |programs| {
-        let (server, _folder) = server(programs);
+        let (_folder, server) = server(programs);
         let address = server.address();
         let pool = Connections::new(address.clone(), CONNECTIONS);
         // All connections wait for a list, and everybody else for one of them: each is killed where it is.
@@ -194,7 +194,7 @@ fn kill_in_the_middle_of_a_command_leaves_the_pool_usable() {
 #[test]
 fn server_that_dies_is_an_error_for_who_waits_for_it() {
     with(&SERVER, |programs| {
-        let (first, _folder) = server(programs);
+        let (_folder, first) = server(programs);
         let pool = Connections::new(first.address(), CONNECTIONS);
         let waiting = (0..CONNECTIONS).map(|_| {
             let pool = pool.clone();
@@ -205,7 +205,7 @@ fn server_that_dies_is_an_error_for_who_waits_for_it() {
         until(|| {
             cli(programs, &address, "INFO clients\n").contains(&format!("blocked_clients:{CONNECTIONS}\r"))
         });
-        first.kill();
+        first.end();
         assert!(waiting.into_iter().all(|greenlet| greenlet.take().unwrap()));
         // Nobody is there; and no place in the pool is lost by asking.
         for _ in 0..2 * CONNECTIONS {
@@ -217,7 +217,7 @@ fn server_that_dies_is_an_error_for_who_waits_for_it() {
 #[test]
 fn redis_benchmark_goes_through_the_forwarder() {
     with(&["redis-server", "redis-cli", "redis-benchmark"], |programs| {
-        let (server, _folder) = server(programs);
+        let (_folder, server) = server(programs);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let target = server.address();
