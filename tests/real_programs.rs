@@ -1,6 +1,9 @@
 //! Programs of the real world against what we serve, and ours against servers of the real world, where they are installed.
 #![cfg(unix)]
+#![expect(clippy::duplicate_mod, reason = "each example brings the modules that it shares with others")]
 
+#[path = "real_programs/authority.rs"]
+mod authority;
 #[path = "real_programs/http.rs"]
 mod http_clients;
 #[path = "real_programs/postgres.rs"]
@@ -28,6 +31,9 @@ mod http;
 #[expect(dead_code, reason = "heads are not parsed here")]
 #[path = "../examples/http/head.rs"]
 mod http_head;
+#[expect(dead_code, reason = "an example has a `main`")]
+#[path = "../examples/https_server.rs"]
+mod https_server;
 #[expect(dead_code, reason = "an example has a `main`")]
 #[path = "../examples/port_forwarder.rs"]
 mod port_forwarder;

@@ -85,7 +85,7 @@ fn curl_goes_through_the_tunnel() {
         let certificate = Certificate::new();
         let trusted = folder.join("certificate.pem");
         fs::write(&trusted, certificate.pem().0).unwrap();
-        let (proxy, site) = (proxy(), Site::secure(&certificate));
+        let (proxy, site) = (proxy(), Site::secure(certificate.server()));
         let mut secret = curl();
         secret.args(["--proxy", &proxy, "--cacert"]).arg(trusted);
         secret.args([

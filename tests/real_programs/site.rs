@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::server::StreamServer;
+use ramie::tls::rustls::ServerConfig;
 use ramie::tls::{Acceptor, TlsStream};
 
 use crate::http;
-use crate::util::certificate::Certificate;
 use crate::util::log::Log;
 
 const IDLE: Duration = Duration::from_secs(30);
@@ -37,10 +37,10 @@ impl Site {
     }
 
     /// The same over TLS.
-    pub(crate) fn secure(certificate: &Certificate) -> Self {
+    pub(crate) fn secure(config: impl Into<Arc<ServerConfig>>) -> Self {
         let (connections, requests) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
         let counters = (connections.clone(), requests.clone());
-        let mut config = Arc::unwrap_or_clone(certificate.server());
+        let mut config = Arc::unwrap_or_clone(config.into());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let acceptor = Acceptor::new(Arc::new(config)).handshake_timeout(Some(IDLE));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -12,7 +12,7 @@ fn secure(folder: &Folder) -> (Site, String) {
     let certificate = Certificate::new();
     let file = folder.join("certificate.pem");
     fs::write(&file, certificate.pem().0).unwrap();
-    (Site::secure(&certificate), file.to_str().unwrap().to_owned())
+    (Site::secure(certificate.server()), file.to_str().unwrap().to_owned())
 }
 
 #[test]
