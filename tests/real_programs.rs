@@ -4,6 +4,8 @@
 
 #[path = "real_programs/authority.rs"]
 mod authority;
+#[path = "real_programs/files.rs"]
+mod files;
 #[path = "real_programs/http.rs"]
 mod http_clients;
 #[path = "real_programs/postgres.rs"]
@@ -40,6 +42,9 @@ mod port_forwarder;
 #[expect(dead_code, reason = "an example has a `main`")]
 #[path = "../examples/redis_pool.rs"]
 mod redis_pool;
+#[expect(dead_code, reason = "an example has a `main`")]
+#[path = "../examples/sendfile.rs"]
+mod sendfile;
 #[expect(dead_code, reason = "an example has a `main`")]
 #[path = "../examples/web_proxy.rs"]
 mod web_proxy;
