@@ -1,4 +1,8 @@
 //! What the examples promise that serve others: each is taken as a module, and served from a greenlet.
+#![expect(
+    clippy::duplicate_mod,
+    reason = "examples that are modules of one crate bring along what they share"
+)]
 
 mod util;
 

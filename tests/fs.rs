@@ -75,7 +75,7 @@ fn every_way_to_read_and_write_is_std_s() {
         let pieces = [IoSlice::new(b"01"), IoSlice::new(b"23"), IoSlice::new(b"45")];
         let written = file.write_vectored(&pieces).unwrap();
         file.write_all(&b"012345"[written..]).unwrap();
-        write!(&file, "{}{:?}{}", 67, 'x', "yz\n").unwrap();
+        writeln!(&file, "{}{:?}yz", 67, 'x').unwrap();
         file.write_fmt(format_args!("plain")).unwrap();
         file.rewind().unwrap();
         let (mut one, mut two) = ([0; 1], [0; 2]);

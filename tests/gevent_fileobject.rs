@@ -1,7 +1,7 @@
 //! gevent's tests of file objects (`test__fileobject.py`) and of its `os` (`test__os.py`), restated.
 //!
-//! What gevent makes a file object of is here a pipe's end, a `Polled` for what must keep its mode, or a `Cooperative`; buffers and
-//! lines are std's.
+//! What gevent makes a file object of is here a pipe's end, a `Polled` for what must keep its mode, a `Cooperative`, or, on the
+//! thread pool, a `ramie::fs::File`; buffers and lines are std's.
 #![cfg(unix)]
 
 mod util;
@@ -38,7 +38,7 @@ fn temporary(name: &str, content: &[u8]) -> PathBuf {
 fn dropped_object_closes_its_descriptor() {
     within(LIMIT, || {
         let before = settled();
-        for kind in 0..3 {
+        for kind in 0..4 {
             let (mut reader, mut writer) = pipe().unwrap();
             match kind {
                 0 => {
@@ -46,6 +46,7 @@ fn dropped_object_closes_its_descriptor() {
                     drop(writer);
                 }
                 1 => Polled::new(file(writer)).unwrap().write_all(b"x").unwrap(),
+                2 => ramie::fs::File::from(file(writer)).write_all(b"x").unwrap(),
                 _ => Cooperative::new(file(writer)).unwrap().write_all(b"x").unwrap(),
             }
             let mut text = String::new();
@@ -84,6 +85,12 @@ fn regular_file_can_be_sought() {
         let mut data = vec![0; 1024];
         polled.read_exact(&mut data).unwrap();
         assert!(data == vec![b'a'; 1024]);
+        let mut file = ramie::fs::File::open(&path).unwrap();
+        assert_eq!(file.seek(SeekFrom::Start(15)).unwrap(), 15);
+        assert_eq!(file.stream_position().unwrap(), 15);
+        data.fill(0);
+        file.read_exact(&mut data).unwrap();
+        assert!(data == vec![b'a'; 1024]);
         fs::remove_file(path).unwrap();
     });
 }
@@ -97,6 +104,8 @@ fn pipe_cannot_be_sought() {
         let expected = plain.seek(SeekFrom::Start(0)).unwrap_err();
         let polled = Polled::new(plain).unwrap();
         let error = polled.get_ref().seek(SeekFrom::Start(0)).unwrap_err();
+        assert_eq!(error.raw_os_error(), expected.raw_os_error());
+        let error = ramie::fs::File::from(polled.into_inner().unwrap()).seek(SeekFrom::Start(0)).unwrap_err();
         assert_eq!(error.raw_os_error(), expected.raw_os_error());
     });
 }
@@ -115,6 +124,8 @@ fn text_and_lines_are_what_std_reads() {
         let lines = |read: Box<dyn BufRead>| read.lines().collect::<io::Result<Vec<_>>>().unwrap();
         let native = lines(Box::new(BufReader::new(File::open(&path).unwrap())));
         assert_eq!(lines(Box::new(BufReader::with_capacity(5, open()))), native);
+        let threaded = ramie::fs::File::open(&path).unwrap();
+        assert_eq!(lines(Box::new(BufReader::with_capacity(5, threaded))), native);
         assert_eq!(native.len(), 4);
         fs::remove_file(path).unwrap();
     });
@@ -191,13 +202,17 @@ fn reader_that_is_closed_by_another_keeps_what_it_has() {
 fn full_pipe_does_not_block_the_process() {
     within(LIMIT, || {
         const BYTES: usize = 1_000_000;
-        for kind in 0..3 {
+        for kind in 0..4 {
             let (reader, writer) = pipe().unwrap();
             let (mut reader, mut writer): (Box<dyn Read>, Box<dyn Write>) = match kind {
                 0 => (Box::new(reader), Box::new(writer)),
                 1 => (
                     Box::new(Polled::new(file(reader)).unwrap()),
                     Box::new(Polled::new(file(writer)).unwrap()),
+                ),
+                2 => (
+                    Box::new(ramie::fs::File::from(file(reader))),
+                    Box::new(ramie::fs::File::from(file(writer))),
                 ),
                 _ => (
                     Box::new(Cooperative::new(file(reader)).unwrap()),

@@ -21,6 +21,30 @@ const SEAMS: [(&str, &[&str]); 2] = [
         ],
     ),
 ];
+/// What stands below the hub's core: files, and folders with all that is in them.
+const BELOW_THE_CORE: [&str; 21] = [
+    "hub/src/body.rs",
+    "hub/src/callback.rs",
+    "hub/src/error.rs",
+    "hub/src/exception.rs",
+    "hub/src/fiber/",
+    "hub/src/gate.rs",
+    "hub/src/inbox.rs",
+    "hub/src/io/fds.rs",
+    "hub/src/links/",
+    "hub/src/mailbox.rs",
+    "hub/src/poller.rs",
+    "hub/src/report.rs",
+    "hub/src/shared/abroad.rs",
+    "hub/src/shared/line.rs",
+    "hub/src/stack/",
+    "hub/src/stderr.rs",
+    "hub/src/sync.rs",
+    "hub/src/task/",
+    "hub/src/thread_bound.rs",
+    "hub/src/timers/",
+    "hub/src/waitable.rs",
+];
 /// How a path on somebody's machine begins; in halves, so that this file passes its own test.
 const MACHINES: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/")];
@@ -47,6 +71,11 @@ fn files(folder: &str, ends: &[&str]) -> Vec<String> {
 
 fn sources() -> impl Iterator<Item = String> {
     CRATES.iter().flat_map(|folder| files(&format!("{folder}/src"), &[".rs"]))
+}
+
+/// The sources at a place: a file, or a folder with all that is in it.
+fn files_at(place: &str) -> Vec<String> {
+    sources().filter(|path| path.starts_with(place)).collect()
 }
 
 /// The lines of a file that are not comments.
@@ -99,6 +128,14 @@ fn each_seam_alone_names_its_dependency() {
         let naming = elsewhere.filter(|path| has(&code(path), dependency, &["::", ";", " as "]));
         none(naming, &format!("{dependency} may be named in {allowed:?} only"));
     }
+}
+
+#[test]
+fn what_is_below_the_core_does_not_name_it() {
+    none(BELOW_THE_CORE.into_iter().filter(|place| files_at(place).is_empty()), "not there");
+    let below = BELOW_THE_CORE.into_iter().flat_map(files_at);
+    let above = ["crate::core", "crate::current", "crate::unwind"];
+    none(below.filter(|path| above.iter().any(|name| code(path).contains(name))), "names who is above");
 }
 
 #[test]

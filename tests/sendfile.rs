@@ -23,7 +23,7 @@ use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_millis(10);
-/// More than any buffers of a connection take.
+/// More than twice what the buffers of a connection take.
 const LARGE: usize = 64 << 20;
 /// The bytes of the files here repeat themselves after so many: no power of two, so that what is misplaced is noticed.
 const PERIOD: usize = 65_521;
@@ -288,7 +288,7 @@ fn what_the_system_cannot_send_is_read_and_written() {
     use std::os::unix::fs::FileExt;
 
     within(LIMIT, || {
-        let length = 8 << 20;
+        let length = LARGE;
         let memory = bytes(length);
         let file = std::fs::File::open("/proc/self/mem").unwrap();
         let start = memory.as_ptr().addr() as u64;

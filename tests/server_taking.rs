@@ -235,6 +235,25 @@ fn datagram_server_answers() {
 }
 
 #[test]
+fn limit_of_the_socket_for_reading_is_none_of_the_servers() {
+    within(LIMIT, || {
+        let errors = Log::of_errors();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let log = Log::new();
+        let seen = log.clone();
+        let server = DatagramServer::new(socket, move |_, _| seen.add("received"));
+        server.set_delays(LONG, LONG);
+        server.start().unwrap();
+        sleep(SHORT);
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.send_to(b"x", server.address().unwrap()).unwrap();
+        until(|| log.len() == 1);
+        errors.expect("");
+    });
+}
+
+#[test]
 fn datagrams_wait_in_the_socket_while_the_limit_is_reached() {
     within(LIMIT, || {
         let log = Log::new();

@@ -157,22 +157,31 @@ fn record_that_was_tampered_with_is_an_error() {
     });
 }
 
+/// Writes until nothing more goes in, and returns what went in: what the two sockets hold, and little more.
+///
+/// A moment after that the system may take more, for what it asks the other side again after 200 ms.
+fn clog(stream: &mut Tls, data: &[u8]) -> Vec<u8> {
+    stream.get_ref().set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut sent = Vec::new();
+    loop {
+        match stream.write(data) {
+            Ok(taken) => sent.extend_from_slice(&data[..taken]),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::TimedOut);
+                return sent;
+            }
+        }
+        assert!(sent.len() < 64 << 20, "it is buffered without limit");
+    }
+}
+
 #[test]
 fn writer_waits_for_a_peer_that_does_not_read() {
     within(LIMIT, || {
         let (mut near, mut far) = pair();
-        near.get_mut().set_write_timeout(Some(SHORT)).unwrap();
         let data = pattern(1 << 20);
-        let mut sent = Vec::new();
-        // What goes in is what the two sockets hold, and little more.
-        let error = loop {
-            match near.write(&data) {
-                Ok(taken) => sent.extend_from_slice(&data[..taken]),
-                Err(error) => break error,
-            }
-            assert!(sent.len() < 64 << 20, "it is buffered without limit");
-        };
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let mut sent = clog(&mut near, &data);
+        near.get_ref().set_write_timeout(Some(SHORT)).unwrap();
         assert!(near.flush().is_err_and(|error| error.kind() == ErrorKind::TimedOut));
         // An error has taken nothing, and what was taken arrives, however often the writer was too late.
         let slow = spawn(move || {
@@ -233,21 +242,20 @@ fn interrupted_read_has_consumed_nothing() {
             let accepted = spawn(move || Acceptor::new(server).handshake_timeout(None).accept(far).unwrap());
             let mut near = tls::connect(near, "localhost", certificate.client()).unwrap();
             let mut far = accepted.take().unwrap();
+            assert!(with_timeout(SHORT, || far.read(&mut [0]).unwrap()).is_err());
             let data = pattern(20 * piece);
             near.write_all(&data).unwrap();
             near.shutdown().unwrap();
             // A timeout unwinds out of the middle of a record, as a kill does.
-            let (mut received, mut buffer, mut interrupted) = (Vec::new(), [0; 1000], 0);
+            let (mut received, mut buffer) = (Vec::new(), [0; 1000]);
             loop {
-                match with_timeout(Duration::from_micros(700), || far.read(&mut buffer)) {
-                    Ok(read) => match read.unwrap() {
-                        0 => break,
-                        length => received.extend_from_slice(&buffer[..length]),
-                    },
-                    Err(_) => interrupted += 1,
+                match with_timeout(Duration::from_micros(700), || far.read(&mut buffer).unwrap()) {
+                    Ok(0) => break,
+                    Ok(length) => received.extend_from_slice(&buffer[..length]),
+                    Err(_) => {}
                 }
             }
-            assert!(received == data && interrupted > 0, "pieces of {piece}, {interrupted} times");
+            assert!(received == data, "in pieces of {piece}");
             far.shutdown().unwrap();
             assert_eq!(near.read_to_end(&mut Vec::new()).unwrap(), 0);
             drop((near, far));
@@ -259,15 +267,10 @@ fn interrupted_read_has_consumed_nothing() {
 #[test]
 fn interrupted_flush_goes_on_where_it_was() {
     within(LIMIT, || {
-        let (mut near, far) = pair();
-        near.get_mut().set_write_timeout(Some(Duration::from_millis(1))).unwrap();
-        let data = pattern(1 << 20);
-        let mut sent = Vec::new();
-        while let Ok(taken) = near.write(&data) {
-            sent.extend_from_slice(&data[..taken]);
-        }
-        near.get_mut().set_write_timeout(None).unwrap();
-        let mut far = far;
+        let (mut near, mut far) = pair();
+        let sent = clog(&mut near, &pattern(1 << 20));
+        near.get_ref().set_write_timeout(None).unwrap();
+        assert!(with_timeout(SHORT, || near.flush().unwrap()).is_err());
         let slow = spawn(move || {
             let mut received = vec![0; 200_000];
             let mut length = 0;
@@ -278,12 +281,7 @@ fn interrupted_flush_goes_on_where_it_was() {
             far.read_to_end(&mut received).unwrap();
             received
         });
-        // By a timeout at first, then by a kill.
-        let mut interrupted = 0;
-        while with_timeout(Duration::from_micros(500), || near.flush().unwrap()).is_err() {
-            interrupted += 1;
-        }
-        assert!(interrupted > 0);
+        while with_timeout(Duration::from_micros(500), || near.flush().unwrap()).is_err() {}
         near.shutdown().unwrap();
         assert!(slow.take().unwrap() == sent);
     });

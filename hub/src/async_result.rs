@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use crate::error::GetError;
 use crate::exception::{Exception, Failure};
 use crate::greenlet::Greenlet;
+use crate::limit::Limit;
 use crate::links::{Lane, LinkId, Rule};
-use crate::wait::Waitable;
-use crate::wait_queue::{Limit, WaitQueue, Waits};
+use crate::wait_queue::{WaitQueue, Waits};
+use crate::waitable::Waitable;
 
 struct Outcome<T> {
     /// Shared, so that no borrow is held while it is cloned for somebody: the value's own `clone` may wait.

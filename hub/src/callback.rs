@@ -4,9 +4,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::core::Core;
-use crate::report::ErrorContext;
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Queued,
@@ -25,10 +22,11 @@ impl CallbackState {
         Rc::new(CallbackState { f: Cell::new(Some(f)), state: Cell::new(State::Queued) })
     }
 
-    pub(crate) fn run(&self, core: &Core) {
+    /// Hands the function to `call`, if it was not called off.
+    pub(crate) fn run(&self, call: impl FnOnce(Box<dyn FnOnce()>)) {
         if let Some(f) = self.f.take() {
             self.state.set(State::Running);
-            core.call(|| ErrorContext::Callback, f);
+            call(f);
         }
         self.state.set(State::Done);
     }

@@ -11,9 +11,8 @@ use std::rc::Rc;
 
 use crate::core::{Core, Item};
 use crate::exception::{Exception, Failure, SystemExit};
-use crate::greenlet::AnyGreenlet;
 use crate::outwait::Debts;
-use crate::task::{Task, TaskRef, Token};
+use crate::task::{AnyGreenlet, Gone, Task, TaskRef, Token};
 use crate::unwind::{Escape, guard, guard_drop};
 
 /// The children of one scope.
@@ -91,8 +90,8 @@ impl Drop for Ask {
     }
 }
 
-impl Child {
-    fn gone(self: Rc<Self>, core: &Core, task: &Task) {
+impl Gone for Child {
+    fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token)) {
         let children = self.children.clone();
         let failure = task.failure.get().filter(|failure| {
             // A system error goes to main, whoever else is told.
@@ -107,19 +106,10 @@ impl Child {
         if children.left() == 0 {
             if let Some(parent) = children.parent.take() {
                 // In its turn of the queue, and so behind the child's links.
-                core.push(Item::Resume(parent));
+                wake(parent);
             }
         }
         guard_drop(children.thin_out());
-    }
-}
-
-impl Core {
-    /// Nothing is left of what a task ran.
-    pub(crate) fn gone(&self, task: &Task) {
-        if let Some(child) = task.take_child() {
-            child.gone(self, task);
-        }
     }
 }
 

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::limit::Limit;
 use crate::links::{Lane, LinkId, Rule};
-use crate::wait::Waitable;
-use crate::wait_queue::{Limit, WaitQueue, Waits};
+use crate::wait_queue::{WaitQueue, Waits};
+use crate::waitable::Waitable;
 
 #[derive(Debug)]
 struct Flag(Cell<bool>);
@@ -92,6 +93,8 @@ impl Event {
         self.queue.linkcount()
     }
 
+    // Inlined: a frame that an unwinding need not cross.
+    #[inline(always)]
     fn wait_for(&self, limit: Limit) -> bool {
         if self.is_set() && !self.queue.notifying() {
             return true;

@@ -9,33 +9,16 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::body::Body;
 use crate::core::Expiry;
 use crate::current;
 use crate::error::GetError;
 use crate::exception::Failure;
+use crate::limit::Limit;
 use crate::links::{Lane, LinkId, Notified, Target};
-use crate::spawn::Builder;
-use crate::task::{Kind, State, Task, TaskRef, Verdict};
+use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, Verdict};
 use crate::unwind::guard;
-use crate::wait::Waitable;
 use crate::wait_guard::{LinkGuard, TimerGuard};
-use crate::wait_queue::Limit;
-
-/// A greenlet of whatever result: what [`getcurrent`] returns and what links are given.
-///
-/// Clones are the same greenlet. A handle does not own its greenlet: dropping every handle neither stops it nor
-/// waits for it.
-#[derive(Clone)]
-pub struct AnyGreenlet {
-    pub(crate) record: TaskRef,
-}
-
-impl From<&TaskRef> for AnyGreenlet {
-    fn from(record: &TaskRef) -> Self {
-        AnyGreenlet { record: record.clone() }
-    }
-}
+use crate::waitable::Waitable;
 
 /// A greenlet whose body returns a `T`.
 ///
@@ -152,12 +135,6 @@ impl AnyGreenlet {
         self.task().site
     }
 
-    /// Whether both are one and the same greenlet.
-    pub fn is(&self, other: &AnyGreenlet) -> bool {
-        // Addresses, not fat pointers: one type may have several vtables.
-        std::ptr::addr_eq(Rc::as_ptr(&self.record), Rc::as_ptr(&other.record))
-    }
-
     /// The greenlet with its result's type, when that is `T`.
     pub fn downcast<T: 'static>(&self) -> Option<Greenlet<T>> {
         self.record
@@ -187,7 +164,7 @@ impl AnyGreenlet {
                 // A spawn callback has killed it.
                 return;
             }
-            let timer = core.start_timer(core.deadline(after), Expiry::Wake(token), true);
+            let timer = core.start_timer(core.deadline(after), || Expiry::Wake(token), true);
             self.task().start_timer.set(Some(timer));
         }
     }
@@ -222,9 +199,9 @@ impl AnyGreenlet {
         let id = core.new_link();
         let links = &self.task().links;
         links.add_waiter(Lane::First, id, token);
-        let _place = LinkGuard::new(links, id, false);
-        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        core.park(token, reason) == Verdict::Woken || self.ready()
+        let place = LinkGuard::new(links, id, false);
+        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()
     }
 
     // --- links --------------------------------------------------------------------------------------------------
@@ -346,12 +323,6 @@ impl AnyGreenlet {
 }
 
 impl<T: 'static> Greenlet<T> {
-    /// Makes a greenlet that has not been started.
-    #[track_caller]
-    pub fn new<B: Body<Value = T>>(body: B) -> Self {
-        Builder::new().create(body)
-    }
-
     pub(crate) fn from_record(record: TaskRef) -> Self {
         Greenlet { any: AnyGreenlet { record }, value: PhantomData }
     }
@@ -508,49 +479,9 @@ impl<T> Waitable for Greenlet<T> {
     }
 }
 
-impl Drop for Task {
-    fn drop(&mut self) {
-        if let (Some(ident), Some(core)) = (self.ident.get(), current::try_core()) {
-            core.free_ident(ident);
-        }
-    }
-}
-
-impl fmt::Debug for AnyGreenlet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let task = self.task();
-        let name = match task.overflow.name() {
-            Some(name) => name.as_ref().to_owned(),
-            None if current::try_core().is_some() => current::core().name(&self.record),
-            None => "Greenlet".to_owned(),
-        };
-        write!(f, "<{name} {:?}", task.state.get())?;
-        if !self.is_main() {
-            write!(f, ", spawned at {}", task.site)?;
-        }
-        f.write_str(">")
-    }
-}
-
 impl<T> fmt::Debug for Greenlet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.any.fmt(f)
-    }
-}
-
-impl PartialEq for AnyGreenlet {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(other)
-    }
-}
-
-impl Eq for AnyGreenlet {}
-
-/// By identity, as equality is: sets and maps of greenlets hold each of them once.
-impl Hash for AnyGreenlet {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // The address alone, as in `is`.
-        Rc::as_ptr(&self.record).cast::<()>().hash(state);
     }
 }
 
@@ -577,11 +508,5 @@ impl<T: 'static> From<Greenlet<T>> for AnyGreenlet {
 impl<T> AsRef<AnyGreenlet> for Greenlet<T> {
     fn as_ref(&self) -> &AnyGreenlet {
         &self.any
-    }
-}
-
-impl AsRef<AnyGreenlet> for AnyGreenlet {
-    fn as_ref(&self) -> &AnyGreenlet {
-        self
     }
 }

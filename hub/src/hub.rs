@@ -5,17 +5,15 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, CallbackState};
-use crate::core::{Core, Expiry, Item, Mode, nanos};
+use crate::core::{Expiry, Item, Mode, WatchKind, nanos};
 use crate::current;
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
-use crate::greenlet::AnyGreenlet;
 use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 use crate::report::{ErrorContext, ErrorHandler};
-use crate::stack::StackStats;
-use crate::task::{Kind, TaskRef, Verdict};
+use crate::task::{AnyGreenlet, Verdict};
 use crate::wait_guard::TimerGuard;
-use crate::watcher::{WatchKind, Watcher};
+use crate::watcher::Watcher;
 
 /// The hub of this thread: what runs when nobody else does.
 ///
@@ -24,26 +22,6 @@ use crate::watcher::{WatchKind, Watcher};
 #[derive(Clone, Copy)]
 pub struct Hub {
     here: PhantomData<*const ()>,
-}
-
-/// What a hub holds at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HubStats {
-    /// Greenlets that were started and have not ended, the main greenlet not counted.
-    pub greenlets: usize,
-    /// Entries of the callback queue.
-    pub queued: usize,
-    /// Running timers.
-    pub timers: usize,
-    /// Sources registered with the system.
-    pub sources: usize,
-    /// Waits and guards that keep the loop alive, timers not counted.
-    pub refs: usize,
-    /// How often the loop has gone round.
-    pub iterations: u64,
-    /// The stacks.
-    pub stacks: StackStats,
 }
 
 /// The hub of this thread, made now if there was none.
@@ -89,7 +67,7 @@ impl Hub {
         let token = core.token();
         let _timer = timeout.map(|timeout| {
             // Like a sleeper's, not like a limit: it is behind nothing but what was due before it.
-            TimerGuard::of(core.start_timer(core.deadline(timeout), Expiry::Wake(token), false))
+            TimerGuard::of(core.start_timer(core.deadline(timeout), || Expiry::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;
@@ -235,24 +213,14 @@ impl Hub {
         current::core().switch_interval.set(nanos(interval));
     }
 
-    /// What the hub holds at the moment.
-    pub fn stats(&self) -> HubStats {
-        let core = current::core();
-        let queued = core.queue.borrow().len();
-        HubStats {
-            greenlets: core.tasks.len() - 1,
-            queued,
-            timers: core.timers.borrow().len(),
-            sources: core.poller.borrow().len(),
-            refs: core.refs.get(),
-            iterations: core.iterations.get(),
-            stacks: core.stack_stats(),
-        }
-    }
-
     /// Everybody who is suspended, and in which call: what [`LoopExit`](crate::LoopExit) would name.
     pub fn waiting(&self) -> Vec<Waiting> {
         current::core().waiting()
+    }
+
+    /// The main greenlet of this thread, to be thrown into from elsewhere: gevent's `hub.parent`.
+    pub fn main(&self) -> AnyGreenlet {
+        AnyGreenlet::from(&current::core().main)
     }
 
     /// The greenlets that were started and have not ended, but for the main one.
@@ -263,19 +231,6 @@ impl Hub {
     /// Gives the memory of idle stacks back to the system.
     pub fn trim_stacks(&self) {
         current::core().trim_stacks();
-    }
-}
-
-impl Core {
-    pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
-        let is_other = |record: &&TaskRef| record.task.kind != Kind::Main;
-        self.tasks.records().iter().filter(is_other).map(AnyGreenlet::from).collect()
-    }
-
-    /// The point in time that the hub counts as `at`.
-    pub(crate) fn instant(&self, at: u64) -> Instant {
-        let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
-        Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
     }
 }
 

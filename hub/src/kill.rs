@@ -7,10 +7,9 @@ use crate::core::{Core, Item, Step};
 use crate::current;
 use crate::error::TimedOut;
 use crate::exception::{Exception, GreenletExit};
-use crate::greenlet::AnyGreenlet;
-use crate::task::{Kind, State, TaskRef, Throw, Token};
+use crate::limit::Limit;
+use crate::task::{AnyGreenlet, Kind, State, TaskRef, Throw, Token};
 use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
 
 impl AnyGreenlet {
     /// Kills the greenlet with [`GreenletExit`] and waits until it has ended.

@@ -1,16 +1,13 @@
 //! Lending work to others: a closure that borrows from the caller's frame and runs wherever it is taken to.
 #![expect(unsafe_code, reason = "lets a closure that borrows from a frame pass for one that does not")]
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 
-use parking_lot::Condvar;
-
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure};
+use crate::gate::Gate;
 use crate::job::{JobFailure, run_job_for};
 use crate::outwait::Lender;
 use crate::remote::Waker;
@@ -37,8 +34,7 @@ impl Lent {
 
     fn end(&mut self, how: impl FnOnce(Box<dyn FnOnce() + Send>)) {
         let Some(work) = self.work.take() else { return };
-        if self.gate.enter() {
-            let _leave = Leave(&self.gate);
+        if let Some(_within) = self.gate.enter() {
             how(work);
         } else {
             // What it borrows may be gone with the lender's thread: not even its destructors can be run.
@@ -52,58 +48,6 @@ impl Drop for Lent {
         self.end(drop);
     }
 }
-
-/// Whether lent work may be touched. A greenlet that waits for it may be abandoned at the end of its thread, and the work
-/// may borrow a thread-local through it.
-pub(crate) struct Gate {
-    passage: Mutex<Passage>,
-    left: Condvar,
-    home: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Passage {
-    Open,
-    /// The work is being run or dropped by a thread that works for this hub, or for none (0).
-    Within(u64),
-    Closed,
-}
-
-impl Gate {
-    fn enter(&self) -> bool {
-        let mut passage = self.passage.lock();
-        let open = *passage == Passage::Open;
-        if open {
-            *passage = Passage::Within(hub_number());
-        }
-        open
-    }
-
-    /// The lender's hub ends: nobody enters any more, and who is within is waited for. That is another thread: a greenlet
-    /// of the lender's own hub never goes on.
-    pub(crate) fn close(&self) {
-        let mut passage = self.passage.lock();
-        if *passage == Passage::Open {
-            *passage = Passage::Closed;
-        }
-        while matches!(*passage, Passage::Within(hub) if hub != self.home) {
-            self.left.wait(&mut passage);
-        }
-    }
-}
-
-/// Whoever is within leaves, one way or another.
-struct Leave<'a>(&'a Gate);
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        *self.0.passage.lock() = Passage::Closed;
-        self.0.left.notify_all();
-    }
-}
-
-/// The gates of a hub by a number of theirs.
-pub(crate) type Gates = RefCell<HashMap<u64, Arc<Gate>>>;
 
 impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,7 +141,7 @@ pub fn lend<'a, T: Send + 'a>(
     // the signal of the waker, which is given when the `Lent` has been dropped or run: after `work`, with everything that
     // it holds, was consumed or dropped. The mailbox between them orders all of that before what comes here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
-    let gate = Arc::new(Gate { passage: Mutex::new(Passage::Open), left: Condvar::new(), home });
+    let gate = Arc::new(Gate::new(home));
     let number = lender.core().new_number();
     lender.core().gates.borrow_mut().insert(number, gate.clone());
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));

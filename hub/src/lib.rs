@@ -73,6 +73,7 @@ mod error;
 mod event;
 mod exception;
 mod fiber;
+mod gate;
 mod greenlet;
 mod hub;
 mod inbox;
@@ -80,11 +81,10 @@ mod io;
 mod job;
 mod kill;
 mod lend;
+mod limit;
 mod links;
 mod local;
 mod mailbox;
-mod masking;
-mod names;
 mod outwait;
 mod pause;
 mod poller;
@@ -97,18 +97,18 @@ mod sentinel;
 pub mod shared;
 mod spawn;
 mod stack;
-mod switch;
+mod stats;
+mod stderr;
 mod sync;
 mod task;
-mod tasks;
 mod thread_bound;
 mod timeout;
 mod timers;
-mod turn;
 mod unwind;
 mod wait;
 mod wait_guard;
 mod wait_queue;
+mod waitable;
 mod watcher;
 
 pub use crate::async_result::AsyncResult;
@@ -120,8 +120,8 @@ pub use crate::current::has_hub;
 pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, Waiting};
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
-pub use crate::greenlet::{AnyGreenlet, Greenlet, getcurrent};
-pub use crate::hub::{Hub, HubStats, get_hub};
+pub use crate::greenlet::{Greenlet, getcurrent};
+pub use crate::hub::{Hub, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
@@ -130,6 +130,7 @@ pub use crate::kill::{
     killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
 };
 pub use crate::lend::{Lent, lend};
+pub use crate::limit::Limit;
 pub use crate::links::{Lane, LinkId, Rule};
 pub use crate::local::LocalKey;
 #[doc(hidden)]
@@ -144,8 +145,11 @@ pub use crate::spawn::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
+pub use crate::stats::HubStats;
+pub use crate::task::AnyGreenlet;
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};
-pub use crate::wait::{IWait, JoinOptions, Waitable, iwait, joinall, joinall_with, wait, wait_timeout};
-pub use crate::wait_queue::{Limit, WaitError, WaitQueue, Waits};
+pub use crate::wait::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
+pub use crate::wait_queue::{WaitError, WaitQueue, Waits};
+pub use crate::waitable::Waitable;
 pub use crate::watcher::Watcher;

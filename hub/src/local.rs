@@ -4,48 +4,11 @@
 //! a value of its own, made when it first asks for it and dropped when it ends. [`tree_local!`](crate::tree_local)
 //! declares a value that a greenlet shares with everything that is spawned below it: a request's number, a logger.
 
-use std::any::Any;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
 use crate::current;
-use crate::unwind::{Escape, guard};
-
-/// Values by the address of their key.
-type Values = HashMap<usize, Rc<dyn Any>>;
-
-/// The values of one greenlet or one tree; nothing is allocated before there is one.
-pub(crate) struct Locals(RefCell<Option<Box<Values>>>);
-
-impl Locals {
-    pub(crate) const fn new() -> Self {
-        Locals(RefCell::new(None))
-    }
-
-    fn get<T: 'static>(&self, key: usize) -> Option<Rc<T>> {
-        let value = self.0.borrow().as_ref()?.get(&key)?.clone();
-        Some(value.downcast().expect("a key's address belongs to one type"))
-    }
-
-    fn insert(&self, key: usize, value: Rc<dyn Any>) {
-        // The old value is dropped after the borrow, as its destructor may ask for locals again.
-        let old = self.0.borrow_mut().get_or_insert_default().insert(key, value);
-        drop(old);
-    }
-
-    /// Drops every value, also those that destructors of others make meanwhile; tells what they fail with.
-    pub(crate) fn clear(&self, mut failed: impl FnMut(Escape)) {
-        while let Some(values) = self.0.take() {
-            for value in values.into_values() {
-                if let Err(escape) = guard(|| drop(value)) {
-                    failed(escape);
-                }
-            }
-        }
-    }
-}
+use crate::task::Locals;
 
 /// Who shares a value.
 #[doc(hidden)]

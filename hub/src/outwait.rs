@@ -14,8 +14,9 @@ use std::process;
 use crate::core::{Core, Mode};
 use crate::current::{self, CoreRef};
 use crate::exception::Exception;
-use crate::report;
+use crate::stderr;
 use crate::task::{Throw, Token};
+use crate::timeout::Timeout;
 
 /// Those who borrow from a frame.
 pub(crate) trait Debts {
@@ -66,7 +67,7 @@ impl Lender {
         let task = &record.task;
         let recall = |exception: &Exception| {
             if let Some(exception) = debts.recall(core, exception) {
-                task.mask(Throw::again(exception));
+                task.mask(Timeout::throw_again(exception));
             }
         };
         let mut first: Option<Throw> = None;
@@ -138,7 +139,7 @@ impl Drop for Lender {
 /// The frame can neither be left nor waited in.
 #[cold]
 fn give_up(why: &str) -> ! {
-    report::write(&format!(
+    stderr::write(&format!(
         "ramie: a frame is lent, and {why}\nThe process ends, as what was lent is still in use.\n"
     ));
     process::abort();

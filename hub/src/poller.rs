@@ -11,8 +11,6 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use slab::Slab;
 
-use crate::task;
-
 /// Reading or writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -20,22 +18,8 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// Who waits for a slot, and how it is served.
-pub(crate) enum IoWaiter {
-    /// A greenlet, told once.
-    Greenlet(task::Token),
-    /// A function, called once.
-    Link(std::rc::Rc<LinkCell>),
-    /// A watcher, told as long as it is active.
-    #[cfg(unix)]
-    Watcher(std::rc::Rc<crate::watcher::Watch>),
-}
-
-/// A function that whoever comes first takes out to call it.
-pub(crate) type LinkCell = std::cell::Cell<Option<Box<dyn FnOnce()>>>;
-
-/// One registered source.
-pub(crate) struct Slot {
+/// One registered source, and who waits for it.
+pub(crate) struct Slot<W> {
     generation: u32,
     ready: [bool; 2],
     /// The other side has sent its last byte: from now on a read never has to wait.
@@ -45,10 +29,10 @@ pub(crate) struct Slot {
     /// A duplicate that is registered instead, because somebody else has registered the descriptor itself.
     #[cfg(unix)]
     pub(crate) duplicate: Option<std::os::fd::OwnedFd>,
-    pub(crate) waiters: [Vec<(u64, IoWaiter)>; 2],
+    pub(crate) waiters: [Vec<(u64, W)>; 2],
 }
 
-impl Slot {
+impl<W> Slot<W> {
     pub(crate) fn ready(&self, direction: Direction) -> bool {
         self.ready[direction as usize] || self.finished[direction as usize]
     }
@@ -98,14 +82,14 @@ const WAKER: Token = Token(usize::MAX);
 /// How many events one poll collects.
 const EVENTS: usize = 1024;
 
-/// The poll and its sources.
-pub(crate) struct Poller {
+/// The poll and its sources, for which `W`s wait.
+pub(crate) struct Poller<W> {
     poll: Poll,
     events: Events,
-    slots: Slab<Slot>,
+    slots: Slab<Slot<W>>,
 }
 
-impl Poller {
+impl<W> Poller<W> {
     pub(crate) fn new() -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
@@ -145,14 +129,14 @@ impl Poller {
         &mut self,
         id: SourceId,
         remove: impl FnOnce(&Registry) -> io::Result<()>,
-    ) -> Option<Slot> {
+    ) -> Option<Slot<W>> {
         self.slot(id)?;
         // An error means that the system has forgotten the source already: it was closed by somebody.
         let _ = remove(self.poll.registry());
         Some(self.slots.remove(id.index as usize))
     }
 
-    pub(crate) fn slot(&mut self, id: SourceId) -> Option<&mut Slot> {
+    pub(crate) fn slot(&mut self, id: SourceId) -> Option<&mut Slot<W>> {
         self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
     }
 
@@ -205,7 +189,7 @@ impl Poller {
     }
 }
 
-impl std::fmt::Debug for Poller {
+impl<W> std::fmt::Debug for Poller<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Poller").field("sources", &self.slots.len()).finish_non_exhaustive()
     }

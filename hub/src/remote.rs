@@ -13,11 +13,11 @@ use crate::current;
 use crate::error::HubGone;
 use crate::exception::Exception;
 use crate::inbox::{Inbox, Message};
+use crate::limit::Limit;
 use crate::outwait::Debts;
 use crate::spawn::Builder;
 use crate::task::{Token, Verdict};
 use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
 
 /// A handle to a hub that other threads may hold. Made by [`Hub::remote`](crate::Hub::remote).
 ///
@@ -194,9 +194,6 @@ impl fmt::Debug for Waiter {
     }
 }
 
-/// The waiters of a hub by their key: what other threads name them by.
-pub(crate) type Waiters = std::cell::RefCell<std::collections::HashMap<u64, Box<dyn Fn()>>>;
-
 impl Core {
     pub(crate) fn waiter(&self) -> (Waiter, Waker) {
         let key = self.new_number();
@@ -235,6 +232,11 @@ impl KeepAlive {
     pub(crate) fn new() -> Self {
         let core = current::core();
         core.add_refs(1);
+        KeepAlive::counted(&core)
+    }
+
+    /// Takes over a reference that has been counted before.
+    pub(crate) fn counted(core: &Core) -> Self {
         KeepAlive { hub: core.number, bound: PhantomData }
     }
 }

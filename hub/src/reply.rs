@@ -1,11 +1,8 @@
 //! One answer from another thread to this hub, and the function that waits for it here.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
-
-use slab::Slab;
 
 use crate::core::Core;
 use crate::current;
@@ -13,9 +10,6 @@ use crate::error::HubGone;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Message};
 use crate::remote::KeepAlive;
-
-/// The functions that wait for an answer. A slot is its [`Reply`]'s alone until that is used up.
-pub(crate) type Replies = RefCell<Slab<Box<dyn Any>>>;
 
 struct Expected<F> {
     f: F,

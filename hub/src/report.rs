@@ -4,15 +4,14 @@ use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Write;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::core::Core;
 use crate::exception::{Failure, SystemExit};
-use crate::greenlet::AnyGreenlet;
-use crate::unwind::{Escape, guard, guard_drop};
+use crate::links::Notified;
+use crate::stderr;
+use crate::task::AnyGreenlet;
 
 /// What failed, for the [error handler](crate::Hub::set_error_handler).
 #[derive(Clone, Debug)]
@@ -40,6 +39,16 @@ pub enum ErrorContext {
     SpawnCallback,
     /// A destructor failed that the hub ran on somebody's behalf.
     Destructor,
+}
+
+impl ErrorContext {
+    /// That of a link to this.
+    pub(crate) fn of_link(of: &Notified) -> Self {
+        match of {
+            Notified::Greenlet(record) => ErrorContext::Link(Some(AnyGreenlet::from(record))),
+            Notified::Object(object) => ErrorContext::ObjectLink(object.kind()),
+        }
+    }
 }
 
 impl fmt::Display for ErrorContext {
@@ -73,20 +82,7 @@ pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
     } else {
         format!("{failure}\n{now} {context} failed with {}\n\n", failure.kind())
     };
-    write(&text);
-}
-
-/// Writes to stderr, where a failure to write has nobody left to be told to.
-pub(crate) fn write(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
-}
-
-/// Prints the default report. The error's text is made by code of the user's, which may panic.
-fn print_guarded(context: &ErrorContext, failure: &Failure) {
-    if let Err(escape) = guard(|| print(context, failure)) {
-        escape.let_go();
-        write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
-    }
+    stderr::write(&text);
 }
 
 /// What a hub does with errors that have no other home.
@@ -104,6 +100,11 @@ impl Reports {
     pub(crate) fn not_error<E: 'static>(&self) {
         self.not_error.borrow_mut().insert(TypeId::of::<E>(), Failure::is::<E>);
     }
+
+    /// Whether the default report has something to say.
+    pub(crate) fn is_error(&self, failure: &Failure) -> bool {
+        !self.not_error.borrow().values().any(|matches| matches(failure))
+    }
 }
 
 impl Default for Reports {
@@ -111,51 +112,5 @@ impl Default for Reports {
         let reports = Reports { handler: RefCell::new(None), not_error: RefCell::default() };
         reports.not_error::<SystemExit>();
         reports
-    }
-}
-
-impl Core {
-    /// Hands an error that has no other home to the error handler; a system error also goes to main.
-    pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
-        let handler = self.reports.handler.borrow().clone();
-        match handler {
-            Some(handler) => {
-                if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
-                    let failure = escape.into_failure();
-                    print_guarded(context, &failure);
-                    guard_drop(failure);
-                }
-            }
-            None if self.reports.not_error.borrow().values().any(|matches| matches(failure)) => {}
-            None => print_guarded(context, failure),
-        }
-        if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
-            self.urgent.borrow_mut().push_back(exception.clone());
-            if self.in_hub() {
-                self.deliver_urgent();
-            }
-        }
-    }
-
-    /// Reports what a guarded call was left with, and lets go of it.
-    pub(crate) fn report(&self, context: &ErrorContext, escape: Escape) {
-        let failure = escape.into_failure();
-        self.handle_error(context, &failure);
-        guard_drop(failure);
-    }
-
-    /// Runs a closure of the user inside the hub; an error is reported.
-    pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
-        match guard(f) {
-            Ok(()) => true,
-            Err(escape) => {
-                self.report(&context(), escape);
-                false
-            }
-        }
-    }
-
-    pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
-        std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
     }
 }

@@ -12,13 +12,13 @@ use crate::body::{ScopedBody, fallible};
 use crate::children::{Ask, Children};
 use crate::current;
 use crate::exception::{Exception, Failure};
-use crate::greenlet::AnyGreenlet;
+use crate::limit::Limit;
 use crate::links::LinkId;
 use crate::outwait::Lender;
 use crate::spawn::Builder;
+use crate::task::AnyGreenlet;
 use crate::unwind::{Escape, guard, guard_drop};
-use crate::wait::Waitable;
-use crate::wait_queue::Limit;
+use crate::waitable::Waitable;
 
 /// Where greenlets are spawned that may borrow. Made by [`scope`].
 ///

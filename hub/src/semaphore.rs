@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::limit::Limit;
 use crate::links::{Lane, LinkId};
-use crate::wait::Waitable;
-use crate::wait_queue::{Limit, WaitQueue, Waits};
+use crate::wait_queue::{WaitQueue, Waits};
+use crate::waitable::Waitable;
 
 #[derive(Debug)]
 struct Permits(Cell<usize>);

@@ -6,17 +6,11 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::body::{Body, Bound};
-use crate::core::Core;
+use crate::body::Body;
 use crate::current;
-use crate::greenlet::{AnyGreenlet, Greenlet};
-use crate::local::Locals;
-use crate::report::ErrorContext;
+use crate::greenlet::Greenlet;
 use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
-use crate::task::{Kind, Record, Task, TaskRef};
-
-/// Told of greenlets.
-pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;
+use crate::task::{AnyGreenlet, Kind, SpawnCallback, TaskRef};
 
 /// How a greenlet is made, when the defaults do not do: its name, its stack.
 ///
@@ -122,19 +116,19 @@ impl Builder {
     }
 
     fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
-        let core = current::core();
-        let mut task = Task::new(kind, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
-        let spawner = core.current();
-        if spawner.task.kind != Kind::Main {
-            let tree = spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
-            task.tree = tree.into();
-        }
-        task.spawner = Some(Rc::downgrade(&spawner));
-        let record: TaskRef = Rc::new(Record { task, body: Bound::new(body) });
+        let record = current::core().record(kind, body, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
         if let Some(name) = &self.name {
             AnyGreenlet::from(&record).set_name(name.clone());
         }
         record
+    }
+}
+
+impl<T: 'static> Greenlet<T> {
+    /// Makes a greenlet that has not been started.
+    #[track_caller]
+    pub fn new<B: Body<Value = T>>(body: B) -> Self {
+        Builder::new().create(body)
     }
 }
 
@@ -147,11 +141,6 @@ impl fmt::Debug for Builder {
             .field("prepares", &self.prepare.is_some())
             .finish()
     }
-}
-
-/// The record of a raw greenlet.
-pub(crate) fn raw_record(f: impl FnOnce() + 'static, site: &'static Location<'static>) -> TaskRef {
-    Builder::new().record(Kind::Raw, f, site)
 }
 
 /// Makes a greenlet and queues its start: it runs when the caller next waits, after what is queued already.
@@ -208,8 +197,8 @@ pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
 /// ```
 #[track_caller]
 pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
-    let record = raw_record(f, Location::caller());
     let core = current::core();
+    let record = core.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE);
     let token = core.admit(&record);
     core.push_resume(token);
     AnyGreenlet { record }
@@ -240,31 +229,3 @@ pub fn remove_spawn_callback(id: SpawnCallbackId) -> bool {
 /// Names a spawn callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpawnCallbackId(u64, PhantomData<*const ()>);
-
-impl Core {
-    pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
-        let number = self.new_number();
-        self.spawn_callbacks.borrow_mut().push((number, callback));
-        number
-    }
-
-    pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
-        let mut callbacks = self.spawn_callbacks.borrow_mut();
-        let at = callbacks.iter().position(|(other, _)| *other == number);
-        let removed = at.map(|at| callbacks.remove(at));
-        // What the closure has captured is dropped after the borrow has ended.
-        drop(callbacks);
-        removed.is_some()
-    }
-
-    pub(crate) fn tell_spawn_callbacks(&self, record: &TaskRef) {
-        if self.spawn_callbacks.borrow().is_empty() {
-            return;
-        }
-        let callbacks = self.spawn_callbacks.borrow().clone();
-        let greenlet = AnyGreenlet::from(record);
-        for (_, callback) in callbacks {
-            self.as_hub(|| self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet)));
-        }
-    }
-}

@@ -10,14 +10,14 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::core::{Core, Expiry};
+use crate::core::{Expiry, Strike};
 use crate::current;
 use crate::error::TimedOut;
 use crate::exception::Exception;
-use crate::task::{Kind, Record, Run, TaskRef, Throw};
+use crate::limit::Limit;
+use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
 use crate::unwind::{Escape, guard};
-use crate::wait_queue::Limit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -40,7 +40,7 @@ enum Owner {
 }
 
 /// A timeout's state, shared between its handles, its timer and its throw.
-pub(crate) struct TimeoutState {
+struct TimeoutState {
     limit: Limit,
     exception: Option<Exception>,
     silent: bool,
@@ -48,61 +48,11 @@ pub(crate) struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
-    /// For a scope that began while its greenlet was unwinding: how many exceptions that one had raised by then. As
-    /// long as it has raised no other, a throw is caught by the scope before it reaches the destructor around it.
+    /// What it says of itself as the [`Sender`] of a throw.
     began_after: Cell<Option<u64>>,
 }
 
 impl TimeoutState {
-    /// The timer fired; false when the timeout was disarmed meanwhile.
-    pub(crate) fn expire(&self) -> bool {
-        if self.state.get() != State::Pending {
-            return false;
-        }
-        self.timer.set(None);
-        self.state.set(State::Fired);
-        true
-    }
-
-    /// Throws into the owner, if the timeout is still wanted.
-    pub(crate) fn strike(self: Rc<Self>, core: &Core) {
-        if self.state.get() != State::Fired {
-            return;
-        }
-        let owner = match self.owner.take() {
-            Some(Owner::Greenlet(weak)) => weak.upgrade(),
-            Some(Owner::Raw(record)) => Some(record),
-            None => None,
-        };
-        let Some(owner) = owner else { return };
-        let exception = match &self.exception {
-            Some(exception) => exception.clone(),
-            None => Exception::new(Timeout { state: self.clone() }),
-        };
-        core.throw(owner, Throw { exception, timeout: Some(self) });
-    }
-
-    /// The throw is about to be delivered; false when it has become void. It may be started again after this.
-    pub(crate) fn claim(&self) -> bool {
-        let fired = self.state.get() == State::Fired;
-        if fired {
-            self.state.set(State::Idle);
-        }
-        fired
-    }
-
-    /// The throw was not raised after all.
-    pub(crate) fn unclaim(&self) {
-        if self.state.get() == State::Idle {
-            self.state.set(State::Fired);
-        }
-    }
-
-    /// See the field.
-    pub(crate) fn began_after(&self) -> Option<u64> {
-        self.began_after.get()
-    }
-
     fn disarm(&self, to: State) {
         if self.state.get() != State::Closed {
             self.state.set(to);
@@ -112,6 +62,53 @@ impl TimeoutState {
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+    }
+}
+
+impl Strike for TimeoutState {
+    fn expire(&self) -> bool {
+        if self.state.get() != State::Pending {
+            return false;
+        }
+        self.timer.set(None);
+        self.state.set(State::Fired);
+        true
+    }
+
+    fn strike(self: Rc<Self>) -> Option<(TaskRef, Throw)> {
+        if self.state.get() != State::Fired {
+            return None;
+        }
+        let owner = match self.owner.take()? {
+            Owner::Greenlet(weak) => weak.upgrade()?,
+            Owner::Raw(record) => record,
+        };
+        let exception = match &self.exception {
+            Some(exception) => exception.clone(),
+            None => Exception::new(Timeout { state: self.clone() }),
+        };
+        Some((owner, Throw { exception, sender: Some(self) }))
+    }
+}
+
+impl Sender for TimeoutState {
+    /// It may be started again after this.
+    fn claim(&self) -> bool {
+        let fired = self.state.get() == State::Fired;
+        if fired {
+            self.state.set(State::Idle);
+        }
+        fired
+    }
+
+    fn unclaim(&self) {
+        if self.state.get() == State::Idle {
+            self.state.set(State::Fired);
+        }
+    }
+
+    fn began_after(&self) -> Option<u64> {
+        self.began_after.get()
     }
 }
 
@@ -176,8 +173,30 @@ impl Timeout {
         Self::with_limit(after.into())
     }
 
-    pub(crate) fn state(&self) -> Rc<TimeoutState> {
-        self.state.clone()
+    /// The throw of an exception that was delivered and has to be delivered once more.
+    pub(crate) fn throw_again(exception: Exception) -> Throw {
+        let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
+        Throw { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
+    }
+
+    /// A timeout as [`new`](Timeout::new) makes it, of what the last one has left.
+    fn from_spare(after: Duration) -> Self {
+        let spare = current::core().spare_timeout.take();
+        let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
+        if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
+            state.limit = Limit::After(after);
+            state.state.set(State::Idle);
+            state.began_after.set(None);
+        }
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+    }
+
+    /// Leaves one of [`from_spare`](Timeout::from_spare) that is closed to the next, unless somebody else has it too.
+    fn into_spare(mut self) {
+        if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
+            // What was there is one of these, and holds nothing of the user's.
+            core.spare_timeout.set(Some(self.state));
+        }
     }
 
     fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {
@@ -232,16 +251,18 @@ impl Timeout {
             state.state.set(State::Idle);
             return;
         };
-        let current = core.current();
-        let owner = if current.task.kind == Kind::Raw {
-            Owner::Raw(current)
-        } else {
-            Owner::Greenlet(Rc::downgrade(&current))
-        };
-        let old = state.owner.replace(Some(owner));
-        drop(old);
+        let owner = core.tasks.with_current(|current| match current.task.kind {
+            Kind::Raw => Owner::Raw(current.clone()),
+            _ => Owner::Greenlet(Rc::downgrade(current)),
+        });
+        // One that has fired may still have its last owner. Otherwise there is nothing to take out, and to wait for.
+        if state.state.get() == State::Fired {
+            let last = state.owner.take();
+            drop(last);
+        }
+        *state.owner.borrow_mut() = Some(owner);
         state.state.set(State::Pending);
-        let timer = core.start_timer(deadline, Expiry::Timeout(state.clone()), state.keeps.get());
+        let timer = core.start_timer(deadline, || Expiry::Timeout(state.clone()), state.keeps.get());
         state.timer.set(Some(timer));
     }
 
@@ -373,5 +394,8 @@ impl std::error::Error for Timeout {}
 /// assert_eq!(late.unwrap_or(7), 7);
 /// ```
 pub fn with_timeout<R>(after: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    Timeout::new(after).scope(f)
+    let timeout = Timeout::from_spare(after);
+    let result = timeout.scope(f);
+    timeout.into_spare();
+    result
 }

@@ -9,53 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::current;
 use crate::exception::Failure;
-use crate::greenlet::AnyGreenlet;
+use crate::limit::Limit;
 use crate::links::LinkId;
-use crate::task::{Token, Verdict};
+use crate::task::{AnyGreenlet, Token, Verdict};
 use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
-
-/// Something that [`wait`] and [`iwait`] can wait for: greenlets, events, semaphores.
-///
-/// Waiting for it takes nothing: a semaphore that is reported is not acquired.
-pub trait Waitable {
-    /// Whether waiting for it would be over at once.
-    fn is_ready(&self) -> bool;
-
-    /// Calls `f` in the hub when it becomes ready, or in a later turn if it is. `f` must not wait.
-    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId;
-
-    /// Removes a raw link. One that is gone is no error.
-    fn unlink(&self, id: LinkId);
-}
-
-impl<W: Waitable + ?Sized> Waitable for &W {
-    fn is_ready(&self) -> bool {
-        (**self).is_ready()
-    }
-
-    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        (**self).rawlink(f)
-    }
-
-    fn unlink(&self, id: LinkId) {
-        (**self).unlink(id);
-    }
-}
-
-impl<W: Waitable + ?Sized> Waitable for Rc<W> {
-    fn is_ready(&self) -> bool {
-        (**self).is_ready()
-    }
-
-    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        (**self).rawlink(f)
-    }
-
-    fn unlink(&self, id: LinkId) {
-        (**self).unlink(id);
-    }
-}
+use crate::waitable::Waitable;
 
 /// What the links of one iteration share: who is ready, and who waits to hear of it.
 #[derive(Default)]

@@ -8,53 +8,15 @@
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use crate::core::{Core, Item};
+use crate::core::Item;
 use crate::current;
 use crate::error::TimedOut;
+use crate::limit::Limit;
 use crate::links::{Lane, LinkId, Linkable, Links, Notified, Rule, Target, owed};
 use crate::task::Verdict;
-use crate::wait::Waitable;
 use crate::wait_guard::{LinkGuard, TimerGuard};
-
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// For ever.
-    Never,
-    /// That long. Zero waits for one turn of the loop.
-    After(Duration),
-    /// Until then.
-    At(Instant),
-}
-
-impl Limit {
-    /// Fixes a duration to the point in time at which it will be over, for calls that wait more than once.
-    #[must_use]
-    #[inline]
-    pub fn fixed(self) -> Self {
-        match self {
-            Limit::After(after) => Instant::now().checked_add(after).map_or(Limit::Never, Limit::At),
-            other => other,
-        }
-    }
-
-    /// The time at which it is over, as the hub counts.
-    pub(crate) fn deadline(self, core: &Core) -> Option<u64> {
-        match self {
-            Limit::Never => None,
-            Limit::After(after) => Some(core.deadline(after)),
-            Limit::At(instant) => Some(core.at(instant)),
-        }
-    }
-}
-
-impl From<Option<Duration>> for Limit {
-    fn from(after: Option<Duration>) -> Self {
-        after.map_or(Limit::Never, Limit::After)
-    }
-}
+use crate::waitable::Waitable;
 
 /// When an object that greenlets wait for is ready, and how those in line are served.
 ///
@@ -222,6 +184,8 @@ impl<S: Waits> WaitQueue<S> {
     /// # Cancellation
     ///
     /// A kill or a timeout leaves the line.
+    // Inlined: a frame that an unwinding need not cross.
+    #[inline(always)]
     pub fn wait(&self, lane: Lane, limit: Limit, reason: &'static str) -> Result<(), WaitError> {
         let core = current::core();
         let links = &self.inner.links;
@@ -229,13 +193,13 @@ impl<S: Waits> WaitQueue<S> {
         let id = core.new_link();
         let late = S::RULE == Rule::Everybody && self.is_ready();
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
-        let _place = LinkGuard::new(links, id, true);
+        let place = LinkGuard::new(links, id, true);
         if S::RULE == Rule::Lanes {
             // Its coming may be what those in the other lane wait for.
             self.check();
         }
-        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        match core.park(token, reason) {
+        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        match core.park_with((timer, place), token, reason) {
             Verdict::Woken => Ok(()),
             Verdict::TimedOut => Err(WaitError::TimedOut),
             Verdict::Closed => Err(WaitError::Closed),

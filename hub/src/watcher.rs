@@ -8,38 +8,14 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::core::{Core, Expiry};
+use crate::core::{Core, Expiry, Watch, WatchKind};
 use crate::current;
 use crate::report::ErrorContext;
 use crate::timers::TimerId;
 
-/// When a watcher's callback is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WatchKind {
-    Prepare,
-    Check,
-    Idle,
-    Timer,
-    #[cfg(unix)]
-    Io,
-}
-
-impl WatchKind {
-    fn name(self) -> &'static str {
-        match self {
-            WatchKind::Prepare => "prepare",
-            WatchKind::Check => "check",
-            WatchKind::Idle => "idle",
-            WatchKind::Timer => "timer",
-            #[cfg(unix)]
-            WatchKind::Io => "io",
-        }
-    }
-}
-
 /// A watcher's state, shared between its handle and the loop.
-pub(crate) struct Watch {
-    pub(crate) kind: WatchKind,
+struct State {
+    kind: WatchKind,
     priority: Cell<i8>,
     keeps: Cell<bool>,
     active: Cell<bool>,
@@ -54,17 +30,20 @@ pub(crate) struct Watch {
     io: Option<crate::io::FdWatch>,
 }
 
-impl Watch {
-    pub(crate) fn priority(&self) -> i8 {
+impl Watch for State {
+    fn kind(&self) -> WatchKind {
+        self.kind
+    }
+
+    fn priority(&self) -> i8 {
         self.priority.get()
     }
 
-    pub(crate) fn mark_pending(&self) {
+    fn mark_pending(&self) {
         self.pending.set(true);
     }
 
-    /// Calls the callback if the event was not dropped meanwhile by a stop.
-    pub(crate) fn fire_pending(self: &Rc<Self>, core: &Core) {
+    fn fire_pending(self: Rc<Self>, core: &Core) {
         if !self.pending.replace(false) {
             return;
         }
@@ -88,14 +67,15 @@ impl Watch {
         }
     }
 
-    /// Calls the callback of an active watcher.
-    pub(crate) fn fire(&self, core: &Core) {
+    fn fire(&self, core: &Core) {
         if self.active.get() {
             let callback = self.callback.borrow().clone();
             self.call(core, callback);
         }
     }
+}
 
+impl State {
     fn call(&self, core: &Core, callback: Option<Rc<dyn Fn()>>) {
         let Some(callback) = callback else { return };
         let fine = core.call(|| ErrorContext::Watcher(self.kind.name()), || callback());
@@ -110,7 +90,7 @@ impl Watch {
     fn arm(self: &Rc<Self>, core: &Core, after: Duration) {
         let deadline = core.deadline(after);
         // The watch counts as a reference by itself, so its timer does not.
-        self.timer.set(Some(core.start_timer(deadline, Expiry::Watch(self.clone()), false)));
+        self.timer.set(Some(core.start_timer(deadline, || Expiry::Watch(self.clone()), false)));
     }
 
     fn start(self: &Rc<Self>, core: &Core, callback: Rc<dyn Fn()>) -> std::io::Result<()> {
@@ -124,7 +104,7 @@ impl Watch {
             #[cfg(unix)]
             WatchKind::Io => {
                 if let Some(io) = &self.io {
-                    io.start(core, self)?;
+                    io.start(core, self.clone())?;
                 }
             }
             _ => core.watches.add(self.clone()),
@@ -162,33 +142,6 @@ impl Watch {
     }
 }
 
-/// The active watchers of the kinds that are asked in every iteration.
-#[derive(Default)]
-pub(crate) struct Watches(RefCell<Vec<Rc<Watch>>>);
-
-impl Watches {
-    pub(crate) fn active(&self, kind: WatchKind) -> Vec<Rc<Watch>> {
-        self.0.borrow().iter().filter(|watch| watch.kind == kind).cloned().collect()
-    }
-
-    pub(crate) fn any(&self, kind: WatchKind) -> bool {
-        self.0.borrow().iter().any(|watch| watch.kind == kind)
-    }
-
-    fn add(&self, watch: Rc<Watch>) {
-        self.0.borrow_mut().push(watch);
-    }
-
-    /// Every active watcher, for the end of the hub.
-    pub(crate) fn take(&self) -> Vec<Rc<Watch>> {
-        self.0.take()
-    }
-
-    fn remove(&self, watch: &Watch) {
-        self.0.borrow_mut().retain(|other| !std::ptr::eq(&raw const **other, watch));
-    }
-}
-
 /// A callback that the loop calls when something is due: a time, readiness, or a point of its iteration.
 ///
 /// Made by [`Hub::timer`](crate::Hub::timer), [`Hub::io`](crate::Hub::io), [`Hub::prepare`](crate::Hub::prepare),
@@ -211,7 +164,7 @@ impl Watches {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Watcher {
-    watch: Rc<Watch>,
+    watch: Rc<State>,
 }
 
 impl Watcher {
@@ -219,8 +172,8 @@ impl Watcher {
         Watcher { watch: Rc::new(Self::idle_watch(kind, after, repeat)) }
     }
 
-    fn idle_watch(kind: WatchKind, after: Duration, repeat: Duration) -> Watch {
-        Watch {
+    fn idle_watch(kind: WatchKind, after: Duration, repeat: Duration) -> State {
+        State {
             kind,
             priority: Cell::new(0),
             keeps: Cell::new(true),
@@ -239,7 +192,7 @@ impl Watcher {
     #[cfg(unix)]
     pub(crate) fn with_io(io: crate::io::FdWatch) -> Self {
         let watch = Self::idle_watch(WatchKind::Io, Duration::ZERO, Duration::ZERO);
-        Watcher { watch: Rc::new(Watch { io: Some(io), ..watch }) }
+        Watcher { watch: Rc::new(State { io: Some(io), ..watch }) }
     }
 
     /// Activates the watcher; `callback` is called in the hub whenever it is due and must not wait.

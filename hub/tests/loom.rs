@@ -26,10 +26,11 @@ use std::sync::Arc;
 use loom::model::Builder;
 use loom::thread;
 
+use crate::abroad::Leave as _;
+use crate::limit::Limit;
 use crate::links::Lane;
 use crate::mailbox::Mailbox;
-use crate::queue::{Leave as _, WaitQueue, Waits};
-use crate::wait_queue::Limit;
+use crate::queue::{WaitQueue, Waits};
 use crate::waiter::{Hub, Killed, Target, park};
 
 mod sync {
@@ -62,7 +63,7 @@ mod error {
     pub struct TimedOut;
 }
 
-mod wait_queue {
+mod limit {
     /// How a wait of the models ends, apart from a wake. Whatever may come before the end of the time or the kill comes
     /// before it in some order, so neither has to be late.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,23 @@ mod wait_queue {
         Never,
         Over,
         Killed,
+    }
+}
+
+mod abroad {
+    use std::sync::Arc;
+
+    use crate::links::Lane;
+
+    pub(super) trait Leave {
+        fn forsake(&self, lane: Lane, ticket: u64);
+        fn unlink(&self, lane: Lane, ticket: u64);
+    }
+
+    pub(super) struct Registered {
+        pub(super) queue: Arc<dyn Leave>,
+        pub(super) lane: Lane,
+        pub(super) ticket: u64,
     }
 }
 
@@ -81,10 +99,9 @@ mod waiter {
 
     use loom::sync::{Condvar, Mutex};
 
-    use crate::links::Lane;
+    use crate::abroad::Registered;
+    use crate::limit::Limit;
     use crate::mailbox::Mailbox;
-    use crate::queue::Leave;
-    use crate::wait_queue::Limit;
 
     pub(super) struct Killed;
 
@@ -149,12 +166,6 @@ mod waiter {
                 }
             }
         }
-    }
-
-    pub(super) struct Registered {
-        pub(super) queue: Arc<dyn Leave>,
-        pub(super) lane: Lane,
-        pub(super) ticket: u64,
     }
 
     pub(super) struct Refused;

@@ -39,6 +39,9 @@
 //! | | `gevent.server` | [`server::StreamServer`], [`server::DatagramServer`] |
 //! | | `gevent.ssl` | `tls`, with the feature of that name |
 //! | | `gevent.select` | `io::poll` |
+//! | `process` | `gevent.subprocess` | `process`: commands and children |
+//! | | `gevent.signal_handler` | `signal`: handlers, and signals to wait for |
+//! | | `KeyboardInterrupt` | [`KeyboardInterrupt`], under [`run`](fn@run) |
 //! | | `Greenlet.kill`, `killall` | [`AnyGreenlet::kill`], [`killall`] |
 //! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
@@ -54,8 +57,7 @@
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
 //! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
-//! [`blocking`] or in a [`ThreadPool`]. It belongs on a [`ThreadPool`],
-//! where only the greenlet waits that asks for the result.
+//! [`blocking`] or in a [`ThreadPool`], where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -68,11 +70,15 @@ pub mod fs;
 pub mod io;
 pub mod net;
 pub mod os;
+#[cfg(unix)]
+pub mod process;
 pub mod queue;
 mod run;
 pub mod select;
 pub mod server;
 pub mod shared;
+#[cfg(unix)]
+pub mod signal;
 pub mod sync;
 pub mod time;
 #[cfg(feature = "tls")]
@@ -84,4 +90,4 @@ pub use ramie_pool::{
     ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
 };
 
-pub use crate::run::{Run, run};
+pub use crate::run::{KeyboardInterrupt, Run, run};

@@ -14,6 +14,7 @@ use std::time::Duration;
 use ramie::io::{Cooperative, PipeReader, PipeWriter, PollFd, Polled, copy_bidirectional, pipe, poll};
 use ramie::net::UdpSocket;
 use ramie::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use ramie::signal::{SIGUSR1, Signals};
 use ramie::spawn;
 
 use super::{LONG, Point, SHORT, is_timeout};
@@ -199,6 +200,19 @@ fn sending_to_a_connected_full_queue() -> Option<Point> {
 /// Every call that waits.
 pub(super) fn points() -> Vec<fn() -> Option<Point>> {
     vec![
+        || {
+            let signals = Rc::new(Signals::new([SIGUSR1]).unwrap());
+            // Registered from now on.
+            assert_eq!(signals.wait_timeout(SHORT).unwrap(), None);
+            let (limited, checked) = (signals.clone(), signals.clone());
+            let point = Point::new("Signals::wait", move || drop(signals.wait()))
+                .limited(move |limit| limited.wait_timeout(limit).unwrap().is_none())
+                .check(move || {
+                    signal_hook::low_level::raise(SIGUSR1).unwrap();
+                    assert_eq!(checked.wait().unwrap(), SIGUSR1);
+                });
+            Some(point)
+        },
         || udp("UdpSocket::recv", |socket| socket.recv(&mut [0; 8])),
         || udp("UdpSocket::recv_from", |socket| socket.recv_from(&mut [0; 8]).map(|(length, _)| length)),
         || udp("UdpSocket::peek", |socket| socket.peek(&mut [0; 8])),

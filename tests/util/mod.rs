@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(crate) mod again;
 pub(crate) mod battery;
 pub(crate) mod certificate;
+#[cfg(unix)]
+pub(crate) mod children;
 pub(crate) mod fill;
 pub(crate) mod folder;
 pub(crate) mod footprint;

@@ -12,15 +12,19 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::places::{closed_error, wait_for_slot};
 use crate::callback::CallbackState;
-use crate::core::{Core, Item};
+use crate::core::{Core, IoWaiter, Item, LinkCell};
 use crate::current;
-use crate::error::TimedOut;
+use crate::limit::Limit;
 use crate::links::LinkId;
-use crate::poller::{Direction, IoWaiter, LinkCell, SourceId};
-use crate::task::Verdict;
-use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
+use crate::poller::{Direction, SourceId};
+
+#[cfg(unix)]
+mod fd_watch;
+#[cfg(unix)]
+mod fds;
+mod places;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -29,9 +33,11 @@ mod system;
 #[path = "other.rs"]
 mod system;
 
-pub use self::system::Source;
 #[cfg(unix)]
-pub(crate) use self::system::{FdTable, FdWatch};
+pub(crate) use self::fd_watch::FdWatch;
+#[cfg(unix)]
+pub(crate) use self::fds::FdTable;
+pub use self::system::Source;
 #[cfg(unix)]
 pub use self::system::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 
@@ -233,7 +239,7 @@ impl<S: Source> Io<S> {
     /// Removes a link of [`link_readable`](Io::link_readable). One that is gone is no error.
     pub fn unlink_readable(&self, id: LinkId) {
         if let (Some(source), Some(core)) = (self.id.get(), current::try_core()) {
-            drop(take_link(&core, source, id.0));
+            drop(core.take_link(source, id.0));
         }
     }
 
@@ -277,7 +283,7 @@ impl<S: Source> Io<S> {
             }
         });
         for (key, link) in links {
-            drop(take_link(&core, id, key));
+            drop(core.take_link(id, key));
             core.push(call_later(id, key, link));
         }
         if !tokens.is_empty() {
@@ -369,7 +375,7 @@ impl<S: Source> Io<S> {
     }
 
     fn check_open(&self) -> io::Result<()> {
-        if self.closed.get() { Err(system::closed_error()) } else { Ok(()) }
+        if self.closed.get() { Err(closed_error()) } else { Ok(()) }
     }
 
     fn wait_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
@@ -433,73 +439,8 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
     }
 }
 
-/// Takes a link out of its slot, if it is still there.
-fn take_link(core: &Core, source: SourceId, key: u64) -> Option<Rc<LinkCell>> {
-    let removed = core.with_slot(source, |slot| {
-        let waiters = &mut slot.waiters[Direction::Read as usize];
-        let at = waiters.iter().position(|(other, _)| *other == key)?;
-        Some(waiters.remove(at).1)
-    });
-    match removed {
-        Some(Some(IoWaiter::Link(link))) => {
-            core.add_refs(-1);
-            Some(link)
-        }
-        _ => None,
-    }
-}
-
-/// Calls a link that is due, once.
-pub(crate) fn call_link(core: &Core, source: SourceId, key: u64, link: &LinkCell) {
-    drop(take_link(core, source, key));
-    if let Some(f) = link.take() {
-        f();
-    }
-}
-
 /// An item that calls a link.
 fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
-    let call = move || call_link(&current::core(), source, key, &link);
+    let call = move || current::core().call_link(source, key, &link);
     Item::Call(CallbackState::new(Box::new(call)))
-}
-
-/// A place among those who wait for a slot, given up when the wait is over.
-struct Place {
-    id: SourceId,
-    direction: Direction,
-    key: u64,
-}
-
-impl Place {
-    fn take(core: &Core, id: SourceId, direction: Direction, waiter: IoWaiter) -> Self {
-        let key = core.new_number();
-        core.with_slot(id, |slot| slot.waiters[direction as usize].push((key, waiter)));
-        core.add_refs(1);
-        Place { id, direction, key }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(core) = current::try_core() {
-            core.with_slot(self.id, |slot| {
-                slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key)
-            });
-            core.add_refs(-1);
-        }
-    }
-}
-
-fn wait_for_slot(core: &Core, id: SourceId, direction: Direction, deadline: Option<u64>) -> io::Result<()> {
-    if core.with_slot(id, |slot| slot.ready(direction)) == Some(true) {
-        return Ok(());
-    }
-    let token = core.token();
-    let _place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
-    let _timer = TimerGuard::limit(core, token, deadline);
-    match core.park(token, if direction == Direction::Read { "reading" } else { "writing" }) {
-        Verdict::Woken => Ok(()),
-        Verdict::TimedOut => Err(TimedOut.into()),
-        Verdict::Closed => Err(system::closed_error()),
-    }
 }

@@ -39,7 +39,3 @@ pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, _source: &S) {
 pub(super) fn rearm<S: Source>(_core: &Core, _id: SourceId, _source: &S) -> io::Result<()> {
     Ok(())
 }
-
-pub(super) fn closed_error() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "closed in another greenlet")
-}

@@ -1,22 +1,22 @@
 //! Sources on Unix: anything with a descriptor, registered by its number.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::rc::Rc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use mio::Interest;
-use mio::unix::SourceFd;
 
-use super::{Limit, wait_for_slot};
-use crate::core::Core;
+use super::fd_watch::FdWatch;
+use super::fds;
+use super::places::{Hold, Place, wait_for_slot};
+use crate::core::{Core, IoWaiter};
 use crate::current;
 use crate::error::TimedOut;
-use crate::poller::{Direction, IoWaiter, SourceId};
+use crate::limit::Limit;
+use crate::poller::{Direction, SourceId};
 use crate::task::Verdict;
-use crate::watcher::{Watch, Watcher};
+use crate::wait_guard::TimerGuard;
+use crate::watcher::Watcher;
 
 /// What an [`Io`](super::Io) can hold: on Unix, anything that lends its descriptor.
 pub trait Source: AsFd {}
@@ -26,15 +26,13 @@ impl<S: AsFd> Source for S {}
 /// Whether a read that returns less than was asked for has taken all there was: so it is with epoll and kqueue.
 pub(super) const SHORT_READ_DRAINS: bool = true;
 
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-
 /// An [`Io`](super::Io) also asks for urgent data where the system can tell: see [`Slot::drained`].
 ///
 /// [`Slot::drained`]: crate::poller::Slot::drained
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const INTEREST: Interest = BOTH.add(Interest::PRIORITY);
+const INTEREST: Interest = fds::BOTH.add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const INTEREST: Interest = BOTH;
+const INTEREST: Interest = fds::BOTH;
 
 /// Nothing is registered before somebody has to wait.
 pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<SourceId>> {
@@ -43,118 +41,22 @@ pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<So
 
 /// Registers a source; `None` when the system cannot poll it, as with a regular file.
 pub(super) fn register<S: Source>(core: &Core, source: &S) -> io::Result<Option<SourceId>> {
-    register_fd(core, source.as_fd(), INTEREST)
-}
-
-fn register_fd(core: &Core, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<SourceId>> {
-    let add = |fd: RawFd| {
-        core.poller.borrow_mut().register(
-            |registry, token, interest| registry.register(&mut SourceFd(&fd), token, interest),
-            interest,
-        )
-    };
-    match add(fd.as_raw_fd()) {
-        Ok(id) => Ok(Some(id)),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Somebody else of this hub has registered the same descriptor, and the system takes it only once.
-            let duplicate = fd.try_clone_to_owned()?;
-            let id = add(duplicate.as_raw_fd())?;
-            core.with_slot(id, |slot| slot.duplicate = Some(duplicate));
-            Ok(Some(id))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// The descriptor that is registered on behalf of `fd`.
-fn registered(core: &Core, id: SourceId, fd: RawFd) -> RawFd {
-    let duplicate = core.with_slot(id, |slot| slot.duplicate.as_ref().map(AsRawFd::as_raw_fd));
-    duplicate.flatten().unwrap_or(fd)
+    fds::register(&core.poller, source.as_fd(), INTEREST)
 }
 
 pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, source: &S) {
-    deregister_fd(core, id, source.as_fd().as_raw_fd());
-}
-
-fn deregister_fd(core: &Core, id: SourceId, fd: RawFd) {
-    let fd = registered(core, id, fd);
-    let slot = core.poller.borrow_mut().deregister(id, |registry| registry.deregister(&mut SourceFd(&fd)));
-    drop(slot);
+    fds::deregister(&core.poller, id, source.as_fd().as_raw_fd());
 }
 
 /// Has the system look at a registered source afresh: if it is ready already, there will be an event.
 pub(super) fn rearm<S: Source>(core: &Core, id: SourceId, source: &S) -> io::Result<()> {
-    rearm_fd(core, id, source.as_fd().as_raw_fd(), INTEREST)
-}
-
-fn rearm_fd(core: &Core, id: SourceId, fd: RawFd, interest: Interest) -> io::Result<()> {
-    let fd = registered(core, id, fd);
-    let mut poller = core.poller.borrow_mut();
-    poller.registry().reregister(&mut SourceFd(&fd), id.token(), interest)?;
-    if let Some(slot) = poller.slot(id) {
-        slot.would_block(Direction::Read);
-        slot.would_block(Direction::Write);
-    }
-    Ok(())
-}
-
-/// What an operation on a closed source reports.
-pub(super) fn closed_error() -> io::Error {
-    io::Error::from_raw_os_error(libc::EBADF)
-}
-
-/// A descriptor that is watched on behalf of several, as long as any of them waits.
-struct Shared {
-    id: SourceId,
-    users: usize,
-}
-
-/// The descriptors that are waited for by number.
-#[derive(Default)]
-pub(crate) struct FdTable(RefCell<HashMap<RawFd, Shared>>);
-
-impl FdTable {
-    /// Registers a descriptor, or makes the system look at it afresh; `None` when it cannot be polled.
-    fn acquire(&self, core: &Core, fd: BorrowedFd<'_>) -> io::Result<Option<SourceId>> {
-        let mut table = self.0.borrow_mut();
-        if let Some(shared) = table.get_mut(&fd.as_raw_fd()) {
-            rearm_fd(core, shared.id, fd.as_raw_fd(), BOTH)?;
-            shared.users += 1;
-            return Ok(Some(shared.id));
-        }
-        let Some(id) = register_fd(core, fd, BOTH)? else { return Ok(None) };
-        table.insert(fd.as_raw_fd(), Shared { id, users: 1 });
-        Ok(Some(id))
-    }
-
-    fn release(&self, core: &Core, fd: RawFd) {
-        let mut table = self.0.borrow_mut();
-        let Some(shared) = table.get_mut(&fd) else { return };
-        shared.users -= 1;
-        if shared.users == 0 {
-            if let Some(shared) = table.remove(&fd) {
-                deregister_fd(core, shared.id, fd);
-            }
-        }
-    }
-}
-
-/// Gives a descriptor's registration up when nobody waits any more.
-struct Hold(RawFd);
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Some(core) = current::try_core() {
-            core.fds.release(&core, self.0);
-        }
-    }
+    fds::rearm(&core.poller, id, source.as_fd().as_raw_fd(), INTEREST)
 }
 
 fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
     let core = current::core();
     let fd = fd.as_fd();
-    let Some(id) = core.fds.acquire(&core, fd)? else {
+    let Some(id) = core.fds.acquire(&core.poller, fd)? else {
         core.yield_now();
         return Ok(());
     };
@@ -230,7 +132,7 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duratio
     let core = current::core();
     let mut watched = Vec::with_capacity(fds.len());
     for (fd, readable, writable) in fds {
-        let Some(id) = core.fds.acquire(&core, *fd)? else {
+        let Some(id) = core.fds.acquire(&core.poller, *fd)? else {
             core.yield_now();
             return Ok(());
         };
@@ -241,67 +143,14 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duratio
     for (id, _, readable, writable) in &watched {
         for (wanted, direction) in [(*readable, Direction::Read), (*writable, Direction::Write)] {
             if wanted {
-                places.push(super::Place::take(&core, *id, direction, IoWaiter::Greenlet(token)));
+                places.push(Place::take(&core, *id, direction, IoWaiter::Greenlet(token)));
             }
         }
     }
-    let _timer = super::TimerGuard::limit(&core, token, Limit::from(timeout).deadline(&core));
+    let _timer = TimerGuard::limit(&core, token, Limit::from(timeout).deadline(&core));
     match core.park(token, "waiting for descriptors") {
         Verdict::TimedOut => Err(TimedOut.into()),
         _ => Ok(()),
-    }
-}
-
-/// A watcher's descriptor.
-pub(crate) struct FdWatch {
-    fd: Box<dyn AsFd>,
-    directions: Vec<Direction>,
-    held: RefCell<Option<(SourceId, Hold)>>,
-    key: Cell<u64>,
-}
-
-impl FdWatch {
-    pub(crate) fn start(&self, core: &Core, watch: &Rc<Watch>) -> io::Result<()> {
-        let fd = self.fd.as_fd();
-        let Some(id) = core.fds.acquire(core, fd)? else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "this descriptor cannot be polled"));
-        };
-        *self.held.borrow_mut() = Some((id, Hold(fd.as_raw_fd())));
-        self.key.set(core.new_number());
-        core.with_slot(id, |slot| {
-            for direction in &self.directions {
-                slot.waiters[*direction as usize].push((self.key.get(), IoWaiter::Watcher(watch.clone())));
-            }
-        });
-        Ok(())
-    }
-
-    pub(crate) fn stop(&self, core: &Core) {
-        let held = self.held.borrow_mut().take();
-        if let Some((id, hold)) = held {
-            let removed = core.with_slot(id, |slot| {
-                let key = self.key.get();
-                let mut removed = Vec::new();
-                for waiters in &mut slot.waiters {
-                    let (out, stay) = waiters.drain(..).partition(|(other, _)| *other == key);
-                    *waiters = stay;
-                    removed.push(out);
-                }
-                removed
-            });
-            drop(hold);
-            drop::<Option<Vec<Vec<(u64, IoWaiter)>>>>(removed);
-        }
-    }
-
-    /// Makes the system report the descriptor again if it is still ready.
-    pub(crate) fn rearm(&self, core: &Core) {
-        let fd = self.fd.as_fd().as_raw_fd();
-        let table = core.fds.0.borrow();
-        if let Some(shared) = table.get(&fd) {
-            // A descriptor that the system has forgotten reports nothing any more.
-            let _ = rearm_fd(core, shared.id, fd, BOTH);
-        }
     }
 }
 
@@ -318,11 +167,6 @@ impl crate::hub::Hub {
         let asked = [(readable, Direction::Read), (writable, Direction::Write)];
         let directions =
             asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();
-        Watcher::with_io(FdWatch {
-            fd: Box::new(fd),
-            directions,
-            held: RefCell::new(None),
-            key: Cell::new(0),
-        })
+        Watcher::with_io(FdWatch::new(Box::new(fd), directions))
     }
 }

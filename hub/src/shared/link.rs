@@ -2,28 +2,13 @@
 
 use std::sync::Arc;
 
+use super::abroad::{Link, Registered};
 use super::queue::{WaitQueue, Waits};
-use super::waiter::{Registered, Target};
-use crate::core::Core;
+use super::waiter::Target;
 use crate::current;
 use crate::links::{Lane, LinkId};
 use crate::remote::KeepAlive;
-use crate::report::ErrorContext;
-use crate::wait::Waitable;
-
-/// A function that stands in a line for this thread's hub to call it.
-pub(super) struct Link {
-    place: Registered,
-    f: Box<dyn FnOnce()>,
-    _alive: KeepAlive,
-}
-
-impl Link {
-    /// Gives up its place, and lets go of the function.
-    pub(super) fn leave(self) {
-        self.place.queue.unlink(self.place.lane, self.place.ticket);
-    }
-}
+use crate::waitable::Waitable;
 
 impl<S: Waits> WaitQueue<S> {
     /// Puts a function in a lane, to be called in the hub of this thread when it is its turn. It keeps the loop alive until
@@ -34,7 +19,8 @@ impl<S: Waits> WaitQueue<S> {
         let mut locked = self.lock();
         let ticket = locked.ticket();
         let place = Registered { queue: self.inner.clone(), lane, ticket };
-        core.abroad.links.borrow_mut().insert(id.0, Link { place, f, _alive: KeepAlive::new() });
+        core.add_refs(1);
+        core.abroad.links.borrow_mut().insert(id.0, Link { place, f });
         locked.enter(lane, ticket, Target::Link(Arc::clone(&core.inbox), id.0));
         id
     }
@@ -55,17 +41,8 @@ impl<S: Waits> Waitable for WaitQueue<S> {
         // Bound first: the function's captures are dropped after the borrow has ended.
         let link = core.abroad.links.borrow_mut().remove(&id.0);
         if let Some(link) = link {
+            let _alive = KeepAlive::counted(&core);
             link.leave();
         }
-    }
-}
-
-impl Core {
-    /// Calls a link that was told, unless it was removed meanwhile.
-    pub(crate) fn call_shared_link(&self, number: u64) {
-        let link = self.abroad.links.borrow_mut().remove(&number);
-        let Some(Link { place, f, _alive }) = link else { return };
-        place.queue.unlink(place.lane, place.ticket);
-        self.call(|| ErrorContext::ObjectLink("shared object"), f);
     }
 }

@@ -5,12 +5,13 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::abroad::{Leave, Registered};
 use super::line::Line;
-use super::waiter::{Registered, Site, Target};
+use super::waiter::{Site, Target};
 use crate::error::TimedOut;
+use crate::limit::Limit;
 use crate::links::Lane;
 use crate::sync::{Mutex, MutexGuard};
-use crate::wait_queue::Limit;
 
 /// How many of those who wait for a shared state could go on.
 ///
@@ -170,14 +171,6 @@ impl<S: Waits> Drop for Locked<'_, S> {
             }
         }
     }
-}
-
-/// How the end of a hub reaches those of its greenlets that still wait, whatever they wait for.
-pub(super) trait Leave {
-    /// Takes back a waiter that is never going to look again.
-    fn forsake(&self, lane: Lane, ticket: u64);
-    /// Takes back a link.
-    fn unlink(&self, lane: Lane, ticket: u64);
 }
 
 impl<S: Waits> Inner<S> {

@@ -1,26 +1,19 @@
 //! The two ends of a wake between threads: where somebody waits, and how it is reached from elsewhere.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use slab::Slab;
-
-use super::link::Link;
-use super::queue::Leave;
+use super::abroad::Registered;
 use crate::core::Item;
 use crate::current::{self, CoreRef};
 use crate::error::BlockingSwitchOutError;
 use crate::exception::Exception;
 use crate::inbox::{Inbox, Message};
-use crate::links::Lane;
+use crate::limit::Limit;
 use crate::remote::KeepAlive;
 use crate::task::{Token, Verdict};
-use crate::unwind::{Escape, guard};
 use crate::wait_guard::TimerGuard;
-use crate::wait_queue::Limit;
 
 /// Whom to wake. Each is woken once at most; waking one that waits no longer does nothing.
 pub(super) enum Target {
@@ -44,33 +37,6 @@ impl Target {
             Some(core) => core.push(Item::from(message)),
             // A hub that refuses has ended, and takes back whoever waited in it (rule 4 of the protocol).
             None => drop(inbox.post(message, |message| message)),
-        }
-    }
-}
-
-/// Somebody's place in a line of any queue.
-pub(super) struct Registered {
-    pub(super) queue: Arc<dyn Leave>,
-    pub(super) lane: Lane,
-    pub(super) ticket: u64,
-}
-
-/// Who of one hub waits for what other threads do too. Its end takes them back.
-#[derive(Default)]
-pub(crate) struct Abroad {
-    waits: RefCell<Slab<Registered>>,
-    pub(super) links: RefCell<HashMap<u64, Link>>,
-}
-
-impl Abroad {
-    /// Takes back everybody. What that drops of the user's is dropped here; if it panics, that has nowhere to go.
-    pub(crate) fn forsake_all(&self) {
-        let (waits, links) = (self.waits.take(), self.links.take());
-        for (_, wait) in waits {
-            guard(|| wait.queue.forsake(wait.lane, wait.ticket)).unwrap_or_else(Escape::let_go);
-        }
-        for link in links.into_values() {
-            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
         }
     }
 }
@@ -144,8 +110,8 @@ impl Site {
         match self {
             Site::Greenlet(greenlet) => {
                 let Greenlet { core, token, .. } = greenlet;
-                let _timer = TimerGuard::limit(core, *token, greenlet.deadline);
-                core.park(*token, greenlet.reason) != Verdict::TimedOut
+                let timer = TimerGuard::limit(core, *token, greenlet.deadline);
+                core.park_with(timer, *token, greenlet.reason) != Verdict::TimedOut
             }
             Site::Thread { deadline: None } => {
                 thread::park();

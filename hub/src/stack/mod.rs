@@ -6,21 +6,20 @@
 //!
 //! This room knows nothing of what runs on its stacks. It comes in two builds under the same names: `slots`, the
 //! real one on Unix, and `sizes`, which only carries the size along where the fiber room brings its own memory
-//! (Windows, Miri, and fibers that are OS threads). `overflow` is the fault handler that explains a hit guard.
+//! (Windows, Miri, and fibers that are OS threads). `fault` is the handler that explains a hit guard,
+//! by what `overflow` says.
 
-use std::error::Error;
-use std::fmt;
-use std::io;
-use std::sync::Arc;
-
+mod measure;
 pub(crate) mod overflow;
+
+pub use self::measure::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
 
 #[cfg(all(unix, not(miri)))]
 #[path = "fault.rs"]
-mod fault;
+pub(crate) mod fault;
 #[cfg(not(all(unix, not(miri))))]
 #[path = "fault_none.rs"]
-mod fault;
+pub(crate) mod fault;
 
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
 mod pages;
@@ -36,97 +35,3 @@ pub(crate) use self::sizes::{Stack, StackPool};
 
 #[cfg(all(test, unix, not(any(miri, ramie_fiber = "thread"))))]
 mod tests;
-
-/// The stack size of a greenlet that asks for none: 256 KiB.
-///
-/// A panic with a backtrace needs about 22 KiB, resolving a name 12 KiB, so this leaves room for real code. It is
-/// address space: a greenlet that does little costs one page of memory.
-pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
-
-/// The smallest stack that a greenlet gets, whatever it asks for: 16 KiB.
-///
-/// It is enough for a small loop around a socket, and not enough to print a backtrace.
-pub const MIN_STACK_SIZE: usize = 16 * 1024;
-
-/// How many stacks a hub has, and what they hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StackStats {
-    /// Stacks that greenlets run on, and stacks that were abandoned with a greenlet's frames on them.
-    pub in_use: usize,
-    /// Stacks that wait for the next greenlet of their size.
-    pub idle: usize,
-    /// Bytes of address space reserved for stacks, guards and not yet used slots included.
-    ///
-    /// This is not the memory in use: a page costs memory once it has been touched.
-    pub reserved_bytes: usize,
-}
-
-/// There is no room for another stack.
-///
-/// The message names the limit that is the likely cause. The system's own error is the [source](Error::source).
-#[derive(Clone, Debug)]
-pub struct StackError {
-    size: usize,
-    cause: Cause,
-    source: Arc<io::Error>,
-}
-
-/// What was being done when the system refused.
-#[derive(Clone, Copy, Debug)]
-enum Cause {
-    Reserve,
-    Guard,
-}
-
-impl StackError {
-    fn reserve(size: usize, source: io::Error) -> StackError {
-        StackError { size, cause: Cause::Reserve, source: Arc::new(source) }
-    }
-
-    #[cfg_attr(
-        not(all(unix, not(any(miri, ramie_fiber = "thread")))),
-        expect(dead_code, reason = "stacks without memory have no guards")
-    )]
-    fn guard(size: usize, source: io::Error) -> StackError {
-        StackError { size, cause: Cause::Guard, source: Arc::new(source) }
-    }
-
-    /// Returns the size of the stack that was asked for, in bytes.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-}
-
-impl fmt::Display for StackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let out_of_memory = self.source.kind() == io::ErrorKind::OutOfMemory;
-        write!(f, "cannot {} ", if matches!(self.cause, Cause::Guard) { "guard" } else { "reserve" })?;
-        match (self.size / 1024, self.size % 1024) {
-            (kib, 0) => write!(f, "{kib} KiB of stack: ")?,
-            _ => write!(f, "{} bytes of stack: ", self.size)?,
-        }
-        match (self.cause, out_of_memory) {
-            (Cause::Guard, true) => f.write_str(MAPPINGS_FOR_GUARD),
-            (Cause::Reserve, true) => f.write_str(MAPPINGS_OR_SPACE),
-            (_, false) => write!(f, "{}", self.source),
-        }
-    }
-}
-
-impl Error for StackError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const MAPPINGS_FOR_GUARD: &str = "out of mappings, of which each guard page takes two \
-     (the limit is vm.max_map_count, /proc/sys/vm/max_map_count)";
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const MAPPINGS_OR_SPACE: &str = "out of mappings (the limit is vm.max_map_count, /proc/sys/vm/max_map_count) \
-     or of address space (RLIMIT_AS as `ulimit -v` shows it, or vm.overcommit_memory=2)";
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const MAPPINGS_FOR_GUARD: &str = "out of mappings, of which each guard page takes two";
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const MAPPINGS_OR_SPACE: &str = "out of mappings or of address space (RLIMIT_AS as `ulimit -v` shows it)";

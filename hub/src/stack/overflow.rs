@@ -22,8 +22,6 @@ use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
 
-pub(crate) use super::fault::{AltStack, ensure_alt_stack, install};
-
 /// What the fault handler needs to know of one greenlet. It belongs into the greenlet's record.
 #[derive(Debug)]
 pub(crate) struct OverflowInfo {

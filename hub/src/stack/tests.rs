@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::ptr;
 use std::rc::Rc;
 
+use super::fault;
 use super::overflow::{self, OverflowInfo};
 use super::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, Stack, StackPool, pages};
 
@@ -339,7 +340,7 @@ fn an_overflow_names_the_greenlet() {
         let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         info.set_name(&Rc::from("parser"));
-        overflow::install();
+        fault::install();
         // SAFETY: `info` lives until the end, which is near.
         unsafe { overflow::set_running(&raw const info) };
         write_byte(stack.guard().end - 8);
@@ -364,7 +365,7 @@ fn another_fault_takes_its_usual_course() {
         let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
         let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
-        overflow::install();
+        fault::install();
         // SAFETY: `info` lives until the end, which is near.
         unsafe { overflow::set_running(&raw const info) };
         let other = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
@@ -384,7 +385,7 @@ fn a_signal_that_somebody_sent_takes_its_usual_course() {
         unsafe { libc::signal(libc::SIGBUS, libc::SIG_IGN) };
         // SAFETY: the default action needs no handler.
         unsafe { libc::signal(libc::SIGSEGV, libc::SIG_DFL) };
-        overflow::install();
+        fault::install();
         // SAFETY: is ignored, as it was before.
         unsafe { libc::raise(libc::SIGBUS) };
         eprintln!("still here");
@@ -404,7 +405,7 @@ fn an_overflow_of_a_thread_is_left_to_std() {
         std::hint::black_box(deeper(depth + 1)) + std::hint::black_box(depth)
     }
     if in_child() {
-        overflow::install();
+        fault::install();
         std::hint::black_box(deeper(0));
         return;
     }
@@ -426,8 +427,8 @@ fn the_previous_handler_runs() {
         unsafe { libc::signal(libc::SIGSEGV, handler as libc::sighandler_t) };
         // SAFETY: as above.
         unsafe { libc::signal(libc::SIGBUS, handler as libc::sighandler_t) };
-        overflow::install();
-        overflow::install();
+        fault::install();
+        fault::install();
         write_byte(8);
         return;
     }
@@ -438,13 +439,13 @@ fn the_previous_handler_runs() {
 #[test]
 fn threads_without_a_stack_for_signals_get_one() {
     // std's threads have one, and keep it.
-    assert!(overflow::ensure_alt_stack().is_none());
+    assert!(fault::ensure_alt_stack().is_none());
     extern "C" fn on_thread(_: *mut libc::c_void) -> *mut libc::c_void {
-        let first = overflow::ensure_alt_stack();
-        let second = overflow::ensure_alt_stack();
+        let first = fault::ensure_alt_stack();
+        let second = fault::ensure_alt_stack();
         let again = first.is_some() && second.is_none();
         drop(first);
-        let third = overflow::ensure_alt_stack();
+        let third = fault::ensure_alt_stack();
         ptr::without_provenance_mut(usize::from(again && third.is_some()))
     }
     let mut thread = std::mem::MaybeUninit::<libc::pthread_t>::uninit();

@@ -31,6 +31,9 @@ use crate::shared::Mutex;
 /// mixed with that of another. The rest, and what `FileExt` adds, uses no position and does not stand in that line: several
 /// `read_at` run side by side.
 ///
+/// Whoever waits for its turn in a job of the global pool keeps a thread meanwhile. If all of them did, the file's next operation
+/// would have none: so a file that greenlets use at the same time is none for many such jobs.
+///
 /// A file that is a terminal or a device is no exception: a write waits for a read that waits for somebody to type. Use
 /// [`Cooperative`](crate::io::Cooperative) for those.
 ///

@@ -10,7 +10,7 @@ use super::handle::{Handle, close, handle, readable, writable};
 ///
 /// It reads and writes as the value inside does. Where that can be read by `&`, several greenlets may share this, by way of
 /// [`read_with`](Cooperative::read_with). Sockets and pipes have types of their own
-/// in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this is for the rest: devices, the pipes of a child process, sockets
+/// in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this is for the rest: devices, the pipes of a child of std's, sockets
 /// of other libraries.
 ///
 /// The descriptor is put into non-blocking mode. That is a property of what was opened, which other processes may share: for

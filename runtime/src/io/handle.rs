@@ -80,17 +80,17 @@ impl<S: Source> Handle<S> {
     /// about the attempt, so when that would have blocked the system is asked anew.
     #[cfg(unix)]
     pub(crate) fn write_elsewhere<R>(&self, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
-        loop {
-            if self.io.is_closed() {
-                return Err(rustix::io::Errno::BADF.into());
-            }
+        while !self.io.is_closed() {
             match op(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.limits.nonblocking() => {
                     self.io.wait_writable(self.limits.write())?;
                 }
+                // What the system says of a socket that was closed meanwhile depends on when that was.
+                Err(_) if self.io.is_closed() => break,
                 done => return done,
             }
         }
+        Err(rustix::io::Errno::BADF.into())
     }
 }
 

@@ -5,7 +5,8 @@
 //! | a socket | [`ramie::net`](crate::net), `ramie::os::unix::net` | others run |
 //! | a new pipe | [`pipe`] | others run |
 //! | a terminal, inherited pipes, standard input and output | [`stdin`], [`stdout`], [`stderr`], [`Polled`] | others run |
-//! | anything else that you opened: devices, a child's pipes, sockets of other libraries | [`Cooperative`] | others run |
+//! | the pipes of a child process | [`process`](crate::process) | others run |
+//! | anything else that you opened: devices, sockets of other libraries | [`Cooperative`] | others run |
 //! | somebody else's descriptor, to be read by somebody else | [`wait_read`](crate::wait_read), [`wait_write`](crate::wait_write), [`poll`](fn@poll) | others run |
 //! | a regular file | [`ramie::fs`](crate::fs) | others run, as a thread of the pool reads it; any of the above does not wait, and reading blocks the thread for as long as the disk takes |
 //!

@@ -34,14 +34,14 @@ use super::handle::{Handle, close, handle, read, readable, shared, writable, wri
 ///
 /// ```
 /// use std::io::Read;
-/// use std::process::{Command, Stdio};
+/// use ramie::process::{Command, Stdio};
 ///
 /// let (mut reader, writer) = ramie::io::pipe()?;
 /// let mut child = Command::new("echo").arg("hello").stdout(Stdio::try_from(writer)?).spawn()?;
 /// let mut text = String::new();
 /// reader.read_to_string(&mut text)?;
 /// assert_eq!(text, "hello\n");
-/// # child.wait()?;
+/// assert!(child.wait()?.success());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {

@@ -23,7 +23,7 @@ const ATOMIC: usize = 512;
 /// for every process that has the same one open, and their reads and writes begin to fail. So this is for what was inherited:
 /// [`stdin`](super::stdin) and its kin are made of it. Of a value that wraps the descriptor nothing but the descriptor is used.
 ///
-/// A regular file is always ready and is read and written at once, in which time nobody else runs.
+/// A regular file is always ready and is read and written at once, in which time nobody else runs; see [`ramie::fs`](crate::fs).
 ///
 /// What this cannot know: when two processes read one terminal or pipe, the other one may take what was there between the
 /// question and the read, which then blocks the thread until there is more. At most 4096 bytes go in one write (512 where

@@ -59,17 +59,12 @@ impl<S: Socket> Work<S> {
             if !free {
                 continue;
             }
-            match self.take(place) {
+            match self.take_or_wait(place) {
                 Ok(true) => {
                     taken += 1;
                     delay = None;
                 }
-                Ok(false) => {
-                    taken = 0;
-                    if let Err(error) = self.socket.wait_readable() {
-                        return self.end(error, stopped);
-                    }
-                }
+                Ok(false) => taken = 0,
                 Err(Mishap::Error(error)) => match trouble(&error) {
                     // It counts: an error that does not go away must not keep the thread.
                     Trouble::Peer => taken += 1,
@@ -88,12 +83,17 @@ impl<S: Socket> Work<S> {
         }
     }
 
-    fn take(&self, place: &Place) -> Result<bool, Mishap> {
-        match catch_unwind(AssertUnwindSafe(|| (self.take)(&self.socket, place))) {
-            Ok(taken) => taken.map_err(Mishap::Error),
+    /// Takes one, or waits until there may be one; says which.
+    fn take_or_wait(&self, place: &Place) -> Result<bool, Mishap> {
+        let taken = match catch_unwind(AssertUnwindSafe(|| (self.take)(&self.socket, place))) {
+            Ok(taken) => taken.map_err(Mishap::Error)?,
             Err(payload) if payload.is::<Raised>() => resume_unwind(payload),
-            Err(payload) => Err(Mishap::Panic(Failure::panicked(payload))),
+            Err(payload) => return Err(Mishap::Panic(Failure::panicked(payload))),
+        };
+        if !taken {
+            self.socket.wait_readable().map_err(Mishap::Error)?;
         }
+        Ok(taken)
     }
 
     /// Reports, waits, and says for how long to wait the next time.

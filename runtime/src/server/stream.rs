@@ -127,8 +127,14 @@ impl<L: Listener> StreamServer<L> {
     /// alone. It is a failure of the handler's greenlet, a [`HandshakeError`](crate::tls::HandshakeError), which the hub's error
     /// handler is told of; the default report passes over it, since any stranger can bring it about.
     ///
+    /// A handshake takes a place within the [limit](BaseServer::set_limit), if there is one.
+    ///
     /// The end of a TLS stream is to be said: a handler that writes calls [`shutdown`](crate::tls::TlsStream::shutdown) before
     /// it returns, or the other side must take what it got for a part of it.
+    ///
+    /// # Examples
+    ///
+    /// On the page of [`ramie::tls`](crate::tls).
     #[cfg(feature = "tls")]
     #[track_caller]
     pub fn tls<R: Outcome>(
@@ -139,14 +145,16 @@ impl<L: Listener> StreamServer<L> {
     where
         L::Stream: io::Read + io::Write,
     {
-        ramie_hub::get_hub().not_error::<crate::tls::HandshakeError>();
+        use ramie_hub::{Exception, get_hub};
+
+        get_hub().not_error::<crate::tls::HandshakeError>();
         let both = Rc::new((acceptor.into(), handle));
         Self::with_body(listener, move |place, stream, peer| {
             let both = both.clone();
             place.spawn(fallible(move || {
                 let (acceptor, handle) = &*both;
-                let stream = acceptor.accept(stream).unwrap_or_else(|error| ramie_hub::raise(error));
-                handle(stream, peer).into_result()
+                let stream = acceptor.accept(stream).map_err(Exception::new)?;
+                handle(stream, peer).into_result().map_err(Exception::new)
             }));
         })
     }

@@ -21,11 +21,12 @@ pub(super) fn trouble(error: &io::Error) -> Trouble {
         return Trouble::Peer;
     }
     match error.kind() {
-        // The first three have no peer any more; the others are what Linux hands on from a connection's packets. The
-        // refusal is that of a datagram which was sent from this socket.
+        // The first two have no peer any more; the others are what Linux hands on from a connection's packets. The
+        // refusal is that of a datagram which was sent from this socket. The socket may have a limit of its own for reading,
+        // in which nobody came.
         ErrorKind::ConnectionAborted
         | ErrorKind::ConnectionReset
-        | ErrorKind::Interrupted
+        | ErrorKind::TimedOut
         | ErrorKind::ConnectionRefused
         | ErrorKind::HostUnreachable
         | ErrorKind::NetworkUnreachable
@@ -67,7 +68,14 @@ mod tests {
 
     #[test]
     fn each_error_is_weighed() {
-        for gone in [Errno::CONNABORTED, Errno::CONNRESET, Errno::PROTO, Errno::PERM, Errno::HOSTUNREACH] {
+        for gone in [
+            Errno::CONNABORTED,
+            Errno::TIMEDOUT,
+            Errno::CONNRESET,
+            Errno::PROTO,
+            Errno::PERM,
+            Errno::HOSTUNREACH,
+        ] {
             assert_eq!(of(gone), Trouble::Peer, "{gone}");
         }
         for missing in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::IO] {

@@ -5,6 +5,9 @@ use std::io::{self, IoSlice, Read, Write};
 
 use rustls::Connection;
 
+/// How much may be taken before it is sent.
+const BUFFER_LIMIT: usize = 64 * 1024;
+
 /// A TLS connection over a stream, for one greenlet at a time. Reading and writing wait as the stream does.
 ///
 /// # Reading
@@ -55,6 +58,7 @@ impl<S> TlsStream<S> {
 impl<S: Read + Write> TlsStream<S> {
     pub(super) fn handshake(connection: Connection, stream: S) -> io::Result<Self> {
         let mut tls = TlsStream { connection, stream, ended: false };
+        tls.connection.set_buffer_limit(Some(BUFFER_LIMIT));
         while tls.connection.is_handshaking() {
             if tls.connection.wants_write() {
                 tls.send()?;

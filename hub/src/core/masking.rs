@@ -6,9 +6,9 @@
 
 use std::thread;
 
-use crate::core::{Core, Step};
-use crate::switch;
-use crate::task::{Posture, State, Task, Throw, Verdict};
+use super::queue::Step;
+use super::state::Core;
+use crate::task::{Posture, State, Task, Throw, Verdict, switch};
 
 impl Core {
     /// What std's panic count says about the task that is about to wait.
@@ -38,7 +38,7 @@ impl Core {
 
     /// Whether a throw may be raised in the task where it stands.
     pub(crate) fn reaches(&self, task: &Task, throw: &Throw) -> bool {
-        !self.masked(task) || throw.stays_inside(task)
+        !self.masked(task) || throw.stays_inside(task.raises.get())
     }
 
     /// Takes the first of the throws that were put off and may be raised in the running task now.

@@ -18,8 +18,7 @@ use std::ptr::NonNull;
 
 use slab::Slab;
 
-use crate::switch;
-use crate::task::{NO_INDEX, Task, TaskRef, Token};
+use super::{NO_INDEX, Task, TaskRef, Token, switch};
 
 /// A task that has a place. Not kept in anything that outlives the call it is used in.
 #[derive(Clone, Copy)]
@@ -104,7 +103,7 @@ impl Tasks {
     #[inline(always)]
     pub(crate) fn fetch_record(&self, token: Token) {
         if let Some(Some(task)) = self.residents.borrow().get(token.index as usize) {
-            switch::fetch_record(task);
+            task.fetch();
         }
     }
 
@@ -112,7 +111,7 @@ impl Tasks {
     #[inline(always)]
     pub(crate) fn fetch_stack(&self, token: Token) {
         if let Some(task) = self.parked(token) {
-            switch::fetch_stack(&task);
+            switch::fetch_stack(&task.fiber);
         }
     }
 
@@ -122,10 +121,15 @@ impl Tasks {
         self.running.get()
     }
 
+    /// Runs `f` on the record of the running task.
+    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
+        let index = self.running.get().index.get();
+        f(self.records.borrow().get(index as usize).expect("a running task has a place"))
+    }
+
     /// The record of the running task.
     pub(crate) fn current(&self) -> TaskRef {
-        let index = self.running.get().index.get();
-        self.records.borrow().get(index as usize).expect("a running task has a place").clone()
+        self.with_current(TaskRef::clone)
     }
 
     /// Notes that a task is switched to.

@@ -6,16 +6,19 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
+use std::thread;
 
-use crate::children::Child;
+use super::locals::Locals;
+use super::switch::FiberCell;
+use super::throw::Throw;
+use super::token::{Token, Verdict};
 use crate::exception::{Exception, Failure};
+use crate::fiber;
 use crate::links::Links;
-use crate::local::Locals;
 use crate::stack::overflow::OverflowInfo;
-use crate::switch::FiberCell;
-use crate::timeout::{Timeout, TimeoutState};
 use crate::timers::TimerId;
 
 /// A record whose body's type is forgotten.
@@ -29,8 +32,8 @@ pub(crate) struct Record<B: ?Sized> {
 
 /// What the hub asks of a body.
 pub(crate) trait Run: 'static {
-    /// Runs the closure and keeps its value. Called once, on the greenlet's own stack.
-    fn run(&self) -> Result<(), Exception>;
+    /// Runs the closure and keeps its value; catches whatever it is left with. Called once, on the greenlet's own stack.
+    fn run(&self) -> thread::Result<Result<(), Exception>>;
     /// Drops the closure that will never run.
     fn discard(&self);
     /// The cell with the value, for a downcast by the handle that knows the type.
@@ -41,8 +44,8 @@ pub(crate) trait Run: 'static {
 pub(crate) struct NoBody;
 
 impl Run for NoBody {
-    fn run(&self) -> Result<(), Exception> {
-        Ok(())
+    fn run(&self) -> thread::Result<Result<(), Exception>> {
+        Ok(Ok(()))
     }
 
     fn discard(&self) {}
@@ -75,24 +78,6 @@ pub(crate) enum State {
     Ready,
 }
 
-/// One wait of one task. A wait's number is never used twice, so a stale token wakes nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    pub(crate) index: u32,
-    pub(crate) wait: u64,
-}
-
-/// Why a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// What was waited for has come.
-    Woken,
-    /// The call's own limit was reached first.
-    TimedOut,
-    /// What was waited on was closed.
-    Closed,
-}
-
 /// What is known about a parked task's unwinding, and so about whether a throw would hit a destructor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Posture {
@@ -102,44 +87,6 @@ pub(crate) enum Posture {
     Unwinding,
     /// It waited while another greenlet of the thread hung in mid-unwinding, and std's count cannot tell them apart.
     Unclear,
-}
-
-/// An exception on its way into a task.
-#[derive(Clone)]
-pub(crate) struct Throw {
-    pub(crate) exception: Exception,
-    /// The scope timeout that sent it: once that is closed or cancelled the throw is void.
-    pub(crate) timeout: Option<Rc<TimeoutState>>,
-}
-
-impl Throw {
-    pub(crate) fn new(exception: Exception) -> Self {
-        Throw { exception, timeout: None }
-    }
-
-    /// The throw of an exception that was delivered and has to be delivered once more.
-    pub(crate) fn again(exception: Exception) -> Self {
-        let timeout = exception.downcast_ref::<Timeout>().map(Timeout::state);
-        Throw { exception, timeout }.unclaimed()
-    }
-
-    /// Takes the claim back.
-    pub(crate) fn unclaimed(self) -> Self {
-        if let Some(timeout) = &self.timeout {
-            timeout.unclaim();
-        }
-        self
-    }
-
-    /// Whether it will be caught before it leaves the destructor that its task waits in: by a scope inside that one.
-    pub(crate) fn stays_inside(&self, task: &Task) -> bool {
-        self.timeout.as_ref().is_some_and(|timeout| timeout.began_after() == Some(task.raises.get()))
-    }
-
-    /// Whether it still has to be delivered; from then on it counts as delivered.
-    pub(crate) fn claim(&self) -> bool {
-        self.timeout.as_ref().is_none_or(|timeout| timeout.claim())
-    }
 }
 
 /// Everything about a greenlet but its body.
@@ -180,6 +127,12 @@ pub(crate) struct Task {
     pub(crate) locals: Locals,
 }
 
+/// Who has to know that nothing is left of what a task ran.
+pub(crate) trait Gone {
+    /// Its closure and its fiber are gone. Says whom to wake, if anybody waited for that.
+    fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token));
+}
+
 /// What few tasks ever have.
 #[derive(Default)]
 pub(crate) struct Rare {
@@ -188,14 +141,25 @@ pub(crate) struct Rare {
     /// Throws that came while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
     /// Whom to tell when its closure and its fiber are gone.
-    pub(crate) child: Cell<Option<Rc<Child>>>,
+    pub(crate) child: Cell<Option<Rc<dyn Gone>>>,
 }
+
+/// How many lines of a record a switch looks at: all that is in front of the overflow notice.
+const HOT_LINES: usize = offset_of!(Task, overflow).div_ceil(64) + 1;
 
 /// The place of a task that is in no slab.
 pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 impl Task {
-    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, stack_size: usize) -> Self {
+    // Inlined, as otherwise it would be copied once more.
+    #[inline(always)]
+    pub(crate) fn new(
+        kind: Kind,
+        site: &'static Location<'static>,
+        stack_size: usize,
+        spawner: Option<Weak<Record<dyn Run>>>,
+        tree: Option<Rc<Locals>>,
+    ) -> Self {
         Task {
             kind,
             hub: Cell::new(0),
@@ -219,14 +183,14 @@ impl Task {
             start_timer: Cell::new(None),
             ident: Cell::new(None),
             site,
-            spawner: None,
-            tree: OnceCell::new(),
+            spawner,
+            tree: tree.map_or_else(OnceCell::new, OnceCell::from),
             locals: Locals::new(),
         }
     }
 
     /// Whom to tell when it is gone.
-    pub(crate) fn take_child(&self) -> Option<Rc<Child>> {
+    pub(crate) fn take_child(&self) -> Option<Rc<dyn Gone>> {
         self.rare.get()?.child.take()
     }
 
@@ -244,6 +208,12 @@ impl Task {
     /// Puts a throw off.
     pub(crate) fn mask(&self, throw: Throw) {
         self.rare().masked.borrow_mut().push_back(throw);
+    }
+
+    /// Has what a switch looks at in this record fetched into the cache. A hint.
+    #[inline(always)]
+    pub(crate) fn fetch(&self) {
+        fiber::fetch(std::ptr::from_ref(self).addr(), HOT_LINES);
     }
 
     /// Whether it is an earlier hub's than this one: it was abandoned there, or has ended, and never runs again.

@@ -1,10 +1,12 @@
 //! How greenlets are called in reports.
 
 use std::cmp::Reverse;
+use std::fmt;
 
-use crate::core::Core;
+use super::state::Core;
+use crate::current;
 use crate::error::Waiting;
-use crate::task::{Kind, Task, TaskRef};
+use crate::task::{AnyGreenlet, Kind, Task, TaskRef};
 
 impl Core {
     /// Everybody who is suspended, main first.
@@ -53,5 +55,29 @@ impl Core {
             Kind::Greenlet => format!("Greenlet-{}", self.ident(&record.task)),
             Kind::Raw => format!("raw greenlet {}", self.ident(&record.task)),
         }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let (Some(ident), Some(core)) = (self.ident.get(), current::try_core()) {
+            core.free_ident(ident);
+        }
+    }
+}
+
+impl fmt::Debug for AnyGreenlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let task = &self.record.task;
+        let name = match task.overflow.name() {
+            Some(name) => name.as_ref().to_owned(),
+            None if current::try_core().is_some() => current::core().name(&self.record),
+            None => "Greenlet".to_owned(),
+        };
+        write!(f, "<{name} {:?}", task.state.get())?;
+        if task.kind != Kind::Main {
+            write!(f, ", spawned at {}", task.site)?;
+        }
+        f.write_str(">")
     }
 }

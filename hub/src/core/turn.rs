@@ -12,21 +12,21 @@
 //! ```
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use crate::core::{Alarm, Core, Event, Expiry, Item, Mode, Phase, Step};
+use super::due::{Alarm, Event, Expiry, IoWaiter, WatchKind};
+use super::queue::{Item, Step};
+use super::state::{Core, Mode, Phase};
 use crate::current;
 use crate::exception::Exception;
 use crate::links::{Pass, Target};
-use crate::poller::IoWaiter;
 use crate::report::ErrorContext;
+use crate::shared::Link;
 use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
-use crate::watcher::WatchKind;
 
-/// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
+/// With so many in the queue, or due, the next one is no longer in the nearest cache when its turn comes.
 const CROWD: usize = 512;
 
 /// After how many items of a pass the clock is looked at.
@@ -111,7 +111,11 @@ impl Core {
         if let Some(&Item::Resume(token)) = queue.front() {
             let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
             if queue.len() >= CROWD {
-                self.fetch_ahead(&queue);
+                let token_of = |item: Option<&Item>| match item {
+                    Some(&Item::Resume(token)) => Some(token),
+                    _ => None,
+                };
+                self.fetch_ahead(token_of(queue.front()), token_of(queue.get(1)));
             }
             drop(queue);
             self.items_run.set(self.items_run.get() + 1);
@@ -124,11 +128,11 @@ impl Core {
     /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
     /// one, whose record was fetched a turn ago, the stack.
     #[inline(always)]
-    fn fetch_ahead(&self, queue: &VecDeque<Item>) {
-        if let Some(&Item::Resume(token)) = queue.get(1) {
+    fn fetch_ahead(&self, next: Option<Token>, next_but_one: Option<Token>) {
+        if let Some(token) = next_but_one {
             self.tasks.fetch_record(token);
         }
-        if let Some(&Item::Resume(token)) = queue.front() {
+        if let Some(token) = next {
             self.tasks.fetch_stack(token);
         }
     }
@@ -170,7 +174,11 @@ impl Core {
         match item {
             Item::Resume(token) => return Some((token, Verdict::Woken)),
             Item::Limit(token) => return Some((token, Verdict::TimedOut)),
-            Item::Timeout(timeout) => timeout.strike(self),
+            Item::Timeout(timeout) => {
+                if let Some((owner, throw)) = timeout.strike() {
+                    self.throw(owner, throw);
+                }
+            }
             Item::Notify(of, ticket) => {
                 return Pass::begin(of, ticket).and_then(|pass| self.serve(pass));
             }
@@ -186,7 +194,9 @@ impl Core {
                 let mut agenda = self.agenda.borrow_mut();
                 agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, Verdict::Closed)));
             }
-            Item::Call(callback) => callback.run(self),
+            Item::Call(callback) => callback.run(|f| {
+                self.call(|| ErrorContext::Callback, f);
+            }),
             Item::Posted(message) => {
                 self.call(|| ErrorContext::Remote, message);
             }
@@ -194,6 +204,15 @@ impl Core {
             Item::Bury(record) => record.task.dead.set(true),
         }
         None
+    }
+
+    /// Calls a link to a shared object that was told, unless it was removed meanwhile.
+    fn call_shared_link(&self, number: u64) {
+        let link = self.abroad.links.borrow_mut().remove(&number);
+        let Some(Link { place, f }) = link else { return };
+        place.unlink();
+        self.call(|| ErrorContext::ObjectLink("shared object"), f);
+        self.add_refs(-1);
     }
 
     #[inline(always)]
@@ -226,20 +245,20 @@ impl Core {
             Target::Call(f) => {
                 let of = pass.of.clone();
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                self.call(|| of.context(), f);
+                self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
             Target::Spawn(f) => {
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                let record = crate::spawn::raw_record(f, std::panic::Location::caller());
-                self.admit(&record);
-                Some((record.task.token(), Verdict::Woken))
+                Some((self.begin_link(f), Verdict::Woken))
             }
         }
     }
 
     // --- polling ------------------------------------------------------------------------------------------------
 
+    // Not inlined: the switches of the loop would have fewer registers.
+    #[inline(never)]
     fn poll(&self) {
         let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
         let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
@@ -334,7 +353,17 @@ impl Core {
         let event = self.events.borrow_mut().pop_front();
         match event {
             None => self.phase.set(Phase::Prepare),
-            Some(Event::Wake(token)) => return Some((token, Verdict::Woken)),
+            Some(Event::Wake(token)) => {
+                let events = self.events.borrow();
+                if events.len() >= CROWD {
+                    let token_of = |event: Option<&Event>| match event {
+                        Some(&Event::Wake(token)) => Some(token),
+                        _ => None,
+                    };
+                    self.fetch_ahead(token_of(events.front()), token_of(events.get(1)));
+                }
+                return Some((token, Verdict::Woken));
+            }
             // Limits go through the queue: a notification that this iteration has queued comes first, so that a
             // wait which is satisfied when its time is over reports success.
             Some(Event::Limit(token)) => self.push(Item::Limit(token)),
@@ -345,10 +374,7 @@ impl Core {
             }
             Some(Event::Watch(watch)) => watch.fire_pending(self),
             Some(Event::Link(source, key, link)) => {
-                self.call(
-                    || ErrorContext::ObjectLink("source"),
-                    || crate::io::call_link(self, source, key, &link),
-                );
+                self.call(|| ErrorContext::ObjectLink("source"), || self.call_link(source, key, &link));
             }
         }
         None

@@ -1,0 +1,66 @@
+//! `SIGINT` under `run`.
+
+use std::fmt;
+use std::io::Write;
+use std::rc::Rc;
+
+use ramie_hub::{Watcher, get_hub};
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::emulate_default_handler;
+
+use super::bell::Bell;
+use super::kind::{Ear, Role, was_default};
+use crate::run::KeyboardInterrupt;
+
+/// Has an interrupt raised in the main greenlet, as long as it lives.
+pub(crate) struct Interrupt {
+    ear: Rc<Ear>,
+    _watcher: Watcher,
+}
+
+impl Interrupt {
+    /// Begins to watch. Unless it is `asked` for, only if nobody has decided otherwise about the signal: whoever started the
+    /// process, or set a handler. `None` also when the system has no descriptor left; the signal then does what it did.
+    pub(crate) fn watch(asked: bool) -> Option<Self> {
+        if !asked && !was_default(SIGINT) {
+            return None;
+        }
+        let bell = Rc::new(Bell::new().ok()?);
+        let ear = Rc::new(Ear::new(SIGINT, Role::Run, bell.rope()).ok()?);
+        let watcher = get_hub().io(bell.clone(), true, false);
+        watcher.set_ref(false);
+        let heard = Rc::downgrade(&ear);
+        let interrupt = move || {
+            bell.hush();
+            if heard.upgrade().is_some_and(|ear| ear.take() && !ear.is_taken_over()) {
+                get_hub().main().throw(KeyboardInterrupt);
+            }
+        };
+        watcher.start(interrupt).ok()?;
+        Some(Interrupt { ear, _watcher: watcher })
+    }
+
+    /// Whether one has come that the loop has not looked at.
+    pub(crate) fn is_due(&self) -> bool {
+        self.ear.take() && !self.ear.is_taken_over()
+    }
+
+    /// Whether other threads are in a `run` too.
+    pub(crate) fn has_peers(&self) -> bool {
+        self.ear.peers() > 1
+    }
+}
+
+/// Ends the process by the signal, so that whoever waits for it sees what it was ended by.
+pub(crate) fn end_process() -> ! {
+    // The end by a signal flushes nothing.
+    let _ = std::io::stdout().flush();
+    let _ = emulate_default_handler(SIGINT);
+    std::process::exit(128 + SIGINT)
+}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Interrupt").field(&self.ear).finish()
+    }
+}
