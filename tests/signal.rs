@@ -7,7 +7,6 @@ use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -20,10 +19,9 @@ use ramie::{
     yield_now,
 };
 
-use crate::util::footprint::{descriptors, settled};
+use crate::util::footprint::{self, settled};
 use crate::util::log::Log;
 use crate::util::sleepers::parked;
-use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
@@ -31,14 +29,8 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Runs a test while no other one listens to the signals of this process, and looks for what it has left.
 #[track_caller]
-fn alone<F: FnOnce() + Send + 'static>(body: F) {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    within(LIMIT, || {
-        let before = (settled(), descriptors());
-        body();
-        assert_eq!((settled(), descriptors()), before);
-    });
+fn alone(body: impl FnOnce() + Send + 'static) {
+    footprint::alone(LIMIT, body);
 }
 
 /// Sends this thread a signal, which has arrived when this returns.

@@ -1,6 +1,5 @@
 //! Tests that start processes, one at a time, each of which leaves nothing behind.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ramie::process::{Command, Stdio};
@@ -8,20 +7,15 @@ use ramie::sleep;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use super::footprint::{descriptors, settled};
-use super::within;
+use super::footprint;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs a test while no other one of its file runs, and looks for what it has left: entries of the hub, descriptors, children.
+/// Runs a test as [`footprint::alone`] does, and looks for children that it has left too.
 #[track_caller]
-pub(crate) fn alone<F: FnOnce() + Send + 'static>(body: F) {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    within(LIMIT, || {
-        let before = (settled(), descriptors());
+pub(crate) fn alone(body: impl FnOnce() + Send + 'static) {
+    footprint::alone(LIMIT, || {
         body();
-        assert_eq!((settled(), descriptors()), before);
         assert!(childless(), "a child was left behind");
     });
 }

@@ -1,6 +1,11 @@
 //! What a hub and a process hold, so that a test can tell whether something was left behind.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use ramie::{get_hub, yield_now};
+
+use super::within;
 
 /// What the hub of this thread holds. Two that are equal mean that nothing was left behind in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,18 @@ pub(crate) fn settled() -> Footprint {
         yield_now();
     }
     footprint()
+}
+
+/// Runs a test while no other one of its file runs, and looks for what it has left: entries of the hub, descriptors.
+#[track_caller]
+pub(crate) fn alone(limit: Duration, body: impl FnOnce() + Send + 'static) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    within(limit, || {
+        let before = (settled(), descriptors());
+        body();
+        assert_eq!((settled(), descriptors()), before);
+    });
 }
 
 /// How many descriptors this process has open, where the system tells.
