@@ -70,7 +70,8 @@ pub mod fs;
 pub mod io;
 pub mod net;
 pub mod os;
-#[cfg(unix)]
+// Not where rustix has no `waitid`.
+#[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 pub mod process;
 pub mod queue;
 mod run;
