@@ -51,7 +51,7 @@ fn print(url: &str) {
 }
 
 /// The status and the body of what is at a URL.
-fn download(url: &str) -> io::Result<(u16, Vec<u8>)> {
+pub(crate) fn download(url: &str) -> io::Result<(u16, Vec<u8>)> {
     let url = Url::parse(url).map_err(|error| malformed(error.to_string()))?;
     let (Some(host), "http") = (url.host_str(), url.scheme()) else {
         return Err(malformed("only http:// is understood here"));

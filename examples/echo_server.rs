@@ -38,7 +38,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Each connection is a greenlet; the thread they share has no locks and no `async`.
-fn echo(stream: &TcpStream, stop: &Event) -> io::Result<usize> {
+pub(crate) fn echo(stream: &TcpStream, stop: &Event) -> io::Result<usize> {
     let mut lines = 0;
     for line in BufReader::new(stream).split(b'\n') {
         let mut line = line?;

@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// A chain of certificates and the key of the first.
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut address, mut certificate, mut key) = ("127.0.0.1:8443".to_owned(), None, None);
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.serve_forever()?)
 }
 
-fn from_files(certificate: PathBuf, key: PathBuf) -> Result<Identity, Box<dyn Error>> {
+pub(crate) fn from_files(certificate: PathBuf, key: PathBuf) -> Result<Identity, Box<dyn Error>> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
     Ok((chain, PrivateKeyDer::from_pem_file(key)?))
 }

@@ -90,8 +90,7 @@ fn park(count: usize) -> Result<(), Failure> {
         }
         None => println!("resident memory: unknown"),
     }
-    let stacks = ramie::get_hub().stats().stacks;
-    println!("address space for stacks: {}", HumanBytes(stacks.reserved_bytes as u64));
+    println!("the hub holds:\n{}", ramie::get_hub().stats());
 
     let start = Instant::now();
     event.set();

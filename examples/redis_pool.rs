@@ -94,7 +94,7 @@ fn hand_over(pool: &Rc<Connections>) -> Result<(), Box<dyn Error>> {
 }
 
 /// Connections that greenlets share, one at a time each.
-struct Connections {
+pub(crate) struct Connections {
     address: String,
     /// One for each connection that may be had or made.
     free: Semaphore,
@@ -103,13 +103,13 @@ struct Connections {
 }
 
 impl Connections {
-    fn new(address: String, most: usize) -> Rc<Self> {
+    pub(crate) fn new(address: String, most: usize) -> Rc<Self> {
         let (idle, made) = (RefCell::default(), RefCell::default());
         Rc::new(Connections { address, free: Semaphore::new(most), idle, made })
     }
 
     /// Lends a connection, waiting for one if all are lent.
-    fn get(&self) -> RedisResult<Lent<'_>> {
+    pub(crate) fn get(&self) -> RedisResult<Lent<'_>> {
         self.free.acquire();
         // From now on it is given back whatever happens, a kill in the middle of connecting included.
         let mut lent = Lent { pool: self, connection: None };
@@ -124,13 +124,13 @@ impl Connections {
         Ok(lent)
     }
 
-    fn made(&self) -> usize {
+    pub(crate) fn made(&self) -> usize {
         *self.made.borrow()
     }
 }
 
 /// A connection that goes back when this is dropped, unless it is broken.
-struct Lent<'a> {
+pub(crate) struct Lent<'a> {
     pool: &'a Connections,
     connection: Option<Connection>,
 }
@@ -159,7 +159,7 @@ impl Drop for Lent<'_> {
 }
 
 /// One connection, for the redis crate's commands.
-struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     parser: Parser,
     /// Whether a request is under way. If it still is when the connection comes back, its greenlet was killed, or the
@@ -225,7 +225,7 @@ struct Store {
 }
 
 /// Starts something that answers like Redis, as far as it goes, and returns its address.
-fn stand_in() -> io::Result<String> {
+pub(crate) fn stand_in() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let store = Rc::new(Store::default());

@@ -186,3 +186,45 @@ fn deep_greenlet_has_the_stack_that_it_asked_for() {
         assert_eq!(spawn(|| depth(20)).get().unwrap(), 20);
     });
 }
+
+#[test]
+fn deep_stacks_are_given_back() {
+    const COUNT: usize = 200;
+    const DEPTH: usize = 180 << 10;
+    // So much of each stack, next to its top, stays in memory for the next greenlet.
+    const KEPT: usize = 32 << 10;
+    fn deep(event: &Event) {
+        let mut frame = [0; DEPTH];
+        frame.fill(1_u8);
+        black_box(&mut frame);
+        event.wait();
+        black_box(&mut frame);
+    }
+    let _alone = alone();
+    within(LIMIT, || {
+        // Stacks of the usual size are as deep as that; the first round maps them and the second one uses them again.
+        for _ in 0..2 {
+            let (before, event) = (resident(), Event::new());
+            let greenlets: Vec<_> = (0..COUNT)
+                .map(|_| {
+                    let event = event.clone();
+                    spawn(move || deep(&event))
+                })
+                .collect();
+            yield_now();
+            let during = resident();
+            event.set();
+            joinall(&greenlets);
+            assert_eq!(get_hub().stats().stacks.in_use, 0);
+            let (Some(before), Some(during), Some(after)) = (before, during, resident()) else {
+                return println!("skipped: the system does not tell how much memory a process has");
+            };
+            assert!(during >= before + COUNT * (DEPTH - KEPT) * 9 / 10, "{before} became {during}");
+            // Of each the part next to its top stays, 32 KiB; the rest of the room is for whatever else the process does.
+            assert!(
+                after <= before + COUNT * (32 << 10) + (4 << 20),
+                "{before} became {during}, then {after}"
+            );
+        }
+    });
+}

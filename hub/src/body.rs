@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use crate::exception::Exception;
 use crate::task::Run;
@@ -102,11 +104,16 @@ impl<B: Body> Bound<B> {
 }
 
 impl<B: Body> Run for Bound<B> {
-    fn run(&self) -> Result<(), Exception> {
-        let body = self.body.take().expect("a body runs once");
-        let value = body.run().map_err(Exception::new)?;
+    // Caught here, so that a closure which is inlined is no frame of its own to an unwinding.
+    fn run(&self) -> thread::Result<Result<(), Exception>> {
+        let body = || self.body.take().expect("a body runs once").run();
+        // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
+        let value = match catch_unwind(AssertUnwindSafe(body))? {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(Exception::new(error))),
+        };
         *self.value.borrow_mut() = Some(value);
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn discard(&self) {

@@ -93,6 +93,8 @@ impl Event {
         self.queue.linkcount()
     }
 
+    // Inlined: a frame that an unwinding need not cross.
+    #[inline(always)]
     fn wait_for(&self, limit: Limit) -> bool {
         if self.is_set() && !self.queue.notifying() {
             return true;

@@ -164,7 +164,7 @@ impl AnyGreenlet {
                 // A spawn callback has killed it.
                 return;
             }
-            let timer = core.start_timer(core.deadline(after), Expiry::Wake(token), true);
+            let timer = core.start_timer(core.deadline(after), || Expiry::Wake(token), true);
             self.task().start_timer.set(Some(timer));
         }
     }
@@ -199,9 +199,9 @@ impl AnyGreenlet {
         let id = core.new_link();
         let links = &self.task().links;
         links.add_waiter(Lane::First, id, token);
-        let _place = LinkGuard::new(links, id, false);
-        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        core.park(token, reason) == Verdict::Woken || self.ready()
+        let place = LinkGuard::new(links, id, false);
+        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()
     }
 
     // --- links --------------------------------------------------------------------------------------------------

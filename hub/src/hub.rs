@@ -11,7 +11,6 @@ use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
 use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 use crate::report::{ErrorContext, ErrorHandler};
-use crate::stack::StackStats;
 use crate::task::{AnyGreenlet, Verdict};
 use crate::wait_guard::TimerGuard;
 use crate::watcher::Watcher;
@@ -23,26 +22,6 @@ use crate::watcher::Watcher;
 #[derive(Clone, Copy)]
 pub struct Hub {
     here: PhantomData<*const ()>,
-}
-
-/// What a hub holds at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HubStats {
-    /// Greenlets that were started and have not ended, the main greenlet not counted.
-    pub greenlets: usize,
-    /// Entries of the callback queue.
-    pub queued: usize,
-    /// Running timers.
-    pub timers: usize,
-    /// Sources registered with the system.
-    pub sources: usize,
-    /// Waits and guards that keep the loop alive, timers not counted.
-    pub refs: usize,
-    /// How often the loop has gone round.
-    pub iterations: u64,
-    /// The stacks.
-    pub stacks: StackStats,
 }
 
 /// The hub of this thread, made now if there was none.
@@ -88,7 +67,7 @@ impl Hub {
         let token = core.token();
         let _timer = timeout.map(|timeout| {
             // Like a sleeper's, not like a limit: it is behind nothing but what was due before it.
-            TimerGuard::of(core.start_timer(core.deadline(timeout), Expiry::Wake(token), false))
+            TimerGuard::of(core.start_timer(core.deadline(timeout), || Expiry::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;
@@ -232,21 +211,6 @@ impl Hub {
     /// Sets how long callbacks may run before the loop polls. It is looked at after every 50 callbacks.
     pub fn set_switch_interval(&self, interval: Duration) {
         current::core().switch_interval.set(nanos(interval));
-    }
-
-    /// What the hub holds at the moment.
-    pub fn stats(&self) -> HubStats {
-        let core = current::core();
-        let queued = core.queue.borrow().len();
-        HubStats {
-            greenlets: core.tasks.len() - 1,
-            queued,
-            timers: core.timers.borrow().len(),
-            sources: core.poller.borrow().len(),
-            refs: core.refs.get(),
-            iterations: core.iterations.get(),
-            stacks: core.stack_stats(),
-        }
     }
 
     /// Everybody who is suspended, and in which call: what [`LoopExit`](crate::LoopExit) would name.

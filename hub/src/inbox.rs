@@ -45,6 +45,11 @@ impl Inbox {
         self.mailbox.signalled()
     }
 
+    /// How much was posted and is not taken yet.
+    pub(crate) fn len(&self) -> usize {
+        self.mailbox.len()
+    }
+
     /// Takes everything that was posted, in order.
     pub(crate) fn take(&self) -> VecDeque<Message> {
         self.mailbox.take()

@@ -97,6 +97,7 @@ mod sentinel;
 pub mod shared;
 mod spawn;
 mod stack;
+mod stats;
 mod stderr;
 mod sync;
 mod task;
@@ -120,7 +121,7 @@ pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotR
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 pub use crate::greenlet::{Greenlet, getcurrent};
-pub use crate::hub::{Hub, HubStats, get_hub};
+pub use crate::hub::{Hub, get_hub};
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
@@ -144,6 +145,7 @@ pub use crate::spawn::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
+pub use crate::stats::HubStats;
 pub use crate::task::AnyGreenlet;
 pub use crate::timeout::{Timeout, with_timeout};
 pub use crate::unwind::{Caught, Raised, catch, raise};

@@ -50,6 +50,11 @@ impl<M> Mailbox<M> {
         self.signalled.load(Ordering::Acquire)
     }
 
+    /// How much is posted and not taken yet, at this moment.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.lock().letters.len()
+    }
+
     /// Takes everything that was posted, in order (rule 3).
     pub(crate) fn take(&self) -> VecDeque<M> {
         // A swap and not a store: so every change of the flag comes after all before it, for loom's eyes too, which let

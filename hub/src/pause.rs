@@ -33,8 +33,8 @@ fn sleep_with(duration: Duration, keeps: bool) {
         return;
     }
     let token = core.token();
-    let _timer = TimerGuard::of(core.start_timer(core.deadline(duration), Expiry::Wake(token), keeps));
-    core.park(token, "sleep");
+    let timer = TimerGuard::of(core.start_timer(core.deadline(duration), || Expiry::Wake(token), keeps));
+    core.park_with(timer, token, "sleep");
 }
 
 /// Lets everything run that is queued already, then goes on: gevent's `sleep(0)`. Nothing is polled for it.

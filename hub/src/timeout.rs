@@ -179,6 +179,26 @@ impl Timeout {
         Throw { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
     }
 
+    /// A timeout as [`new`](Timeout::new) makes it, of what the last one has left.
+    fn from_spare(after: Duration) -> Self {
+        let spare = current::core().spare_timeout.take();
+        let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
+        if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
+            state.limit = Limit::After(after);
+            state.state.set(State::Idle);
+            state.began_after.set(None);
+        }
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+    }
+
+    /// Leaves one of [`from_spare`](Timeout::from_spare) that is closed to the next, unless somebody else has it too.
+    fn into_spare(mut self) {
+        if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
+            // What was there is one of these, and holds nothing of the user's.
+            core.spare_timeout.set(Some(self.state));
+        }
+    }
+
     fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {
         f(Rc::get_mut(&mut self.state).expect("a timeout is set up before it is shared or started"));
         self
@@ -231,16 +251,18 @@ impl Timeout {
             state.state.set(State::Idle);
             return;
         };
-        let current = core.current();
-        let owner = if current.task.kind == Kind::Raw {
-            Owner::Raw(current)
-        } else {
-            Owner::Greenlet(Rc::downgrade(&current))
-        };
-        let old = state.owner.replace(Some(owner));
-        drop(old);
+        let owner = core.tasks.with_current(|current| match current.task.kind {
+            Kind::Raw => Owner::Raw(current.clone()),
+            _ => Owner::Greenlet(Rc::downgrade(current)),
+        });
+        // One that has fired may still have its last owner. Otherwise there is nothing to take out, and to wait for.
+        if state.state.get() == State::Fired {
+            let last = state.owner.take();
+            drop(last);
+        }
+        *state.owner.borrow_mut() = Some(owner);
         state.state.set(State::Pending);
-        let timer = core.start_timer(deadline, Expiry::Timeout(state.clone()), state.keeps.get());
+        let timer = core.start_timer(deadline, || Expiry::Timeout(state.clone()), state.keeps.get());
         state.timer.set(Some(timer));
     }
 
@@ -372,5 +394,8 @@ impl std::error::Error for Timeout {}
 /// assert_eq!(late.unwrap_or(7), 7);
 /// ```
 pub fn with_timeout<R>(after: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    Timeout::new(after).scope(f)
+    let timeout = Timeout::from_spare(after);
+    let result = timeout.scope(f);
+    timeout.into_spare();
+    result
 }

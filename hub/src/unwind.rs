@@ -64,6 +64,19 @@ pub(crate) enum Escape {
 }
 
 impl Escape {
+    /// Says what was caught.
+    #[cold]
+    pub(crate) fn sort(payload: Box<dyn Any + Send>) -> Escape {
+        match payload.downcast::<Raised>() {
+            Ok(raised) if raised.exception().is_some() => {
+                current::core().caught();
+                Escape::Exception(raised.into_exception().expect("it was just seen"))
+            }
+            Ok(raised) => Escape::Panic(raised),
+            Err(payload) => Escape::Panic(payload),
+        }
+    }
+
     /// What the failure of a greenlet that ends like this is.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
@@ -98,16 +111,10 @@ impl Escape {
 }
 
 /// Runs `f` and sorts what it is left with.
+#[inline]
 pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Escape> {
     // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| match payload.downcast::<Raised>() {
-        Ok(raised) if raised.exception().is_some() => {
-            current::core().caught();
-            Escape::Exception(raised.into_exception().expect("it was just seen"))
-        }
-        Ok(raised) => Escape::Panic(raised),
-        Err(payload) => Escape::Panic(payload),
-    })
+    catch_unwind(AssertUnwindSafe(f)).map_err(Escape::sort)
 }
 
 /// Drops something of the user's where a panic has nowhere to go.

@@ -13,7 +13,7 @@ pub(crate) struct TimerGuard(Option<TimerId>);
 impl TimerGuard {
     /// Ends the wait of `token` with a time-out at `deadline`.
     pub(crate) fn limit(core: &Core, token: Token, deadline: Option<u64>) -> Self {
-        TimerGuard(deadline.map(|deadline| core.start_timer(deadline, Expiry::Limit(token), true)))
+        TimerGuard(deadline.map(|deadline| core.start_timer(deadline, || Expiry::Limit(token), true)))
     }
 
     pub(crate) fn of(timer: TimerId) -> Self {

@@ -184,6 +184,8 @@ impl<S: Waits> WaitQueue<S> {
     /// # Cancellation
     ///
     /// A kill or a timeout leaves the line.
+    // Inlined: a frame that an unwinding need not cross.
+    #[inline(always)]
     pub fn wait(&self, lane: Lane, limit: Limit, reason: &'static str) -> Result<(), WaitError> {
         let core = current::core();
         let links = &self.inner.links;
@@ -191,13 +193,13 @@ impl<S: Waits> WaitQueue<S> {
         let id = core.new_link();
         let late = S::RULE == Rule::Everybody && self.is_ready();
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
-        let _place = LinkGuard::new(links, id, true);
+        let place = LinkGuard::new(links, id, true);
         if S::RULE == Rule::Lanes {
             // Its coming may be what those in the other lane wait for.
             self.check();
         }
-        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        match core.park(token, reason) {
+        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        match core.park_with((timer, place), token, reason) {
             Verdict::Woken => Ok(()),
             Verdict::TimedOut => Err(WaitError::TimedOut),
             Verdict::Closed => Err(WaitError::Closed),

@@ -90,7 +90,7 @@ impl State {
     fn arm(self: &Rc<Self>, core: &Core, after: Duration) {
         let deadline = core.deadline(after);
         // The watch counts as a reference by itself, so its timer does not.
-        self.timer.set(Some(core.start_timer(deadline, Expiry::Watch(self.clone()), false)));
+        self.timer.set(Some(core.start_timer(deadline, || Expiry::Watch(self.clone()), false)));
     }
 
     fn start(self: &Rc<Self>, core: &Core, callback: Rc<dyn Fn()>) -> std::io::Result<()> {

@@ -57,8 +57,7 @@
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
 //! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
-//! [`blocking`] or in a [`ThreadPool`]. It belongs on a [`ThreadPool`],
-//! where only the greenlet waits that asks for the result.
+//! [`blocking`] or in a [`ThreadPool`], where only the greenlet waits that asks for the result.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(

@@ -1,6 +1,7 @@
 //! Running a test once more in a process of its own, to watch how that process ends.
 
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// The environment variable that tells a second process which part it plays.
@@ -13,7 +14,20 @@ pub(crate) fn part() -> Option<String> {
 
 /// Runs the test of that name, and no other, in a process of its own, where [`part`] is `part`.
 pub(crate) fn again(test: &str, part: &str) -> Output {
-    let mut command = Command::new(env::current_exe().expect("a test knows its own file"));
+    finish(Command::new(own_file()), test, part)
+}
+
+/// The same under a tool that takes the program and its arguments at the end of its own.
+pub(crate) fn again_under(mut tool: Command, test: &str, part: &str) -> Output {
+    tool.arg(own_file());
+    finish(tool, test, part)
+}
+
+fn own_file() -> PathBuf {
+    env::current_exe().expect("a test knows its own file")
+}
+
+fn finish(mut command: Command, test: &str, part: &str) -> Output {
     command.args([test, "--exact", "--nocapture", "--include-ignored"]);
     command.env(PART, part).env("RUST_BACKTRACE", "0");
     command.output().expect("a test can be run a second time")

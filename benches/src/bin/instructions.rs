@@ -1,4 +1,5 @@
-//! Counts the instructions of a yield, of a spawn with its join, and of an echo, and compares them with the record.
+//! Counts the instructions of a yield, a spawn with its join, a kill, a limit and an echo, and compares them with the
+//! record.
 //!
 //! ```text
 //! cargo run --release -p ramie-benches --bin instructions
@@ -15,6 +16,8 @@
 //!
 //! * `yield`: one of two greenlets that take turns.
 //! * `spawn`: an empty body, made, run, and joined by the main greenlet.
+//! * `kill`: one that waits for an event is killed, and its end waited for; with its spawn and its first turn.
+//! * `timeout`: a limit on something that needs no time: started and cancelled.
 //! * `echo`: 128 bytes over loopback TCP from one greenlet to another of the same hub and back: two writes, two reads
 //!   that wait, and the polls for them.
 
@@ -24,16 +27,22 @@ use std::fs;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{joinall, spawn, yield_now};
+use ramie::{Event, joinall, spawn, with_timeout, yield_now};
 
 /// Something to do so many times.
 type Work = fn(u64);
 
 /// Each workload and the two counts that it is run with.
-const WORKLOADS: [(&str, Work, u64, u64); 3] =
-    [("yield", yields, 4_000, 104_000), ("spawn", spawns, 2_000, 22_000), ("echo", echoes, 500, 5_500)];
+const WORKLOADS: [(&str, Work, u64, u64); 5] = [
+    ("yield", yields, 4_000, 104_000),
+    ("spawn", spawns, 2_000, 22_000),
+    ("kill", kills, 200, 2_200),
+    ("timeout", timeouts, 2_000, 22_000),
+    ("echo", echoes, 500, 5_500),
+];
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 const HEAD: &str = "\
@@ -85,6 +94,21 @@ fn yields(count: u64) {
 
 fn spawns(count: u64) {
     (0..count).for_each(|_| spawn(|| black_box(())).join());
+}
+
+fn kills(count: u64) {
+    let event = Event::new();
+    for _ in 0..count {
+        let event = event.clone();
+        let waiter = spawn(move || event.wait());
+        yield_now();
+        waiter.kill();
+    }
+}
+
+fn timeouts(count: u64) {
+    let limited = || with_timeout(black_box(Duration::from_secs(10)), || black_box(5));
+    (0..count).for_each(|_| assert_eq!(limited(), Ok(5)));
 }
 
 fn echoes(count: u64) {

@@ -122,11 +122,13 @@ impl Watches {
 }
 
 impl Core {
-    pub(crate) fn start_timer(&self, deadline: u64, expiry: Expiry, keeps: bool) -> TimerId {
+    // Not inlined: the frame of a wait is as small as it can be, since for many that wait it is far from the cache.
+    #[inline(never)]
+    pub(crate) fn start_timer(&self, deadline: u64, expiry: impl FnOnce() -> Expiry, keeps: bool) -> TimerId {
         if !keeps {
             self.unref_timers.set(self.unref_timers.get() + 1);
         }
-        self.timers.borrow_mut().start(deadline, Alarm { expiry, keeps })
+        self.timers.borrow_mut().start_with(deadline, || Alarm { expiry: expiry(), keeps })
     }
 
     pub(crate) fn cancel_timer(&self, id: TimerId) {

@@ -25,13 +25,10 @@ impl Core {
         site: &'static Location<'static>,
         stack_size: usize,
     ) -> TaskRef {
-        let mut task = Task::new(kind, site, stack_size);
         let spawner = self.current();
-        if spawner.task.kind != Kind::Main {
-            let tree = spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
-            task.tree = tree.into();
-        }
-        task.spawner = Some(Rc::downgrade(&spawner));
+        let tree = (spawner.task.kind != Kind::Main)
+            .then(|| spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone());
+        let task = Task::new(kind, site, stack_size, Some(Rc::downgrade(&spawner)), tree);
         Rc::new(Record { task, body: Bound::new(body) })
     }
 
@@ -163,7 +160,10 @@ impl Core {
                 task.state.set(State::Running);
                 let passport = current::passport(self.number);
                 switch::make(&task.fiber, &task.overflow, stack, move || {
-                    current::adopt(passport);
+                    if switch::COUNTS_APART {
+                        // Each fiber is a thread of its own there.
+                        current::adopt(passport);
+                    }
                     run_body();
                 });
             }
@@ -219,10 +219,10 @@ impl Core {
 fn run_body() {
     let core = current::core();
     let record = core.current();
-    let failure = match guard(|| record.body.run()) {
+    let failure = match record.body.run() {
         Ok(Ok(())) => None,
         Ok(Err(exception)) => Some(Failure::raised(exception)),
-        Err(escape) => Some(escape.into_failure()),
+        Err(payload) => Some(Escape::sort(payload).into_failure()),
     };
     core.finish(&record, failure);
 }

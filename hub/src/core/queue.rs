@@ -65,19 +65,23 @@ impl Core {
         self.queue.borrow_mut().push_back(item);
     }
 
-    /// Queues the end of a wait, or the beginning of a greenlet: nearly all items are one.
-    ///
-    /// The item is made where nothing can unwind any more, so that it is written in its place. Made earlier it would be
-    /// copied from the stack, and the copying would wait for the writing to arrive.
-    #[inline]
-    pub(crate) fn push_resume(&self, token: Token) {
+    /// Queues an item that is made where nothing can unwind any more, so that it is written in its place. Made earlier it
+    /// would be copied from the stack, and the copying would wait for the writing to arrive.
+    #[inline(always)]
+    fn push_made(&self, make: impl FnOnce() -> Item) {
         let mut queue = self.queue.borrow_mut();
         if queue.len() == queue.capacity() {
             queue.reserve(1);
         }
         if queue.len() < queue.capacity() {
-            queue.push_back(Item::Resume(token));
+            queue.push_back(make());
         }
+    }
+
+    /// Queues the end of a wait, or the beginning of a greenlet: nearly all items are one.
+    #[inline]
+    pub(crate) fn push_resume(&self, token: Token) {
+        self.push_made(|| Item::Resume(token));
     }
 
     /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
@@ -93,7 +97,7 @@ impl Core {
     pub(crate) fn notify(&self, of: Notified) {
         let ticket = self.new_number();
         if of.links().begin_queue(ticket) {
-            self.push(Item::Notify(of, ticket));
+            self.push_made(|| Item::Notify(of, ticket));
         }
     }
 }

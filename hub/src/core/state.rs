@@ -67,6 +67,8 @@ pub(crate) struct Core {
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
     pub(crate) timers: RefCell<Timers<Alarm>>,
+    /// What the last scope timeout has left for the next one: its memory is in the cache.
+    pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
     /// Running timers that do not keep the loop alive.
     pub(crate) unref_timers: Cell<usize>,
     /// Whatever else keeps the loop alive: waits for sources, watchers, keep-alive guards.
@@ -124,7 +126,7 @@ impl Core {
         fault::install();
         let (poller, waker) =
             Poller::new().expect("the system has a poll facility and descriptors left for it");
-        let mut main = Task::new(Kind::Main, Location::caller(), 0);
+        let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
         main.state = Cell::new(State::Running);
         main.hub = Cell::new(hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
@@ -139,6 +141,7 @@ impl Core {
             agenda: RefCell::new(VecDeque::new()),
             events: RefCell::new(VecDeque::new()),
             timers: RefCell::new(Timers::new()),
+            spare_timeout: Cell::new(None),
             unref_timers: Cell::new(0),
             refs: Cell::new(0),
             poller: RefCell::new(poller),
@@ -268,6 +271,11 @@ impl Core {
         wait
     }
 
+    /// How many waits have begun in this hub, the starts of greenlets among them.
+    pub(crate) fn waits_begun(&self) -> u64 {
+        self.next_wait.get() - (self.number << 32) - 1
+    }
+
     /// A number that no other link or ticket of this hub has.
     pub(crate) fn new_number(&self) -> u64 {
         let number = self.next_number.get();
@@ -282,5 +290,5 @@ impl Core {
 
 /// A duration in nanoseconds; more than 584 years is as long as for ever.
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

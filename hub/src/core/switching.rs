@@ -15,7 +15,32 @@ impl Core {
     /// Suspends the running task until its wait is ended by somebody who holds the token.
     ///
     /// Raises what was thrown into it instead of returning, so whoever registered the token cleans up by a guard.
+    #[inline(always)]
     pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
+        self.park_with((), token, reason)
+    }
+
+    /// Suspends as [`park`](Core::park) does, and drops these guards before it raises.
+    // What an unwinding crosses costs as much as twenty switches a frame, and as much again if something is to be
+    // dropped in it. So this is inlined, `raise` too, and the guards are gone by then.
+    #[inline(always)]
+    pub(crate) fn park_with<G>(&self, guards: G, token: Token, reason: &'static str) -> Verdict {
+        let verdict = self.suspend_apart(token, reason);
+        drop(guards);
+        match verdict {
+            Some(verdict) => verdict,
+            None => resume_unwind(self.thrown()),
+        }
+    }
+
+    #[inline(never)]
+    fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+        self.suspend(token, reason)
+    }
+
+    /// What [`park`](Core::park) does; `None` when something was thrown into the task.
+    #[inline(always)]
+    fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         if self.in_hub() {
             self.refuse();
         }
@@ -31,27 +56,41 @@ impl Core {
             self.unwinding.set(self.unwinding.get() + 1);
         }
         if task.kind == Kind::Main {
-            if !self.urgent.borrow().is_empty() {
-                // Raised by main itself, or put off by a destructor of main: nobody else would deliver it.
-                self.deliver_urgent();
-            }
-            self.drive();
-            self.resumed_panicking.set(thread::panicking());
-            self.io_budget.set(IO_BUDGET);
+            self.suspend_main();
         } else {
             switch::suspend(&task.fiber);
         }
         if posture == Posture::Unwinding {
             self.unwinding.set(self.unwinding.get() - 1);
         }
-        if task.shielded.get() {
-            return task.verdict.get();
+        if !task.shielded.get() {
+            if let Some(exception) = task.thrown.take() {
+                task.thrown.set(Some(exception));
+                return None;
+            }
         }
-        if let Some(exception) = task.thrown.take() {
-            task.rare().delivered.set(Some(exception.clone()));
-            self.raise(exception);
+        Some(task.verdict.get())
+    }
+
+    /// Runs the loop until main's wait is over.
+    #[inline(never)]
+    fn suspend_main(&self) {
+        if !self.urgent.borrow().is_empty() {
+            // Raised by main itself, or put off by a destructor of main: nobody else would deliver it.
+            self.deliver_urgent();
         }
-        task.verdict.get()
+        self.drive();
+        self.resumed_panicking.set(thread::panicking());
+        self.io_budget.set(IO_BUDGET);
+    }
+
+    /// Makes what the running task raises of what was thrown into it.
+    #[cold]
+    fn thrown(&self) -> Box<Raised> {
+        let task = self.tasks.running();
+        let exception = task.thrown.take().expect("it was just seen");
+        task.rare().delivered.set(Some(exception.clone()));
+        self.payload(exception)
     }
 
     /// Refuses a wait in the hub.
@@ -64,13 +103,16 @@ impl Core {
     }
 
     /// Puts the running task at the tail of the queue: everything that is queued already runs first.
+    #[inline]
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
             self.refuse();
         }
         let token = self.token();
         self.push_resume(token);
-        self.park(token, "sleep(0)");
+        if self.suspend(token, "sleep(0)").is_none() {
+            resume_unwind(self.thrown());
+        }
     }
 
     /// Lets others run when the budget of operations that did not have to wait is used up. To be called before an operation:
@@ -88,7 +130,14 @@ impl Core {
     }
 
     /// Unwinds the running greenlet with an exception.
+    #[inline(always)]
     pub(crate) fn raise(&self, exception: Exception) -> ! {
+        resume_unwind(self.payload(exception))
+    }
+
+    /// Notes that the running greenlet raises, and makes what it raises.
+    #[cold]
+    fn payload(&self, exception: Exception) -> Box<Raised> {
         let in_main = self.mode.get() == Mode::Main;
         if !self.in_hub() {
             let task = self.tasks.running();
@@ -100,7 +149,7 @@ impl Core {
                 "ramie: cannot raise with panic = \"abort\", so the process ends: {exception}\n"
             ));
         }
-        resume_unwind(Box::new(Raised::new(exception, in_main)))
+        Box::new(Raised::new(exception, in_main))
     }
 
     /// The running greenlet has caught what it raised.

@@ -12,7 +12,6 @@
 //! ```
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::shared::Link;
 use crate::task::{Throw, Token, Verdict};
 use crate::unwind::guard;
 
-/// With so many in the queue, the next one is no longer in the nearest cache when its turn comes.
+/// With so many in the queue, or due, the next one is no longer in the nearest cache when its turn comes.
 const CROWD: usize = 512;
 
 /// After how many items of a pass the clock is looked at.
@@ -112,7 +111,11 @@ impl Core {
         if let Some(&Item::Resume(token)) = queue.front() {
             let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
             if queue.len() >= CROWD {
-                self.fetch_ahead(&queue);
+                let token_of = |item: Option<&Item>| match item {
+                    Some(&Item::Resume(token)) => Some(token),
+                    _ => None,
+                };
+                self.fetch_ahead(token_of(queue.front()), token_of(queue.get(1)));
             }
             drop(queue);
             self.items_run.set(self.items_run.get() + 1);
@@ -125,11 +128,11 @@ impl Core {
     /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
     /// one, whose record was fetched a turn ago, the stack.
     #[inline(always)]
-    fn fetch_ahead(&self, queue: &VecDeque<Item>) {
-        if let Some(&Item::Resume(token)) = queue.get(1) {
+    fn fetch_ahead(&self, next: Option<Token>, next_but_one: Option<Token>) {
+        if let Some(token) = next_but_one {
             self.tasks.fetch_record(token);
         }
-        if let Some(&Item::Resume(token)) = queue.front() {
+        if let Some(token) = next {
             self.tasks.fetch_stack(token);
         }
     }
@@ -236,6 +239,9 @@ impl Core {
         };
         match target {
             Target::Wake(token) => {
+                if let Some([next, next_but_one]) = pass.crowd(CROWD) {
+                    self.fetch_ahead(next, next_but_one);
+                }
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 Some((token, Verdict::Woken))
             }
@@ -350,7 +356,17 @@ impl Core {
         let event = self.events.borrow_mut().pop_front();
         match event {
             None => self.phase.set(Phase::Prepare),
-            Some(Event::Wake(token)) => return Some((token, Verdict::Woken)),
+            Some(Event::Wake(token)) => {
+                let events = self.events.borrow();
+                if events.len() >= CROWD {
+                    let token_of = |event: Option<&Event>| match event {
+                        Some(&Event::Wake(token)) => Some(token),
+                        _ => None,
+                    };
+                    self.fetch_ahead(token_of(events.front()), token_of(events.get(1)));
+                }
+                return Some((token, Verdict::Woken));
+            }
             // Limits go through the queue: a notification that this iteration has queued comes first, so that a
             // wait which is satisfied when its time is over reports success.
             Some(Event::Limit(token)) => self.push(Item::Limit(token)),

@@ -44,7 +44,7 @@ const LINK_ROOM: usize = 16;
 /// [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
 ///
 /// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything it holds is leaked.
-/// Either way the stack is not reused; only [`into_stack`](Fiber::into_stack) hands it on.
+/// Either way the stack is not reused; only [`take_stack`](Fiber::take_stack) hands it on.
 pub(crate) struct Fiber {
     /// Where the yielder's address is: outside of the coroutine, which the hub has borrowed while the fiber runs.
     link: Link,
@@ -113,7 +113,7 @@ impl Fiber {
     #[inline]
     pub(crate) fn fetch(&self) {}
 
-    /// Takes the stack, for the next fiber, out of one that is done or that has never run.
+    /// Takes the stack, for the next fiber, out of one that is done or that has never run; nothing is left in its place.
     ///
     /// Of the latter the body is dropped first. Should that panic, the panic goes to the caller and the stack is
     /// leaked.
@@ -122,8 +122,8 @@ impl Fiber {
     ///
     /// When the fiber is suspended: something lives on that stack.
     #[inline]
-    pub(crate) fn into_stack(self) -> Stack {
-        let mut this = ManuallyDrop::new(self);
+    pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
+        let mut this = ManuallyDrop::new(place.take().expect("there is a fiber"));
         if !this.done() {
             this.drop_body();
         }

@@ -10,7 +10,7 @@
 //!            returns false  ◀─────────────────────────    fiber.suspend()          suspend
 //!            fiber.resume() ─────────────────────────▶    suspend returns
 //!            returns true   ◀─────────────────────────    body returns: done
-//!   recycle  fiber.into_stack()                           the stack is free for the next one
+//!   recycle  Fiber::take_stack(fiber)                     the stack is free for the next one
 //! ```
 //!
 //! The rules, which every implementation may count on and no one checks at run time:

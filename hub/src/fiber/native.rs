@@ -75,7 +75,7 @@ struct Context {
 /// [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
 ///
 /// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything it holds is leaked.
-/// Either way the stack is not reused; only [`into_stack`](Fiber::into_stack) hands it on.
+/// Either way the stack is not reused; only [`take_stack`](Fiber::take_stack) hands it on.
 #[repr(C)]
 pub(crate) struct Fiber {
     /// First, so that the address which the switch passes is that of both.
@@ -160,7 +160,7 @@ impl Fiber {
         fetch(frames, FETCHED_LINES);
     }
 
-    /// Takes the stack, for the next fiber, out of one that is done or that has never run.
+    /// Takes the stack, for the next fiber, out of one that is done or that has never run; nothing is left in its place.
     ///
     /// Of the latter the body is dropped first. Should that panic, the panic goes to the caller and the stack is
     /// leaked.
@@ -169,16 +169,19 @@ impl Fiber {
     ///
     /// When the fiber is suspended: something lives on that stack.
     #[inline]
-    pub(crate) fn into_stack(self) -> Stack {
-        let this = ManuallyDrop::new(self);
-        if !this.done() {
-            assert!(this.unrun.get().is_some(), "the stack of a suspended fiber is in use");
-            this.drop_unrun();
+    // Read where it lies: to move the fiber out first would be to wait for what the last switch has written to it.
+    pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
+        let fiber = place.as_mut().expect("there is a fiber");
+        if !fiber.done() {
+            assert!(fiber.unrun.get().is_some(), "the stack of a suspended fiber is in use");
+            fiber.drop_unrun();
         }
-        // SAFETY: `this` is neither used nor dropped after it, and the registration is read once.
-        drop(ManuallyDrop::into_inner(unsafe { ptr::read(&raw const this.valgrind) }));
-        // SAFETY: as above.
-        unsafe { ptr::read(&raw const this.stack) }
+        drop(fiber.valgrind.take());
+        // SAFETY: the place is overwritten next, and not dropped, so this becomes the only one.
+        let stack = unsafe { ptr::read(&raw const fiber.stack) };
+        // SAFETY: it is a place to write to. What is lost is nothing but the stack that was read.
+        unsafe { ptr::write(place, None) };
+        stack
     }
 
     /// Tells whether the body has returned.

@@ -81,7 +81,7 @@ fn a_fiber_may_move_until_it_runs() {
     assert!(!resume(&fiber));
     assert!(resume(&fiber));
     assert!(fiber.done());
-    let _stack = (*fiber).into_stack();
+    let _stack = Fiber::take_stack(&mut Some(*fiber));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_finished_fiber_gives_its_stack() {
         let fiber = Fiber::new(stack, || ());
         assert!(resume(&fiber));
         assert_eq!(pool.stats().in_use, 1);
-        pool.give_back(fiber.into_stack());
+        pool.give_back(Fiber::take_stack(&mut Some(fiber)));
         assert_eq!(pool.stats().in_use, 0);
     }
     assert!(pool.stats().idle <= 1, "the same stack each time");
@@ -130,7 +130,7 @@ fn a_fiber_that_never_ran_drops_its_body() {
     let mut pool = StackPool::new();
     let held = Rc::clone(&token);
     let fiber = Fiber::new(pool.take(DEFAULT_STACK_SIZE).expect("a stack"), move || drop(held));
-    pool.give_back(fiber.into_stack());
+    pool.give_back(Fiber::take_stack(&mut Some(fiber)));
     assert_eq!(Rc::strong_count(&token), 1);
     assert_eq!(pool.stats().in_use, 0);
 }
@@ -152,7 +152,7 @@ fn a_body_that_panics_when_dropped_is_dropped_once() {
     catch_unwind(AssertUnwindSafe(move || drop(fiber))).expect_err("the drop panics");
     assert_eq!(drops.get(), 1);
     let fiber = Fiber::new(stack(), move || drop(other));
-    catch_unwind(AssertUnwindSafe(move || fiber.into_stack())).expect_err("the drop panics");
+    catch_unwind(AssertUnwindSafe(move || Fiber::take_stack(&mut Some(fiber)))).expect_err("the drop panics");
     assert_eq!(drops.get(), 2);
 }
 
@@ -215,7 +215,7 @@ fn a_suspended_fiber_keeps_its_stack() {
     let fiber = fiber(suspend);
     assert!(!resume(&fiber));
     let fiber = Rc::into_inner(fiber).expect("the body holds none");
-    let _stack = fiber.into_stack();
+    let _stack = Fiber::take_stack(&mut Some(fiber));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_fiber_uses_its_stack_to_the_depth() {
             std::hint::black_box(deep(DEFAULT_STACK_SIZE / 2));
         });
         assert!(resume(&fiber));
-        pool.give_back(fiber.into_stack());
+        pool.give_back(Fiber::take_stack(&mut Some(fiber)));
     }
 }
 

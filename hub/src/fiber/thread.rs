@@ -108,15 +108,16 @@ impl Fiber {
     #[inline]
     pub(crate) fn fetch(&self) {}
 
-    /// Takes the stack, for the next fiber, out of one that is done or that has never run.
+    /// Takes the stack, for the next fiber, out of one that is done or that has never run; nothing is left in its place.
     ///
     /// # Panics
     ///
     /// When the fiber is suspended: something lives on that stack.
-    pub(crate) fn into_stack(self) -> Stack {
-        let never_ran = self.body.take().is_some();
-        assert!(never_ran || self.done(), "the stack of a suspended fiber is in use");
-        self.stack
+    pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
+        let fiber = place.take().expect("there is a fiber");
+        let never_ran = fiber.body.take().is_some();
+        assert!(never_ran || fiber.done(), "the stack of a suspended fiber is in use");
+        fiber.stack
     }
 
     /// Tells whether the body has returned.

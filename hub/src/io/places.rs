@@ -49,9 +49,13 @@ pub(super) fn wait_for_slot(
         return Ok(());
     }
     let token = core.token();
-    let _place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
-    let _timer = TimerGuard::limit(core, token, deadline);
-    match core.park(token, if direction == Direction::Read { "reading" } else { "writing" }) {
+    let place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
+    let timer = TimerGuard::limit(core, token, deadline);
+    match core.park_with(
+        (timer, place),
+        token,
+        if direction == Direction::Read { "reading" } else { "writing" },
+    ) {
         Verdict::Woken => Ok(()),
         Verdict::TimedOut => Err(TimedOut.into()),
         Verdict::Closed => Err(closed_error()),

@@ -1,6 +1,7 @@
 //! The two lists of those who want to be told, in order of arrival.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -52,9 +53,92 @@ pub enum Rule {
     Lanes,
 }
 
+/// Entries in order of arrival. Most lines have one at most, so the first has a place of its own.
+#[derive(Default)]
+pub(super) struct Line {
+    /// There is one whenever there are any.
+    pub(super) head: Option<Entry>,
+    /// Those behind it; made when there is a second.
+    #[expect(clippy::box_collection, reason = "nearly every line is without, and this is all it then takes")]
+    rest: Option<Box<VecDeque<Entry>>>,
+}
+
+impl Line {
+    const fn new() -> Line {
+        Line { head: None, rest: None }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        if self.is_empty() {
+            self.head = Some(entry);
+        } else {
+            self.push_behind(entry);
+        }
+    }
+
+    #[inline(never)]
+    fn push_behind(&mut self, entry: Entry) {
+        self.rest.get_or_insert_default().push_back(entry);
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let first = self.head.take();
+        if let Some(rest) = &mut self.rest {
+            self.head = rest.pop_front();
+        }
+        first
+    }
+
+    /// Takes one out, wherever it stands. They stand in the order of their numbers, so one below the head's has gone.
+    #[inline]
+    fn remove(&mut self, id: LinkId) -> Option<Entry> {
+        match id.cmp(&self.head.as_ref()?.id) {
+            Ordering::Less => None,
+            Ordering::Equal => self.pop(),
+            Ordering::Greater => self.remove_behind(id),
+        }
+    }
+
+    #[inline(never)]
+    fn remove_behind(&mut self, id: LinkId) -> Option<Entry> {
+        let rest = self.rest.as_mut()?;
+        // In order of arrival, which is that of the numbers: thousands of waiters may be killed in any order.
+        let at = rest.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        rest.remove(at)
+    }
+
+    /// The first two that wait in a line of so many.
+    #[inline]
+    pub(super) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+        let rest = self.rest.as_ref().filter(|rest| rest.len() >= many)?;
+        let token = |entry: Option<&Entry>| match entry?.target {
+            Target::Wake(token) => Some(token),
+            Target::Call(_) | Target::Spawn(_) => None,
+        };
+        Some([token(self.head.as_ref()), token(rest.front())])
+    }
+
+    pub(super) fn last(&self) -> Option<&Entry> {
+        self.rest.as_ref().and_then(|rest| rest.back()).or(self.head.as_ref())
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+}
+
 /// The two lists themselves.
 pub(crate) struct Links {
-    lanes: [RefCell<VecDeque<Entry>>; 2],
+    first: RefCell<Line>,
+    /// Made when somebody first stands there: greenlets never need it, and few objects do.
+    second: OnceCell<Box<RefCell<Line>>>,
     pub(super) notifier: Cell<Notifier>,
     pub(super) promised: Cell<LinkId>,
 }
@@ -62,29 +146,47 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) const fn new() -> Self {
         Links {
-            lanes: [RefCell::new(VecDeque::new()), RefCell::new(VecDeque::new())],
+            first: RefCell::new(Line::new()),
+            second: OnceCell::new(),
             notifier: Cell::new(Notifier::Idle),
             promised: Cell::new(LinkId(0)),
         }
     }
 
-    pub(super) fn lane(&self, lane: Lane) -> &RefCell<VecDeque<Entry>> {
-        &self.lanes[lane as usize]
+    /// A lane in which somebody may have stood.
+    #[inline]
+    pub(super) fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
+        match lane {
+            Lane::First => Some(&self.first),
+            Lane::Second => self.second.get().map(|line| &**line),
+        }
+    }
+
+    /// Both, as far as there are two.
+    fn lanes(&self) -> impl DoubleEndedIterator<Item = &RefCell<Line>> {
+        [Lane::First, Lane::Second].into_iter().filter_map(|lane| self.lane(lane))
     }
 
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
-        self.lane(lane).borrow_mut().push_back(Entry { id, target });
+        self.line(lane).borrow_mut().push(Entry { id, target });
     }
 
-    /// Adds a waiter: like `add`, and made in its place as an item of [`Core::push_resume`](crate::core::Core) is.
-    #[inline]
+    /// Adds a waiter: like `add`, and written in its place, as copying it would wait for the writing to arrive.
+    #[inline(always)]
     pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
-        let mut lane = self.lane(lane).borrow_mut();
-        if lane.len() == lane.capacity() {
-            lane.reserve(1);
+        let mut line = self.line(lane).borrow_mut();
+        if line.is_empty() {
+            line.head = Some(Entry { id, target: Target::Wake(token) });
+        } else {
+            line.push_behind(Entry { id, target: Target::Wake(token) });
         }
-        if lane.len() < lane.capacity() {
-            lane.push_back(Entry { id, target: Target::Wake(token) });
+    }
+
+    #[inline]
+    fn line(&self, lane: Lane) -> &RefCell<Line> {
+        match lane {
+            Lane::First => &self.first,
+            Lane::Second => self.second.get_or_init(Box::default),
         }
     }
 
@@ -97,7 +199,8 @@ impl Links {
 
     fn take_out(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: a closure's captures may run the user's code.
-        let removed = self.lanes.iter().find_map(|lane| take_entry(lane, id));
+        let removed = take_entry(&self.first, id)
+            .or_else(|| self.second.get().and_then(|second| take_entry(second, id)));
         removed.is_some()
     }
 
@@ -109,8 +212,8 @@ impl Links {
     }
 
     pub(crate) fn clear(&self) {
-        for lane in &self.lanes {
-            let entries = std::mem::take(&mut *lane.borrow_mut());
+        for lane in self.lanes() {
+            let entries = lane.take();
             drop(entries);
         }
     }
@@ -118,14 +221,15 @@ impl Links {
     /// Takes every waiting greenlet out of both lanes; getters, in the second, come before putters, as in gevent.
     pub(crate) fn take_waiters(&self) -> Vec<Token> {
         let mut tokens = Vec::new();
-        for lane in self.lanes.iter().rev() {
-            lane.borrow_mut().retain(|entry| match entry.target {
-                Target::Wake(token) => {
-                    tokens.push(token);
-                    false
+        for lane in self.lanes().rev() {
+            let mut lane = lane.borrow_mut();
+            let Line { head, rest } = std::mem::take(&mut *lane);
+            for entry in head.into_iter().chain(rest.into_iter().flat_map(|rest| *rest)) {
+                match entry.target {
+                    Target::Wake(token) => tokens.push(token),
+                    Target::Call(_) | Target::Spawn(_) => lane.push(entry),
                 }
-                Target::Call(_) | Target::Spawn(_) => true,
-            });
+            }
         }
         tokens
     }
@@ -133,7 +237,7 @@ impl Links {
     /// How many stand in each lane.
     #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
-        [self.lanes[0].borrow().len(), self.lanes[1].borrow().len()]
+        [Lane::First, Lane::Second].map(|lane| self.lane(lane).map_or(0, |line| line.borrow().len()))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -142,20 +246,20 @@ impl Links {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting() == [0, 0]
+        self.first.borrow().is_empty() && self.second.get().is_none_or(|second| second.borrow().is_empty())
     }
 
     /// Promises a turn to everybody in the first lane (rule 5).
     pub(super) fn promise(&self) {
-        if let Some(last) = self.lanes[0].borrow().back() {
+        if let Some(last) = self.first.borrow().last() {
             self.promised.set(last.id);
         }
     }
 
     /// Whether anybody is promised a turn (rules 4 and 5).
     pub(super) fn owes(&self) -> bool {
-        let first = self.lanes[0].borrow().front().is_some_and(|entry| entry.id <= self.promised.get());
-        first || !self.lanes[1].borrow().is_empty()
+        let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
+        first || self.second.get().is_some_and(|second| !second.borrow().is_empty())
     }
 
     /// Whether a pass is queued or running.
@@ -174,11 +278,9 @@ impl Links {
     }
 }
 
-fn take_entry(list: &RefCell<VecDeque<Entry>>, id: LinkId) -> Option<Entry> {
-    let mut list = list.borrow_mut();
-    // In order of arrival, which is that of the numbers: thousands of waiters may be killed in any order.
-    let at = list.binary_search_by_key(&id, |entry| entry.id).ok()?;
-    list.remove(at)
+#[inline]
+fn take_entry(line: &RefCell<Line>, id: LinkId) -> Option<Entry> {
+    line.borrow_mut().remove(id)
 }
 
 impl fmt::Debug for Links {

@@ -1,11 +1,9 @@
 //! Telling: a pass over the links of a greenlet or of an object.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::list::{Entry, Lane, LinkId, Links, Notifier, Rule, Target};
-use crate::task::TaskRef;
+use super::list::{Lane, LinkId, Links, Notifier, Rule, Target};
+use crate::task::{TaskRef, Token};
 
 /// How many of those who come during a pass are served by it, where any are.
 const MOST_NEWCOMERS: usize = 50;
@@ -81,12 +79,14 @@ enum Stage {
 
 impl Pass {
     /// Begins the pass that was queued under `ticket`, unless it was called off.
+    #[inline(always)]
     pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Pass> {
-        if of.links().notifier.get() != Notifier::Queued(ticket) {
+        let links = of.links();
+        if links.notifier.get() != Notifier::Queued(ticket) {
             return None;
         }
-        of.links().notifier.set(Notifier::Running);
-        let left = of.links().len() + MOST_NEWCOMERS;
+        links.notifier.set(Notifier::Running);
+        let left = links.len() + MOST_NEWCOMERS;
         Some(Pass { of, stage: Stage::Begin, left })
     }
 
@@ -95,7 +95,7 @@ impl Pass {
         let links = self.of.links();
         let Notified::Object(object) = &self.of else {
             self.left = self.left.checked_sub(1)?;
-            return pop(links.lane(Lane::First), None);
+            return pop(links, Lane::First, None);
         };
         loop {
             match self.stage {
@@ -111,7 +111,7 @@ impl Pass {
                     let lane = object.next_lane(last)?;
                     self.left = self.left.checked_sub(1)?;
                     self.stage = Stage::After(Some(lane));
-                    return pop(links.lane(lane), None);
+                    return pop(links, lane, None);
                 }
                 Stage::Until(lane, end) => {
                     if object.rule() == Rule::WhileReady && !object.ready() {
@@ -119,7 +119,7 @@ impl Pass {
                     }
                     let promised = lane == Lane::First && object.rule() == Rule::Everybody;
                     let end = if promised { end.min(links.promised.get()) } else { end };
-                    if let Some(target) = pop(links.lane(lane), Some(end)) {
+                    if let Some(target) = pop(links, lane, Some(end)) {
                         return Some(target);
                     }
                     let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
@@ -128,6 +128,13 @@ impl Pass {
                 Stage::End => return None,
             }
         }
+    }
+
+    /// Who is told next, and next but one, if that many wait: they are no longer in the nearest cache.
+    #[inline]
+    pub(crate) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+        let Stage::Until(lane, _) = self.stage else { return None };
+        self.of.links().lane(lane)?.borrow().crowd(many)
     }
 
     /// Whether it has served as many as a pass may: somebody may be left.
@@ -143,13 +150,14 @@ impl Pass {
 }
 
 /// Takes the head of a lane, unless it came after `end`.
-fn pop(lane: &RefCell<VecDeque<Entry>>, end: Option<LinkId>) -> Option<Target> {
-    let mut lane = lane.borrow_mut();
-    let due = lane.front().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
-    if due { lane.pop_front().map(|entry| entry.target) } else { None }
+#[inline]
+fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
+    let mut line = links.lane(lane)?.borrow_mut();
+    let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
+    if due { line.pop().map(|entry| entry.target) } else { None }
 }
 
 /// The stage that serves those who stand in a lane now.
 fn until(links: &Links, lane: Lane) -> Option<Stage> {
-    links.lane(lane).borrow().back().map(|last| Stage::Until(lane, last.id))
+    links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
 }

@@ -110,8 +110,8 @@ impl Site {
         match self {
             Site::Greenlet(greenlet) => {
                 let Greenlet { core, token, .. } = greenlet;
-                let _timer = TimerGuard::limit(core, *token, greenlet.deadline);
-                core.park(*token, greenlet.reason) != Verdict::TimedOut
+                let timer = TimerGuard::limit(core, *token, greenlet.deadline);
+                core.park_with(timer, *token, greenlet.reason) != Verdict::TimedOut
             }
             Site::Thread { deadline: None } => {
                 thread::park();

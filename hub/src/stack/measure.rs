@@ -29,6 +29,13 @@ pub struct StackStats {
     pub reserved_bytes: usize,
 }
 
+impl fmt::Display for StackStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reserved = self.reserved_bytes / 1024;
+        write!(f, "{} in use, {} idle, {reserved} KiB of address space", self.in_use, self.idle)
+    }
+}
+
 /// There is no room for another stack.
 ///
 /// The message names the limit that is the likely cause. The system's own error is the [source](Error::source).

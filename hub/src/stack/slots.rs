@@ -287,7 +287,9 @@ impl StackPool {
         if size > MAX_POOLED_SIZE {
             return self.take_unpooled(size);
         }
-        let index = (size.max(MIN_STACK_SIZE).next_power_of_two().ilog2() - MIN_STACK_SIZE.ilog2()) as usize;
+        // The logarithm of the size rounded up.
+        let log = usize::BITS - (size.max(MIN_STACK_SIZE) - 1).leading_zeros();
+        let index = (log - MIN_STACK_SIZE.ilog2()) as usize;
         let class = &mut self.classes[index];
         match class.idle.pop() {
             Some(stack) => {

@@ -28,7 +28,15 @@ impl Locals {
     }
 
     /// Has every value dropped, also those that destructors of others make meanwhile.
-    pub(crate) fn clear(&self, mut dispose: impl FnMut(Rc<dyn Any>)) {
+    #[inline]
+    pub(crate) fn clear(&self, dispose: impl FnMut(Rc<dyn Any>)) {
+        if self.0.borrow().is_some() {
+            self.clear_all(dispose);
+        }
+    }
+
+    #[cold]
+    fn clear_all(&self, mut dispose: impl FnMut(Rc<dyn Any>)) {
         while let Some(values) = self.0.take() {
             values.into_values().for_each(&mut dispose);
         }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
+use std::thread;
 
 use super::locals::Locals;
 use super::switch::FiberCell;
@@ -31,8 +32,8 @@ pub(crate) struct Record<B: ?Sized> {
 
 /// What the hub asks of a body.
 pub(crate) trait Run: 'static {
-    /// Runs the closure and keeps its value. Called once, on the greenlet's own stack.
-    fn run(&self) -> Result<(), Exception>;
+    /// Runs the closure and keeps its value; catches whatever it is left with. Called once, on the greenlet's own stack.
+    fn run(&self) -> thread::Result<Result<(), Exception>>;
     /// Drops the closure that will never run.
     fn discard(&self);
     /// The cell with the value, for a downcast by the handle that knows the type.
@@ -43,8 +44,8 @@ pub(crate) trait Run: 'static {
 pub(crate) struct NoBody;
 
 impl Run for NoBody {
-    fn run(&self) -> Result<(), Exception> {
-        Ok(())
+    fn run(&self) -> thread::Result<Result<(), Exception>> {
+        Ok(Ok(()))
     }
 
     fn discard(&self) {}
@@ -150,7 +151,15 @@ const HOT_LINES: usize = offset_of!(Task, overflow).div_ceil(64) + 1;
 pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 impl Task {
-    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, stack_size: usize) -> Self {
+    // Inlined, as otherwise it would be copied once more.
+    #[inline(always)]
+    pub(crate) fn new(
+        kind: Kind,
+        site: &'static Location<'static>,
+        stack_size: usize,
+        spawner: Option<Weak<Record<dyn Run>>>,
+        tree: Option<Rc<Locals>>,
+    ) -> Self {
         Task {
             kind,
             hub: Cell::new(0),
@@ -174,8 +183,8 @@ impl Task {
             start_timer: Cell::new(None),
             ident: Cell::new(None),
             site,
-            spawner: None,
-            tree: OnceCell::new(),
+            spawner,
+            tree: tree.map_or_else(OnceCell::new, OnceCell::from),
             locals: Locals::new(),
         }
     }

@@ -45,8 +45,8 @@ pub(crate) fn reclaim(cell: &FiberCell) -> Stack {
     assert!(cell.get().done(), "the stack of a suspended fiber is in use");
     // SAFETY: the fiber has returned: `resume` has come back for good and `suspend` is never called on it again. Those
     // two have the only references.
-    let fiber = unsafe { (*cell.0.get()).take() };
-    fiber.expect("it was there just now").into_stack()
+    let place = unsafe { &mut *cell.0.get() };
+    Fiber::take_stack(place)
 }
 
 /// Runs a task until it suspends; true when it has ended. Called by the hub only, on main's stack.

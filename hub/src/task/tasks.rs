@@ -121,10 +121,15 @@ impl Tasks {
         self.running.get()
     }
 
+    /// Runs `f` on the record of the running task.
+    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
+        let index = self.running.get().index.get();
+        f(self.records.borrow().get(index as usize).expect("a running task has a place"))
+    }
+
     /// The record of the running task.
     pub(crate) fn current(&self) -> TaskRef {
-        let index = self.running.get().index.get();
-        self.records.borrow().get(index as usize).expect("a running task has a place").clone()
+        self.with_current(TaskRef::clone)
     }
 
     /// Notes that a task is switched to.

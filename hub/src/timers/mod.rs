@@ -3,18 +3,17 @@
 //! Nearly every timer is a timeout that is cancelled long before it fires, so starting and cancelling are
 //! what must be cheap, with a million pending as with one. Far deadlines therefore lie unsorted in the slots
 //! of a hierarchical [`Wheel`], from which a timer is unlinked in constant time; only those of the current
-//! tick (2^20 ns, about a millisecond) and of the past are kept in exact order, in the heap [`Near`]. Both
+//! tick (2^20 ns, about a millisecond) and of the past are kept in exact order, in [`Near`]. Both
 //! refer by index to the [`Nodes`], one vector in which a node is used again and again: a timer costs no
 //! allocation of its own once the vectors have grown to the usual number of timers. They do not shrink.
 //!
 //! The rules of the state:
 //!
 //! 1. The wheel has a current tick, which never goes back. A timer whose tick is the current one or an
-//!    earlier one is in the heap, every other is in the wheel. So all of the heap comes before all of the
-//!    wheel.
+//!    earlier one is near, every other is in the wheel. So all that is near comes before all of the wheel.
 //! 2. Which slot a timer of the wheel is in follows from its deadline and the current tick alone (see
 //!    `wheel.rs`); nothing else remembers it.
-//! 3. The current tick moves only while the heap is empty, and never past a slot that is not.
+//! 3. The current tick moves only while nothing is near, and never past a slot that is not.
 //!
 //! An indexed heap for everything was the other candidate: exact without a wheel, but its start and its
 //! cancel walk the depth of a heap of a million, through as many cache misses. Cancelling lazily was rejected
@@ -40,7 +39,7 @@ pub(crate) use self::nodes::TimerId;
 /// Times are nanoseconds since an epoch that the caller chooses. Timers with equal deadlines fire in the
 /// order in which they were started.
 ///
-/// [`start`](Self::start) and [`cancel`](Self::cancel) take constant time, except for deadlines within the
+/// [`start_with`](Self::start_with) and [`cancel`](Self::cancel) take constant time, except for deadlines within the
 /// current tick, where they take logarithmic time in the number of timers in that tick.
 pub(crate) struct Timers<P> {
     nodes: Nodes<P>,
@@ -64,12 +63,14 @@ impl<P> Timers<P> {
         Self { nodes: Nodes::new(), near: Near::new(), wheel: Wheel::new(), started: 0 }
     }
 
-    /// Starts a timer. Any deadline will do, also one that has passed: such a timer is due at once.
+    /// Starts a timer. Any deadline will do, also one that has passed: such a timer is due at once. The payload is made in its
+    /// place, by a closure that does not unwind.
     ///
     /// # Panics
     ///
     /// Panics if 2^32 - 1 timers are pending already.
-    pub(crate) fn start(&mut self, deadline: u64, payload: P) -> TimerId {
+    #[inline(always)]
+    pub(crate) fn start_with(&mut self, deadline: u64, payload: impl FnOnce() -> P) -> TimerId {
         let sequence = self.started;
         self.started += 1;
         let id = self.nodes.insert(deadline, sequence, payload);
@@ -80,10 +81,16 @@ impl<P> Timers<P> {
         id
     }
 
+    #[cfg(test)]
+    pub(crate) fn start(&mut self, deadline: u64, payload: P) -> TimerId {
+        self.start_with(deadline, || payload)
+    }
+
     /// Takes a timer out before it fires and gives its payload back.
     ///
     /// Returns `None` if the timer has fired or was cancelled already. An id that is no longer in use stays
     /// harmless for ever: it is never that of another timer.
+    #[inline(always)]
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<P> {
         let deadline = self.nodes.get(id)?.deadline;
         match self.wheel.slot_of(deadline) {
@@ -138,8 +145,8 @@ impl<P> Timers<P> {
         self.nodes.len()
     }
 
-    /// Finds new places for a list of timers that the current tick has reached: the heap or slots of a lower
-    /// level.
+    /// Finds new places for a list of timers that the current tick has reached: among the near, or in slots of a
+    /// lower level.
     fn spread(&mut self, mut index: u32) {
         while index != NIL {
             let node = &self.nodes[index];

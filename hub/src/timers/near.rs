@@ -1,10 +1,17 @@
-//! The timers of the current tick and of the past, in exact order: a heap that knows where each timer is.
+//! The timers of the current tick and of the past, in exact order.
+//!
+//! Those that lay in the wheel come all at once, and mostly in order: they make up the *run*, which is sorted once and
+//! then taken from its end. Those that are started into the tick go to a *heap*. Both know where each timer is.
 
-/// How many children an entry has: with four of them a heap is half as deep as with two, and they lie side by
+use std::cmp::Reverse;
+
+use super::nodes::NIL;
+
+/// How many children an entry of the heap has: with four of them a heap is half as deep as with two, and they lie side by
 /// side.
 const CHILDREN: usize = 4;
 
-/// A timer in the heap. The key is copied here so that ordering touches no node.
+/// A timer. The key is copied here so that ordering touches no node.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub(super) deadline: u64,
@@ -20,50 +27,68 @@ impl Entry {
 }
 
 pub(super) struct Near {
+    /// The earliest is the last. One that was removed from the middle leaves its entry behind, with `NIL` for its index; the
+    /// last is never such a one.
+    run: Vec<Entry>,
     /// No entry comes before its parent; the parent of entry `i` is entry `(i - 1) / 4`.
     heap: Vec<Entry>,
-    /// Where in the heap the timer with a given index is; meaningless for timers that are not in it.
+    /// Where in the run or in the heap the timer with a given index is; meaningless for timers that are in neither.
     positions: Vec<u32>,
 }
 
 impl Near {
     pub(super) fn new() -> Self {
-        Self { heap: Vec::new(), positions: Vec::new() }
+        Self { run: Vec::new(), heap: Vec::new(), positions: Vec::new() }
     }
 
     pub(super) fn first(&self) -> Option<&Entry> {
-        self.heap.first()
+        match (self.run.last(), self.heap.first()) {
+            (Some(run), Some(heap)) => Some(if run.key() < heap.key() { run } else { heap }),
+            (run, heap) => run.or(heap),
+        }
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
-        self.append(entry);
+        self.make_room(entry.index);
+        self.heap.push(entry);
         self.rise(self.heap.len() - 1);
     }
 
-    /// Adds an entry at the end without ordering the heap; [`restore`](Self::restore) must follow.
+    /// Adds an entry to the run without ordering it; [`restore`](Self::restore) must follow.
     pub(super) fn append(&mut self, entry: Entry) {
-        let index = entry.index as usize;
+        self.make_room(entry.index);
+        self.run.push(entry);
+    }
+
+    fn make_room(&mut self, index: u32) {
+        let index = index as usize;
         if index >= self.positions.len() {
             self.positions.resize(index + 1, 0);
         }
-        self.heap.push(entry);
     }
 
-    /// Orders the heap after entries were appended to an empty one.
+    /// Orders the run after entries were appended to an empty one.
     ///
-    /// Sorting does more than a heap needs. But the timers of a slot are usually sorted already, in reverse,
-    /// because equal timeouts are started in the order of their deadlines, and then it costs one pass.
+    /// The timers of a slot are usually in order already, the latest first, because equal timeouts are started in the order
+    /// of their deadlines and the last to come is the first in its slot. Then this costs one pass.
     pub(super) fn restore(&mut self) {
-        self.heap.sort_unstable_by_key(Entry::key);
-        for (position, entry) in self.heap.iter().enumerate() {
+        self.run.sort_unstable_by_key(|entry| Reverse(entry.key()));
+        for (position, entry) in self.run.iter().enumerate() {
             self.positions[entry.index as usize] = position as u32;
         }
     }
 
-    /// Removes a timer that is in the heap.
+    /// Removes a timer that is in the run or in the heap.
     pub(super) fn remove(&mut self, index: u32) {
         let position = self.positions[index as usize] as usize;
-        debug_assert_eq!(self.heap[position].index, index, "the timer is not in the heap");
+        if let Some(entry) = self.run.get_mut(position).filter(|entry| entry.index == index) {
+            entry.index = NIL;
+            while self.run.last().is_some_and(|last| last.index == NIL) {
+                self.run.pop();
+            }
+            return;
+        }
+        debug_assert_eq!(self.heap[position].index, index, "the timer is in neither");
         let key = self.heap.swap_remove(position).key();
         if position == self.heap.len() {
             return;
@@ -116,11 +141,18 @@ impl Near {
     /// Checks the order, the positions and that no entry belongs into the wheel, and returns the number of
     /// entries.
     pub(super) fn check(&self, wheel: &super::Wheel) -> usize {
-        for (position, entry) in self.heap.iter().enumerate() {
+        let there = self.run.iter().enumerate().filter(|(_, entry)| entry.index != NIL);
+        let mut count = 0;
+        for (position, entry) in there.chain(self.heap.iter().enumerate()) {
             assert_eq!(self.positions[entry.index as usize] as usize, position);
             assert_eq!(wheel.slot_of(entry.deadline), None);
-            assert!(position == 0 || self.heap[(position - 1) / CHILDREN].key() < entry.key());
+            count += 1;
         }
-        self.heap.len()
+        assert!(self.run.is_sorted_by(|one, next| one.key() > next.key()));
+        assert!(self.run.last().is_none_or(|last| last.index != NIL));
+        for (position, entry) in self.heap.iter().enumerate().skip(1) {
+            assert!(self.heap[(position - 1) / CHILDREN].key() < entry.key());
+        }
+        count
     }
 }

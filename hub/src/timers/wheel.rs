@@ -55,6 +55,7 @@ impl Wheel {
     }
 
     /// Returns the slot of a timer with this deadline, or `None` if it does not belong into the wheel.
+    #[inline(always)]
     pub(super) fn slot_of(&self, deadline: u64) -> Option<usize> {
         let tick = deadline >> TICK_BITS;
         if tick <= self.tick {
@@ -69,6 +70,7 @@ impl Wheel {
     ///
     /// It goes to the front, because the node there was the last to be put here and is the likeliest to be
     /// cached.
+    #[inline(always)]
     pub(super) fn link<P>(&mut self, nodes: &mut Nodes<P>, slot: usize, index: u32) {
         let node = &mut nodes[index];
         let deadline = node.deadline;
@@ -89,6 +91,7 @@ impl Wheel {
     }
 
     /// Takes a timer out of its slot.
+    #[inline(always)]
     pub(super) fn unlink<P>(&mut self, nodes: &mut Nodes<P>, slot: usize, index: u32) {
         let node = &nodes[index];
         let (deadline, prev, next) = (node.deadline, node.prev, node.next);
