@@ -33,6 +33,51 @@ fn file(end: impl TryInto<OwnedFd, Error = io::Error>) -> File {
     end.try_into().unwrap().into()
 }
 
+/// One that never has to wait lets others run once in a while.
+#[test]
+fn kill_where_a_busy_greenlet_lets_others_run_loses_nothing() {
+    /// Has a greenlet do it again and again until it is killed in the middle; says how often it has returned.
+    fn killed(op: impl Fn(u32) + 'static) -> u32 {
+        let done = Rc::new(Cell::new(0));
+        let busy = spawn({
+            let done = done.clone();
+            move || {
+                loop {
+                    op(done.get());
+                    done.set(done.get() + 1);
+                }
+            }
+        });
+        yield_now();
+        busy.kill();
+        done.get()
+    }
+
+    within(LIMIT, || {
+        let (mut reader, writer) = pipe().unwrap();
+        let written = killed(move |at| (&writer).write_all(&[at as u8]).unwrap());
+        assert!(written > 0);
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).unwrap();
+        assert_eq!(received.len(), written as usize);
+
+        let data = (0..10_000).map(|at| at as u8).collect::<Vec<_>>();
+        let (mut reader, mut writer) = pipe().unwrap();
+        writer.write_all(&data).unwrap();
+        drop(writer);
+        let clone = reader.try_clone().unwrap();
+        let read = killed(move |at| {
+            let mut byte = [0];
+            (&clone).read_exact(&mut byte).unwrap();
+            assert_eq!(byte, [at as u8]);
+        });
+        assert!(read > 0);
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert!(rest == data[read as usize..]);
+    });
+}
+
 #[test]
 fn pipe_ends_with_its_last_writer() {
     within(LIMIT, || {

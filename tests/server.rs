@@ -290,6 +290,45 @@ fn serve_forever_stops_on_every_way_out() {
 }
 
 #[test]
+fn serve_forever_outlasts_a_pause() {
+    within(LIMIT, || {
+        let before = settled();
+        let gate = Rc::new(Event::new());
+        for way in ["start and stop", "stop", "close", "both at once"] {
+            gate.clear();
+            let server = gated(&gate);
+            server.set_stop_timeout(Duration::ZERO);
+            let serving = {
+                let server = server.clone();
+                parked(move || server.serve_forever().unwrap())
+            };
+            let mut held = client(&server);
+            until(|| server.handlers().len() == 1);
+            server.stop_accepting();
+            if way == "both at once" {
+                server.start().unwrap();
+            }
+            sleep(SHORT);
+            assert!(!serving.ready() && server.handlers().len() == 1, "{way}");
+            gate.set();
+            assert_eq!(held.read(&mut [0; 9]).unwrap(), 4, "{way}: the handler went on");
+            match way {
+                "start and stop" => {
+                    server.start().unwrap();
+                    assert_eq!(ask(&server, ""), "done");
+                    assert!(!serving.ready());
+                    server.stop();
+                }
+                "close" => server.close(),
+                _ => assert!(server.stop()),
+            }
+            serving.get().unwrap();
+        }
+        rests(before);
+    });
+}
+
+#[test]
 fn dropped_server_takes_nothing_and_its_handlers_go_on() {
     within(LIMIT, || {
         let before = settled();

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::signal::{
-    SIGCHLD, SIGCONT, SIGHUP, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGURG, SIGUSR1, SIGUSR2, SIGWINCH, Signals,
-    signal_handler,
+    SIGCHLD, SIGCONT, SIGHUP, SIGILL, SIGKILL, SIGPIPE, SIGSEGV, SIGSTOP, SIGURG, SIGUSR1, SIGUSR2, SIGWINCH,
+    Signals, signal_handler,
 };
 use ramie::{
     Event, LoopExit, TimedOut, catch, get_hub, iwait, joinall, sleep, spawn, wait_timeout, with_timeout,
@@ -203,6 +203,29 @@ fn flood_of_signals_ends() {
         while signals.wait_timeout(SHORT).unwrap().is_some() {}
         assert!(taken > 0 && handled.get() > 0);
         drop(handler);
+    });
+}
+
+/// One that rings a bell which is gone is sent a `SIGPIPE`, and a program may have gone back to dying of that.
+#[test]
+fn listeners_that_are_dropped_in_a_flood_break_no_pipe() {
+    alone(|| {
+        let _kept = Signals::new([SIGUSR1]).unwrap();
+        let broken = Signals::new([SIGPIPE]).unwrap();
+        let (end, ended) = channel();
+        let sender = thread::spawn(move || {
+            while ended.try_recv().is_err() {
+                raise(SIGUSR1);
+            }
+        });
+        for _ in 0..300 {
+            drop(Signals::new([SIGUSR1]).unwrap());
+            drop(signal_handler(SIGUSR1, || ()).unwrap());
+            signal_handler(SIGUSR1, || ()).unwrap().cancel();
+        }
+        end.send(()).unwrap();
+        sender.join().unwrap();
+        assert_eq!(broken.try_wait(), None);
     });
 }
 

@@ -141,6 +141,29 @@ fn end_in_order_is_told_from_one_that_just_happens() {
     });
 }
 
+/// A server that has heard enough answers before it hangs up.
+#[cfg(unix)]
+#[test]
+fn peer_that_takes_nothing_any_more_is_still_read_from() {
+    within(LIMIT, || {
+        let certificate = Certificate::new();
+        let (near, far) = ramie::os::unix::net::UnixStream::pair().unwrap();
+        let server = Acceptor::new(certificate.server());
+        let accepted = spawn(move || server.accept(far).unwrap());
+        let mut near = tls::connect(near, "localhost", certificate.client()).unwrap();
+        let mut far = accepted.take().unwrap();
+        far.write_all(b"too much").unwrap();
+        far.shutdown().unwrap();
+        far.get_ref().shutdown(Shutdown::Read).unwrap();
+        let error = near.write_all(&pattern(1 << 20)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        let mut answer = String::new();
+        near.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "too much");
+        assert_eq!(near.flush().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
 #[test]
 fn record_that_was_tampered_with_is_an_error() {
     within(LIMIT, || {

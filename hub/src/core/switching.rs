@@ -115,15 +115,18 @@ impl Core {
         }
     }
 
-    /// Counts an operation that did not have to wait; lets others run when the budget is used up.
-    pub(crate) fn spend_io(&self) {
-        let left = self.io_budget.get();
-        if left > 0 {
-            self.io_budget.set(left - 1);
-        } else if !self.in_hub() {
+    /// Lets others run when the budget of operations that did not have to wait is used up. To be called before an operation:
+    /// what is raised here must not take with it what one has done.
+    pub(crate) fn renew_io(&self) {
+        if self.io_budget.get() == 0 && !self.in_hub() {
             self.io_budget.set(IO_BUDGET);
             self.yield_now();
         }
+    }
+
+    /// Counts an operation that did not have to wait.
+    pub(crate) fn spend_io(&self) {
+        self.io_budget.set(self.io_budget.get().saturating_sub(1));
     }
 
     /// Unwinds the running greenlet with an exception.

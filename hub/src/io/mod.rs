@@ -109,7 +109,7 @@ impl<S: Source> Io<S> {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has run no operation that succeeded: nothing is consumed.
+    /// A kill or a timeout inside has run no operation that succeeded: nothing is consumed.
     pub fn read_with<R>(
         &self,
         timeout: Option<Duration>,
@@ -304,6 +304,7 @@ impl<S: Source> Io<S> {
         mut deadline: Option<u64>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
+        current::core().renew_io();
         loop {
             self.check_open()?;
             let tried = op(self.get_ref());
@@ -320,6 +321,7 @@ impl<S: Source> Io<S> {
         mut op: impl FnMut(&mut S) -> io::Result<R>,
     ) -> io::Result<R> {
         let mut deadline = None;
+        current::core().renew_io();
         loop {
             self.check_open()?;
             let tried = op(self.source.as_mut().expect("the source is there until into_inner"));

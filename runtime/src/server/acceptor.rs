@@ -140,6 +140,11 @@ impl Acceptor {
         self.greenlet.kill_nowait();
     }
 
+    /// Whether it was told to stop.
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
     pub(super) fn join(&self) {
         self.greenlet.join();
     }

@@ -7,7 +7,9 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie_hub::{AnyGreenlet, Builder, JoinOptions, getcurrent, joinall_with, killall_nowait, yield_now};
+use ramie_hub::{
+    AnyGreenlet, Builder, Event, JoinOptions, getcurrent, joinall_with, killall_nowait, yield_now,
+};
 use ramie_pool::{Group, Pool};
 
 use super::acceptor::{Acceptor, Take, Work};
@@ -54,6 +56,10 @@ struct Inner<S: Socket> {
     place: RefCell<Place>,
     stop_timeout: Cell<Duration>,
     acceptor: RefCell<Option<Acceptor>>,
+    /// How often it was stopped or closed.
+    stops: Cell<usize>,
+    /// Cleared while it was told to take nothing, and neither to start again nor to stop.
+    decided: Event,
 }
 
 impl<S: Socket> BaseServer<S> {
@@ -80,6 +86,8 @@ impl<S: Socket> BaseServer<S> {
                 place: RefCell::new(Place { group, pool: None }),
                 stop_timeout: Cell::new(STOP_TIMEOUT),
                 acceptor: RefCell::new(None),
+                stops: Cell::new(0),
+                decided: Event::new(),
             }),
         }
     }
@@ -180,6 +188,7 @@ impl<S: Socket> BaseServer<S> {
             let acceptor = Acceptor::start(self.inner.kind, self.inner.work.clone(), place);
             let old = self.inner.acceptor.borrow_mut().replace(acceptor);
             drop(old);
+            self.inner.decided.set();
         }
         Ok(())
     }
@@ -188,6 +197,7 @@ impl<S: Socket> BaseServer<S> {
     /// [`start`](BaseServer::start). Does not let others run.
     pub fn stop_accepting(&self) {
         self.inner.stop_accepting();
+        self.inner.decided.clear();
     }
 
     /// Stops taking, waits for the handlers for as long as [was set](BaseServer::set_stop_timeout), and kills those that are
@@ -226,7 +236,7 @@ impl<S: Socket> BaseServer<S> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn stop_timeout(&self, timeout: Duration) -> bool {
-        self.stop_accepting();
+        self.inner.end();
         let me = getcurrent();
         let mut handlers = self.handlers().greenlets();
         handlers.retain(|handler| *handler != me);
@@ -245,11 +255,13 @@ impl<S: Socket> BaseServer<S> {
     /// Closes the socket for everybody: peers in the backlog are reset, and later ones refused. Handlers go on. It cannot be
     /// started again. Does not let others run.
     pub fn close(&self) {
-        self.stop_accepting();
+        self.inner.end();
         self.inner.work.close();
     }
 
     /// Starts if need be, waits until somebody stops it, and [stops](BaseServer::stop) on every way out.
+    ///
+    /// [`stop_accepting`](BaseServer::stop_accepting) is no stop: then it waits for what comes next.
     ///
     /// # Errors
     ///
@@ -282,8 +294,16 @@ impl<S: Socket> BaseServer<S> {
 
         self.start()?;
         let stop = Stop(self);
-        let acceptor = self.inner.acceptor.borrow().clone();
-        acceptor.as_ref().inspect(|acceptor| acceptor.join());
+        let stops = self.inner.stops.get();
+        let mut acceptor = self.inner.acceptor.borrow().clone();
+        while let Some(taking) = &acceptor {
+            taking.join();
+            if !taking.stopped() || self.closed() || self.inner.stops.get() != stops {
+                break;
+            }
+            self.inner.decided.wait();
+            acceptor = self.inner.acceptor.borrow().clone();
+        }
         drop(stop);
         acceptor.and_then(|acceptor| acceptor.error()).map_or(Ok(()), Err)
     }
@@ -299,6 +319,12 @@ impl<S: Socket> Inner<S> {
     fn stop_accepting(&self) {
         let acceptor = self.acceptor.borrow().clone();
         acceptor.inspect(Acceptor::stop);
+    }
+
+    fn end(&self) {
+        self.stop_accepting();
+        self.stops.set(self.stops.get() + 1);
+        self.decided.set();
     }
 }
 

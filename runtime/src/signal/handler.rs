@@ -53,9 +53,9 @@ use super::kind::{Ear, Role};
 pub fn signal_handler(signal: i32, f: impl Fn() + 'static) -> io::Result<SignalHandler> {
     let site = Location::caller();
     let bell = Rc::new(Bell::new()?);
-    let ear = Rc::new(Ear::new(signal, Role::Listener, bell.rope())?);
     let watcher = get_hub().io(bell.clone(), true, false);
     watcher.set_ref(false);
+    let ear = Rc::new(Ear::new(signal, Role::Listener, bell.rope())?);
     let (heard, f) = (Rc::downgrade(&ear), Rc::new(f));
     watcher.start(move || {
         bell.hush();
@@ -63,7 +63,7 @@ pub fn signal_handler(signal: i32, f: impl Fn() + 'static) -> io::Result<SignalH
             call(f.clone(), site);
         }
     })?;
-    Ok(SignalHandler { signal, watcher, ear: RefCell::new(Some(ear)) })
+    Ok(SignalHandler { signal, ear: RefCell::new(Some(ear)), watcher })
 }
 
 /// Runs a handler in a greenlet, and has main learn of its failure.
@@ -81,17 +81,18 @@ fn call(f: Rc<impl Fn() + 'static>, site: &'static Location<'static>) {
 #[must_use = "dropping it cancels it"]
 pub struct SignalHandler {
     signal: i32,
-    watcher: Watcher,
+    /// Dropped before the bell, which the watcher has: who rings one that is gone gets a `SIGPIPE`.
     ear: RefCell<Option<Rc<Ear>>>,
+    watcher: Watcher,
 }
 
 impl SignalHandler {
     /// Ends it: a signal that has come, and whose greenlet has not been made, is forgotten; greenlets that run go on.
     /// Once more is no error. Does not let others run.
     pub fn cancel(&self) {
-        self.watcher.stop();
         let ear = self.ear.take();
         drop(ear);
+        self.watcher.stop();
     }
 
     /// Says whether waiting for the signal keeps the loop alive. At first it does not.

@@ -40,8 +40,9 @@ use crate::io::handle::Handle;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Signals {
-    handle: Handle<Bell>,
+    /// Dropped first: who rings a bell that is gone gets a `SIGPIPE`.
     ears: RefCell<Vec<Ear>>,
+    handle: Handle<Bell>,
 }
 
 impl Signals {

@@ -19,8 +19,9 @@ const BUFFER_LIMIT: usize = 64 * 1024;
 ///
 /// What is written is sent before the call returns, 64 KiB at most in one call of `write`: a peer that does not read makes the
 /// writer wait. When the stream fails in the middle, the call says how much it took, and the next call, or `flush`, has the
-/// error. So `flush` before a drop tells whether all was sent. [`shutdown`](TlsStream::shutdown) ends the connection in order.
-/// Dropping it does not, and neither does it wait: the other side gets `UnexpectedEof`.
+/// error. So `flush` before a drop tells whether all was sent. From a peer that takes nothing any more can still be read what it
+/// has sent. [`shutdown`](TlsStream::shutdown) ends the connection in order. Dropping it does not, and neither does it wait: the
+/// other side gets `UnexpectedEof`.
 ///
 /// # Cancellation
 ///
@@ -122,6 +123,11 @@ impl<S: Read + Write> TlsStream<S> {
     }
 }
 
+/// Whether the other side has ended its half of the stream.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 impl<S: Read + Write> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -130,7 +136,11 @@ impl<S: Read + Write> Read for TlsStream<S> {
                 done => return done,
             }
             // The other side may be waiting for it: an answer to a change of keys, or what a write has left.
-            self.send()?;
+            match self.send() {
+                // It takes nothing any more, and may have said why.
+                Err(error) if is_refusal(&error) => {}
+                sent => sent?,
+            }
             self.receive()?;
         }
     }
