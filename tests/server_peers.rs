@@ -12,7 +12,7 @@ use std::time::Duration;
 use ramie::net::{TcpListener, TcpStream};
 use ramie::server::StreamServer;
 use ramie::tls::rustls::ClientConnection;
-use ramie::tls::{self, Acceptor, HandshakeError};
+use ramie::tls::{self, AcceptError, Acceptor};
 use ramie::{Mapping, Pool, get_hub, sleep};
 
 use crate::util::certificate::Certificate;
@@ -294,8 +294,8 @@ fn peers_that_leave_during_the_handshake_harm_nobody_else() {
         let kinds = Rc::new(std::cell::RefCell::new(Vec::new()));
         let seen = kinds.clone();
         get_hub().set_error_handler(Some(Rc::new(move |_, failure| {
-            let error = failure.downcast_ref::<HandshakeError>().expect("nothing else fails");
-            seen.borrow_mut().push(error.kind());
+            let error = failure.downcast_ref::<AcceptError>().expect("nothing else fails");
+            seen.borrow_mut().push(error.handshake().kind());
         })));
         let start = (settled(), descriptors());
         let certificate = Arc::new(Certificate::new());

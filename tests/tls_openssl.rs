@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::server::StreamServer;
-use ramie::tls::{self, HandshakeError, TlsStream};
+use ramie::tls::{self, AcceptError, TlsStream};
 use ramie::{blocking, get_hub};
 
 use crate::util::certificate::Certificate;
@@ -106,7 +106,7 @@ fn openssl_is_served() {
         let failures = Rc::new(std::cell::Cell::new(0));
         let count = failures.clone();
         get_hub().set_error_handler(Some(Rc::new(move |_, failure| {
-            assert!(failure.is::<HandshakeError>());
+            assert!(failure.is::<AcceptError>());
             count.set(count.get() + 1);
         })));
         let output = s_client(&server, &["-tls1_3"]);

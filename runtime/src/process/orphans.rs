@@ -1,8 +1,8 @@
 //! Children whose `Child` was dropped before they had ended: one thread of the process looks after all of them.
 
 use std::process::Child;
-use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,19 +11,33 @@ const SOON: Duration = Duration::from_millis(10);
 /// How long one that has ended remains at most.
 const AT_MOST: Duration = Duration::from_secs(1);
 
-/// The thread's address; `None` where there could be no thread.
-static REAPER: LazyLock<Option<Sender<Child>>> = LazyLock::new(|| {
-    let (address, orphans) = channel();
-    thread::Builder::new().name("ramie-orphans".to_owned()).spawn(move || reap(&orphans)).ok()?;
-    Some(address)
-});
+/// The children that the thread has not been given, and its address once there is one.
+struct Reaper {
+    waiting: Vec<Child>,
+    address: Option<Sender<Child>>,
+}
+
+static REAPER: Mutex<Reaper> = Mutex::new(Reaper { waiting: Vec::new(), address: None });
 
 /// Takes a child that nobody will wait for.
 pub(super) fn adopt(child: Child) {
-    if let Some(reaper) = &*REAPER {
-        // It never ends, so it takes everything.
-        let _ = reaper.send(child);
+    let mut reaper = REAPER.lock().unwrap_or_else(PoisonError::into_inner);
+    let Reaper { waiting, address } = &mut *reaper;
+    waiting.push(child);
+    if address.is_none() {
+        // Where there can be no thread now, there may be one when the next child comes.
+        *address = start();
     }
+    if let Some(address) = address {
+        // It never ends, so it takes everything.
+        waiting.drain(..).for_each(|child| drop(address.send(child)));
+    }
+}
+
+fn start() -> Option<Sender<Child>> {
+    let (address, orphans) = channel();
+    thread::Builder::new().name("ramie-orphans".to_owned()).spawn(move || reap(&orphans)).ok()?;
+    Some(address)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a thread of its own, that does nothing else")]

@@ -124,7 +124,7 @@ impl<L: Listener> StreamServer<L> {
     /// keeps nobody else waiting. See [`ramie::tls`](crate::tls).
     ///
     /// A handshake that fails, or takes longer than the [acceptor](crate::tls::Acceptor) allows, is the end of that connection
-    /// alone. It is a failure of the handler's greenlet, a [`HandshakeError`](crate::tls::HandshakeError), which the hub's error
+    /// alone. It is a failure of the handler's greenlet, an [`AcceptError`](crate::tls::AcceptError), which the hub's error
     /// handler is told of; the default report passes over it, since any stranger can bring it about.
     ///
     /// A handshake takes a place within the [limit](BaseServer::set_limit), if there is one.
@@ -147,13 +147,15 @@ impl<L: Listener> StreamServer<L> {
     {
         use ramie_hub::{Exception, get_hub};
 
-        get_hub().not_error::<crate::tls::HandshakeError>();
+        use crate::tls::AcceptError;
+
+        get_hub().not_error::<AcceptError>();
         let both = Rc::new((acceptor.into(), handle));
         Self::with_body(listener, move |place, stream, peer| {
             let both = both.clone();
             place.spawn(fallible(move || {
                 let (acceptor, handle) = &*both;
-                let stream = acceptor.accept(stream).map_err(Exception::new)?;
+                let stream = acceptor.accept(stream).map_err(|error| Exception::new(AcceptError(error)))?;
                 handle(stream, peer).into_result().map_err(Exception::new)
             }));
         })

@@ -40,3 +40,27 @@ impl From<HandshakeError> for io::Error {
         io::Error::new(error.kind(), error)
     }
 }
+
+/// By what a connection of a [`StreamServer::tls`](crate::server::StreamServer::tls) has ended that never was one of TLS: the failure
+/// of its handler's greenlet. The hub's default report passes over it, as any stranger can bring it about.
+#[derive(Debug)]
+pub struct AcceptError(pub(crate) HandshakeError);
+
+impl AcceptError {
+    /// How its handshake has failed.
+    pub fn handshake(&self) -> &HandshakeError {
+        &self.0
+    }
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for AcceptError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}

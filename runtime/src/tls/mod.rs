@@ -45,7 +45,7 @@ mod error;
 mod handshake;
 mod stream;
 
-pub use self::error::HandshakeError;
+pub use self::error::{AcceptError, HandshakeError};
 pub use self::handshake::{Acceptor, connect};
 pub use self::stream::TlsStream;
 pub use rustls;
