@@ -87,13 +87,16 @@ pub(crate) struct Poller<W> {
     poll: Poll,
     events: Events,
     slots: Slab<Slot<W>>,
+    /// Who has become ready and has not been asked for.
+    ready: Vec<(SourceId, Direction)>,
 }
 
 impl<W> Poller<W> {
     pub(crate) fn new() -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let poller = Poller { poll, events: Events::with_capacity(EVENTS), slots: Slab::new() };
+        let events = Events::with_capacity(EVENTS);
+        let poller = Poller { poll, events, slots: Slab::new(), ready: Vec::new() };
         Ok((poller, waker))
     }
 
@@ -151,12 +154,17 @@ impl<W> Poller<W> {
         self.slots.len()
     }
 
-    /// Waits for events, sets the readiness bits, and appends who has become ready.
-    pub(crate) fn poll(
-        &mut self,
-        timeout: Option<Duration>,
-        ready: &mut Vec<(SourceId, Direction)>,
-    ) -> io::Result<()> {
+    /// Who waits for those that have become ready, each with the number of its wait. Nothing is said twice.
+    pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = (SourceId, &[(u64, W)])> {
+        let Poller { slots, ready, .. } = self;
+        ready.drain(..).filter_map(|(id, direction)| {
+            let slot = slots.get(id.index as usize).filter(|slot| slot.generation == id.generation)?;
+            Some((id, &*slot.waiters[direction as usize]))
+        })
+    }
+
+    /// Waits for events, sets the readiness bits, and notes who has become ready.
+    pub(crate) fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             // A signal is not an error: the loop looks around and polls again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -181,7 +189,7 @@ impl<W> Poller<W> {
                 slot.finished[direction as usize] |= closed;
                 if now || closed || broken {
                     slot.ready[direction as usize] = true;
-                    ready.push((id, direction));
+                    self.ready.push((id, direction));
                 }
             }
         }

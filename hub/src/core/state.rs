@@ -66,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
+    /// Where events are gathered and put in order; empty between two polls, and kept for its memory.
+    pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
     pub(crate) timers: RefCell<Timers<Alarm>>,
     /// What the last scope timeout has left for the next one: its memory is in the cache.
     pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
@@ -140,6 +142,7 @@ impl Core {
             queue: RefCell::new(VecDeque::new()),
             agenda: RefCell::new(VecDeque::new()),
             events: RefCell::new(VecDeque::new()),
+            due: Cell::default(),
             timers: RefCell::new(Timers::new()),
             spare_timeout: Cell::new(None),
             unref_timers: Cell::new(0),

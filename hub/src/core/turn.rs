@@ -275,10 +275,9 @@ impl Core {
             let next = self.timers.borrow_mut().next_deadline();
             next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())))
         };
-        let mut ready = Vec::new();
         let nothing_to_ask = timeout == Some(Duration::ZERO) && self.poller.borrow().len() == 0;
         if !nothing_to_ask {
-            let polled = self.poller.borrow_mut().poll(timeout, &mut ready);
+            let polled = self.poller.borrow_mut().poll(timeout);
             if let Err(error) = polled {
                 // A poll that fails for good cannot be waited on: main is told instead of spinning in silence.
                 self.interrupt_main(Exception::new(error));
@@ -288,7 +287,7 @@ impl Core {
         self.iterations.set(self.iterations.get() + 1);
         let now = self.now();
         self.loop_now.set(now);
-        self.collect(now, &ready);
+        self.collect(now);
         self.phase.set(Phase::Invoke);
     }
 
@@ -298,11 +297,11 @@ impl Core {
     }
 
     /// Gathers what is due, in the order in which it will be served.
-    fn collect(&self, now: u64, ready: &[(crate::poller::SourceId, crate::poller::Direction)]) {
+    fn collect(&self, now: u64) {
         const CHECK: u8 = 0;
         const TIMER: u8 = 1;
         const IO: u8 = 2;
-        let mut due: Vec<(Reverse<i8>, u8, Event)> = Vec::new();
+        let mut due = self.due.take();
         for watch in self.watches.active(WatchKind::Check) {
             due.push((Reverse(watch.priority()), CHECK, Event::Watch(watch)));
         }
@@ -321,9 +320,8 @@ impl Core {
         }
         {
             let mut poller = self.poller.borrow_mut();
-            for &(id, direction) in ready {
-                let Some(slot) = poller.slot(id) else { continue };
-                for (key, waiter) in &slot.waiters[direction as usize] {
+            for (id, waiters) in poller.take_ready() {
+                for (key, waiter) in waiters {
                     due.push(match waiter {
                         IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
                         IoWaiter::Link(link) => (Reverse(0), IO, Event::Link(id, *key, link.clone())),
@@ -349,7 +347,8 @@ impl Core {
                 watch.mark_pending();
             }
         }
-        self.events.borrow_mut().extend(due.into_iter().map(|(.., event)| event));
+        self.events.borrow_mut().extend(due.drain(..).map(|(.., event)| event));
+        self.due.set(due);
     }
 
     fn next_event(&self) -> Next {
