@@ -210,9 +210,9 @@ impl Watch {
     fn finish(self, interrupt: Exception) -> ! {
         #[cfg(unix)]
         {
-            let peers = self.interrupt.as_ref().is_some_and(Interrupt::has_peers);
+            let others = self.interrupt.is_some_and(Interrupt::leave);
             let first = std::thread::current().name() == Some("main");
-            if self.outermost && (first || !peers) {
+            if self.outermost && (first || !others) {
                 end_process();
             }
         }

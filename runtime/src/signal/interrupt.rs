@@ -45,9 +45,11 @@ impl Interrupt {
         self.ear.take() && !self.ear.is_taken_over()
     }
 
-    /// Whether other threads are in a `run` too.
-    pub(crate) fn has_peers(&self) -> bool {
-        self.ear.peers() > 1
+    /// Watches no longer; says whether other threads in a `run` still do. Of those that leave, one is the last.
+    pub(crate) fn leave(self) -> bool {
+        let Interrupt { ear, _watcher } = self;
+        // Before the bell, which the watcher has.
+        Rc::into_inner(ear).is_some_and(Ear::leave)
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) struct Ear {
     signal: i32,
     role: Role,
     heard: Arc<AtomicBool>,
-    actions: [SigId; 2],
+    /// None once it has left.
+    actions: Option<[SigId; 2]>,
 }
 
 impl Ear {
@@ -76,7 +77,7 @@ impl Ear {
         })?;
         *kind.count(role) += 1;
         kind.settle(signal);
-        Ok(Ear { signal, role, heard, actions: [noting, ringing] })
+        Ok(Ear { signal, role, heard, actions: Some([noting, ringing]) })
     }
 
     pub(super) fn signal(&self) -> i32 {
@@ -93,9 +94,22 @@ impl Ear {
         self.heard.swap(false, Ordering::SeqCst)
     }
 
-    /// How many in this role listen to the signal, this one included.
-    pub(super) fn peers(&self) -> usize {
-        kinds().get_mut(&self.signal).map_or(0, |kind| *kind.count(self.role))
+    /// Listens no longer; says whether others in this role still do. Of those that leave, one is the last.
+    pub(super) fn leave(mut self) -> bool {
+        self.go() > 0
+    }
+
+    /// How many in this role are left when it has gone.
+    fn go(&mut self) -> usize {
+        let Some(actions) = self.actions.take() else { return 0 };
+        let mut kinds = kinds();
+        for action in actions {
+            low_level::unregister(action);
+        }
+        let Some(kind) = kinds.get_mut(&self.signal) else { return 0 };
+        *kind.count(self.role) -= 1;
+        kind.settle(self.signal);
+        *kind.count(self.role)
     }
 
     /// Whether the signal is a listener's, so that it means nothing to `run`.
@@ -106,14 +120,7 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        let mut kinds = kinds();
-        for action in self.actions {
-            low_level::unregister(action);
-        }
-        if let Some(kind) = kinds.get_mut(&self.signal) {
-            *kind.count(self.role) -= 1;
-            kind.settle(self.signal);
-        }
+        self.go();
     }
 }
 
