@@ -79,6 +79,14 @@ pub(crate) enum Event {
     Link(SourceId, u64, Rc<LinkCell>),
 }
 
+impl Event {
+    /// Whose wait it ends, if that is all.
+    #[inline(always)]
+    pub(super) fn resumed(&self) -> Option<Token> {
+        if let Event::Wake(token) = self { Some(*token) } else { None }
+    }
+}
+
 /// Who waits for a slot, and how it is served.
 pub(crate) enum IoWaiter {
     /// A greenlet, told once.

@@ -120,7 +120,7 @@ impl Core {
     /// Nothing is left of what a task ran.
     fn gone(&self, task: &Task) {
         if let Some(child) = task.take_child() {
-            child.gone(task, &mut |parent| self.push(Item::Resume(parent)));
+            child.gone(task, &mut |parent| self.push_resume(parent));
         }
     }
 

@@ -38,6 +38,12 @@ pub(crate) enum Item {
 const _: () = assert!(size_of::<Item>() <= 32);
 
 impl Item {
+    /// Whose wait it ends, if that is all.
+    #[inline(always)]
+    pub(super) fn resumed(&self) -> Option<Token> {
+        if let Item::Resume(token) = self { Some(*token) } else { None }
+    }
+
     pub(crate) fn throw(into: Vec<TaskRef>, exception: Exception, killer: Option<Token>) -> Item {
         Item::Throw(Box::new((into, exception, killer)))
     }

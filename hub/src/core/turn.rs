@@ -111,11 +111,7 @@ impl Core {
         if let Some(&Item::Resume(token)) = queue.front() {
             let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
             if queue.len() >= CROWD {
-                let token_of = |item: Option<&Item>| match item {
-                    Some(&Item::Resume(token)) => Some(token),
-                    _ => None,
-                };
-                self.fetch_ahead(token_of(queue.front()), token_of(queue.get(1)));
+                self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
             }
             drop(queue);
             self.items_run.set(self.items_run.get() + 1);
@@ -128,7 +124,7 @@ impl Core {
     /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
     /// one, whose record was fetched a turn ago, the stack.
     #[inline(always)]
-    fn fetch_ahead(&self, next: Option<Token>, next_but_one: Option<Token>) {
+    fn fetch_ahead(&self, [next, next_but_one]: [Option<Token>; 2]) {
         if let Some(token) = next_but_one {
             self.tasks.fetch_record(token);
         }
@@ -239,8 +235,8 @@ impl Core {
         };
         match target {
             Target::Wake(token) => {
-                if let Some([next, next_but_one]) = pass.crowd(CROWD) {
-                    self.fetch_ahead(next, next_but_one);
+                if let Some(next) = pass.crowd(CROWD) {
+                    self.fetch_ahead(next);
                 }
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
                 Some((token, Verdict::Woken))
@@ -358,11 +354,7 @@ impl Core {
             Some(Event::Wake(token)) => {
                 let events = self.events.borrow();
                 if events.len() >= CROWD {
-                    let token_of = |event: Option<&Event>| match event {
-                        Some(&Event::Wake(token)) => Some(token),
-                        _ => None,
-                    };
-                    self.fetch_ahead(token_of(events.front()), token_of(events.get(1)));
+                    self.fetch_ahead([events.front(), events.get(1)].map(|event| event?.resumed()));
                 }
                 return Some((token, Verdict::Woken));
             }

@@ -5,7 +5,11 @@
 
 use std::io;
 use std::rc::Rc;
+#[cfg(unix)]
+use std::time::Instant;
 
+#[cfg(unix)]
+use ramie_hub::LinkId;
 use ramie_hub::{Io, Source};
 
 use super::limits::Limits;
@@ -74,6 +78,37 @@ impl<S: Source> Handle<S> {
 
     pub(crate) fn write_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         self.limits.write_with(&self.io, op)
+    }
+
+    /// Asks until there is an answer, which the source's being readable announces; `None` when the time was over first. Lets
+    /// others run while it waits.
+    #[cfg(unix)]
+    pub(crate) fn ask_until<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut ask: impl FnMut() -> io::Result<Option<T>>,
+    ) -> io::Result<Option<T>> {
+        loop {
+            if let Some(answer) = ask()? {
+                return Ok(Some(answer));
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match self.io.wait_readable(left) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return ask(),
+                other => other?,
+            }
+        }
+    }
+
+    /// Links to the source's being readable where only `ready` knows whether it is.
+    #[cfg(unix)]
+    pub(crate) fn link_ready(&self, ready: impl Fn() -> bool, f: Box<dyn FnOnce()>) -> LinkId {
+        // Says what is known to be so: otherwise a source that was never polled counts as worth an attempt.
+        let _ = self.io.try_read_with(|_| match ready() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        });
+        self.io.link_readable(f)
     }
 
     /// Like [`write_with`](Handle::write_with), for an operation that lets others run. What is reported meanwhile says nothing

@@ -314,16 +314,7 @@ impl ChildHandle {
     }
 
     pub(super) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
-        loop {
-            if let Some(status) = self.try_wait()? {
-                return Ok(Some(status));
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.0.exit.io().wait_readable(left) {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return self.try_wait(),
-                other => other?,
-            }
-        }
+        self.0.exit.ask_until(deadline, || self.try_wait())
     }
 
     /// Kills the child and waits for its end, if it has not ended. In a callback of the hub, where nothing can wait, it
@@ -348,12 +339,7 @@ impl Waitable for ChildHandle {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        // Says what is known to be so: otherwise a source that was never polled counts as worth an attempt.
-        let _ = self.0.exit.io().try_read_with(|_| match self.is_running() {
-            true => Err(io::ErrorKind::WouldBlock.into()),
-            false => Ok(()),
-        });
-        self.0.exit.io().link_readable(f)
+        self.0.exit.link_ready(|| !self.is_running(), f)
     }
 
     fn unlink(&self, id: LinkId) {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
@@ -306,6 +307,26 @@ impl<S: Socket> BaseServer<S> {
         }
         drop(stop);
         acceptor.and_then(|acceptor| acceptor.error()).map_or(Ok(()), Err)
+    }
+}
+
+impl<S: Socket<Address = SocketAddr>> BaseServer<S> {
+    /// The address of the interface that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn server_host(&self) -> io::Result<IpAddr> {
+        Ok(self.address()?.ip())
+    }
+
+    /// The port that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn server_port(&self) -> io::Result<u16> {
+        Ok(self.address()?.port())
     }
 }
 

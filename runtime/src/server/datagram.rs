@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
@@ -62,24 +62,6 @@ impl DatagramServer<UdpSocket> {
     ) -> io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
         Ok(Self::new(socket, handle))
-    }
-
-    /// The address of the interface that it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn server_host(&self) -> io::Result<IpAddr> {
-        Ok(self.address()?.ip())
-    }
-
-    /// The port that it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn server_port(&self) -> io::Result<u16> {
-        Ok(self.address()?.port())
     }
 }
 

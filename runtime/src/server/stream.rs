@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
@@ -65,24 +65,6 @@ impl StreamServer<TcpListener> {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         Ok(Self::new(listener, handle))
-    }
-
-    /// The address of the interface that it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn server_host(&self) -> io::Result<IpAddr> {
-        Ok(self.address()?.ip())
-    }
-
-    /// The port that it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn server_port(&self) -> io::Result<u16> {
-        Ok(self.address()?.port())
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use ramie_hub::{Builder, SystemExit, Watcher, get_hub};
 
-use super::bell::Bell;
+use super::hearing::hear;
 use super::kind::{Ear, Role};
 
 /// Runs `f` in a new greenlet of this thread whenever the signal has come, until the handle is dropped or
@@ -52,17 +52,8 @@ use super::kind::{Ear, Role};
 #[track_caller]
 pub fn signal_handler(signal: i32, f: impl Fn() + 'static) -> io::Result<SignalHandler> {
     let site = Location::caller();
-    let bell = Rc::new(Bell::new()?);
-    let watcher = get_hub().io(bell.clone(), true, false);
-    watcher.set_ref(false);
-    let ear = Rc::new(Ear::new(signal, Role::Listener, bell.rope())?);
-    let (heard, f) = (Rc::downgrade(&ear), Rc::new(f));
-    watcher.start(move || {
-        bell.hush();
-        if heard.upgrade().is_some_and(|ear| ear.take()) {
-            call(f.clone(), site);
-        }
-    })?;
+    let f = Rc::new(f);
+    let (ear, watcher) = hear(signal, Role::Listener, move || call(f.clone(), site))?;
     Ok(SignalHandler { signal, ear: RefCell::new(Some(ear)), watcher })
 }
 

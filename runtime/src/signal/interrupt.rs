@@ -8,7 +8,7 @@ use ramie_hub::{Watcher, get_hub};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::bell::Bell;
+use super::hearing::hear;
 use super::kind::{Ear, Role, was_default};
 use crate::run::KeyboardInterrupt;
 
@@ -25,24 +25,13 @@ impl Interrupt {
         if !asked && !was_default(SIGINT) {
             return None;
         }
-        let bell = Rc::new(Bell::new().ok()?);
-        let ear = Rc::new(Ear::new(SIGINT, Role::Run, bell.rope()).ok()?);
-        let watcher = get_hub().io(bell.clone(), true, false);
-        watcher.set_ref(false);
-        let heard = Rc::downgrade(&ear);
-        let interrupt = move || {
-            bell.hush();
-            if heard.upgrade().is_some_and(|ear| ear.take() && !ear.is_taken_over()) {
-                get_hub().main().throw(KeyboardInterrupt);
-            }
-        };
-        watcher.start(interrupt).ok()?;
+        let (ear, watcher) = hear(SIGINT, Role::Run, || get_hub().main().throw(KeyboardInterrupt)).ok()?;
         Some(Interrupt { ear, _watcher: watcher })
     }
 
     /// Whether one has come that the loop has not looked at.
     pub(crate) fn is_due(&self) -> bool {
-        self.ear.take() && !self.ear.is_taken_over()
+        self.ear.is_due()
     }
 
     /// Watches no longer; says whether other threads in a `run` still do. Of those that leave, one is the last.

@@ -112,8 +112,13 @@ impl Ear {
         *kind.count(self.role)
     }
 
+    /// Whether the signal has come, and is this one's to act on. Takes it.
+    pub(super) fn is_due(&self) -> bool {
+        self.take() && !self.is_taken_over()
+    }
+
     /// Whether the signal is a listener's, so that it means nothing to `run`.
-    pub(super) fn is_taken_over(&self) -> bool {
+    fn is_taken_over(&self) -> bool {
         self.role == Role::Run && kinds().get(&self.signal).is_some_and(|kind| kind.listeners > 0)
     }
 }

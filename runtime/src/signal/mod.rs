@@ -21,6 +21,7 @@
 
 mod bell;
 mod handler;
+mod hearing;
 mod interrupt;
 mod kind;
 mod signals;

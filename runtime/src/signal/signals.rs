@@ -107,17 +107,13 @@ impl Signals {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<i32>> {
-        loop {
-            if let Some(signal) = self.try_wait() {
-                return Ok(Some(signal));
+        self.handle.ask_until(deadline, || {
+            let signal = self.try_wait();
+            if signal.is_none() {
+                self.hush();
             }
-            self.hush();
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.handle.io().wait_readable(left) {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(self.try_wait()),
-                other => other?,
-            }
-        }
+            Ok(signal)
+        })
     }
 
     fn heard(&self) -> bool {
@@ -141,12 +137,7 @@ impl Waitable for Signals {
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
         self.hush();
-        // Says what is known to be so: otherwise a source that was never polled counts as worth an attempt.
-        let _ = self.handle.io().try_read_with(|_| match self.heard() {
-            true => Ok(()),
-            false => Err(io::ErrorKind::WouldBlock.into()),
-        });
-        self.handle.io().link_readable(f)
+        self.handle.link_ready(|| self.heard(), f)
     }
 
     fn unlink(&self, id: LinkId) {
