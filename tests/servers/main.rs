@@ -1,0 +1,9 @@
+//! Servers and TLS.
+
+mod server;
+mod server_peers;
+mod server_taking;
+mod tls;
+mod tls_openssl;
+#[path = "../util/mod.rs"]
+mod util;

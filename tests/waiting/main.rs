@@ -1,0 +1,10 @@
+//! Waiting: every call that waits, its limits and how it is cut short.
+
+mod cancel;
+mod cancel_matrix;
+mod select;
+mod timeouts;
+#[path = "../util/mod.rs"]
+mod util;
+mod wait_mix;
+mod waits;
