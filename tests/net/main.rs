@@ -3,7 +3,6 @@
 mod descriptors;
 mod io;
 mod net;
-mod net_peers;
 mod resolve;
 mod sendfile;
 mod udp;

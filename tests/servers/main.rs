@@ -1,7 +1,6 @@
 //! Servers and TLS.
 
 mod server;
-mod server_peers;
 mod server_taking;
 mod tls;
 mod tls_openssl;

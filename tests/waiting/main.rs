@@ -1,6 +1,5 @@
 //! Waiting: every call that waits, its limits and how it is cut short.
 
-mod cancel;
 mod cancel_matrix;
 mod select;
 mod timeouts;

@@ -3,8 +3,10 @@
 //! One table of every call that waits, crossed with every way to end a wait from outside.
 #![cfg(unix)]
 
-#[path = "cancel/io.rs"]
-mod io_points;
+mod io;
+#[path = "../util/mod.rs"]
+mod util;
+
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::io::{ErrorKind, Read, Write};
@@ -515,7 +517,7 @@ fn nothing_is_left_of_a_wait_that_was_ended() {
         // Some ends are errors, which are not to be printed hundreds of times.
         get_hub().set_error_handler(Some(Rc::new(|_, _| ())));
         let mut tried = 0;
-        for make in points().into_iter().chain(io_points::points()) {
+        for make in points().into_iter().chain(crate::io::points()) {
             let outside = settled();
             let Some(point) = make() else { continue };
             for (way, end) in WAYS {

@@ -1,5 +1,7 @@
 //! Peers that misbehave, halves and clones of a stream, and sockets that are closed while somebody waits on them.
 
+mod util;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{self, Shutdown};

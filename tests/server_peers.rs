@@ -1,5 +1,7 @@
 //! Servers among peers that misbehave: whatever they do, others are served, and nothing is left of them.
 
+mod util;
+
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
