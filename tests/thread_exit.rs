@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, Event, Greenlet, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch, get_hub,
-    getcurrent, killall, lend, raise, run, scope, sleep, spawn, yield_now,
+    AnyGreenlet, Event, Greenlet, Kill, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch,
+    get_hub, getcurrent, killall, lend, raise, run, scope, sleep, spawn, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};
@@ -340,9 +340,9 @@ fn nothing_reaches_an_abandoned_greenlet() {
                 let greenlets = greenlets.take();
                 for greenlet in &greenlets {
                     greenlet.kill();
-                    greenlet.kill_with_nowait("late");
+                    greenlet.kill_with(Kill::new("late").nowait());
                     greenlet.throw("late");
-                    tell.send(greenlet.kill_timeout(LONG)).unwrap();
+                    tell.send(greenlet.kill_with(Kill::default().timeout(LONG))).unwrap();
                 }
                 killall(&greenlets);
                 spawn(yield_now).join();

@@ -91,9 +91,7 @@ pub use crate::greenlet::builder::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };
 pub use crate::greenlet::handle::{Greenlet, getcurrent};
-pub use crate::greenlet::kill::{
-    killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
-};
+pub use crate::greenlet::kill::{Kill, killall, killall_nowait, killall_with};
 pub use crate::greenlet::local::LocalKey;
 #[doc(hidden)]
 pub use crate::greenlet::local::LocalScope;

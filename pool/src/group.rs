@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use ramie_hub::{AnyGreenlet, Body, Builder, Exception, Failure, Greenlet, GreenletExit, Limit, getcurrent};
+use ramie_hub::{AnyGreenlet, Body, Builder, Failure, Greenlet, Kill, Limit, getcurrent};
 use ramie_hub::{iwait, yield_now};
 
 use crate::members::Members;
@@ -161,13 +160,8 @@ impl Group {
     }
 
     /// Waits at most that long; says whether the group has been empty.
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.members.join(Limit::After(timeout))
-    }
-
-    /// Waits at most until then; says whether the group has been empty.
-    pub fn join_deadline(&self, deadline: Instant) -> bool {
-        self.members.join(Limit::At(deadline))
+    pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.members.join(timeout.into())
     }
 
     /// Joins like [`join`](Group::join) and returns the first failure in time of those who are members now.
@@ -199,17 +193,8 @@ impl Group {
     /// # Errors
     ///
     /// As [`join_raising`](Group::join_raising), also when the time is over and only some have ended.
-    pub fn join_raising_timeout(&self, timeout: Duration) -> Result<bool, Failure> {
-        self.members.join_raising(Limit::After(timeout))
-    }
-
-    /// Waits at most until then; says whether the group has been empty.
-    ///
-    /// # Errors
-    ///
-    /// As [`join_raising_timeout`](Group::join_raising_timeout).
-    pub fn join_raising_deadline(&self, deadline: Instant) -> Result<bool, Failure> {
-        self.members.join_raising(Limit::At(deadline))
+    pub fn join_raising_timeout(&self, timeout: impl Into<Limit>) -> Result<bool, Failure> {
+        self.members.join_raising(timeout.into())
     }
 
     // --- killing ------------------------------------------------------------------------------------------------
@@ -241,44 +226,28 @@ impl Group {
     /// assert!(group.is_empty());
     /// ```
     pub fn kill(&self) {
-        self.kill_for(Exception::new(GreenletExit), Some(Limit::Never));
+        self.kill_with(Kill::default());
     }
 
-    /// Kills every member with any exception and waits until the group is empty; see [`kill`](Group::kill).
-    pub fn kill_with<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), Some(Limit::Never));
-    }
-
-    /// Kills every member with [`GreenletExit`] without waiting. Does not let others run, so all are still inside.
+    /// Kills every member with [`GreenletExit`] without waiting. Does not let other greenlets run, so
+    /// all members are still inside.
     pub fn kill_nowait(&self) {
-        self.kill_for(Exception::new(GreenletExit), None);
+        self.kill_with(Kill::default().nowait());
     }
 
-    /// Kills every member with any exception without waiting. Does not let others run.
-    pub fn kill_with_nowait<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), None);
-    }
-
-    /// Kills every member with [`GreenletExit`] and waits at most that long; says whether the group is empty.
-    pub fn kill_timeout(&self, timeout: Duration) -> bool {
-        self.kill_for(Exception::new(GreenletExit), Some(Limit::After(timeout)))
-    }
-
-    /// Kills every member with any exception and waits at most that long; says whether the group is empty.
-    pub fn kill_with_timeout<E: fmt::Debug + fmt::Display + 'static>(
-        &self,
-        error: E,
-        timeout: Duration,
-    ) -> bool {
-        self.kill_for(Exception::new(error), Some(Limit::After(timeout)))
-    }
-
-    /// Without a limit it does not wait at all.
-    fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
-        let limit = limit.map(Limit::fixed);
+    /// Kills every member with an exception of the caller's choice, and waits as [`Kill`] says.
+    /// Returns `true` if the group is empty; see [`kill`](Group::kill).
+    ///
+    /// # Cancellation
+    ///
+    /// The kills stay in force when the caller is interrupted.
+    pub fn kill_with(&self, kill: impl Into<Kill>) -> bool {
+        let kill = kill.into();
+        let limit = kill.limit().map(Limit::fixed);
+        let kill = kill.nowait();
         while !self.is_empty() {
             for greenlet in self.members.condemn_all() {
-                greenlet.kill_with_nowait(exception.clone());
+                greenlet.kill_with(kill.clone());
             }
             let Some(limit) = limit else { break };
             let me = getcurrent();
@@ -291,11 +260,7 @@ impl Group {
                 break;
             }
             // Their places among the links come after the group's: who was waited for has left.
-            let ended = match limit {
-                Limit::At(deadline) => iwait(&others).deadline(deadline).count(),
-                _ => iwait(&others).count(),
-            };
-            if ended < others.len() {
+            if iwait(&others).timeout(limit).count() < others.len() {
                 break;
             }
             if kills_itself {
@@ -311,58 +276,32 @@ impl Group {
     /// A stranger, and a member that was killed before, is left alone, and nothing is waited for. For the rest see
     /// [`AnyGreenlet::kill`].
     pub fn killone(&self, greenlet: &AnyGreenlet) {
-        self.killone_with(greenlet, GreenletExit);
+        self.killone_with(greenlet, Kill::default());
     }
 
-    /// Kills a member with any exception and waits for its end; see [`killone`](Group::killone).
-    pub fn killone_with<E: fmt::Debug + fmt::Display + 'static>(&self, greenlet: &AnyGreenlet, error: E) {
-        if self.members.condemn(greenlet) {
-            if *greenlet == getcurrent() {
-                greenlet.kill_with(error);
-                return;
-            }
-            // In line at once: should it end before it is hit, whoever was there before is told first.
-            greenlet.kill_with_nowait(error);
-            greenlet.join();
-        }
-    }
-
-    /// Kills a member with [`GreenletExit`] without waiting. Does not let others run.
+    /// Kills a member with [`GreenletExit`] without waiting. Does not let other greenlets run.
     pub fn killone_nowait(&self, greenlet: &AnyGreenlet) {
-        self.killone_with_nowait(greenlet, GreenletExit);
+        self.killone_with(greenlet, Kill::default().nowait());
     }
 
-    /// Kills a member with any exception without waiting. Does not let others run.
-    pub fn killone_with_nowait<E: fmt::Debug + fmt::Display + 'static>(
-        &self,
-        greenlet: &AnyGreenlet,
-        error: E,
-    ) {
-        if self.members.condemn(greenlet) {
-            greenlet.kill_with_nowait(error);
+    /// Kills a member with an exception of the caller's choice, and waits as [`Kill`] says. Returns
+    /// `true` if the greenlet has ended; see [`killone`](Group::killone).
+    ///
+    /// # Cancellation
+    ///
+    /// The kill stays in force when the caller is interrupted.
+    pub fn killone_with(&self, greenlet: &AnyGreenlet, kill: impl Into<Kill>) -> bool {
+        if !self.members.condemn(greenlet) {
+            return greenlet.ready();
         }
-    }
-
-    /// Kills a member with [`GreenletExit`] and waits at most that long; says whether it has ended.
-    pub fn killone_timeout(&self, greenlet: &AnyGreenlet, timeout: Duration) -> bool {
-        self.killone_with_timeout(greenlet, GreenletExit, timeout)
-    }
-
-    /// Kills a member with any exception and waits at most that long; says whether it has ended.
-    pub fn killone_with_timeout<E: fmt::Debug + fmt::Display + 'static>(
-        &self,
-        greenlet: &AnyGreenlet,
-        error: E,
-        timeout: Duration,
-    ) -> bool {
-        if self.members.condemn(greenlet) {
-            if *greenlet == getcurrent() {
-                return greenlet.kill_with_timeout(error, timeout);
-            }
-            greenlet.kill_with_nowait(error);
-            return greenlet.join_timeout(timeout);
+        let kill = kill.into();
+        if *greenlet == getcurrent() {
+            return greenlet.kill_with(kill);
         }
-        greenlet.ready()
+        let limit = kill.limit();
+        // Queued at once: should the greenlet end before the kill arrives, earlier waiters are notified first.
+        let ended = greenlet.kill_with(kill.nowait());
+        limit.map_or(ended, |limit| greenlet.join_timeout(limit))
     }
 }
 

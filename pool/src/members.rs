@@ -132,15 +132,7 @@ impl Members {
 
     /// Waits for a slot, if there is a limit; says whether it got one.
     pub(crate) fn acquire(&self, limit: Limit) -> bool {
-        match (&self.slots, limit) {
-            (None, _) => true,
-            (Some(slots), Limit::Never) => {
-                slots.acquire();
-                true
-            }
-            (Some(slots), Limit::After(timeout)) => slots.acquire_timeout(timeout),
-            (Some(slots), Limit::At(deadline)) => slots.acquire_deadline(deadline),
-        }
+        self.slots.as_ref().is_none_or(|slots| slots.acquire_timeout(limit))
     }
 
     pub(crate) fn try_acquire(&self) -> bool {
@@ -242,14 +234,7 @@ impl Members {
     /// Waits until the set is empty; says whether it was.
     pub(crate) fn join(&self, limit: Limit) -> bool {
         // Not even a set without members is looked at: who joins while others are told of its end comes after them.
-        match limit {
-            Limit::Never => {
-                self.empty.wait();
-                true
-            }
-            Limit::After(timeout) => self.empty.wait_timeout(timeout),
-            Limit::At(deadline) => self.empty.wait_deadline(deadline),
-        }
+        self.empty.wait_timeout(limit)
     }
 
     /// Waits until the set is empty, and returns the first failure of those who are in now.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::time::{Duration, Instant};
 
 use ramie_hub::{AnyGreenlet, Body, Builder, Greenlet, Limit, Semaphore};
 
@@ -69,13 +68,8 @@ impl Pool {
 
     /// Waits at most that long until somebody could enter, and reserves nothing; returns how many could, which may be
     /// none.
-    pub fn wait_available_timeout(&self, timeout: Duration) -> usize {
+    pub fn wait_available_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.group.members.slots.as_ref().map_or(1, |slots| slots.wait_timeout(timeout))
-    }
-
-    /// Waits at most until then until somebody could enter; returns how many could.
-    pub fn wait_available_deadline(&self, deadline: Instant) -> usize {
-        self.group.members.slots.as_ref().map_or(1, |slots| slots.wait_deadline(deadline))
     }
 
     // --- entering -----------------------------------------------------------------------------------------------
@@ -95,17 +89,8 @@ impl Pool {
     /// # Errors
     ///
     /// [`PoolFull`] when none became free; the greenlet is no member.
-    pub fn add_timeout(&self, greenlet: &AnyGreenlet, timeout: Duration) -> Result<(), PoolFull> {
-        self.add_for(greenlet, Limit::After(timeout))
-    }
-
-    /// Takes a greenlet in, waiting at most until then for a slot.
-    ///
-    /// # Errors
-    ///
-    /// As [`add_timeout`](Pool::add_timeout).
-    pub fn add_deadline(&self, greenlet: &AnyGreenlet, deadline: Instant) -> Result<(), PoolFull> {
-        self.add_for(greenlet, Limit::At(deadline))
+    pub fn add_timeout(&self, greenlet: &AnyGreenlet, timeout: impl Into<Limit>) -> Result<(), PoolFull> {
+        self.add_for(greenlet, timeout.into())
     }
 
     fn add_for(&self, greenlet: &AnyGreenlet, limit: Limit) -> Result<(), PoolFull> {
@@ -127,17 +112,8 @@ impl Pool {
     /// # Errors
     ///
     /// [`PoolFull`] when none became free; the greenlet is neither started nor a member.
-    pub fn start_timeout(&self, greenlet: &AnyGreenlet, timeout: Duration) -> Result<(), PoolFull> {
+    pub fn start_timeout(&self, greenlet: &AnyGreenlet, timeout: impl Into<Limit>) -> Result<(), PoolFull> {
         self.add_timeout(greenlet, timeout).map(|()| greenlet.start())
-    }
-
-    /// Takes a greenlet in and starts it, waiting at most until then for a slot.
-    ///
-    /// # Errors
-    ///
-    /// As [`start_timeout`](Pool::start_timeout).
-    pub fn start_deadline(&self, greenlet: &AnyGreenlet, deadline: Instant) -> Result<(), PoolFull> {
-        self.add_deadline(greenlet, deadline).map(|()| greenlet.start())
     }
 
     /// Makes a greenlet and starts it, if a slot is free. Does not let others run.
@@ -174,24 +150,9 @@ impl Pool {
     pub fn spawn_timeout<B: Body>(
         &self,
         body: B,
-        timeout: Duration,
+        timeout: impl Into<Limit>,
     ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(Limit::After(timeout));
-        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
-    }
-
-    /// Makes a greenlet and starts it, waiting at most until then for a slot.
-    ///
-    /// # Errors
-    ///
-    /// As [`spawn_timeout`](Pool::spawn_timeout).
-    #[track_caller]
-    pub fn spawn_deadline<B: Body>(
-        &self,
-        body: B,
-        deadline: Instant,
-    ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(Limit::At(deadline));
+        let acquired = self.group.members.acquire(timeout.into());
         if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
     }
 

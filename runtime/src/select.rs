@@ -279,11 +279,7 @@ pub fn start(arms: usize) -> usize {
 /// Waits until one of the objects is ready or the limit is reached; false at the limit.
 #[doc(hidden)]
 pub fn wait_any(objects: &[&dyn Waitable], limit: Limit) -> bool {
-    match limit {
-        Limit::Never => iwait(objects).next().is_some(),
-        Limit::After(after) => iwait(objects).timeout(after).next().is_some(),
-        Limit::At(deadline) => iwait(objects).deadline(deadline).next().is_some(),
-    }
+    iwait(objects).timeout(limit).next().is_some()
 }
 
 /// Waits for the first of several and goes on with that one.

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, Event, Greenlet, GreenletExit, Io, JoinOptions, Semaphore, TimedOut, Timeout, Waitable,
-    catch, get_hub, getcurrent, idle, iwait, joinall, joinall_with, killall, killall_with_timeout, sleep,
+    AnyGreenlet, Event, Greenlet, GreenletExit, Io, JoinOptions, Kill, Semaphore, TimedOut, Timeout,
+    Waitable, catch, get_hub, getcurrent, idle, iwait, joinall, joinall_with, killall, killall_with, sleep,
     sleep_unref, spawn, spawn_raw, wait, wait_read, wait_readwrite, wait_timeout, wait_write, with_timeout,
     yield_now,
 };
@@ -229,7 +229,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let checked = target.clone();
             let point = Point::new("Greenlet::join", move || target.join())
                 .limited(move |limit| {
-                    !limited.join_timeout(limit) && !deadline.join_deadline(Instant::now() + limit)
+                    !limited.join_timeout(limit) && !deadline.join_timeout(Instant::now() + limit)
                 })
                 .check(move || check_target(&checked));
             Some(point)
@@ -252,7 +252,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let (target, let_go) = stubborn();
             let (limited, checked) = (target.clone(), target.clone());
             let point = Point::new("Greenlet::kill", move || target.kill())
-                .limited(move |limit| !limited.kill_timeout(limit))
+                .limited(move |limit| !limited.kill_with(Kill::default().timeout(limit)))
                 .check(move || {
                     let_go.set(true);
                     check_target(&checked);
@@ -279,7 +279,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let targets = [first, second];
             let (limited, checked) = (targets.clone(), targets.clone());
             let point = Point::new("killall", move || killall(&targets))
-                .limited(move |limit| killall_with_timeout(&limited, GreenletExit, limit).is_err())
+                .limited(move |limit| killall_with(&limited, Kill::new(GreenletExit).timeout(limit)).is_err())
                 .check(move || {
                     let_go.set(true);
                     let_second_go.set(true);
@@ -311,7 +311,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let point = Point::new("iwait", move || assert!(iwait(&targets).next().is_none()))
                 .limited(move |limit| {
                     iwait(&limited).timeout(limit).next().is_none()
-                        && iwait(&limited).deadline(Instant::now() + limit).next().is_none()
+                        && iwait(&limited).timeout(Instant::now() + limit).next().is_none()
                 })
                 .check(move || checked.iter().for_each(|target| check_target(target)));
             Some(point)
@@ -332,7 +332,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let (limited, checked) = (event.clone(), event.clone());
             let point = Point::new("Event::wait", move || event.wait())
                 .limited(move |limit| {
-                    !limited.wait_timeout(limit) && !limited.wait_deadline(Instant::now() + limit)
+                    !limited.wait_timeout(limit) && !limited.wait_timeout(Instant::now() + limit)
                 })
                 .check(move || check_event(&checked));
             Some(point)
@@ -342,7 +342,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let (limited, checked) = (semaphore.clone(), semaphore.clone());
             let point = Point::new("Semaphore::acquire", move || semaphore.acquire())
                 .limited(move |limit| {
-                    !limited.acquire_timeout(limit) && !limited.acquire_deadline(Instant::now() + limit)
+                    !limited.acquire_timeout(limit) && !limited.acquire_timeout(Instant::now() + limit)
                 })
                 .check(move || check_semaphore(&checked));
             Some(point)
@@ -453,7 +453,7 @@ const WAYS: [Way; 12] = [
     }),
     ("killall", |point| {
         let greenlets = [waiter(&point.block), waiter(&point.block), waiter(&point.block)];
-        killall_with_timeout(&greenlets, GreenletExit, LONG).unwrap();
+        killall_with(&greenlets, Kill::new(GreenletExit).timeout(LONG)).unwrap();
         assert!(greenlets.iter().all(|greenlet| greenlet.dead()));
     }),
     ("kill of a raw greenlet", |point| {

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ramie::{
-    BlockingSwitchOutError, Builder, Event, Greenlet, GreenletExit, Group, Mapping, Pool, PoolFull, TimedOut,
-    Timeout, catch, fallible, get_hub, getcurrent, killall_nowait, killall_timeout, sleep, spawn,
+    BlockingSwitchOutError, Builder, Event, Greenlet, GreenletExit, Group, Kill, Mapping, Pool, PoolFull,
+    TimedOut, Timeout, catch, fallible, get_hub, getcurrent, killall_nowait, killall_with, sleep, spawn,
     with_timeout, yield_now,
 };
 
@@ -119,12 +119,15 @@ fn each_member_is_killed_once_at_most() {
         }
         assert_eq!(hits.get(), 1);
         group.killone(&a);
-        assert!(!group.killone_timeout(&a, LONG), "who was killed before is not waited for");
+        assert!(
+            !group.killone_with(&a, Kill::default().timeout(LONG)),
+            "who was killed before is not waited for"
+        );
         group.kill_nowait();
         yield_now();
         assert_eq!(hits.get(), 2);
         assert_eq!(with_timeout(SHORT, || group.kill()), Err(TimedOut));
-        returns_after_its_timeout(|limit| assert!(!group.kill_timeout(limit)));
+        returns_after_its_timeout(|limit| assert!(!group.kill_with(Kill::default().timeout(limit))));
         assert_eq!((hits.get(), group.len()), (2, 2));
         a.kill_with("the special error");
         b.kill_with("the special error");
@@ -167,13 +170,17 @@ fn the_members_can_be_killed_from_a_list() {
         };
         (0..3).for_each(|_| drop(group.spawn(stubborn)));
         let members = group.greenlets();
-        assert_eq!(killall_timeout(&members, LONG), Ok(()), "those that never ran cannot resist");
+        assert_eq!(
+            killall_with(&members, Kill::default().timeout(LONG)),
+            Ok(()),
+            "those that never ran cannot resist"
+        );
         assert!(members.iter().all(|member| member.dead()));
         group.join();
         (0..3).for_each(|_| drop(group.spawn(stubborn)));
         yield_now();
         let members = group.greenlets();
-        assert_eq!(killall_timeout(&members, SHORT), Err(TimedOut));
+        assert_eq!(killall_with(&members, Kill::default().timeout(SHORT)), Err(TimedOut));
         assert!(members.iter().all(|member| !member.dead()));
     });
 }
@@ -246,16 +253,14 @@ fn a_full_pool_admits_nobody() {
             assert_eq!(pool.try_add(&g), Err(PoolFull(())));
             assert_eq!(pool.try_start(&g), Err(PoolFull(())));
             returns_after_its_timeout(|limit| assert!(pool.add_timeout(&g, limit).is_err()));
-            returns_after_its_timeout(|limit| {
-                assert!(pool.add_deadline(&g, Instant::now() + limit).is_err())
-            });
+            returns_after_its_timeout(|limit| assert!(pool.add_timeout(&g, Instant::now() + limit).is_err()));
             returns_after_its_timeout(|limit| assert!(pool.start_timeout(&g, limit).is_err()));
             returns_after_its_timeout(|limit| {
-                assert!(pool.start_deadline(&g, Instant::now() + limit).is_err())
+                assert!(pool.start_timeout(&g, Instant::now() + limit).is_err())
             });
             assert_eq!(pool.try_spawn(|| 5).map(drop).expect_err("it is full").into_inner()(), 5);
             assert_eq!(pool.spawn_timeout(|| 5, SHORT).map(drop).expect_err("it is full").0(), 5);
-            assert!(pool.spawn_deadline(|| (), Instant::now()).is_err());
+            assert!(pool.spawn_timeout(|| (), Instant::now()).is_err());
             assert!(!g.started() && !g.ready() && pool.len() == size && !pool.contains(&g));
             pool.kill();
             assert_eq!((pool.free_count(), pool.len()), (size, 0));
@@ -270,9 +275,7 @@ fn nothing_enters_a_pool_without_slots() {
         let pool = Pool::new(0);
         assert!(pool.full() && pool.free_count() == 0);
         returns_after_its_timeout(|limit| assert_eq!(pool.wait_available_timeout(limit), 0));
-        returns_after_its_timeout(|limit| {
-            assert_eq!(pool.wait_available_deadline(Instant::now() + limit), 0)
-        });
+        returns_after_its_timeout(|limit| assert_eq!(pool.wait_available_timeout(Instant::now() + limit), 0));
         outer_timeout_is_not_lost(|limit| assert_eq!(pool.wait_available_timeout(limit), 0));
     });
 }
@@ -286,7 +289,7 @@ fn joining_passes_the_wait_battery() {
             assert!(pool.join_timeout(Duration::ZERO));
             pool.spawn(|| sleep(LONG));
             returns_after_its_timeout(|limit| assert!(!pool.join_timeout(limit)));
-            returns_after_its_timeout(|limit| assert!(!pool.join_deadline(Instant::now() + limit)));
+            returns_after_its_timeout(|limit| assert!(!pool.join_timeout(Instant::now() + limit)));
             returns_after_its_timeout(|limit| assert!(matches!(pool.join_raising_timeout(limit), Ok(false))));
             outer_timeout_is_not_lost(|limit| assert!(!pool.join_timeout(limit)));
             outer_timeout_is_not_lost(|limit| drop(pool.join_raising_timeout(limit)));

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use ramie::{
-    Greenlet, GreenletExit, catch, joinall, killall, killall_with, killall_with_nowait, sleep, spawn,
-    spawn_raw, yield_now,
+    Greenlet, GreenletExit, Kill, catch, joinall, killall, killall_with, sleep, spawn, spawn_raw, yield_now,
 };
 
 use crate::util::log::Log;
@@ -106,7 +105,7 @@ fn killall_ends_it_in_every_state() {
 /// gevent: `test_non_block_killal`.
 #[test]
 fn killall_without_waiting_ends_it_in_every_state() {
-    let kill: fn(&Greenlet<()>) = |g| killall_with_nowait(std::slice::from_ref(g), GreenletExit);
+    let kill: fn(&Greenlet<()>) = |g| killall_with(std::slice::from_ref(g), Kill::new(GreenletExit).nowait());
     within(LIMIT, move || kill_in_every_state(false, true, kill));
 }
 
@@ -119,7 +118,7 @@ fn kill_with_an_error_fails_it_in_every_state() {
 /// gevent: `test_non_type_exception_non_block`.
 #[test]
 fn kill_with_an_error_without_waiting_fails_it_in_every_state() {
-    within(LIMIT, || kill_in_every_state(false, false, |g| g.kill_with_nowait("error")));
+    within(LIMIT, || kill_in_every_state(false, false, |g| g.kill_with(Kill::new("error").nowait())));
 }
 
 /// gevent: `test_non_type_exception_killall`.
@@ -131,7 +130,7 @@ fn killall_with_an_error_fails_it_in_every_state() {
 /// gevent: `test_non_type_exception_killall_non_block`.
 #[test]
 fn killall_with_an_error_without_waiting_fails_it_in_every_state() {
-    let kill: fn(&Greenlet<()>) = |g| killall_with_nowait(std::slice::from_ref(g), "error");
+    let kill: fn(&Greenlet<()>) = |g| killall_with(std::slice::from_ref(g), Kill::new("error").nowait());
     within(LIMIT, move || kill_in_every_state(false, false, kill));
 }
 
@@ -181,7 +180,7 @@ fn a_looper_that_yields_may_catch_its_kill() {
             caught.is_err_and(|error| *error == "mine")
         });
         yield_now();
-        g.kill_with_nowait("mine");
+        g.kill_with(Kill::new("mine").nowait());
         assert_eq!(g.get().ok(), Some(true));
         assert!(g.exception().is_none());
     });

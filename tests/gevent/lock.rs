@@ -36,7 +36,7 @@ fn waiting_for_a_permit_passes_the_wait_battery() {
     within(LIMIT, || {
         let semaphore = Semaphore::new(0);
         wait_battery(|limit| semaphore.acquire_timeout(limit));
-        wait_battery(|limit| semaphore.acquire_deadline(Instant::now() + limit));
+        wait_battery(|limit| semaphore.acquire_timeout(Instant::now() + limit));
         wait_battery(|limit| semaphore.wait_timeout(limit) > 0);
         ended_by_a_timeout_of_the_callers(|| semaphore.acquire());
         assert_eq!((semaphore.counter(), semaphore.linkcount()), (0, 0));
@@ -49,7 +49,7 @@ fn waiting_for_a_permit_passes_the_wait_battery() {
         });
         yield_now();
         wait_battery(|limit| lock.acquire_timeout(limit));
-        wait_battery(|limit| lock.acquire_deadline(Instant::now() + limit));
+        wait_battery(|limit| lock.acquire_timeout(Instant::now() + limit));
     });
 }
 

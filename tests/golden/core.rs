@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use ramie::Watcher;
 use ramie::{
-    Event, Greenlet, GreenletExit, LoopExit, Semaphore, SystemExit, catch, get_hub, joinall, raise, sleep,
-    spawn, spawn_raw, wait, yield_now,
+    Event, Greenlet, GreenletExit, Kill, LoopExit, Semaphore, SystemExit, catch, get_hub, joinall, raise,
+    sleep, spawn, spawn_raw, wait, yield_now,
 };
 
 use crate::util::log::Log;
@@ -146,7 +146,7 @@ fn b_04_equal_deadlines_fire_in_order_of_start() {
             .map(|i| {
                 let log = log.clone();
                 spawn(move || {
-                    Event::new().wait_deadline(deadline);
+                    Event::new().wait_timeout(deadline);
                     log.add(i);
                 })
             })
@@ -452,7 +452,7 @@ fn b_23_the_limit_of_a_kill_is_for_the_targets_clean_up() {
             sleep(LONG);
         });
         yield_now();
-        assert!(!g.kill_timeout(ms(5)));
+        assert!(!g.kill_with(Kill::default().timeout(ms(5))));
         log.add("r");
         go_on.set();
         g.join();

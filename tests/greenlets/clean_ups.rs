@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::{
-    Event, Greenlet, GreenletExit, TimedOut, Timeout, catch, getcurrent, raise, sleep, spawn, spawn_later,
-    yield_now,
+    Event, Greenlet, GreenletExit, Kill, TimedOut, Timeout, catch, getcurrent, raise, sleep, spawn,
+    spawn_later, yield_now,
 };
 
 use crate::util::log::Log;
@@ -66,7 +66,7 @@ fn a_second_kill_does_not_interrupt_the_clean_up() {
         g.kill_nowait();
         yield_now();
         log.expect("cleaning");
-        g.kill_with_nowait("second");
+        g.kill_with(Kill::new("second").nowait());
         yield_now();
         sleep(ms(1));
         log.expect("cleaning");
@@ -85,7 +85,7 @@ fn a_second_kill_hits_after_the_clean_up_where_the_target_waits_again() {
         let g = cleaner(&log, &may_end, move || after.add(interrupted()));
         g.kill_nowait();
         yield_now();
-        g.kill_with_nowait("second");
+        g.kill_with(Kill::new("second").nowait());
         yield_now();
         may_end.set();
         g.join();
@@ -123,7 +123,7 @@ fn a_clean_up_of_mains_is_not_interrupted() {
         let (log, may_end, main) = (Log::new(), Event::new(), getcurrent());
         let (waits, end) = (WaitsInDrop(log.clone(), may_end.clone()), may_end);
         spawn(move || {
-            main.kill_with_nowait("second");
+            main.kill_with(Kill::new("second").nowait());
             yield_now();
             end.set();
         });

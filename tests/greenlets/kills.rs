@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use ramie::{
-    BlockingSwitchOutError, Event, Greenlet, GreenletExit, LoopExit, Semaphore, TimedOut, catch, get_hub,
-    getcurrent, joinall, killall, killall_with, killall_with_nowait, killall_with_timeout, raise, sleep,
-    spawn, spawn_later, spawn_raw, yield_now,
+    BlockingSwitchOutError, Event, Greenlet, GreenletExit, Kill, LoopExit, Semaphore, TimedOut, catch,
+    get_hub, getcurrent, joinall, killall, killall_with, raise, sleep, spawn, spawn_later, spawn_raw,
+    yield_now,
 };
 
 use crate::util::log::Log;
@@ -68,7 +68,7 @@ fn a_kill_of_what_has_ended_changes_nothing_and_does_not_yield() {
     within(LIMIT, || {
         let g = spawn(|| 5);
         g.join();
-        assert!(!yields(|| g.kill_with("too late")));
+        assert!(!yields(|| assert!(g.kill_with("too late"))));
         assert_eq!(g.get().ok(), Some(5));
     });
 }
@@ -137,7 +137,7 @@ fn two_kills_without_waiting_are_delivered_twice() {
     within(LIMIT, || {
         let g = spawn(|| [interrupted(), interrupted()]);
         yield_now();
-        g.kill_with_nowait("first");
+        g.kill_with(Kill::new("first").nowait());
         g.kill_nowait();
         assert_eq!(g.get().ok(), Some(["first".to_owned(), "greenlet exit".to_owned()]));
     });
@@ -320,10 +320,10 @@ fn a_limit_of_zero_still_delivers() {
             sleep(LONG);
         });
         yield_now();
-        assert!(!g.kill_timeout(Duration::ZERO));
+        assert!(!g.kill_with(Kill::default().timeout(Duration::ZERO)));
         log.expect("greenlet exit");
         assert!(!g.dead());
-        assert!(g.kill_timeout(Duration::ZERO));
+        assert!(g.kill_with(Kill::default().timeout(Duration::ZERO)));
     });
 }
 
@@ -335,9 +335,9 @@ fn killall_reports_that_its_time_is_over() {
             sleep(LONG);
         });
         let greenlets = [asleep(), survivor];
-        assert_eq!(killall_with_timeout(&greenlets, GreenletExit, ms(2)), Err(TimedOut));
+        assert_eq!(killall_with(&greenlets, Kill::new(GreenletExit).timeout(ms(2))), Err(TimedOut));
         assert!(greenlets[0].dead() && !greenlets[1].dead());
-        assert_eq!(killall_with_timeout(&greenlets, GreenletExit, LONG), Ok(()));
+        assert_eq!(killall_with(&greenlets, Kill::new(GreenletExit).timeout(LONG)), Ok(()));
     });
 }
 
@@ -346,7 +346,10 @@ fn killall_of_what_never_ran_neither_waits_nor_expires() {
     within(LIMIT, || {
         let (log, _errors) = (Log::new(), Log::of_errors());
         let greenlets = [spawn(log.adder("ran")), spawn(log.adder("ran"))];
-        assert!(!yields(|| assert_eq!(killall_with_timeout(&greenlets, "error", Duration::ZERO), Ok(()))));
+        assert!(!yields(|| assert_eq!(
+            killall_with(&greenlets, Kill::new("error").timeout(Duration::ZERO)),
+            Ok(())
+        )));
         assert!(greenlets.iter().all(|g| g.dead()));
         yield_now();
         log.expect("");
@@ -369,7 +372,7 @@ fn killall_hits_one_after_another_in_a_single_turn() {
         });
         yield_now();
         get_hub().run_callback(log.adder("before"));
-        killall_with_nowait(&greenlets, "error");
+        killall_with(&greenlets, Kill::new("error").nowait());
         get_hub().run_callback(log.adder("behind"));
         joinall(&greenlets);
         log.expect("before a-hit b-hit behind a-end b-end");

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, Builder, Event, Greenlet, Semaphore, catch, get_hub, killall, raise, run, sleep, spawn,
-    spawn_later, with_timeout, yield_now,
+    AnyGreenlet, Builder, Event, Greenlet, Kill, Semaphore, catch, get_hub, killall, raise, run, sleep,
+    spawn, spawn_later, with_timeout, yield_now,
 };
 
 use crate::util::footprint::settled;
@@ -107,12 +107,12 @@ fn destructor_is_not_killed_again() {
                 log.add("ends");
             }
         });
-        assert!(!victim.kill_timeout(Duration::from_millis(1)));
+        assert!(!victim.kill_with(Kill::default().timeout(Duration::from_millis(1))));
         log.expect("begins");
         for _ in 0..3 {
             victim.kill_nowait();
-            victim.kill_with_nowait("harder");
-            assert!(!victim.kill_timeout(Duration::from_millis(1)));
+            victim.kill_with(Kill::new("harder").nowait());
+            assert!(!victim.kill_with(Kill::default().timeout(Duration::from_millis(1))));
         }
         log.expect("begins");
         gate.set();
@@ -139,9 +139,9 @@ fn kill_that_came_during_an_unwinding_is_delivered_after_it() {
             }
         });
         yield_now();
-        victim.kill_with_nowait("first");
+        victim.kill_with(Kill::new("first").nowait());
         yield_now();
-        victim.kill_with_nowait("second");
+        victim.kill_with(Kill::new("second").nowait());
         yield_now();
         assert!(!victim.ready());
         gate.set();
@@ -530,7 +530,7 @@ fn scope_timeout_in_a_destructor_ends_it() {
             let log = log.clone();
             move || log.add(with_timeout(SHORT, || sleep(LONG)).is_err())
         });
-        assert!(victim.kill_timeout(Duration::from_secs(2)));
+        assert!(victim.kill_with(Kill::default().timeout(Duration::from_secs(2))));
         log.expect("true");
     });
 }

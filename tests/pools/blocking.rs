@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::{
-    BlockingSwitchOutError, Failure, FailureText, GreenletExit, NotRun, ThreadPool, TimedOut, Timeout,
+    BlockingSwitchOutError, Failure, FailureText, GreenletExit, Kill, NotRun, ThreadPool, TimedOut, Timeout,
     blocking, catch, fallible, get_hub, raise, sleep, spawn, with_timeout, yield_now,
 };
 
@@ -102,7 +102,7 @@ fn a_kill_waits_for_the_call() {
             seen.set(frame.iter().all(|byte| *byte == 7));
         });
         yield_now();
-        assert!(!g.kill_timeout(SHORT));
+        assert!(!g.kill_with(Kill::default().timeout(SHORT)));
         assert!(!g.ready());
         drop(end);
         g.get().unwrap();

@@ -112,10 +112,10 @@ fn a_deadline_of_next_loses_nothing() {
             sleep(Duration::from_millis(ms));
             ms
         });
-        assert!(matches!(naps.next_deadline(Instant::now()), Err(TimedOut)));
-        assert_eq!(naps.next_deadline(Instant::now() + LONG).unwrap().unwrap().unwrap(), 20);
-        assert_eq!(naps.next_deadline(Instant::now() + LONG).unwrap().unwrap().unwrap(), 0);
-        assert!(naps.next_deadline(Instant::now()).unwrap().is_none());
+        assert!(matches!(naps.next_timeout(Instant::now()), Err(TimedOut)));
+        assert_eq!(naps.next_timeout(Instant::now() + LONG).unwrap().unwrap().unwrap(), 20);
+        assert_eq!(naps.next_timeout(Instant::now() + LONG).unwrap().unwrap().unwrap(), 0);
+        assert!(naps.next_timeout(Instant::now()).unwrap().is_none());
     });
 }
 

@@ -245,7 +245,7 @@ fn who_is_killed_while_it_waits_for_room_takes_none() {
         let (body, dropped) = watched();
         let PoolFull(body) = pool.spawn_timeout(move || drop(body), SHORT).expect_err("there is none");
         let deadline = Instant::now() + SHORT;
-        let PoolFull(body) = pool.spawn_deadline(body, deadline).expect_err("there is none");
+        let PoolFull(body) = pool.spawn_timeout(body, deadline).expect_err("there is none");
         let PoolFull(body) = pool.try_spawn(body).expect_err("there is none");
         assert!(dropped.try_recv().is_err(), "the body came back");
         assert_eq!(pool.len(), 2);

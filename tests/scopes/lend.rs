@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::{
-    BlockingSwitchOutError, FailureText, GreenletExit, Lent, NotRun, TimedOut, abandoned_greenlets, catch,
-    get_hub, getcurrent, lend, raise, sleep, spawn, with_timeout, yield_now,
+    BlockingSwitchOutError, FailureText, GreenletExit, Kill, Lent, NotRun, TimedOut, abandoned_greenlets,
+    catch, get_hub, getcurrent, lend, raise, sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::assert_send;
@@ -268,8 +268,8 @@ fn kills_are_raised_when_the_work_is_done() {
             }
         });
         yield_now();
-        g.kill_with_nowait("first");
-        g.kill_with_nowait("second");
+        g.kill_with(Kill::new("first").nowait());
+        g.kill_with(Kill::new("second").nowait());
         for _ in 0..5 {
             yield_now();
         }
@@ -323,7 +323,7 @@ fn timeouts_wait_too_and_are_void_once_they_are_closed() {
         let main = getcurrent();
         let go = worker.go.clone();
         spawn(move || {
-            main.kill_with_nowait("first");
+            main.kill_with(Kill::new("first").nowait());
             sleep(10 * SHORT);
             go.send(()).unwrap();
         });
@@ -357,7 +357,7 @@ fn works_in_destructors_that_run_while_unwinding() {
         yield_now();
         g.kill_nowait();
         yield_now();
-        g.kill_with_nowait("put off");
+        g.kill_with(Kill::new("put off").nowait());
         yield_now();
         worker.go.send(()).unwrap();
         g.join();
@@ -386,7 +386,7 @@ fn work_that_is_forgotten_is_waited_for_for_ever() {
                 let _ = lend(|| value.load(Ordering::Relaxed), |work| _ = ManuallyDrop::new(work));
             });
             yield_now();
-            assert!(!g.kill_timeout(SHORT));
+            assert!(!g.kill_with(Kill::default().timeout(SHORT)));
             assert!(!left.get());
         })
         .join()
@@ -510,7 +510,7 @@ fn many_lend_at_once() {
             .collect();
         yield_now();
         for round in 0..rounds {
-            greenlets[round % 10].kill_with_nowait("now and then");
+            greenlets[round % 10].kill_with(Kill::new("now and then").nowait());
             yield_now();
         }
         for greenlet in &greenlets {

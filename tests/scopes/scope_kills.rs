@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::{
-    Event, GreenletExit, LoopExit, Scope, SystemExit, TimedOut, Timeout, catch, get_hub, getcurrent, raise,
-    scope, sleep, spawn, with_timeout, yield_now,
+    Event, GreenletExit, Kill, LoopExit, Scope, SystemExit, TimedOut, Timeout, catch, get_hub, getcurrent,
+    raise, scope, sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::footprint::settled;
@@ -90,7 +90,7 @@ fn the_parent_is_killed_wherever_it_waits() {
                 let (greenlet, left) = family(turns);
                 (0..turn).for_each(|_| yield_now());
                 for _ in 0..kills {
-                    greenlet.kill_with_nowait("stop");
+                    greenlet.kill_with(Kill::new("stop").nowait());
                 }
                 greenlet.join();
                 match greenlet.get() {
@@ -139,8 +139,8 @@ fn a_kill_during_the_wait_goes_to_the_children_first() {
         });
         yield_now();
         yield_now();
-        parent.kill_with_nowait("first");
-        parent.kill_with_nowait("second");
+        parent.kill_with(Kill::new("first").nowait());
+        parent.kill_with(Kill::new("second").nowait());
         parent.join();
         log.expect("child first child ends parent first later second");
         assert!(parent.successful() && errors.is_empty());
@@ -175,7 +175,7 @@ fn timeouts_around_and_inside() {
                         let _ = catch::<&str, _>(|| sleep(LONG));
                         sleep(10 * SHORT);
                     });
-                    spawn(move || main.kill_with_nowait("first"));
+                    spawn(move || main.kill_with(Kill::new("first").nowait()));
                 });
             })
         });
@@ -282,7 +282,7 @@ fn scopes_in_destructors_that_run_while_unwinding() {
         yield_now();
         yield_now();
         // Put off: the children of the destructor are not interrupted either.
-        parent.kill_with_nowait("put off");
+        parent.kill_with(Kill::new("put off").nowait());
         parent.join();
         log.expect("1 true put off");
     });
@@ -476,7 +476,7 @@ fn random_schedules_keep_the_books() {
             }
             match outside.below(3) {
                 0 => parent.kill_nowait(),
-                1 => parent.kill_with_nowait("from outside"),
+                1 => parent.kill_with(Kill::new("from outside").nowait()),
                 _ => {}
             }
             parent.join();

@@ -152,7 +152,7 @@ fn without_a_receiver_sending_gives_the_message_back() {
             assert_eq!(sender.send("a").map_err(SendError::into_inner), Err("a"));
             assert_eq!(sender.try_send("b"), Err(TrySendError::Disconnected("b")));
             assert_eq!(sender.send_timeout("c", LONG), Err(SendTimeoutError::Disconnected("c")));
-            assert_eq!(sender.send_deadline("d", Instant::now()), Err(SendTimeoutError::Disconnected("d")));
+            assert_eq!(sender.send_timeout("d", Instant::now()), Err(SendTimeoutError::Disconnected("d")));
             assert!(sender.is_empty());
         }
     });
@@ -170,7 +170,7 @@ fn without_a_sender_receiving_ends_after_what_was_sent() {
             assert_eq!(receiver.recv(), Err(RecvError));
             assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
             assert_eq!(receiver.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected));
-            assert_eq!(receiver.recv_deadline(Instant::now()), Err(RecvTimeoutError::Disconnected));
+            assert_eq!(receiver.recv_timeout(Instant::now()), Err(RecvTimeoutError::Disconnected));
         }
     });
 }
@@ -337,10 +337,10 @@ fn a_limit_is_kept_and_a_message_in_time_beats_it() {
         let (sender, receiver) = channel::bounded(1);
         let start = Instant::now();
         assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
-        assert_eq!(receiver.recv_deadline(Instant::now() + SHORT), Err(RecvTimeoutError::Timeout));
+        assert_eq!(receiver.recv_timeout(Instant::now() + SHORT), Err(RecvTimeoutError::Timeout));
         sender.send(1).unwrap();
         assert_eq!(sender.send_timeout(2, SHORT), Err(SendTimeoutError::Timeout(2)));
-        assert_eq!(sender.send_deadline(3, Instant::now() + SHORT), Err(SendTimeoutError::Timeout(3)));
+        assert_eq!(sender.send_timeout(3, Instant::now() + SHORT), Err(SendTimeoutError::Timeout(3)));
         assert!(start.elapsed() >= SHORT * 4);
         let reader = spawn(move || [receiver.recv(), receiver.recv()]);
         assert_eq!(sender.send_timeout(4, LONG), Ok(()));

@@ -167,9 +167,9 @@ fn limits_are_kept_on_both_sides() {
         let (sender, receiver) = channel::bounded(0);
         let start = Instant::now();
         assert_eq!(sender.send_timeout(1, SHORT), Err(SendTimeoutError::Timeout(1)));
-        assert_eq!(sender.send_deadline(2, Instant::now() + SHORT), Err(SendTimeoutError::Timeout(2)));
+        assert_eq!(sender.send_timeout(2, Instant::now() + SHORT), Err(SendTimeoutError::Timeout(2)));
         assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
-        assert_eq!(receiver.recv_deadline(Instant::now() + SHORT), Err(RecvTimeoutError::Timeout));
+        assert_eq!(receiver.recv_timeout(Instant::now() + SHORT), Err(RecvTimeoutError::Timeout));
         assert!(start.elapsed() >= SHORT * 4);
         let reader = spawn({
             let receiver = receiver.clone();

@@ -124,7 +124,7 @@ fn a_limit_is_kept() {
         let start = Instant::now();
         let (guard, result) = pair.1.wait_timeout(pair.0.lock(), SHORT);
         assert!(result.timed_out());
-        let (guard, result) = pair.1.wait_deadline(guard, Instant::now() + SHORT);
+        let (guard, result) = pair.1.wait_timeout(guard, Instant::now() + SHORT);
         assert!(result.timed_out() && start.elapsed() >= SHORT * 2);
         drop(guard);
         let notifier = pair.clone();

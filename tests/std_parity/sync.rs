@@ -79,7 +79,7 @@ fn a_mutex_is_tried_and_waited_for_with_a_limit() {
         assert!(mutex.is_locked() && mutex.try_lock().is_none());
         let start = Instant::now();
         assert!(mutex.lock_timeout(SHORT).is_none());
-        assert!(mutex.lock_deadline(Instant::now() + SHORT).is_none());
+        assert!(mutex.lock_timeout(Instant::now() + SHORT).is_none());
         assert!(start.elapsed() >= SHORT * 2);
         let waiter = spawn({
             let mutex = mutex.clone();

@@ -131,31 +131,31 @@ fn every_limit_is_kept() {
                 let soon = || Instant::now() + SHORT;
                 let (event, semaphore, mutex) = (Event::new(), Semaphore::new(0), Mutex::new(0));
                 late(|| assert!(!event.wait_timeout(SHORT)));
-                late(|| assert!(!event.wait_deadline(soon())));
+                late(|| assert!(!event.wait_timeout(soon())));
                 late(|| assert!(!semaphore.acquire_timeout(SHORT)));
-                late(|| assert!(!semaphore.acquire_deadline(soon())));
+                late(|| assert!(!semaphore.acquire_timeout(soon())));
                 let guard = mutex.lock();
                 late(|| assert!(mutex.lock_timeout(SHORT).is_none()));
-                late(|| assert!(mutex.lock_deadline(soon()).is_none()));
+                late(|| assert!(mutex.lock_timeout(soon()).is_none()));
                 assert!(mutex.try_lock().is_none());
                 drop(guard);
                 for room in [0, 1] {
                     let (sender, receiver) = channel::bounded(room);
                     late(|| assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout)));
-                    late(|| assert_eq!(receiver.recv_deadline(soon()), Err(RecvTimeoutError::Timeout)));
+                    late(|| assert_eq!(receiver.recv_timeout(soon()), Err(RecvTimeoutError::Timeout)));
                     if room == 1 {
                         sender.try_send(0).unwrap();
                     }
                     let back = Err(SendTimeoutError::Timeout(1));
                     late(|| assert_eq!(sender.send_timeout(1, SHORT), back));
-                    late(|| assert_eq!(sender.send_deadline(1, soon()), back));
+                    late(|| assert_eq!(sender.send_timeout(1, soon()), back));
                     assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
                     assert_eq!(sender.send_timeout(1, Duration::ZERO), back);
                     assert_eq!((receiver.len(), receiver.try_iter().count()), (room, room));
                 }
                 let (_sender, receiver) = oneshot::channel::<u8>();
                 late(|| assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout)));
-                late(|| assert_eq!(receiver.recv_deadline(soon()), Err(RecvTimeoutError::Timeout)));
+                late(|| assert_eq!(receiver.recv_timeout(soon()), Err(RecvTimeoutError::Timeout)));
                 assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
             }));
         });

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::GetError;
 use crate::exception::Failure;
@@ -181,13 +181,8 @@ impl AnyGreenlet {
     }
 
     /// Waits at most that long; says whether it has ended.
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.join_for(Limit::After(timeout), "Greenlet::join")
-    }
-
-    /// Waits at most until then; says whether it has ended.
-    pub fn join_deadline(&self, deadline: Instant) -> bool {
-        self.join_for(Limit::At(deadline), "Greenlet::join")
+    pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.join_for(timeout.into(), "Greenlet::join")
     }
 
     pub(crate) fn join_for(&self, limit: Limit, reason: &'static str) -> bool {
@@ -415,17 +410,8 @@ impl<T: Clone + 'static> Greenlet<T> {
     /// # Errors
     ///
     /// [`GetError::TimedOut`] when it has not ended by then, and what [`get`](Greenlet::get) says.
-    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_for(Limit::After(timeout))
-    }
-
-    /// Waits at most until then.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_timeout`](Greenlet::get_timeout).
-    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_for(Limit::At(deadline))
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+        self.get_for(timeout.into())
     }
 
     /// Does not wait: gevent's `get(block=False)`.

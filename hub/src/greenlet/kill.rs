@@ -1,7 +1,6 @@
 //! Killing greenlets: an exception raised at their blocking call, delivered in its turn of the queue.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use crate::error::TimedOut;
 use crate::exception::{Exception, GreenletExit};
@@ -10,6 +9,72 @@ use crate::scheduler::{Core, Item, Step};
 use crate::task::{AnyGreenlet, Kind, State, TaskRef, Throw, Token};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
+
+/// A kill: the exception, and how long the caller waits for the end of what it kills.
+///
+/// gevent's `kill(exception, block, timeout)`. Any error converts into a kill that waits without a
+/// limit, so `kill_with("a reason")` needs no `Kill`. The default is a kill with [`GreenletExit`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::Kill;
+///
+/// let patient = Kill::new("shutting down").timeout(Duration::from_secs(5));
+/// assert_eq!(patient.exception().to_string(), "shutting down");
+/// assert_eq!(Kill::default().nowait().limit(), None);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a kill does nothing until a greenlet or a group is killed with it"]
+pub struct Kill {
+    exception: Exception,
+    /// `None` does not wait at all.
+    limit: Option<Limit>,
+}
+
+impl Kill {
+    /// Creates a kill with an exception, which waits without a limit.
+    pub fn new<E: fmt::Debug + fmt::Display + 'static>(error: E) -> Self {
+        Kill { exception: Exception::new(error), limit: Some(Limit::Never) }
+    }
+
+    /// Sets the longest wait for the end.
+    pub fn timeout(mut self, limit: impl Into<Limit>) -> Self {
+        self.limit = Some(limit.into());
+        self
+    }
+
+    /// Does not wait: gevent's `block=False`.
+    pub fn nowait(mut self) -> Self {
+        self.limit = None;
+        self
+    }
+
+    /// Returns the exception.
+    #[must_use]
+    pub fn exception(&self) -> &Exception {
+        &self.exception
+    }
+
+    /// Returns the longest wait; `None` if the caller does not wait at all.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+}
+
+impl Default for Kill {
+    fn default() -> Self {
+        Kill::new(GreenletExit)
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display + 'static> From<E> for Kill {
+    fn from(error: E) -> Self {
+        Kill::new(error)
+    }
+}
 
 impl AnyGreenlet {
     /// Kills the greenlet with [`GreenletExit`] and waits until it has ended.
@@ -39,42 +104,39 @@ impl AnyGreenlet {
     /// assert!(g.dead() && g.successful());
     /// ```
     pub fn kill(&self) {
-        self.kill_for(Exception::new(GreenletExit), Some(Limit::Never));
+        self.kill_with(Kill::default());
     }
 
-    /// Kills it with any exception, which becomes its failure unless it is caught, and waits until it has ended.
-    pub fn kill_with<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), Some(Limit::Never));
-    }
-
-    /// Kills it with [`GreenletExit`] without waiting: gevent's `block=False`. Does not let others run.
+    /// Kills the greenlet with [`GreenletExit`] without waiting: gevent's `block=False`. Does not
+    /// let other greenlets run.
     pub fn kill_nowait(&self) {
-        self.kill_for(Exception::new(GreenletExit), None);
+        self.kill_with(Kill::default().nowait());
     }
 
-    /// Kills it with any exception without waiting. Does not let others run.
-    pub fn kill_with_nowait<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
-        self.kill_for(Exception::new(error), None);
-    }
-
-    /// Kills it with [`GreenletExit`] and waits at most that long for its end; says whether it has ended.
+    /// Kills the greenlet with an exception of the caller's choice, and waits as [`Kill`] says.
+    /// Returns `true` if the greenlet has ended.
     ///
-    /// The exception is delivered whatever the limit: the limit is for what the target does after it.
-    pub fn kill_timeout(&self, timeout: Duration) -> bool {
-        self.kill_for(Exception::new(GreenletExit), Some(Limit::After(timeout)))
-    }
-
-    /// Kills it with any exception and waits at most that long for its end; says whether it has ended.
-    pub fn kill_with_timeout<E: fmt::Debug + fmt::Display + 'static>(
-        &self,
-        error: E,
-        timeout: Duration,
-    ) -> bool {
-        self.kill_for(Exception::new(error), Some(Limit::After(timeout)))
-    }
-
-    /// Without a limit it does not wait at all.
-    fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
+    /// The exception becomes the greenlet's failure unless it is caught. It is delivered whatever the
+    /// limit: the limit is for what the greenlet does after it.
+    ///
+    /// # Cancellation
+    ///
+    /// The kill stays in force when the caller is interrupted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ramie_hub::{Kill, sleep, spawn, yield_now};
+    ///
+    /// let g = spawn(|| sleep(Duration::from_secs(10)));
+    /// yield_now();
+    /// assert!(!g.kill_with(Kill::new("a reason").nowait()));
+    /// assert!(g.kill_with(Kill::default().timeout(Duration::from_secs(1))));
+    /// assert_eq!(g.get().unwrap_err().to_string(), "a reason");
+    /// ```
+    pub fn kill_with(&self, kill: impl Into<Kill>) -> bool {
+        let Kill { exception, limit } = kill.into();
         let core = current::core();
         if !self.needs_throw(&core, &exception) {
             return self.ready();
@@ -167,59 +229,36 @@ impl AnyGreenlet {
 /// assert!(greenlets.iter().all(|g| g.dead()));
 /// ```
 pub fn killall<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
-    killall_with(greenlets, GreenletExit);
+    // Without a limit nothing can time out.
+    let _ = killall_with(greenlets, Kill::default());
 }
 
-/// Kills every greenlet with any exception and waits until all have ended; see [`killall`].
-pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
-    greenlets: &[G],
-    error: E,
-) {
-    // Without a limit there is nothing that could time out.
-    let _ = killall_for(greenlets, Exception::new(error), Some(Limit::Never));
-}
-
-/// Kills every greenlet with [`GreenletExit`] without waiting. Does not let others run.
+/// Kills every greenlet with [`GreenletExit`] without waiting. Does not let other greenlets run.
 pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
-    killall_with_nowait(greenlets, GreenletExit);
+    let _ = killall_with(greenlets, Kill::default().nowait());
 }
 
-/// Kills every greenlet with [`GreenletExit`] and waits at most that long until all have ended; see [`killall`].
+/// Kills every greenlet with an exception of the caller's choice, and waits as [`Kill`] says; see
+/// [`killall`].
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
-pub fn killall_timeout<G: AsRef<AnyGreenlet>>(greenlets: &[G], timeout: Duration) -> Result<(), TimedOut> {
-    killall_with_timeout(greenlets, GreenletExit, timeout)
-}
-
-/// Kills every greenlet with any exception without waiting. Does not let others run.
-pub fn killall_with_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
-    greenlets: &[G],
-    error: E,
-) {
-    let _ = killall_for(greenlets, Exception::new(error), None);
-}
-
-/// Kills every greenlet with any exception and waits at most that long until all have ended; see [`killall`].
+/// [`TimedOut`] when some greenlets have not ended by the limit. The exceptions stay in force.
 ///
-/// # Errors
+/// # Examples
 ///
-/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
-pub fn killall_with_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
-    greenlets: &[G],
-    error: E,
-    timeout: Duration,
-) -> Result<(), TimedOut> {
-    killall_for(greenlets, Exception::new(error), Some(Limit::After(timeout)))
-}
-
-/// Without a limit it does not wait at all.
-fn killall_for<G: AsRef<AnyGreenlet>>(
-    greenlets: &[G],
-    exception: Exception,
-    limit: Option<Limit>,
-) -> Result<(), TimedOut> {
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::{Kill, TimedOut, killall_with, sleep, spawn, yield_now};
+///
+/// let greenlets: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(10)))).collect();
+/// yield_now();
+/// killall_with(&greenlets, Kill::new("over").timeout(Duration::from_secs(1)))?;
+/// assert!(greenlets.iter().all(|g| g.get().unwrap_err().to_string() == "over"));
+/// # Ok::<(), TimedOut>(())
+/// ```
+pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill>) -> Result<(), TimedOut> {
+    let Kill { exception, limit } = kill.into();
     let core = current::core();
     let mut living: Vec<TaskRef> = Vec::new();
     for greenlet in greenlets {
@@ -256,9 +295,8 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
 }
 
 /// Kills every unfinished greenlet of this hub but the main one; returns how many there were.
-pub(crate) fn kill_everything(core: &Core, deadline: Option<Instant>) -> Result<usize, TimedOut> {
+pub(crate) fn kill_everything(core: &Core, limit: Limit) -> Result<usize, TimedOut> {
     let everything: Vec<AnyGreenlet> = core.greenlets();
-    let limit = deadline.map_or(Limit::Never, Limit::At);
-    killall_for(&everything, Exception::new(GreenletExit), Some(limit))?;
+    killall_with(&everything, Kill::default().timeout(limit))?;
     Ok(everything.len())
 }

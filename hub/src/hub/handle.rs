@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
@@ -14,6 +14,7 @@ use crate::scheduler::report::{ErrorContext, ErrorHandler};
 use crate::scheduler::{Expiry, Item, Mode, WatchKind, nanos};
 use crate::task::{AnyGreenlet, Verdict};
 use crate::wait::guard::TimerGuard;
+use crate::wait::limit::Limit;
 
 /// The hub of this thread: what runs when nobody else does.
 ///
@@ -43,7 +44,7 @@ impl Hub {
     ///
     /// When it is not called from the main greenlet.
     pub fn join(&self) {
-        self.join_for(None);
+        self.join_for(Limit::Never);
     }
 
     /// Waits at most that long; says whether nothing was left.
@@ -51,11 +52,11 @@ impl Hub {
     /// # Panics
     ///
     /// When it is not called from the main greenlet.
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.join_for(Some(timeout))
+    pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.join_for(timeout.into())
     }
 
-    fn join_for(&self, timeout: Option<Duration>) -> bool {
+    fn join_for(&self, limit: Limit) -> bool {
         struct Joining;
         impl Drop for Joining {
             fn drop(&mut self) {
@@ -65,9 +66,9 @@ impl Hub {
         let core = current::core();
         assert!(core.mode.get() == Mode::Main, "only the main greenlet can join the hub");
         let token = core.token();
-        let _timer = timeout.map(|timeout| {
+        let _timer = limit.deadline(&core).map(|deadline| {
             // Like a sleeper's, not like a limit: it is behind nothing but what was due before it.
-            TimerGuard::of(core.start_timer(core.deadline(timeout), || Expiry::Wake(token), false))
+            TimerGuard::of(core.start_timer(deadline, || Expiry::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;
@@ -87,10 +88,10 @@ impl Hub {
     /// # Panics
     ///
     /// When it is not called from the main greenlet.
-    pub fn kill_all(&self, grace: Option<Duration>) -> Result<usize, TimedOut> {
+    pub fn kill_all(&self, grace: impl Into<Limit>) -> Result<usize, TimedOut> {
         let core = current::core();
         assert!(core.mode.get() == Mode::Main, "only the main greenlet can end all others");
-        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+        let limit = grace.into().fixed();
         let mut killed = 0;
         loop {
             let left = core.greenlets();
@@ -98,13 +99,13 @@ impl Hub {
                 return Ok(killed);
             }
             if left.iter().any(|greenlet| !greenlet.ready()) {
-                killed += crate::greenlet::kill::kill_everything(&core, deadline)?;
+                killed += crate::greenlet::kill::kill_everything(&core, limit)?;
                 continue;
             }
             // They have their results, and are in destructors that wait.
             let token = core.token();
             core.mourner.set(Some(token));
-            let _timer = TimerGuard::limit(&core, token, deadline.map(|deadline| core.at(deadline)));
+            let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
             if core.park(token, "Hub::kill_all") == Verdict::TimedOut {
                 return Err(TimedOut);
             }

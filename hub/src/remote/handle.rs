@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::borrow::frame_guard::Debts;
 use crate::error::HubGone;
@@ -143,8 +142,8 @@ impl Waiter {
     }
 
     /// Waits at most that long; says whether the signal has arrived.
-    pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.wait_for(Limit::After(timeout))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.wait_for(timeout.into())
     }
 
     fn wait_for(&self, limit: Limit) -> bool {

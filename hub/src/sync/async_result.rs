@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use crate::error::GetError;
 use crate::exception::{Exception, Failure};
@@ -128,13 +127,8 @@ impl<T: 'static> AsyncResult<T> {
     }
 
     /// Waits at most that long; says whether it is ready.
-    pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.wait_for(Limit::After(timeout))
-    }
-
-    /// Waits at most until then; says whether it is ready.
-    pub fn wait_deadline(&self, deadline: Instant) -> bool {
-        self.wait_for(Limit::At(deadline))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.wait_for(timeout.into())
     }
 
     /// Waits until it is ready and moves the value out, or returns the failure.
@@ -243,18 +237,8 @@ impl<T: Clone + 'static> AsyncResult<T> {
     /// # Errors
     ///
     /// [`GetError::TimedOut`] when it is not ready by then, and what [`get`](AsyncResult::get) says.
-    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_ready(Limit::After(timeout), "AsyncResult::get");
-        self.try_get()
-    }
-
-    /// Waits at most until then.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_timeout`](AsyncResult::get_timeout).
-    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_ready(Limit::At(deadline), "AsyncResult::get");
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+        self.get_ready(timeout.into(), "AsyncResult::get");
         self.try_get()
     }
 

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use crate::task::{Lane, LinkId, Rule};
 use crate::wait::limit::Limit;
@@ -79,13 +78,8 @@ impl Event {
     }
 
     /// Waits until the event is set, at most that long; says whether it was.
-    pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.wait_for(Limit::After(timeout))
-    }
-
-    /// Waits until the event is set, at most until then; says whether it was.
-    pub fn wait_deadline(&self, deadline: Instant) -> bool {
-        self.wait_for(Limit::At(deadline))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.wait_for(timeout.into())
     }
 
     /// How many wait for it or are linked.

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use crate::task::{Lane, LinkId};
 use crate::wait::limit::Limit;
@@ -80,13 +79,8 @@ impl Semaphore {
     }
 
     /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
-    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_for(Limit::After(timeout))
-    }
-
-    /// Takes a permit, waiting at most until then; says whether it got one.
-    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
-        self.acquire_for(Limit::At(deadline))
+    pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.acquire_for(timeout.into())
     }
 
     fn acquire_for(&self, limit: Limit) -> bool {
@@ -111,13 +105,8 @@ impl Semaphore {
     }
 
     /// Waits at most that long until a permit is free, without taking it; returns how many are free.
-    pub fn wait_timeout(&self, timeout: Duration) -> usize {
-        self.wait_for(Limit::After(timeout))
-    }
-
-    /// Waits at most until then until a permit is free, without taking it; returns how many are free.
-    pub fn wait_deadline(&self, deadline: Instant) -> usize {
-        self.wait_for(Limit::At(deadline))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> usize {
+        self.wait_for(timeout.into())
     }
 
     fn wait_for(&self, limit: Limit) -> usize {

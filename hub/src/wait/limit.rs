@@ -4,35 +4,71 @@ use std::time::{Duration, Instant};
 
 use crate::scheduler::Core;
 
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The longest time that a call may wait.
+///
+/// Every call that ends in `_timeout` takes an `impl Into<Limit>`: a [`Duration`], an [`Instant`], or an
+/// `Option<Duration>` whose `None` is no limit.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use ramie_hub::Event;
+///
+/// let event = Event::new();
+/// assert!(!event.wait_timeout(Duration::from_millis(1)));
+/// assert!(!event.wait_timeout(Instant::now() + Duration::from_millis(1)));
+/// event.set();
+/// assert!(event.wait_timeout(None));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
-    /// For ever.
+    /// Waits without a limit.
+    #[default]
     Never,
-    /// That long. Zero waits for one turn of the loop.
+    /// Waits for this duration at most. Zero waits for one turn of the loop.
     After(Duration),
-    /// Until then.
+    /// Waits until this instant at most.
     At(Instant),
 }
 
 impl Limit {
-    /// Fixes a duration to the point in time at which it will be over, for calls that wait more than once.
+    /// Returns the same limit counted from now, for calls that wait more than once.
     #[must_use]
     #[inline]
     pub fn fixed(self) -> Self {
+        self.instant().map_or(Limit::Never, Limit::At)
+    }
+
+    /// Returns the instant at which the limit is over, counted from now; `None` if it never is.
+    #[must_use]
+    pub fn instant(self) -> Option<Instant> {
         match self {
-            Limit::After(after) => Instant::now().checked_add(after).map_or(Limit::Never, Limit::At),
-            other => other,
+            Limit::Never => None,
+            Limit::After(after) => Instant::now().checked_add(after),
+            Limit::At(at) => Some(at),
         }
     }
 
-    /// The time at which it is over, as the hub counts.
+    /// Returns the deadline as the hub counts time.
     pub(crate) fn deadline(self, core: &Core) -> Option<u64> {
         match self {
             Limit::Never => None,
             Limit::After(after) => Some(core.deadline(after)),
             Limit::At(instant) => Some(core.at(instant)),
         }
+    }
+}
+
+impl From<Duration> for Limit {
+    fn from(after: Duration) -> Self {
+        Limit::After(after)
+    }
+}
+
+impl From<Instant> for Limit {
+    fn from(at: Instant) -> Self {
+        Limit::At(at)
     }
 }
 

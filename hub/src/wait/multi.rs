@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use crate::exception::Failure;
 use crate::scheduler::current;
@@ -38,17 +37,10 @@ pub struct IWait<'a, W: Waitable> {
 }
 
 impl<W: Waitable> IWait<'_, W> {
-    /// Ends the iteration when this time is over, counted from the first `next`.
+    /// Ends the iteration at the limit. A duration counts from the first `next`.
     #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.limit = Limit::After(timeout);
-        self
-    }
-
-    /// Ends the iteration at this time.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.limit = Limit::At(deadline);
+    pub fn timeout(mut self, limit: impl Into<Limit>) -> Self {
+        self.limit = limit.into();
         self
     }
 
@@ -210,15 +202,15 @@ pub fn wait<W: Waitable>(objects: &[W]) -> Vec<&W> {
 }
 
 /// Waits at most that long; returns what became ready, in order. Zero still goes round once.
-pub fn wait_timeout<W: Waitable>(objects: &[W], timeout: Duration) -> Vec<&W> {
+pub fn wait_timeout<W: Waitable>(objects: &[W], timeout: impl Into<Limit>) -> Vec<&W> {
     iwait(objects).timeout(timeout).collect()
 }
 
 /// How [`joinall_with`] waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JoinOptions {
-    /// How long to wait at most.
-    pub timeout: Option<Duration>,
+    /// The longest wait.
+    pub timeout: Limit,
     /// For how many to wait; all of them if `None`.
     pub count: Option<usize>,
     /// Whether to stop at the first that failed and return its failure.
@@ -258,7 +250,7 @@ pub fn joinall_with<G: Waitable + AsRef<AnyGreenlet>>(
     options: JoinOptions,
 ) -> Result<Vec<&G>, Failure> {
     let mut iter = iwait(greenlets);
-    iter.limit = options.timeout.into();
+    iter.limit = options.timeout;
     let mut ended = Vec::new();
     for greenlet in iter.take(options.count.unwrap_or(usize::MAX)) {
         if let Some(failure) = greenlet.as_ref().exception().filter(|_| options.raise_error) {

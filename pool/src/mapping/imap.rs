@@ -9,7 +9,6 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use ramie_hub::{
     Body, Builder, Failure, Greenlet, Lane, Limit, Raised, Semaphore, TimedOut, WaitQueue, Waitable, Waits,
@@ -141,17 +140,11 @@ impl<R: 'static> IMap<R> {
     /// # Errors
     ///
     /// [`TimedOut`] when it has not come by then; nothing is lost.
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Result<R, Failure>>, TimedOut> {
-        self.next_for(Limit::After(timeout))
-    }
-
-    /// Waits at most until then for the next item.
-    ///
-    /// # Errors
-    ///
-    /// As [`next_timeout`](IMap::next_timeout).
-    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Result<R, Failure>>, TimedOut> {
-        self.next_for(Limit::At(deadline))
+    pub fn next_timeout(
+        &mut self,
+        timeout: impl Into<Limit>,
+    ) -> Result<Option<Result<R, Failure>>, TimedOut> {
+        self.next_for(timeout.into())
     }
 
     fn next_for(&mut self, limit: Limit) -> Result<Option<Result<R, Failure>>, TimedOut> {

@@ -1,6 +1,5 @@
 //! The end of a pool: finished, given up, or forgotten.
 
-use std::time::{Duration, Instant};
 
 use ramie_hub::Limit;
 
@@ -67,18 +66,8 @@ impl ThreadPool {
     ///
     /// As [`shutdown`](ThreadPool::shutdown).
     #[track_caller]
-    pub fn shutdown_timeout(&self, timeout: Duration) -> bool {
-        self.shutdown_for(Limit::After(timeout))
-    }
-
-    /// Lets nothing enter any more, and waits at most until then; says whether everything is done and the threads have ended.
-    ///
-    /// # Panics
-    ///
-    /// As [`shutdown`](ThreadPool::shutdown).
-    #[track_caller]
-    pub fn shutdown_deadline(&self, deadline: Instant) -> bool {
-        self.shutdown_for(Limit::At(deadline))
+    pub fn shutdown_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.shutdown_for(timeout.into())
     }
 
     #[track_caller]

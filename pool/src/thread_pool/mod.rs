@@ -17,7 +17,7 @@ mod worker;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
@@ -205,29 +205,15 @@ impl ThreadPool {
     ///
     /// As [`spawn`](ThreadPool::spawn).
     #[track_caller]
-    pub fn spawn_timeout<B>(&self, body: B, timeout: Duration) -> Result<AsyncResult<B::Value>, PoolFull<B>>
+    pub fn spawn_timeout<B>(
+        &self,
+        body: B,
+        timeout: impl Into<Limit>,
+    ) -> Result<AsyncResult<B::Value>, PoolFull<B>>
     where
         B: Body<Value: Send, Error: Send> + Send,
     {
-        let job = self.spawn_for(body, Some(Limit::After(timeout)), Location::caller());
-        job.map(|job| job.result).map_err(PoolFull)
-    }
-
-    /// Hands a body over, and waits at most until then for room.
-    ///
-    /// # Errors
-    ///
-    /// As [`spawn_timeout`](ThreadPool::spawn_timeout).
-    ///
-    /// # Cancellation
-    ///
-    /// As [`spawn`](ThreadPool::spawn).
-    #[track_caller]
-    pub fn spawn_deadline<B>(&self, body: B, deadline: Instant) -> Result<AsyncResult<B::Value>, PoolFull<B>>
-    where
-        B: Body<Value: Send, Error: Send> + Send,
-    {
-        let job = self.spawn_for(body, Some(Limit::At(deadline)), Location::caller());
+        let job = self.spawn_for(body, Some(timeout.into()), Location::caller());
         job.map(|job| job.result).map_err(PoolFull)
     }
 
@@ -337,18 +323,8 @@ impl ThreadPool {
     ///
     /// As [`join`](ThreadPool::join).
     #[track_caller]
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.join_for(Limit::After(timeout))
-    }
-
-    /// Waits at most until then; says whether no job is unfinished.
-    ///
-    /// # Panics
-    ///
-    /// As [`join`](ThreadPool::join).
-    #[track_caller]
-    pub fn join_deadline(&self, deadline: Instant) -> bool {
-        self.join_for(Limit::At(deadline))
+    pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.join_for(timeout.into())
     }
 
     #[track_caller]

@@ -27,7 +27,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::{AnyGreenlet, Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits, getcurrent};
 
@@ -268,17 +268,8 @@ impl<T: 'static> Sender<T> {
     /// # Errors
     ///
     /// [`SendTimeoutError`] with the message.
-    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.send_for(message, Limit::After(timeout))
-    }
-
-    /// Sends a message, waiting at most until then for room.
-    ///
-    /// # Errors
-    ///
-    /// [`SendTimeoutError`] with the message.
-    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_for(message, Limit::At(deadline))
+    pub fn send_timeout(&self, message: T, timeout: impl Into<Limit>) -> Result<(), SendTimeoutError<T>> {
+        self.send_for(message, timeout.into())
     }
 
     fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
@@ -377,17 +368,8 @@ impl<T: 'static> Receiver<T> {
     /// # Errors
     ///
     /// [`RecvTimeoutError`].
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_for(Limit::After(timeout))
-    }
-
-    /// Receives a message, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`RecvTimeoutError`].
-    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_for(Limit::At(deadline))
+    pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
+        self.recv_for(timeout.into())
     }
 
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {

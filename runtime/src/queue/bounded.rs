@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
 
 use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits};
 
@@ -217,17 +216,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     /// # Errors
     ///
     /// [`PutError`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_for(item, Limit::After(timeout))
-    }
-
-    /// Puts an item, waiting at most until then for room.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError`] with the item.
-    pub fn put_deadline(&self, item: T, deadline: Instant) -> Result<(), PutError<T>> {
-        self.put_for(item, Limit::At(deadline))
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
+        self.put_for(item, timeout.into())
     }
 
     fn put_for(&self, item: T, limit: Limit) -> Result<(), PutError<T>> {
@@ -285,17 +275,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     /// # Errors
     ///
     /// [`GetError`].
-    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_for(Limit::After(timeout))
-    }
-
-    /// Takes the first item, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`GetError`].
-    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_for(Limit::At(deadline))
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+        self.get_for(timeout.into())
     }
 
     fn get_for(&self, limit: Limit) -> Result<T, GetError> {
@@ -361,13 +342,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     }
 
     /// Waits at most that long; says whether everything was done.
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.join_for(Limit::After(timeout))
-    }
-
-    /// Waits at most until then; says whether everything was done.
-    pub fn join_deadline(&self, deadline: Instant) -> bool {
-        self.join_for(Limit::At(deadline))
+    pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.join_for(timeout.into())
     }
 
     fn join_for(&self, limit: Limit) -> bool {
@@ -433,17 +409,8 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// # Errors
     ///
     /// [`GetError`].
-    pub fn peek_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.wait_until(Limit::After(timeout), "Queue::peek", || self.try_peek())
-    }
-
-    /// A clone of the first item, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`GetError`].
-    pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.wait_until(Limit::At(deadline), "Queue::peek", || self.try_peek())
+    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+        self.wait_until(timeout.into(), "Queue::peek", || self.try_peek())
     }
 }
 

@@ -31,7 +31,7 @@ impl<T> fmt::Display for ShutDown<T> {
 
 impl<T> Error for ShutDown<T> {}
 
-/// Why `try_put`, `put_timeout` or `put_deadline` did not put.
+/// The error of `try_put` and `put_timeout`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PutError<T> {
     /// The queue was full, and stayed so for as long as the call waited.

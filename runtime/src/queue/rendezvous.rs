@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::{Lane, Limit, LinkId, Rule, WaitQueue, Waitable, Waits};
 
@@ -135,17 +135,8 @@ impl<T: 'static> Channel<T> {
     /// # Errors
     ///
     /// [`PutError::Full`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_for(item, Limit::After(timeout))
-    }
-
-    /// Hands an item over, waiting at most until then for somebody to take it.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Full`] with the item.
-    pub fn put_deadline(&self, item: T, deadline: Instant) -> Result<(), PutError<T>> {
-        self.put_for(item, Limit::At(deadline))
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
+        self.put_for(item, timeout.into())
     }
 
     fn put_for(&self, item: T, limit: Limit) -> Result<(), PutError<T>> {
@@ -189,17 +180,8 @@ impl<T: 'static> Channel<T> {
     /// # Errors
     ///
     /// [`GetError::Empty`].
-    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_for(Limit::After(timeout))
-    }
-
-    /// Takes an item over, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`GetError::Empty`].
-    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_for(Limit::At(deadline))
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+        self.get_for(timeout.into())
     }
 
     fn get_for(&self, limit: Limit) -> Result<T, GetError> {

@@ -1,8 +1,8 @@
 //! A queue without an end and without a count of tasks.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
+use ramie_hub::Limit;
 use ramie_hub::{LinkId, Waitable};
 
 use super::bounded::Queue;
@@ -82,17 +82,8 @@ impl<T: 'static> SimpleQueue<T> {
     /// # Errors
     ///
     /// [`PutError::Full`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
         self.0.put_timeout(item, timeout)
-    }
-
-    /// Puts an item, waiting at most until then for room.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Full`] with the item.
-    pub fn put_deadline(&self, item: T, deadline: Instant) -> Result<(), PutError<T>> {
-        self.0.put_deadline(item, deadline)
     }
 
     /// Takes the first item, waiting for one; see [`Queue::get`].
@@ -114,17 +105,8 @@ impl<T: 'static> SimpleQueue<T> {
     /// # Errors
     ///
     /// [`GetError::Empty`].
-    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.0.get_timeout(timeout)
-    }
-
-    /// Takes the first item, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`GetError::Empty`].
-    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.0.get_deadline(deadline)
     }
 }
 
@@ -148,17 +130,8 @@ impl<T: Clone + 'static> SimpleQueue<T> {
     /// # Errors
     ///
     /// [`GetError::Empty`].
-    pub fn peek_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.0.peek_timeout(timeout)
-    }
-
-    /// A clone of the first item, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`GetError::Empty`].
-    pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.0.peek_deadline(deadline)
     }
 }
 

@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie_hub::Limit;
 use ramie_hub::{
     AnyGreenlet, Builder, Event, JoinOptions, getcurrent, joinall_with, killall_nowait, yield_now,
 };
@@ -236,7 +237,7 @@ impl<S: Socket> BaseServer<S> {
     /// assert!(!server.started() && server.handlers().is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn stop_timeout(&self, timeout: Duration) -> bool {
+    pub fn stop_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.inner.end();
         let me = getcurrent();
         let mut handlers = self.handlers().greenlets();
@@ -331,8 +332,8 @@ impl<S: Socket<Address = SocketAddr>> BaseServer<S> {
 }
 
 /// Waits at most that long for greenlets; says whether all have ended.
-fn ended(greenlets: &[AnyGreenlet], timeout: Duration) -> bool {
-    let options = JoinOptions { timeout: Some(timeout), ..JoinOptions::default() };
+fn ended(greenlets: &[AnyGreenlet], limit: impl Into<Limit>) -> bool {
+    let options = JoinOptions { timeout: limit.into(), ..JoinOptions::default() };
     joinall_with(greenlets, options).is_ok_and(|ended| ended.len() == greenlets.len())
 }
 

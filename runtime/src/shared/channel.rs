@@ -25,7 +25,6 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use ramie_hub::shared::{Locked, Turn, WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, TimedOut, Waitable};
@@ -231,21 +230,8 @@ impl<T: 'static> Sender<T> {
     /// # Cancellation
     ///
     /// As with [`send`](Sender::send).
-    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.send_for(message, Limit::After(timeout))
-    }
-
-    /// Sends a message, waiting at most until then for room.
-    ///
-    /// # Errors
-    ///
-    /// [`SendTimeoutError`] with the message.
-    ///
-    /// # Cancellation
-    ///
-    /// As with [`send`](Sender::send).
-    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_for(message, Limit::At(deadline))
+    pub fn send_timeout(&self, message: T, timeout: impl Into<Limit>) -> Result<(), SendTimeoutError<T>> {
+        self.send_for(message, timeout.into())
     }
 
     fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
@@ -345,21 +331,8 @@ impl<T: 'static> Receiver<T> {
     /// # Cancellation
     ///
     /// As with [`recv`](Receiver::recv).
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_for(Limit::After(timeout))
-    }
-
-    /// Receives a message, waiting at most until then for one.
-    ///
-    /// # Errors
-    ///
-    /// [`RecvTimeoutError`].
-    ///
-    /// # Cancellation
-    ///
-    /// As with [`recv`](Receiver::recv).
-    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_for(Limit::At(deadline))
+    pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
+        self.recv_for(timeout.into())
     }
 
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {

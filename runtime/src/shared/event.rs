@@ -1,7 +1,6 @@
 //! A flag to wait for, from any thread.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use ramie_hub::shared::{WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, Waitable};
@@ -76,13 +75,8 @@ impl Event {
     }
 
     /// Waits until the event is set, at most that long; says whether it was.
-    pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.wait_for(Limit::After(timeout))
-    }
-
-    /// Waits until the event is set, at most until then; says whether it was.
-    pub fn wait_deadline(&self, deadline: Instant) -> bool {
-        self.wait_for(Limit::At(deadline))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.wait_for(timeout.into())
     }
 
     /// How many wait for it or are linked and have not been told.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{self, PoisonError};
-use std::time::{Duration, Instant};
+
+use ramie_hub::Limit;
 
 use super::semaphore::Semaphore;
 
@@ -92,13 +93,8 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Locks, waiting at most that long.
-    pub fn lock_timeout(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+    pub fn lock_timeout(&self, timeout: impl Into<Limit>) -> Option<MutexGuard<'_, T>> {
         self.free.acquire_timeout(timeout).then(|| self.guard())
-    }
-
-    /// Locks, waiting at most until then.
-    pub fn lock_deadline(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-        self.free.acquire_deadline(deadline).then(|| self.guard())
     }
 
     fn guard(&self) -> MutexGuard<'_, T> {

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use ramie_hub::shared::{WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, TimedOut, Waitable};
@@ -136,17 +135,8 @@ impl<T: 'static> Receiver<T> {
     /// # Cancellation
     ///
     /// A kill or a timeout loses nothing: a later call gets the message.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_for(Limit::After(timeout))
-    }
-
-    /// Waits for the message, at most until then. The receiver stays.
-    ///
-    /// # Errors
-    ///
-    /// [`RecvTimeoutError`].
-    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_for(Limit::At(deadline))
+    pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
+        self.recv_for(timeout.into())
     }
 
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {

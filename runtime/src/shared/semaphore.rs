@@ -1,7 +1,6 @@
 //! A counter of permits, for any thread.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use ramie_hub::shared::{WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, Waitable};
@@ -77,13 +76,8 @@ impl Semaphore {
     }
 
     /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
-    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
-        self.acquire_for(Limit::After(timeout))
-    }
-
-    /// Takes a permit, waiting at most until then; says whether it got one.
-    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
-        self.acquire_for(Limit::At(deadline))
+    pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
+        self.acquire_for(timeout.into())
     }
 
     /// How many wait for it or are linked and have not been told.

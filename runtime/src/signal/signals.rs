@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use ramie_hub::Limit;
 use ramie_hub::{LinkId, Waitable};
 
 use super::bell::Bell;
@@ -96,8 +97,8 @@ impl Signals {
     /// # Errors
     ///
     /// As [`wait`](Signals::wait).
-    pub fn wait_timeout(&self, timeout: Duration) -> io::Result<Option<i32>> {
-        self.wait_until(Instant::now().checked_add(timeout))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<i32>> {
+        self.wait_until(timeout.into().instant())
     }
 
     /// The next signal, if one has come. Does not let others run.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::{Lane, Limit, WaitQueue, Waits};
 
@@ -111,9 +111,9 @@ impl Condvar {
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
-        timeout: Duration,
+        timeout: impl Into<Limit>,
     ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
-        self.wait_for(guard, Limit::After(timeout))
+        self.wait_for(guard, timeout.into())
     }
 
     /// Waits at most that long, and as long as `condition` holds.
@@ -133,15 +133,6 @@ impl Condvar {
             (guard, late) = self.wait_for(guard, limit);
         }
         (guard, WaitTimeoutResult(false))
-    }
-
-    /// Waits at most until then for a notification.
-    pub fn wait_deadline<'a, T: ?Sized>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        deadline: Instant,
-    ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
-        self.wait_for(guard, Limit::At(deadline))
     }
 
     fn wait_for<'a, T: ?Sized>(

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
+use ramie_hub::Limit;
 use ramie_hub::{AnyGreenlet, Semaphore, get_hub, getcurrent};
 
 struct State {
@@ -106,13 +106,8 @@ impl RLock {
     }
 
     /// Takes the lock, waiting at most that long; says whether it got it.
-    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
+    pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.again() || self.owned_if(self.state.free.acquire_timeout(timeout))
-    }
-
-    /// Takes the lock, waiting at most until then; says whether it got it.
-    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
-        self.again() || self.owned_if(self.state.free.acquire_deadline(deadline))
     }
 
     /// Takes the lock, and releases it when the guard is dropped.

@@ -3,7 +3,6 @@
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::{Duration, Instant};
 
 use ramie_hub::{Lane, Limit, Rule, WaitQueue, Waits};
 
@@ -141,13 +140,8 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Locks to read, waiting at most that long.
-    pub fn read_timeout(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
-        self.read_for(Limit::After(timeout))
-    }
-
-    /// Locks to read, waiting at most until then.
-    pub fn read_deadline(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
-        self.read_for(Limit::At(deadline))
+    pub fn read_timeout(&self, timeout: impl Into<Limit>) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_for(timeout.into())
     }
 
     /// Locks to write, waiting while anybody reads or writes. Lets others run only if it waits.
@@ -169,13 +163,8 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Locks to write, waiting at most that long.
-    pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
-        self.write_for(Limit::After(timeout))
-    }
-
-    /// Locks to write, waiting at most until then.
-    pub fn write_deadline(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
-        self.write_for(Limit::At(deadline))
+    pub fn write_timeout(&self, timeout: impl Into<Limit>) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_for(timeout.into())
     }
 
     fn read_for(&self, limit: Limit) -> Option<RwLockReadGuard<'_, T>> {

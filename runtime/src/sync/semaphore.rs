@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::{Duration, Instant};
 
+use ramie_hub::Limit;
 use ramie_hub::{LinkId, Semaphore, Waitable};
 
 /// A [`Semaphore`] that refuses to be released more often than it was acquired. Clones are the same semaphore.
@@ -63,13 +63,8 @@ impl BoundedSemaphore {
     }
 
     /// Takes a permit, waiting at most that long; says whether it got one.
-    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
+    pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.semaphore.acquire_timeout(timeout)
-    }
-
-    /// Takes a permit, waiting at most until then; says whether it got one.
-    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
-        self.semaphore.acquire_deadline(deadline)
     }
 
     /// Waits until a permit is free, without taking it; returns how many are free.
@@ -78,7 +73,7 @@ impl BoundedSemaphore {
     }
 
     /// Waits at most that long until a permit is free, without taking it; returns how many are free.
-    pub fn wait_timeout(&self, timeout: Duration) -> usize {
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.semaphore.wait_timeout(timeout)
     }
 
@@ -147,7 +142,7 @@ impl DummySemaphore {
     }
 
     /// Always succeeds, at once.
-    pub fn acquire_timeout(&self, _timeout: Duration) -> bool {
+    pub fn acquire_timeout(&self, _timeout: impl Into<Limit>) -> bool {
         true
     }
 

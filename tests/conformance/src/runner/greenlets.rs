@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use ramie::{
-    AnyGreenlet, Greenlet, JoinOptions, TimedOut, Waitable, get_hub, iwait, joinall_with, killall,
-    killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout, spawn,
-    spawn_later, spawn_raw,
+    AnyGreenlet, Greenlet, JoinOptions, Kill, TimedOut, Waitable, get_hub, iwait, joinall_with, killall_with,
+    spawn, spawn_later, spawn_raw,
 };
 
 use super::words::Done;
@@ -29,7 +28,8 @@ impl Actor<'_> {
                 world.keep(step, Handle::Raw(raw));
             }
             Op::KillMain => {
-                world.main.kill_with_nowait(world.exception(step.exc.unwrap_or(crate::program::Kind::A)))
+                let error = world.exception(step.exc.unwrap_or(crate::program::Kind::A));
+                world.main.kill_with(Kill::new(error).nowait());
             }
             Op::Wait => return self.wait(step),
             Op::Joinall => return self.joinall(step),
@@ -52,10 +52,7 @@ impl Actor<'_> {
         if step.op != Op::Kill {
             return Done::unset();
         }
-        match step.exc {
-            None => raw.kill_nowait(),
-            Some(kind) => raw.kill_with_nowait(self.world.exception(kind)),
-        }
+        raw.kill_with(self.world.kill(step).nowait());
         Done::ok()
     }
 
@@ -112,17 +109,9 @@ impl Actor<'_> {
     }
 
     fn kill(&self, step: &Step, greenlet: &AnyGreenlet) -> Done {
-        let time = step.t.map(|t| self.world.time(t));
-        let exception = step.exc.map(|kind| self.world.exception(kind));
-        match (step.nowait, time, exception) {
-            (true, _, None) => greenlet.kill_nowait(),
-            (true, _, Some(exception)) => greenlet.kill_with_nowait(exception),
-            (false, None, None) => greenlet.kill(),
-            (false, None, Some(exception)) => greenlet.kill_with(exception),
-            (false, Some(time), None) => return Done::flag(greenlet.kill_timeout(time)),
-            (false, Some(time), Some(exception)) => {
-                return Done::flag(greenlet.kill_with_timeout(exception, time));
-            }
+        let ended = greenlet.kill_with(self.world.kill(step));
+        if !step.nowait && step.t.is_some() {
+            return Done::flag(ended);
         }
         Done::ok()
     }
@@ -201,7 +190,7 @@ impl Actor<'_> {
         let several = self.several(step, false);
         let greenlets: Vec<AnyGreenlet> = several.iter().map(|(_, handle)| handle.any().clone()).collect();
         let options = JoinOptions {
-            timeout: step.t.map(|t| self.world.time(t)),
+            timeout: step.t.map(|t| self.world.time(t)).into(),
             count: step.n,
             raise_error: step.raising,
         };
@@ -220,29 +209,7 @@ impl Actor<'_> {
     fn killall(&self, step: &Step) -> Done {
         let greenlets: Vec<AnyGreenlet> =
             self.several(step, true).iter().map(|(_, handle)| handle.any().clone()).collect();
-        let time = step.t.map(|t| self.world.time(t));
-        let exception = step.exc.map(|kind| self.world.exception(kind));
-        let done = match (step.nowait, time, exception) {
-            (true, _, None) => {
-                killall_nowait(&greenlets);
-                Ok(())
-            }
-            (true, _, Some(exception)) => {
-                killall_with_nowait(&greenlets, exception);
-                Ok(())
-            }
-            (false, None, None) => {
-                killall(&greenlets);
-                Ok(())
-            }
-            (false, None, Some(exception)) => {
-                killall_with(&greenlets, exception);
-                Ok(())
-            }
-            (false, Some(time), None) => killall_timeout(&greenlets, time),
-            (false, Some(time), Some(exception)) => killall_with_timeout(&greenlets, exception, time),
-        };
-        match done {
+        match killall_with(&greenlets, self.world.kill(step)) {
             Ok(()) => Done::ok(),
             Err(TimedOut) => Done::timeout(),
         }

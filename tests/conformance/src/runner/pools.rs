@@ -160,38 +160,12 @@ impl Actor<'_> {
     }
 
     fn pool_kill(&self, step: &Step, group: &Group) -> Done {
-        let time = step.t.map(|t| self.world.time(t));
-        let exception = step.exc.map(|kind| self.world.exception(kind));
-        match (step.nowait, time, exception) {
-            (true, _, None) => group.kill_nowait(),
-            (true, _, Some(exception)) => group.kill_with_nowait(exception),
-            (false, None, None) => group.kill(),
-            (false, None, Some(exception)) => group.kill_with(exception),
-            (false, Some(time), None) => {
-                group.kill_timeout(time);
-            }
-            (false, Some(time), Some(exception)) => {
-                group.kill_with_timeout(exception, time);
-            }
-        }
+        group.kill_with(self.world.kill(step));
         Done::ok()
     }
 
     fn killone(&self, step: &Step, group: &Group, member: &AnyGreenlet) -> Done {
-        let time = step.t.map(|t| self.world.time(t));
-        let exception = step.exc.map(|kind| self.world.exception(kind));
-        match (step.nowait, time, exception) {
-            (true, _, None) => group.killone_nowait(member),
-            (true, _, Some(exception)) => group.killone_with_nowait(member, exception),
-            (false, None, None) => group.killone(member),
-            (false, None, Some(exception)) => group.killone_with(member, exception),
-            (false, Some(time), None) => {
-                group.killone_timeout(member, time);
-            }
-            (false, Some(time), Some(exception)) => {
-                group.killone_with_timeout(member, exception, time);
-            }
-        }
+        group.killone_with(member, self.world.kill(step));
         Done::ok()
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ramie::queue::{Channel, LifoQueue, PriorityQueue, Queue, SimpleQueue};
 use ramie::sync::{BoundedSemaphore, RLock};
 use ramie::{
-    AnyGreenlet, AsyncResult, Event, Exception, Greenlet, Group, IMap, Io, LinkId, Pool, Semaphore,
+    AnyGreenlet, AsyncResult, Event, Exception, Greenlet, Group, IMap, Io, Kill, LinkId, Pool, Semaphore,
     SystemExit, Timeout, getcurrent, raise,
 };
 
@@ -182,6 +182,16 @@ impl World {
     }
 
     // --- exceptions ---------------------------------------------------------------------------------------------
+
+    /// Makes the kill of a step.
+    pub(super) fn kill(&self, step: &Step) -> Kill {
+        let kill = step.exc.map_or_else(Kill::default, |kind| Kill::new(self.exception(kind)));
+        match step.t {
+            _ if step.nowait => kill.nowait(),
+            Some(t) => kill.timeout(self.time(t)),
+            None => kill,
+        }
+    }
 
     /// Makes the exception of a step.
     pub(super) fn exception(&self, kind: Kind) -> Exception {
