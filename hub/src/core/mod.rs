@@ -5,6 +5,7 @@ mod errors;
 mod life;
 mod masking;
 mod names;
+mod pace;
 mod queue;
 mod sources;
 mod state;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::due::{Alarm, Event, IoWaiter, Watches};
+use super::pace::Pace;
 use super::queue::{Item, Step};
 use crate::exception::Exception;
 use crate::gate::Gates;
@@ -51,9 +52,6 @@ pub(crate) enum Phase {
 
 /// How many operations on ready sources a greenlet may do before it lets others run.
 pub(super) const IO_BUDGET: u32 = 128;
-
-/// The callback pass: how long it may take before the loop polls.
-const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
 /// One thread's hub.
 pub(crate) struct Core {
@@ -92,9 +90,7 @@ pub(crate) struct Core {
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
     next_wait: Cell<u64>,
     next_number: Cell<u64>,
-    pub(crate) items_run: Cell<u32>,
-    pub(crate) pass_limit: Cell<u64>,
-    pub(crate) switch_interval: Cell<u64>,
+    pub(crate) pace: Pace,
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
     /// std counted a panic on this thread when the present task was resumed.
@@ -160,9 +156,7 @@ impl Core {
             // Waits, links and waiters of an earlier hub of this thread are none of this one's.
             next_wait: Cell::new((hub_number() << 32) + 1),
             next_number: Cell::new((hub_number() << 32) + 1),
-            items_run: Cell::new(0),
-            pass_limit: Cell::new(0),
-            switch_interval: Cell::new(nanos(SWITCH_INTERVAL)),
+            pace: Pace::new(),
             loop_now: Cell::new(0),
             iterations: Cell::new(0),
             resumed_panicking: Cell::new(false),

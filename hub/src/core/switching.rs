@@ -115,18 +115,34 @@ impl Core {
         }
     }
 
-    /// Lets others run when the budget of operations that did not have to wait is used up. To be called before an operation:
-    /// what is raised here must not take with it what one has done.
+    /// Lets others run after a number of operations that did not have to wait, and the loop poll when its
+    /// interval is over. Must be called before an operation: an exception that is raised here must not take
+    /// the result of an operation with it.
+    #[inline]
     pub(crate) fn renew_io(&self) {
-        if self.io_budget.get() == 0 && !self.in_hub() {
+        if self.io_budget.get() == 0 || self.pace.due() {
+            self.give_way();
+        }
+    }
+
+    #[inline(never)]
+    fn give_way(&self) {
+        if self.in_hub() {
+            return;
+        }
+        // The look of the loop at the next item comes to the same result, and the loop polls.
+        let late = self.pace.due() && self.pace.look(self.now());
+        if late || self.io_budget.get() == 0 {
             self.io_budget.set(IO_BUDGET);
             self.yield_now();
         }
     }
 
     /// Counts an operation that did not have to wait.
+    #[inline]
     pub(crate) fn spend_io(&self) {
         self.io_budget.set(self.io_budget.get().saturating_sub(1));
+        self.pace.spend_operation();
     }
 
     /// Unwinds the running greenlet with an exception.
