@@ -50,6 +50,8 @@ struct TimeoutState {
     owner: RefCell<Option<Owner>>,
     /// What it says of itself as the [`Sender`] of a throw.
     began_after: Cell<Option<u64>>,
+    /// The handles that keep it armed: every [`Timeout`] but the one inside its own exception.
+    handles: Cell<usize>,
 }
 
 impl TimeoutState {
@@ -85,7 +87,7 @@ impl Strike for TimeoutState {
         };
         let exception = match &self.exception {
             Some(exception) => exception.clone(),
-            None => Exception::new(Timeout { state: self.clone() }),
+            None => Exception::new(Timeout { state: self.clone(), keeps_armed: false }),
         };
         Some((owner, Throw { exception, sender: Some(self) }))
     }
@@ -118,7 +120,8 @@ impl Sender for TimeoutState {
 /// it is raised at the greenlet's blocking call as an [`Exception`] that holds a clone of the `Timeout`; catch it
 /// with [`catch`](crate::catch) and tell by [`is`](Timeout::is) whether it is yours.
 ///
-/// Clones are the same timeout.
+/// Clones are the same timeout. When the last of them is dropped the timeout is cancelled, as nothing is left by which it
+/// could be: keep the value for as long as the limit is to last. gevent's stays armed until it is closed.
 ///
 /// # Examples
 ///
@@ -132,14 +135,36 @@ impl Sender for TimeoutState {
 /// assert!(caught.is(&limit));
 /// assert!(!limit.pending());
 /// ```
-#[derive(Clone)]
 pub struct Timeout {
     state: Rc<TimeoutState>,
+    /// Whether it counts as one of the handles: the one inside the exception does not, so that an exception that waits
+    /// to be delivered does not keep its own timeout armed.
+    keeps_armed: bool,
+}
+
+impl Clone for Timeout {
+    fn clone(&self) -> Self {
+        let handles = &self.state.handles;
+        handles.set(handles.get() + 1);
+        Timeout { state: self.state.clone(), keeps_armed: true }
+    }
+}
+
+impl Drop for Timeout {
+    #[inline]
+    fn drop(&mut self) {
+        let left = self.state.handles.get() - usize::from(self.keeps_armed);
+        self.state.handles.set(left);
+        if left == 0 && matches!(self.state.state.get(), State::Pending | State::Fired) {
+            self.state.disarm(State::Idle);
+        }
+    }
 }
 
 impl Timeout {
     fn with_limit(limit: Limit) -> Self {
         Timeout {
+            keeps_armed: true,
             state: Rc::new(TimeoutState {
                 limit,
                 exception: None,
@@ -149,6 +174,7 @@ impl Timeout {
                 timer: Cell::new(None),
                 owner: RefCell::new(None),
                 began_after: Cell::new(None),
+                handles: Cell::new(1),
             }),
         }
     }
@@ -187,15 +213,16 @@ impl Timeout {
             state.limit = Limit::After(after);
             state.state.set(State::Idle);
             state.began_after.set(None);
+            state.handles.set(1);
         }
-        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state, keeps_armed: true })
     }
 
     /// Leaves one of [`from_spare`](Timeout::from_spare) that is closed to the next, unless somebody else has it too.
     fn into_spare(mut self) {
         if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
             // What was there is one of these, and holds nothing of the user's.
-            core.spare_timeout.set(Some(self.state));
+            core.spare_timeout.set(Some(self.state.clone()));
         }
     }
 
@@ -231,7 +258,8 @@ impl Timeout {
         self
     }
 
-    /// Arms the timeout for the running greenlet. Does not let others run.
+    /// Arms the timeout for the running greenlet, until it is over, cancelled, closed or dropped. Does not let others
+    /// run.
     ///
     /// # Panics
     ///
