@@ -16,7 +16,9 @@ mod sources;
 mod state;
 mod thread_exit;
 pub(crate) mod unwind;
+#[cfg(debug_assertions)]
+mod wait_check;
 
 pub(crate) use self::events::{Expiry, IoWaiter, LinkCell, Strike, Watch, WatchKind};
 pub(crate) use self::run_queue::{Item, Step};
-pub(crate) use self::state::{Core, Mode, nanos};
+pub(crate) use self::state::{Core, Mode};

@@ -44,6 +44,8 @@ impl Core {
         if self.in_hub() {
             self.refuse();
         }
+        #[cfg(debug_assertions)]
+        super::wait_check::check(reason);
         let task = self.tasks.running();
         let posture = self.posture(&task);
         task.posture.set(posture);
