@@ -11,7 +11,7 @@
 //! 4. Only the hub resumes a greenlet; a wake, from wherever, only queues.
 //! 5. The queue is strictly first in, first out: starts, yields, notifications, kills.
 //! 6. A notification is one item of the queue: its waiters run one after another, each until it waits again.
-//! 7. When the queue is empty, or after 5 ms, the hub polls the system.
+//! 7. When the queue is empty, or after 5 ms, the hub polls the system; an operation that need not wait lets it.
 //! 8. What is due then is served by priority: timers, ready sources, and last the limits of waits.
 //! 9. Other threads reach the hub through a [`Remote`] only.
 //! 10. When nothing is left that could wake the main greenlet, [`LoopExit`] is raised in it.
@@ -47,7 +47,8 @@
 //! can check them: waiting in the *initialiser* of one (another greenlet would initialise it a second time and drop what the
 //! first refers to), waiting while a reference to one's own stack is lent to others through one, and waiting in the
 //! *destructor* of one at the end of the thread while greenlets are suspended in the middle of using another.
-//! [`greenlet_local!`] has none of these problems.
+//! [`greenlet_local!`] has none of these problems. In debug builds `RAMIE_CHECK_WAITS=1` in the environment makes a wait in
+//! an initialiser, or in a `std::thread::scope`, panic.
 //!
 //! # Unwinding
 //!
@@ -121,6 +122,8 @@ pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::task::{Lane, LinkId, Rule};
 pub use crate::wait::limit::Limit;
 pub use crate::wait::multi::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
+#[doc(hidden)]
+pub use crate::wait::sleep::count_operation;
 pub use crate::wait::sleep::{idle, sleep, sleep_unref, yield_now};
 pub use crate::wait::timeout::{Timeout, with_timeout};
 pub use crate::wait::wait_queue::{WaitError, WaitQueue, Waits};

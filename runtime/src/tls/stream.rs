@@ -130,6 +130,8 @@ fn is_refusal(error: &io::Error) -> bool {
 
 impl<S: Read + Write> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Many reads are served from what one record has brought.
+        ramie_hub::count_operation();
         loop {
             match self.connection.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
