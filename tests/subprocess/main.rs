@@ -4,5 +4,7 @@ mod interrupt;
 mod raise;
 mod scope_aborts;
 mod stdio;
+mod stuck_pool;
 #[path = "../util/mod.rs"]
 mod util;
+mod wait_check;

@@ -1,6 +1,7 @@
 //! Waiting: every call that waits, its limits and how it is cut short.
 
 mod cancel_matrix;
+mod fairness;
 mod select;
 mod timeouts;
 #[path = "../util/mod.rs"]
