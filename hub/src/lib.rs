@@ -88,6 +88,7 @@ mod mailbox;
 mod outwait;
 mod pause;
 mod poller;
+mod put_off;
 mod remote;
 mod reply;
 mod report;
@@ -136,6 +137,8 @@ pub use crate::local::LocalKey;
 #[doc(hidden)]
 pub use crate::local::LocalScope;
 pub use crate::pause::{idle, sleep, sleep_unref, yield_now};
+#[doc(hidden)]
+pub use crate::put_off::put_off;
 pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 pub use crate::reply::Reply;
 pub use crate::report::{ErrorContext, ErrorHandler};
