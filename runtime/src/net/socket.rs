@@ -168,6 +168,7 @@ macro_rules! stream {
         crate::io::handle::writable!($type);
         crate::io::handle::read!($type);
         crate::io::handle::write!($type);
+        crate::io::by_ref::by_ref!($type);
 
         impl $type {
             /// Ends one direction or both. Greenlets that wait for it see the end of the stream.
@@ -189,6 +190,13 @@ macro_rules! stream {
             }
         }
 
+        /// By [`shutdown`](Self::shutdown) of the writing direction.
+        impl crate::io::ShutdownWrite for $type {
+            fn shutdown_write(&self) -> std::io::Result<()> {
+                self.shutdown(std::net::Shutdown::Write)
+            }
+        }
+
         impl crate::net::split::Duplex for $type {
             fn share(&self) -> Self {
                 Self { handle: self.handle.share() }
@@ -196,10 +204,6 @@ macro_rules! stream {
 
             fn is_same(&self, other: &Self) -> bool {
                 self.handle.is_same(&other.handle)
-            }
-
-            fn end_writing(&self) -> std::io::Result<()> {
-                self.shutdown(std::net::Shutdown::Write)
             }
 
             #[cfg(unix)]
