@@ -100,6 +100,9 @@ pub use crate::greenlet::local::LocalScope;
 pub use crate::hub::handle::{Hub, get_hub};
 pub use crate::hub::stats::HubStats;
 pub use crate::hub::watcher::Watcher;
+#[cfg(unix)]
+#[doc(hidden)]
+pub use crate::io::OwnsFd;
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};

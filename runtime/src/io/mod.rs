@@ -13,8 +13,10 @@
 //! Two streams, of TLS too, are joined by [`copy_bidirectional`]; for one direction there is std's own `io::copy`, which works on everything
 //! here, and from a file to a socket `sendfile`. The traits are std's `Read`, `Write` and `BufRead`.
 //!
-//! `close` ends the operations of every handle, and what waits in them. Who waits for the bare descriptor, in `wait_read` or
-//! [`poll`](fn@poll), is told only what the system tells: that of a socket that it has ended, of a pipe nothing.
+//! `close` ends the operations of every handle, what waits in them, and the descriptor: the other side of a pipe or a
+//! connection sees the end, an address is free for others. The number of the descriptor stays taken until the last handle is
+//! dropped, by a stream that has ended: so the bare descriptor may be borrowed meanwhile, and who waits for it, in `wait_read`
+//! or [`poll`](fn@poll), is told. Of a [`Cooperative`] or a [`Polled`], which may not own what is inside, only the operations end.
 //!
 //! On Windows there are [`copy_bidirectional`], [`ShutdownWrite`] and [`ReadWriteRef`] only.
 
