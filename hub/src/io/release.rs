@@ -40,6 +40,8 @@ owns!(mio::net::UdpSocket, mio::net::TcpListener, mio::net::TcpStream);
 /// The file itself, an end of a pipe or a socket with its address, is closed by this, unless it has other descriptors.
 pub(super) fn release<S: OwnsFd>(source: &S) -> io::Result<()> {
     let (end, other_side) = UnixStream::pair()?;
+    // A child that another thread is just starting may have the other side for a moment longer.
+    end.shutdown(net::Shutdown::Both)?;
     drop(other_side);
     let number = source.as_fd().as_raw_fd();
     match current::try_core() {
