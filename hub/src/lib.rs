@@ -101,6 +101,9 @@ pub use crate::greenlet::local::LocalScope;
 pub use crate::hub::handle::{Hub, get_hub};
 pub use crate::hub::stats::HubStats;
 pub use crate::hub::watcher::Watcher;
+#[cfg(unix)]
+#[doc(hidden)]
+pub use crate::io::OwnsFd;
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
@@ -122,6 +125,8 @@ pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::task::{Lane, LinkId, Rule};
 pub use crate::wait::limit::Limit;
 pub use crate::wait::multi::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
+#[doc(hidden)]
+pub use crate::wait::put_off::put_off;
 #[doc(hidden)]
 pub use crate::wait::sleep::count_operation;
 pub use crate::wait::sleep::{idle, sleep, sleep_unref, yield_now};

@@ -128,6 +128,7 @@ impl Debts for Children {
         let mut raised = None;
         let mut running = Vec::new();
         for record in living {
+            record.task.rare().recalled.set(Some(exception.clone()));
             let child = AnyGreenlet { record };
             // Drops the closures of those that have not run, whose destructors may wait and be interrupted.
             match guard(|| child.needs_throw(core, exception)) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::run_queue::Item;
 use super::state::Core;
-use crate::exception::{Exception, Failure};
+use crate::exception::{Exception, Failure, SystemExit};
 use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard};
@@ -107,7 +107,11 @@ impl Core {
         }
         task.state.set(State::Ready);
         self.notify(Notified::Greenlet(record.clone()));
-        if let Some(failure) = failure.filter(|failure| !failure.is_exit()) {
+        // What a scope hands on to its greenlets is raised in the scope; a system error goes to main from here.
+        let told = |failure: &Failure| {
+            failure.is_exit() || task.was_recalled(failure) && !failure.is::<SystemExit>()
+        };
+        if let Some(failure) = failure.filter(|failure| !told(failure)) {
             let greenlet = AnyGreenlet::from(record);
             let context = match task.kind {
                 Kind::Raw => ErrorContext::Raw(greenlet),

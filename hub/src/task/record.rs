@@ -140,6 +140,8 @@ pub(crate) struct Rare {
     pub(crate) delivered: Cell<Option<Exception>>,
     /// Throws that came while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
+    /// What the scope around it has killed it with. To end with that is no failure to be reported.
+    pub(crate) recalled: Cell<Option<Exception>>,
     /// Whom to tell when its closure and its fiber are gone.
     pub(crate) child: Cell<Option<Rc<dyn Gone>>>,
 }
@@ -192,6 +194,13 @@ impl Task {
     /// Whom to tell when it is gone.
     pub(crate) fn take_child(&self) -> Option<Rc<dyn Gone>> {
         self.rare.get()?.child.take()
+    }
+
+    /// Whether it has ended with what the scope around it has killed it with.
+    pub(crate) fn was_recalled(&self, failure: &Failure) -> bool {
+        let recalled = self.rare.get().and_then(|rare| rare.recalled.take());
+        recalled
+            .is_some_and(|recalled| failure.exception().is_some_and(|exception| exception.same(&recalled)))
     }
 
     /// What few tasks have, made now if this one had not.

@@ -34,7 +34,7 @@ pub(crate) mod addr;
 mod resolve;
 pub(crate) mod socket;
 pub(crate) mod split;
-mod tcp;
+pub(crate) mod tcp;
 mod udp;
 
 pub use self::resolve::ToSocketAddrs;
