@@ -88,7 +88,7 @@ pub mod tls;
 pub use ramie_hub::*;
 pub use ramie_pool::{
     Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
-    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking, blocking_owned,
 };
 
 pub use crate::run::{KeyboardInterrupt, Run, run};

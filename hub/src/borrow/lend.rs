@@ -143,7 +143,8 @@ pub fn lend<'a, T: Send + 'a>(
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
     let gate = Arc::new(Gate::new(home));
     let number = lender.core().new_number();
-    lender.core().gates.borrow_mut().insert(number, gate.clone());
+    let record = lender.core().current();
+    lender.core().gates.borrow_mut().insert(number, (gate.clone(), record));
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
     let raise = lender.outwait(&waiter, "lend", leaving);

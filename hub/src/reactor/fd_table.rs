@@ -63,7 +63,7 @@ pub(crate) fn rearm<W>(
 ) -> io::Result<()> {
     let fd = registered(poller, id, fd);
     let mut poller = poller.borrow_mut();
-    poller.registry().reregister(&mut SourceFd(&fd), id.token(), interest)?;
+    poller.registry()?.reregister(&mut SourceFd(&fd), id.token(), interest)?;
     if let Some(slot) = poller.slot(id) {
         slot.would_block(Direction::Read);
         slot.would_block(Direction::Write);

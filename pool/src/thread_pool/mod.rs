@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
 
-pub use self::blocking::blocking;
+pub use self::blocking::{blocking, blocking_owned};
 pub use self::builder::ThreadPoolBuilder;
 use self::job::{Plain, Room, Task, run_inline};
 pub use self::mapping::ThreadJob;
