@@ -50,7 +50,7 @@
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
-//! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
+//! | | `get_hub`, `hub.join` | [`get_hub`], [`try_get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
 //! # What waits and what blocks

@@ -12,7 +12,9 @@ use crate::util::log::Log;
 use crate::util::{assert_send, within};
 use ramie::shared::channel::{RecvError, SendError, TryRecvError, TrySendError};
 use ramie::shared::{Event, Mutex, MutexGuard, Semaphore, channel, oneshot};
-use ramie::{abandoned_greenlets, get_hub, has_hub, iwait, run, select, sleep, spawn, yield_now};
+use ramie::{
+    GreenletExit, abandoned_greenlets, get_hub, has_hub, iwait, raise, run, select, sleep, spawn, yield_now,
+};
 
 #[test]
 fn types_may_be_shared_as_those_of_std() {
@@ -233,11 +235,23 @@ fn a_messages_destructor_may_use_its_channel() {
 
 // --- hubs that end --------------------------------------------------------------------------------------------------
 
-/// A thread that ends while a greenlet of its hub is in `wait`, after `before_the_end`.
+/// Calls a function when it is dropped.
+struct Late<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Late<F> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|f| f());
+    }
+}
+
+/// A thread that ends while a greenlet of its hub is in `wait`, after `before_the_end`. No kill ends the greenlet.
 fn abandon(wait: impl FnOnce() + Send + 'static, before_the_end: impl FnOnce() + Send + 'static) {
     let before = abandoned_greenlets();
     done(thread::spawn(move || {
-        let greenlet = spawn(wait);
+        let greenlet = spawn(|| {
+            let _late = Late(Some(wait));
+            raise(GreenletExit);
+        });
         yield_now();
         assert!(greenlet.started());
         before_the_end();

@@ -29,8 +29,7 @@ pub struct Reply<T> {
 impl Hub {
     /// Has `f` called in the hub with what another thread answers. `f` need not be `Send`, only the answer. It must not wait.
     ///
-    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped, or leaked with what that
-    /// [abandons](crate#the-end-of-a-hub).
+    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
     ///
     /// # Examples
     ///

@@ -61,7 +61,7 @@ fn end(in_use: bool) {
     // First nothing finds the hub any more, then it ends.
     OWNED.set(ptr::null());
     CURRENT.set(ptr::null());
-    let remains = core.close(exits || in_use);
+    let remains = if exits { core.close_for_exit() } else { core.close(in_use) };
     ABANDONED.fetch_add(remains.unfinished, Ordering::Relaxed);
     let leaks = remains.needs_thread_locals() && core.thread_exit.leak_thread_locals();
     if leaks {

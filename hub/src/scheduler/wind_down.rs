@@ -141,18 +141,24 @@ impl Core {
         left.iter().all(|record| Rc::ptr_eq(record, &self.main) || record.task.shielded.get())
     }
 
+    /// Ends the hub for the end of the process, inside a greenlet or a callback: nothing of the user's is dropped.
+    pub(crate) fn close_for_exit(&self) -> Remains {
+        Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_gates() }
+    }
+
+    /// Lets no thread begin with lent work any more. Returns what has been begun.
+    fn close_gates(&self) -> Vec<(Arc<Gate>, Waiting)> {
+        let gates = self.gates.take().into_values().filter(|(gate, _)| gate.close());
+        gates.map(|(gate, record)| (gate, self.describe(&record))).collect()
+    }
+
     /// Ends the hub: nothing can be posted any more, and what no frame of a greenlet can point to is dropped. With
     /// `in_use` a frame of main is still inside.
     pub(crate) fn close(&self, in_use: bool) -> Remains {
         for message in self.inbox.close() {
             guard_drop(message);
         }
-        let mut lent = Vec::new();
-        for (gate, record) in self.gates.take().into_values() {
-            if gate.close() {
-                lent.push((gate, self.describe(&record)));
-            }
-        }
+        let lent = self.close_gates();
         // After that: a wake that is refused from now on finds its waiter leaving.
         let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
         // What that drops of the user's is dropped here; if it panics, that has nowhere to go.

@@ -73,7 +73,7 @@ struct Shared {
 ///
 /// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of its own, which lasts as
 /// long as the thread. Greenlets that a job leaves behind run while later jobs on that thread wait and while it has nothing to
-/// do, and are abandoned when the thread ends. What they raise in the main greenlet between jobs, a
+/// do, and are unwound when the thread ends. What they raise in the main greenlet between jobs, a
 /// [`SystemExit`](ramie_hub::SystemExit) say, is printed, and ends nothing.
 ///
 /// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and its kin run the new job
