@@ -271,7 +271,7 @@ fn suspend_in_a_sort(wait: fn()) {
                 if compared == 12 {
                     wait();
                 }
-                std::cmp::Ordering::Greater
+                std::cmp::Ordering::Less
             });
         });
     });

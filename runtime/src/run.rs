@@ -272,7 +272,7 @@ impl Watch {
 /// # Without it
 ///
 /// Nothing requires it: every call of this crate works on any thread without it. Then greenlets that are unfinished
-/// when the thread ends have a second to unwind; those that take longer are [abandoned](crate#the-end-of-a-hub).
+/// when the thread ends have a second to unwind; those that take longer are [abandoned](ramie_hub#the-end-of-a-hub).
 ///
 /// # Panics
 ///

@@ -52,7 +52,7 @@ fn suspend_in_a_sort(wait: fn()) {
                 if compared == 12 {
                     wait();
                 }
-                Ordering::Greater
+                Ordering::Less
             });
         });
     });

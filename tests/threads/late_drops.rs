@@ -11,8 +11,8 @@ use ramie::queue::Queue;
 use ramie::server::StreamServer;
 use ramie::sync::{Barrier, BoundedSemaphore, Condvar, RLock, RwLock, WaitGroup};
 use ramie::{
-    AsyncResult, Event, Group, Mapping, Pool, Semaphore, Spawn, ThreadPool, Timeout, Waitable, channel, fs,
-    get_hub, has_hub, raise, shared, sleep, spawn, sync, yield_now,
+    AsyncResult, Event, Group, Mapping, Pool, Semaphore, ThreadPool, Timeout, Waitable, channel, fs, get_hub,
+    has_hub, raise, shared, sleep, spawn, sync, yield_now,
 };
 
 use crate::util::within;

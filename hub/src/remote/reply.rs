@@ -82,12 +82,17 @@ impl<T> Drop for Reply<T> {
         match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &self.inbox)) {
             Some(core) => forget(&core, self.key),
             None => {
-                let message = |key| Message::Call(Box::new(move || forget(&current::core(), key)));
+                let message = |key| Message::Call(forget_later(key));
                 // A hub that has ended has dropped it.
                 let _ = self.inbox.post(self.key, message);
             }
         }
     }
+}
+
+/// What the hub calls to forget a function that is never called.
+fn forget_later(key: usize) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || forget(&current::core(), key))
 }
 
 /// Drops the function that waits for an answer, if it is still there.

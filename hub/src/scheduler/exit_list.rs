@@ -14,10 +14,7 @@
 //! Emptying the list leaks the thread-locals that it would have destroyed. That is what remains to be done when
 //! a greenlet or another thread may still be using one of them.
 
-#![expect(
-    unsafe_code,
-    reason = "registers with the C library, and reads and empties its list of destructors"
-)]
+#![expect(unsafe_code, reason = "reads and empties the C library's list of destructors")]
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
