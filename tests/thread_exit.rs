@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, Event, Greenlet, GreenletExit, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch,
-    get_hub, getcurrent, killall, lend, raise, run, scope, sleep, spawn, yield_now,
+    AnyGreenlet, Event, Greenlet, GreenletExit, Lent, LoopExit, Remote, Semaphore, Timeout, Watcher,
+    abandoned_greenlets, blocking, catch, get_hub, getcurrent, killall, lend, raise, run, scope, sleep,
+    spawn, with_timeout, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};
@@ -391,6 +392,49 @@ fn calls_in_a_late_destructor_work() {
     let gone = [true; 4].map(|fine| ("the hub has ended", fine));
     let there = [true; 4].map(|fine| ("the hub is there", fine));
     assert_eq!(*OUTCOMES.lock().unwrap(), [there, gone].concat());
+}
+
+/// Whether the hub is still there, was there, or never was: what a wait raises is known to the call around it.
+#[test]
+fn what_a_wait_raises_in_a_late_destructor_is_caught_there() {
+    const SHORT: Duration = Duration::from_millis(2);
+    const ATTEMPTS: [(&str, fn() -> bool); 10] = [
+        ("with_timeout", || with_timeout(SHORT, || sleep(LONG)).is_err()),
+        ("with_timeout around many waits", || {
+            with_timeout(SHORT, || (0..99_999).for_each(|_| sleep(SHORT / 4))).is_err()
+        }),
+        ("Timeout::scope", || Timeout::new(SHORT).scope(|| sleep(LONG)).is_err()),
+        ("LoopExit", || catch::<LoopExit, _>(|| Event::new().wait()).is_err()),
+        ("raise", || catch::<&str, _>(|| raise("raised")).is_err()),
+        ("failure", || spawn(|| -> () { raise("failed") }).get().is_err()),
+        ("kill", || {
+            let greenlet = spawn(|| sleep(LONG));
+            yield_now();
+            greenlet.kill();
+            greenlet.dead()
+        }),
+        ("scope", || scope(|s| s.spawn(yield_now).join().is_ok())),
+        ("blocking", || blocking(|| 5) == 5),
+        ("limit of a call", || !Event::new().wait_timeout(SHORT)),
+    ];
+    static OUTCOMES: Mutex<Vec<(&str, bool)>> = Mutex::new(Vec::new());
+    fn attempt() {
+        for (name, attempt) in ATTEMPTS {
+            let outcome = catch_unwind(attempt).unwrap_or(false);
+            OUTCOMES.lock().unwrap().push((name, outcome));
+        }
+    }
+    let _alone = alone();
+    // Older than the hub; between two waits; younger than all waits.
+    for waits in [[0, 1], [1, 1], [1, 0]] {
+        thread_to_its_end(move || {
+            (0..waits[0]).for_each(|_| yield_now());
+            YOUNGER.with(|at_exit| at_exit.set(attempt));
+            (0..waits[1]).for_each(|_| yield_now());
+        });
+        let outcomes = std::mem::take(&mut *OUTCOMES.lock().unwrap());
+        assert_eq!(outcomes, ATTEMPTS.map(|(name, _)| (name, true)), "{waits:?}");
+    }
 }
 
 /// The destructor of a thread-local gets a hub of its own, to which what is left of the one before is nothing.

@@ -30,9 +30,9 @@ type Register = unsafe extern "C" fn(Destructor, *mut c_void, *mut c_void) -> c_
 /// An entry of the list, as glibc has laid it out since 2.18: four words.
 #[repr(C)]
 struct Entry {
-    destructor: usize,
+    _destructor: usize,
     object: usize,
-    module: usize,
+    _module: usize,
     next: usize,
 }
 
@@ -66,10 +66,11 @@ impl ExitList {
 
     /// Whether this is the first thread of the process, with which the process ends.
     pub(crate) fn is_of_first_thread() -> bool {
+        // SAFETY: this call of the system takes nothing and changes nothing. (Its wrapper is newer than glibc 2.18.)
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) };
         // SAFETY: it has no conditions.
-        let thread = unsafe { libc::gettid() };
-        // SAFETY: as above.
-        thread == unsafe { libc::getpid() }
+        let process = unsafe { libc::getpid() };
+        thread == libc::c_long::from(process)
     }
 
     #[inline(always)]
