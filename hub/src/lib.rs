@@ -36,17 +36,33 @@
 //!
 //! # The end of a hub
 //!
-//! A hub ends with its thread. Greenlets that have not ended by then are *abandoned*: their stacks and everything
-//! on them are leaked, never unwound, because their destructors could reach thread-locals that are gone already.
-//! [`abandoned_greenlets`] counts them. Structured programs use `ramie::run`, which ends them while the thread is
-//! still whole.
+//! A hub ends with its thread, before every thread-local that a greenlet can be using is destroyed. Greenlets that have
+//! not ended by then are killed with [`GreenletExit`], and the loop runs until they have unwound, for at most a second. One
+//! that catches the exception is killed twice more. Those that still do not end are *abandoned*: their stacks and everything
+//! on them are leaked, [`abandoned_greenlets`] counts them, and stderr names them. Structured programs use `ramie::run`, which
+//! ends them without that limit.
+//!
+//! An abandoned greenlet may be in the middle of changing a thread-local, and so may work that it has [lent](lend) to another
+//! thread. So the thread-locals that the thread has left are leaked with it: their destructors do not run. That is possible
+//! on Linux with glibc. Elsewhere the end of the thread waits for such work, and says so on stderr after a second, but a
+//! thread-local that an abandoned greenlet has half-changed is destroyed.
+//!
+//! The end of the main thread, when `main` returns or calls `std::process::exit`, is no different, except that it does not
+//! wait for lent work: the process ends at once. When a greenlet or a callback calls `std::process::exit`, no greenlet is
+//! unwound. A destructor that calls `std::process::exit` while the process ends is refused by std, which aborts.
+//!
+//! A destructor of a thread-local that waits after the end of its thread's hub gets another hub, which ends when that
+//! destructor has returned.
 //!
 //! # Thread-locals
 //!
 //! Greenlets of one thread share its thread-locals. Three things must not be done with std's `thread_local!`, and nothing
 //! can check them: waiting in the *initialiser* of one (another greenlet would initialise it a second time and drop what the
-//! first refers to), waiting while a reference to one's own stack is lent to others through one, and waiting in the
-//! *destructor* of one at the end of the thread while greenlets are suspended in the middle of using another.
+//! first refers to), waiting while a reference to one's own stack is lent to others through one, and (except on Linux with
+//! glibc) ending a thread while a greenlet is suspended in the middle of using one that was used for the first time after main
+//! has waited 32 times. With glibc this is left: `std::process::exit`, called by a greenlet or a callback that has run before,
+//! while another greenlet is suspended in the middle of using a thread-local that was used for the first time since the loop
+//! last polled.
 //! [`greenlet_local!`] has none of these problems. In debug builds `RAMIE_CHECK_WAITS=1` in the environment makes a wait in
 //! an initialiser, or in a `std::thread::scope`, panic.
 //!
@@ -98,7 +114,7 @@ pub use crate::greenlet::kill::{
 pub use crate::greenlet::local::LocalKey;
 #[doc(hidden)]
 pub use crate::greenlet::local::LocalScope;
-pub use crate::hub::handle::{Hub, get_hub};
+pub use crate::hub::handle::{Hub, get_hub, try_get_hub};
 pub use crate::hub::stats::HubStats;
 pub use crate::hub::watcher::Watcher;
 #[cfg(unix)]

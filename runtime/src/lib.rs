@@ -50,7 +50,7 @@
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
-//! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
+//! | | `get_hub`, `hub.join` | [`get_hub`], [`try_get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
 //! [`guide`] has all of them.
@@ -111,7 +111,7 @@ pub mod tls;
 pub use ramie_hub::*;
 pub use ramie_pool::{
     Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
-    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking, blocking_owned,
 };
 
 pub use crate::run::{KeyboardInterrupt, Run, run};

@@ -439,7 +439,9 @@ fn a_scope_that_is_abandoned_is_never_left() {
                     let running = ground.borrow();
                     s.spawn(move || {
                         let _running = running;
-                        sleep(LONG);
+                        loop {
+                            let _ = catch::<GreenletExit, _>(|| sleep(LONG));
+                        }
                     });
                     sleep(SHORT);
                     let unrun = ground.borrow();

@@ -1,6 +1,8 @@
 //! Tests that run themselves again in a process of their own and watch how it ends.
 
 mod interrupt;
+mod no_descriptors;
+mod process_exit;
 mod raise;
 mod scope_aborts;
 mod stdio;

@@ -123,9 +123,7 @@ impl Lender {
         let this = ManuallyDrop::new(self);
         if this.in_main {
             this.core.lent.set(this.core.lent.get() - 1);
-            if this.core.lent.get() == 0 {
-                current::main_is_free();
-            }
+            this.core.end_if_overdue();
         }
     }
 }

@@ -75,7 +75,8 @@ impl AnyGreenlet {
 
     /// Without a limit it does not wait at all.
     fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
-        let core = current::core();
+        // Destructors call this. A greenlet whose hub has ended is reached by nothing.
+        let Some(core) = current::try_core() else { return self.ready() };
         if !self.needs_throw(&core, &exception) {
             return self.ready();
         }

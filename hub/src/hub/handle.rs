@@ -1,6 +1,7 @@
 //! The handle of this thread's hub.
 
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -28,10 +29,36 @@ pub struct Hub {
 ///
 /// # Panics
 ///
-/// While the thread ends, when its hub has ended already.
+/// When the system has no descriptors left for the hub (see [`try_get_hub`]), and on some systems while the thread
+/// ends, when its hub has ended already.
 pub fn get_hub() -> Hub {
     current::core();
     Hub { here: PhantomData }
+}
+
+/// Returns the hub of this thread, made now if there was none, or says why it cannot be made.
+///
+/// A hub needs two descriptors. Every call that makes a hub, such as [`spawn`](crate::spawn), panics where this one
+/// returns an error. Once a thread has a hub it keeps it to its end. Does not let other greenlets run.
+///
+/// # Errors
+///
+/// The system's, for example `EMFILE` when the process has no descriptors left. While the thread ends also an error
+/// of kind [`Other`](io::ErrorKind::Other), on systems where the thread cannot have another hub.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{spawn, try_get_hub};
+///
+/// match try_get_hub() {
+///     Ok(_hub) => assert_eq!(spawn(|| 5).get().unwrap(), 5),
+///     Err(error) => eprintln!("no greenlets on this thread: {error}"),
+/// }
+/// ```
+pub fn try_get_hub() -> io::Result<Hub> {
+    current::make()?;
+    Ok(Hub { here: PhantomData })
 }
 
 impl Hub {
@@ -59,7 +86,9 @@ impl Hub {
         struct Joining;
         impl Drop for Joining {
             fn drop(&mut self) {
-                current::core().main_joins.set(false);
+                if let Some(core) = current::try_core() {
+                    core.main_joins.set(false);
+                }
             }
         }
         let core = current::core();

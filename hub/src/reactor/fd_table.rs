@@ -63,7 +63,7 @@ pub(crate) fn rearm<W>(
 ) -> io::Result<()> {
     let fd = registered(poller, id, fd);
     let mut poller = poller.borrow_mut();
-    poller.registry().reregister(&mut SourceFd(&fd), id.token(), interest)?;
+    poller.registry()?.reregister(&mut SourceFd(&fd), id.token(), interest)?;
     if let Some(slot) = poller.slot(id) {
         slot.would_block(Direction::Read);
         slot.would_block(Direction::Write);
@@ -112,11 +112,11 @@ impl FdTable {
         let Some(id) = table.get(&number).map(|shared| shared.id) else { return replace() };
         let old = registered(poller, id, number);
         // An error means that the system has forgotten it already. A duplicate would keep the old file open.
-        let _ = poller.borrow().registry().deregister(&mut SourceFd(&old));
+        let _ = poller.borrow().registry()?.deregister(&mut SourceFd(&old));
         let duplicate = poller.borrow_mut().slot(id).and_then(|slot| slot.duplicate.take());
         drop(duplicate);
         let replaced = replace();
-        poller.borrow().registry().register(&mut SourceFd(&number), id.token(), BOTH)?;
+        poller.borrow().registry()?.register(&mut SourceFd(&number), id.token(), BOTH)?;
         replaced
     }
 

@@ -20,7 +20,6 @@ use super::run_queue::{Item, Step};
 use super::state::{Core, Mode, Phase};
 use crate::exception::Exception;
 use crate::inbox::registry::Link;
-use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
 use crate::task::{Pass, Target};
@@ -52,8 +51,15 @@ impl Core {
         }
         self.main_resumed.set(false);
         self.mode.set(Mode::Main);
-        self.drives.set(self.drives.get() + 1);
-        current::main_goes_on(self.drives.get(), self.lent.get() > 0);
+        self.main_goes_on();
+    }
+
+    /// Takes one step, for the end of the hub.
+    #[inline(never)]
+    pub(super) fn step(&self) {
+        if let Some((token, verdict)) = self.advance() {
+            self.resume(token, verdict);
+        }
     }
 
     /// Takes one step after the other until main's wait is over.
@@ -85,6 +91,7 @@ impl Core {
     // --- callbacks ----------------------------------------------------------------------------------------------
 
     fn prepare(&self) {
+        self.thread_exit.renew();
         self.phase.set(Phase::Callbacks);
         self.take_posted();
         // The time of the poll is too early for the start of the batch: the events that were served since may

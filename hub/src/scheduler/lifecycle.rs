@@ -158,6 +158,7 @@ impl Core {
     #[inline(never)]
     pub(super) fn begin(&self, task: &Task) -> bool {
         task.start_timer.set(None);
+        self.thread_exit.renew();
         let stack = self.stacks.borrow_mut().take(task.stack_size);
         match stack {
             Ok(stack) => {

@@ -5,6 +5,11 @@ pub(crate) mod current;
 mod errors;
 mod event_loop;
 mod events;
+#[cfg(all(target_os = "linux", target_env = "gnu", not(any(target_feature = "crt-static", miri))))]
+mod exit_list;
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(any(target_feature = "crt-static", miri)))))]
+#[path = "exit_list_none.rs"]
+mod exit_list;
 mod idents;
 mod interrupts;
 mod lifecycle;
@@ -18,6 +23,7 @@ mod thread_exit;
 pub(crate) mod unwind;
 #[cfg(debug_assertions)]
 mod wait_check;
+mod wind_down;
 
 pub(crate) use self::events::{Expiry, IoWaiter, LinkCell, Strike, Watch, WatchKind};
 pub(crate) use self::run_queue::{Item, Step};

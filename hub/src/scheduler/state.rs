@@ -7,6 +7,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::inbox::thread_bound::hub_number;
 use crate::reactor::fd_table::FdTable;
 use crate::reactor::poller::Poller;
 use crate::scheduler::report::Reports;
-use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::scheduler::thread_exit::ThreadExit;
 use crate::stack::StackPool;
 use crate::stack::fault;
 use crate::task::LinkId;
@@ -116,19 +117,22 @@ pub(crate) struct Core {
     pub(crate) abroad: Abroad,
     #[cfg(unix)]
     pub(crate) fds: FdTable,
+    pub(crate) thread_exit: ThreadExit,
+    /// The thread is ending, and the hub should have ended when main went on.
+    pub(crate) overdue: Cell<bool>,
     _alt_stack: Option<fault::AltStack>,
 }
 
 impl Core {
-    pub(crate) fn new() -> Rc<Core> {
+    /// Makes a hub, if the system has descriptors left for its poll.
+    pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
         fault::install();
-        let (poller, waker) =
-            Poller::new().expect("the system has a poll facility and descriptors left for it");
+        let (poller, waker) = Poller::new()?;
         let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
         main.state = Cell::new(State::Running);
         main.hub = Cell::new(hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
-        Rc::new(Core {
+        Ok(Rc::new(Core {
             number: hub_number(),
             epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
@@ -174,45 +178,10 @@ impl Core {
             abroad: Abroad::default(),
             #[cfg(unix)]
             fds: FdTable::default(),
+            thread_exit,
+            overdue: Cell::new(false),
             _alt_stack: fault::ensure_alt_stack(),
-        })
-    }
-
-    /// Ends the hub: nothing can be posted any more. Returns how many greenlets are left unfinished.
-    pub(crate) fn close(&self) -> usize {
-        for message in self.inbox.close() {
-            guard_drop(message);
-        }
-        self.gates.take().into_values().for_each(|gate| gate.close());
-        // After that: a wake that is refused from now on finds its waiter leaving.
-        let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
-        // What that drops of the user's is dropped here; if it panics, that has nowhere to go.
-        for (_, wait) in waits {
-            guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
-        }
-        for link in links.into_values() {
-            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
-        }
-        // In any case, as what it holds may be owed to other threads.
-        let (posted, queue): (VecDeque<_>, _) =
-            self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));
-        posted.into_iter().for_each(guard_drop);
-        self.queue.replace(queue);
-        let unfinished = self.tasks.len() - 1;
-        if unfinished == 0 {
-            // Here a panic would end the process, and in the hub's own destructor it would.
-            self.agenda.take().into_iter().for_each(guard_drop);
-            self.queue.take().into_iter().for_each(guard_drop);
-            self.events.take().into_iter().for_each(guard_drop);
-            guard_drop(std::mem::replace(&mut *self.timers.borrow_mut(), Timers::new()));
-            guard_drop(self.watches.take());
-            self.replies.take().into_iter().for_each(guard_drop);
-            self.spawn_callbacks.take().into_iter().for_each(guard_drop);
-            guard_drop(self.reports.handler.take());
-            // The panic hook has told it.
-            self.main.task.locals.clear(guard_drop);
-        }
-        unfinished
+        }))
     }
 
     // --- time ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::exception::{Exception, Failure};
-use crate::inbox::thread_bound::ThreadBound;
+use crate::inbox::thread_bound::{ThreadBound, hub_number};
 use crate::scheduler::current;
 use crate::stderr;
 
@@ -69,7 +69,9 @@ impl Escape {
     pub(crate) fn sort(payload: Box<dyn Any + Send>) -> Escape {
         match payload.downcast::<Raised>() {
             Ok(raised) if raised.exception().is_some() => {
-                current::core().caught();
+                if let Some(core) = current::try_core() {
+                    core.caught();
+                }
                 Escape::Exception(raised.into_exception().expect("it was just seen"))
             }
             Ok(raised) => Escape::Panic(raised),
@@ -104,9 +106,18 @@ impl Escape {
     /// Goes on with the unwinding.
     pub(crate) fn resume(self) -> ! {
         match self {
-            Escape::Exception(exception) => current::core().raise(exception),
+            Escape::Exception(exception) => raise_again(exception),
             Escape::Panic(payload) => resume_unwind(payload),
         }
+    }
+}
+
+/// Raises an exception, also on a thread whose hub has ended.
+fn raise_again(exception: Exception) -> ! {
+    match current::try_core() {
+        None if hub_number() != 0 => resume_unwind(Box::new(Raised::new(exception, true))),
+        // An exception is bound to the number of a hub, so that a thread that has had none needs one.
+        _ => current::core().raise(exception),
     }
 }
 
@@ -136,7 +147,7 @@ pub(crate) fn guard_drop<T>(value: T) {
 /// assert_eq!(g.get().unwrap_err().downcast_ref(), Some(&"no such page"));
 /// ```
 pub fn raise<E: fmt::Debug + fmt::Display + 'static>(error: E) -> ! {
-    current::core().raise(Exception::new(error))
+    raise_again(Exception::new(error))
 }
 
 /// An exception that [`catch`] caught, seen as the type it was asked for.

@@ -196,7 +196,7 @@ impl<R: 'static> FusedIterator for IMap<R> {}
 
 impl<R: 'static> Drop for IMap<R> {
     fn drop(&mut self) {
-        // At the end of the thread all of them are abandoned anyway.
+        // When the hub has ended, so have they.
         if !has_hub() {
             return;
         }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
 
-pub use self::blocking::blocking;
+pub use self::blocking::{blocking, blocking_owned};
 pub use self::builder::ThreadPoolBuilder;
 use self::job::{Plain, Room, Task, run_inline};
 pub use self::mapping::ThreadJob;
@@ -74,7 +74,7 @@ struct Shared {
 ///
 /// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of its own, which lasts as
 /// long as the thread. Greenlets that a job leaves behind run while later jobs on that thread wait and while it has nothing to
-/// do, and are abandoned when the thread ends. What they raise in the main greenlet between jobs, a
+/// do, and are unwound when the thread ends. What they raise in the main greenlet between jobs, a
 /// [`SystemExit`](ramie_hub::SystemExit) say, is printed, and ends nothing.
 ///
 /// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and its kin run the new job
