@@ -65,6 +65,7 @@
 
 mod async_result;
 mod body;
+mod borrowed;
 mod callback;
 mod children;
 mod core;
@@ -113,11 +114,15 @@ mod watcher;
 
 pub use crate::async_result::AsyncResult;
 pub use crate::body::{Body, Fallible, ScopedBody, fallible};
+#[doc(hidden)]
+pub use crate::borrowed::while_borrowed;
 pub use crate::callback::Callback;
 pub use crate::current::abandoned_greenlets;
 #[doc(hidden)]
 pub use crate::current::has_hub;
-pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, Waiting};
+pub use crate::error::{
+    BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, WaitWhileBorrowed, Waiting,
+};
 pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 pub use crate::greenlet::{Greenlet, getcurrent};
@@ -140,7 +145,7 @@ pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
 pub use crate::reply::Reply;
 pub use crate::report::{ErrorContext, ErrorHandler};
 pub use crate::scope::{Scope, ScopedGreenlet, scope};
-pub use crate::semaphore::Semaphore;
+pub use crate::semaphore::{Semaphore, SemaphorePermit};
 pub use crate::spawn::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };

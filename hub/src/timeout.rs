@@ -17,7 +17,7 @@ use crate::exception::Exception;
 use crate::limit::Limit;
 use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
-use crate::unwind::{Escape, guard};
+use crate::unwind::{Escape, guard, guard_drop};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -48,6 +48,8 @@ struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
+    /// Its throw was caught by code that did not look at it.
+    swallowed: Cell<bool>,
     /// What it says of itself as the [`Sender`] of a throw.
     began_after: Cell<Option<u64>>,
 }
@@ -97,6 +99,7 @@ impl Sender for TimeoutState {
         let fired = self.state.get() == State::Fired;
         if fired {
             self.state.set(State::Idle);
+            self.swallowed.set(false);
         }
         fired
     }
@@ -105,6 +108,10 @@ impl Sender for TimeoutState {
         if self.state.get() == State::Idle {
             self.state.set(State::Fired);
         }
+    }
+
+    fn swallowed(&self) {
+        self.swallowed.set(true);
     }
 
     fn began_after(&self) -> Option<u64> {
@@ -148,6 +155,7 @@ impl Timeout {
                 state: Cell::new(State::Idle),
                 timer: Cell::new(None),
                 owner: RefCell::new(None),
+                swallowed: Cell::new(false),
                 began_after: Cell::new(None),
             }),
         }
@@ -187,6 +195,7 @@ impl Timeout {
             state.limit = Limit::After(after);
             state.state.set(State::Idle);
             state.began_after.set(None);
+            state.swallowed.set(false);
         }
         spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
     }
@@ -300,6 +309,10 @@ impl Timeout {
     /// the timeout's own goes on unwinding, as does everything else that is raised in `f`: another's timeout, a
     /// kill, a panic.
     ///
+    /// Code in `f` that catches every panic catches this one as well, and does not know it. The timeout is then raised once
+    /// more, at the next wait in `f`. When `f` returns all the same its value is dropped, and the scope returns the error or
+    /// raises the timeout's own exception. A [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
+    ///
     /// [`exception`]: Timeout::exception
     ///
     /// # Errors
@@ -320,7 +333,8 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        if !self.pending() {
+        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for something else.
+        if !self.pending() && !current::core().in_hub() {
             self.start();
             if self.state.exception.is_none() {
                 self.state.began_after.set(current::core().unwinding_since());
@@ -331,6 +345,13 @@ impl Timeout {
             self.close();
         }
         match result {
+            Ok(value) if self.state.swallowed.take() => {
+                guard_drop(value);
+                match &self.state.exception {
+                    Some(exception) => current::core().raise(exception.clone()),
+                    None => Err(TimedOut),
+                }
+            }
             Ok(value) => Ok(value),
             Err(Escape::Exception(exception)) if self.raised(&exception) => Err(TimedOut),
             Err(escape) => escape.resume(),

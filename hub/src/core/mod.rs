@@ -1,10 +1,12 @@
 //! The hub itself: its state, and what happens to the tasks in it.
 
+mod bound;
 mod due;
 mod errors;
 mod life;
 mod masking;
 mod names;
+mod nested;
 mod queue;
 mod sources;
 mod state;
