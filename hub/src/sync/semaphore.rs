@@ -1,0 +1,236 @@
+//! A counter of permits to wait for.
+
+use std::cell::Cell;
+use std::fmt;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use crate::task::{Lane, LinkId};
+use crate::wait::limit::Limit;
+use crate::wait::wait_queue::{WaitQueue, Waits};
+use crate::wait::waitable::Waitable;
+
+#[derive(Debug)]
+struct Permits(Cell<usize>);
+
+impl Waits for Permits {
+    fn is_ready(&self) -> bool {
+        self.0.get() > 0
+    }
+
+    fn kind(&self) -> &'static str {
+        "semaphore"
+    }
+}
+
+/// A counter of permits: gevent's `Semaphore`. Clones are the same semaphore.
+///
+/// Whoever asks while a permit is free takes it at once, ahead of those who wait; those who wait are served in
+/// order. A permit is never handed to a greenlet that does not run: a kill cannot lose one.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::Semaphore;
+///
+/// let semaphore = Semaphore::new(1);
+/// semaphore.acquire();
+/// assert!(!semaphore.try_acquire());
+/// assert_eq!(semaphore.release(), 1);
+/// ```
+#[derive(Clone)]
+pub struct Semaphore {
+    queue: WaitQueue<Permits>,
+}
+
+impl Semaphore {
+    /// A semaphore with that many permits.
+    pub fn new(permits: usize) -> Self {
+        Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
+    }
+
+    /// How many permits are free.
+    pub fn counter(&self) -> usize {
+        self.queue.0.get()
+    }
+
+    /// Whether no permit is free.
+    pub fn locked(&self) -> bool {
+        self.counter() == 0
+    }
+
+    /// How many wait for a permit or are linked.
+    pub fn linkcount(&self) -> usize {
+        self.queue.linkcount()
+    }
+
+    /// Takes a permit if one is free. Does not let others run.
+    pub fn try_acquire(&self) -> bool {
+        let counter = self.counter();
+        self.queue.0.set(counter.saturating_sub(1));
+        counter > 0
+    }
+
+    /// Takes a permit, waiting for one if none is free. Lets others run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes no permit and leaves the line. One that comes between this and
+    /// [`release`](Semaphore::release) leaves the permit taken: [`permit`](Semaphore::permit) gives it back in any case.
+    pub fn acquire(&self) {
+        self.acquire_for(Limit::Never);
+    }
+
+    /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
+    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
+        self.acquire_for(Limit::After(timeout))
+    }
+
+    /// Takes a permit, waiting at most until then; says whether it got one.
+    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
+        self.acquire_for(Limit::At(deadline))
+    }
+
+    fn acquire_for(&self, limit: Limit) -> bool {
+        if self.try_acquire() {
+            return true;
+        }
+        let limit = limit.fixed();
+        loop {
+            let waited = self.queue.wait(Lane::First, limit, "Semaphore::acquire");
+            if self.try_acquire() {
+                return true;
+            }
+            if waited.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until a permit is free, without taking it; returns how many are free, which may be none.
+    pub fn wait(&self) -> usize {
+        self.wait_for(Limit::Never)
+    }
+
+    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    pub fn wait_timeout(&self, timeout: Duration) -> usize {
+        self.wait_for(Limit::After(timeout))
+    }
+
+    /// Waits at most until then until a permit is free, without taking it; returns how many are free.
+    pub fn wait_deadline(&self, deadline: Instant) -> usize {
+        self.wait_for(Limit::At(deadline))
+    }
+
+    fn wait_for(&self, limit: Limit) -> usize {
+        if self.locked() {
+            // Told or not, the counter says all there is to know.
+            let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
+        }
+        self.counter()
+    }
+
+    /// Gives a permit back, whoever took it, and returns how many are free now. Does not let others run.
+    ///
+    /// # Panics
+    ///
+    /// When the counter would exceed `usize::MAX`.
+    pub fn release(&self) -> usize {
+        let counter = self.counter().checked_add(1).expect("a semaphore counts to usize::MAX");
+        self.queue.0.set(counter);
+        self.queue.check();
+        counter
+    }
+
+    /// Takes a permit as [`acquire`](Semaphore::acquire) does. It is given back when what this returns is dropped, so a
+    /// greenlet that is killed or unwinds keeps none.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes no permit and leaves the line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let permit = semaphore.permit();
+    /// assert_eq!(semaphore.counter(), 1);
+    /// drop(permit);
+    /// assert_eq!(semaphore.counter(), 2);
+    /// ```
+    pub fn permit(&self) -> SemaphorePermit<'_> {
+        self.acquire();
+        SemaphorePermit { semaphore: self }
+    }
+
+    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.try_acquire().then(|| SemaphorePermit { semaphore: self })
+    }
+
+    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    pub fn permit_timeout(&self, timeout: Duration) -> Option<SemaphorePermit<'_>> {
+        self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
+    }
+
+    /// Takes a permit, to be given back when it is dropped, waiting at most until then.
+    pub fn permit_deadline(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        self.acquire_deadline(deadline).then(|| SemaphorePermit { semaphore: self })
+    }
+
+    /// Runs `f` with a permit, which is given back however `f` ends.
+    pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _permit = self.permit();
+        f()
+    }
+}
+
+/// A permit of a [`Semaphore`], which is given back when this is dropped. Made by [`Semaphore::permit`] and its kin.
+#[must_use = "a permit that is dropped at once is given back at once"]
+pub struct SemaphorePermit<'a> {
+    semaphore: &'a Semaphore,
+}
+
+impl SemaphorePermit<'_> {
+    /// Keeps the permit taken: whoever calls [`Semaphore::release`] later gives it back.
+    pub fn forget(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for SemaphorePermit<'_> {
+    fn drop(&mut self) {
+        self.semaphore.release();
+    }
+}
+
+impl fmt::Debug for SemaphorePermit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SemaphorePermit").field(&self.semaphore).finish()
+    }
+}
+
+impl Waitable for Semaphore {
+    fn is_ready(&self) -> bool {
+        !self.locked()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.queue.rawlink(f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.queue.unlink(id);
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore")
+            .field("counter", &self.counter())
+            .field("links", &self.linkcount())
+            .finish()
+    }
+}

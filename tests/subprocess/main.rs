@@ -1,0 +1,10 @@
+//! Tests that run themselves again in a process of their own and watch how it ends.
+
+mod callback_matrix;
+mod callback_places;
+mod interrupt;
+mod raise;
+mod scope_aborts;
+mod stdio;
+#[path = "../util/mod.rs"]
+mod util;
