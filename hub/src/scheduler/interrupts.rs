@@ -11,6 +11,7 @@ use super::run_queue::Step;
 use super::state::Core;
 use crate::error::LoopExit;
 use crate::exception::Exception;
+use crate::scheduler::unwind::guard_drop;
 use crate::stderr;
 use crate::task::{Posture, State, Task, Throw, Verdict, switch};
 
@@ -73,7 +74,9 @@ impl Core {
             ));
             return;
         }
-        rare.swallowed.set(Some(exception.clone()));
+        if let Some(last) = rare.swallowed.replace(Some(exception.clone())) {
+            guard_drop(last);
+        }
         task.mask(Throw { exception, sender }.unclaimed());
         // If its next wait cannot tell whether it is unwinding itself, it is raised when that is known.
         self.deferred.borrow_mut().push(self.current());

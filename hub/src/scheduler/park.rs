@@ -7,7 +7,7 @@ use super::state::{Core, IO_BUDGET, Mode};
 use crate::error::LoopExit;
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
-use crate::scheduler::unwind::Raised;
+use crate::scheduler::unwind::{Raised, guard_drop};
 use crate::stderr;
 use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
 
@@ -89,7 +89,10 @@ impl Core {
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
         let exception = task.thrown.take().expect("it was just seen");
-        task.rare().delivered.set(Some(exception.clone()));
+        if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
+            // Its destructor is the user's, and must not take the place of what is raised.
+            guard_drop(last);
+        }
         self.payload(exception)
     }
 

@@ -60,10 +60,11 @@ impl TimeoutState {
             self.state.set(to);
         }
         let owner = self.owner.take();
-        drop(owner);
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+        // Last, as it may be the last reference to a greenlet with something of the user's.
+        drop(owner);
     }
 }
 
