@@ -243,6 +243,36 @@ pub(crate) const PLACES: &[Place] = &[
         remove_spawn_callback(id);
         assert_eq!(g.get().unwrap(), 5);
     }),
+    ("drop of a spawn callback that removes itself", |act| {
+        let odd = Odd(act);
+        let id = Rc::new(Cell::new(None));
+        let mine = id.clone();
+        let text = String::from("lent");
+        id.set(Some(add_spawn_callback(move |_| {
+            let _ = &odd;
+            mine.take().map(remove_spawn_callback);
+        })));
+        scope(|s| drop(s.spawn(|| drop(text.clone()))));
+    }),
+    ("drop of an error handler that replaces itself", |act| {
+        let odd = Odd(act);
+        let old = get_hub().set_error_handler(Some(Rc::new(move |_, _| {
+            let _ = &odd;
+            get_hub().set_error_handler(None);
+        })));
+        spawn(panics).join();
+        get_hub().set_error_handler(old);
+    }),
+    ("drop of an exception that another one follows", |act| {
+        let g = sleeper(|| {
+            let _ = catch::<Thrown, _>(|| sleep(LONG));
+            sleep(LONG);
+        });
+        g.kill_with_nowait(Thrown(Odd(act)));
+        yield_now();
+        g.kill_with("second");
+        assert!(g.exception().unwrap().is::<&str>());
+    }),
     ("spawn callback of a scope", |act| {
         let text = String::from("lent");
         let id = add_spawn_callback(move |g| act(Some(g)));

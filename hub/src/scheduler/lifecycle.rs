@@ -254,7 +254,11 @@ impl Core {
         let callbacks = self.spawn_callbacks.borrow().clone();
         let greenlet = AnyGreenlet::from(record);
         for (_, callback) in callbacks {
-            self.as_hub(|| self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet)));
+            self.as_hub(|| {
+                self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
+                // Perhaps the last of it, if it has removed itself.
+                self.call(|| ErrorContext::SpawnCallback, || drop(callback));
+            });
         }
     }
 }

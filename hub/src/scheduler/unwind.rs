@@ -48,7 +48,13 @@ pub struct Raised {
 
 impl Raised {
     pub(crate) fn new(exception: Exception, in_main: bool) -> Self {
-        let notice = in_main.then(|| exception.to_string());
+        let notice = in_main.then(|| {
+            // The text is made by code of the user's, whose panic must not take the place of the exception.
+            guard(|| exception.to_string()).unwrap_or_else(|escape| {
+                escape.let_go();
+                exception.type_name().to_owned()
+            })
+        });
         Raised { exception: ThreadBound::new(exception), notice }
     }
 
