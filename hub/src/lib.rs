@@ -79,7 +79,9 @@
 //!
 //! The value of a greenlet is dropped where its last handle is dropped. If no handle is left when the body returns, that is at
 //! the end of the greenlet, on its stack. If the hub drops the last handle, a greenlet is made that drops the value. In each
-//! of these places its destructor may wait: a buffered writer is flushed. What a destructor panics with is reported.
+//! of these places its destructor may wait: a buffered writer is flushed. A kill interrupts it there as it interrupts any
+//! greenlet, so a program that ends by `ramie::run` joins those whose values have something to do. What a destructor panics
+//! with is reported.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
