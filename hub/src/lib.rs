@@ -76,6 +76,29 @@
 //! interrupted; limits of single calls and scopes inside the destructor work. One case is not covered: a greenlet that
 //! *panics* while another is suspended in the middle of its own unwinding, that then waits in a destructor, and is killed
 //! there. The process ends with std's message about a panic in a destructor.
+//!
+//! Code that catches every panic (`catch_unwind` in a framework) also catches kills and timeouts; see [`Raised`] for what
+//! follows.
+//!
+//! **A panic hook must not wait.** std runs one hook at a time on a thread and knows no greenlets: while a greenlet waits in
+//! the hook, a panic of any other greenlet of the thread aborts the process, and so does
+//! [`std::panic::set_hook`]. A hook that has something to send hands it to a thread or puts it in a queue. While a greenlet waits
+//! in the middle of an unwinding, `set_hook` and `take_hook` panic, because `std::thread::panicking()` is true.
+//!
+//! # Std's locks and cells
+//!
+//! `std::sync::LazyLock`, `OnceLock`, `Once` and `Mutex` block the thread. A greenlet that waits in the initialiser of one, or with a
+//! guard, stops its thread for good as soon as another greenlet of the thread asks for the same one. `ramie::sync` has `OnceCell`,
+//! `Once` and `Mutex` that let others run. `std::thread::scope` blocks its thread when it is left, until its threads have ended:
+//! no kill or timeout interrupts that.
+//!
+//! # Values that no caller takes
+//!
+//! The value of a greenlet is dropped where its last handle is dropped. If no handle is left when the body returns, that is at
+//! the end of the greenlet, on its stack. If the hub drops the last handle, a greenlet is made that drops the value. In each
+//! of these places its destructor may wait: a buffered writer is flushed. A kill interrupts it there as it interrupts any
+//! greenlet, so a program that ends by `ramie::run` joins those whose values have something to do. What a destructor panics
+//! with is reported.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
@@ -102,7 +125,9 @@ mod wait;
 
 pub use crate::borrow::lend::{Lent, lend};
 pub use crate::borrow::scope::{Scope, ScopedGreenlet, scope};
-pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, Waiting};
+pub use crate::error::{
+    BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, WaitWhileBorrowed, Waiting,
+};
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 pub use crate::greenlet::builder::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
@@ -126,6 +151,8 @@ pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 pub use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 pub use crate::remote::job::{JobFailure, run_job};
 pub use crate::remote::reply::Reply;
+#[doc(hidden)]
+pub use crate::scheduler::borrowed::while_borrowed;
 pub use crate::scheduler::callback::Callback;
 pub use crate::scheduler::current::abandoned_greenlets;
 #[doc(hidden)]
@@ -135,7 +162,7 @@ pub use crate::scheduler::unwind::{Caught, Raised, catch, raise};
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
 pub use crate::sync::async_result::AsyncResult;
 pub use crate::sync::event::Event;
-pub use crate::sync::semaphore::Semaphore;
+pub use crate::sync::semaphore::{Semaphore, SemaphorePermit};
 pub use crate::task::AnyGreenlet;
 pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::task::{Lane, LinkId, Rule};

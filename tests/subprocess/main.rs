@@ -1,5 +1,7 @@
 //! Tests that run themselves again in a process of their own and watch how it ends.
 
+mod callback_matrix;
+mod callback_places;
 mod interrupt;
 mod no_descriptors;
 mod process_exit;

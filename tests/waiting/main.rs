@@ -1,5 +1,6 @@
 //! Waiting: every call that waits, its limits and how it is cut short.
 
+mod borrowed;
 mod cancel_matrix;
 mod fairness;
 mod select;

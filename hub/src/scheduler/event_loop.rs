@@ -63,7 +63,7 @@ impl Core {
     }
 
     /// Takes one step after the other until main's wait is over.
-    fn turn(&self) {
+    pub(super) fn turn(&self) {
         while !self.main_resumed.get() {
             // The one place of the loop that switches.
             if let Some((token, verdict)) = self.advance() {

@@ -1,5 +1,7 @@
 //! The hub itself: its state, and what happens to the tasks in it.
 
+pub(crate) mod borrowed;
+mod bound;
 pub(crate) mod callback;
 pub(crate) mod current;
 mod errors;
@@ -13,6 +15,7 @@ mod exit_list;
 mod idents;
 mod interrupts;
 mod lifecycle;
+mod nested;
 mod pace;
 mod park;
 pub(crate) mod report;

@@ -4,10 +4,10 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::state::{Core, IO_BUDGET, Mode};
-use crate::error::{BlockingSwitchOutError, LoopExit};
+use crate::error::LoopExit;
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
-use crate::scheduler::unwind::Raised;
+use crate::scheduler::unwind::{Raised, guard_drop};
 use crate::stderr;
 use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
 
@@ -34,7 +34,7 @@ impl Core {
     }
 
     #[inline(never)]
-    fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+    pub(super) fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         self.suspend(token, reason)
     }
 
@@ -42,7 +42,7 @@ impl Core {
     #[inline(always)]
     fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         if self.in_hub() {
-            self.refuse();
+            return self.suspend_in_hub(token, reason);
         }
         #[cfg(debug_assertions)]
         super::wait_check::check(reason);
@@ -91,24 +91,18 @@ impl Core {
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
         let exception = task.thrown.take().expect("it was just seen");
-        task.rare().delivered.set(Some(exception.clone()));
-        self.payload(exception)
-    }
-
-    /// Refuses a wait in the hub.
-    #[cold]
-    pub(crate) fn refuse(&self) -> ! {
-        if thread::panicking() {
-            stderr::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
+        if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
+            // Its destructor is the user's, and must not take the place of what is raised.
+            guard_drop(last);
         }
-        self.raise(Exception::new(BlockingSwitchOutError))
+        self.payload(exception)
     }
 
     /// Puts the running task at the tail of the queue: everything that is queued already runs first.
     #[inline]
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
-            self.refuse();
+            self.refuse_in_hub();
         }
         let token = self.token();
         self.push_resume(token);
@@ -186,6 +180,8 @@ impl Core {
         if let Some(task) = self.tasks.parked(token) {
             task.verdict.set(verdict);
             self.switch_to(task);
+        } else {
+            self.resume_nested(token, verdict);
         }
     }
 
@@ -249,6 +245,7 @@ impl Core {
                     task.mask(throw);
                     self.switch_to(Resident::of(&record));
                 } else if throw.claim() {
+                    task.note_sender(throw.sender);
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(Resident::of(&record));
                 }
@@ -273,6 +270,7 @@ impl Core {
 
     /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
     pub(crate) fn run_dry(&self) {
+        self.give_up_nested();
         let main = &self.main.task;
         if self.main_joins.replace(false) {
             self.resume(main.token(), Verdict::Woken);
@@ -283,6 +281,7 @@ impl Core {
 
     /// Raises in main what makes its wait pointless.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
+        self.give_up_nested();
         let main = &self.main.task;
         if self.masked(main) && !main.shielded.get() {
             stderr::write(&format!(

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::events::{Alarm, Event, IoWaiter, Watches};
+use super::nested::Nested;
 use super::pace::Pace;
 use super::run_queue::{Item, Step};
 use crate::exception::Exception;
@@ -81,6 +82,10 @@ pub(crate) struct Core {
     pub(super) stacks: RefCell<StackPool>,
     /// Main's wait is over: the loop returns to it.
     pub(crate) main_resumed: Cell<bool>,
+    /// The waits of destructors in callbacks that unwind, the innermost last.
+    pub(super) nested: RefCell<Vec<Nested>>,
+    /// What the user's code is called for that runs while an object is borrowed.
+    pub(crate) borrowed: Cell<Option<&'static str>>,
     /// How often main has gone on after the loop ran.
     pub(crate) drives: Cell<u64>,
     /// How many frames of main are lent.
@@ -153,6 +158,8 @@ impl Core {
             idlers: RefCell::new(VecDeque::new()),
             stacks: RefCell::new(StackPool::new()),
             main_resumed: Cell::new(false),
+            nested: RefCell::default(),
+            borrowed: Cell::new(None),
             drives: Cell::new(0),
             lent: Cell::new(0),
             main_joins: Cell::new(false),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::TimedOut;
 use crate::exception::Exception;
 use crate::scheduler::current;
-use crate::scheduler::unwind::{Escape, guard};
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::scheduler::{Expiry, Strike};
 use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
@@ -48,6 +48,8 @@ struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
+    /// Its throw was caught by code that did not look at it.
+    swallowed: Cell<bool>,
     /// What it says of itself as the [`Sender`] of a throw.
     began_after: Cell<Option<u64>>,
     /// The handles that keep it armed: every [`Timeout`] but the one inside its own exception.
@@ -60,10 +62,11 @@ impl TimeoutState {
             self.state.set(to);
         }
         let owner = self.owner.take();
-        drop(owner);
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+        // Last, as it may be the last reference to a greenlet with something of the user's.
+        drop(owner);
     }
 }
 
@@ -99,6 +102,7 @@ impl Sender for TimeoutState {
         let fired = self.state.get() == State::Fired;
         if fired {
             self.state.set(State::Idle);
+            self.swallowed.set(false);
         }
         fired
     }
@@ -107,6 +111,10 @@ impl Sender for TimeoutState {
         if self.state.get() == State::Idle {
             self.state.set(State::Fired);
         }
+    }
+
+    fn swallowed(&self) {
+        self.swallowed.set(true);
     }
 
     fn began_after(&self) -> Option<u64> {
@@ -173,6 +181,7 @@ impl Timeout {
                 state: Cell::new(State::Idle),
                 timer: Cell::new(None),
                 owner: RefCell::new(None),
+                swallowed: Cell::new(false),
                 began_after: Cell::new(None),
                 handles: Cell::new(1),
             }),
@@ -214,6 +223,7 @@ impl Timeout {
             state.state.set(State::Idle);
             state.began_after.set(None);
             state.handles.set(1);
+            state.swallowed.set(false);
         }
         spare.map_or_else(|| Timeout::new(after), |state| Timeout { state, keeps_armed: true })
     }
@@ -328,6 +338,10 @@ impl Timeout {
     /// the timeout's own goes on unwinding, as does everything else that is raised in `f`: another's timeout, a
     /// kill, a panic.
     ///
+    /// Code in `f` that catches every panic catches this one as well, and does not know it. The timeout is then raised once
+    /// more, at the next wait in `f`. When `f` returns all the same its value is dropped, and the scope returns the error or
+    /// raises the timeout's own exception. A [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
+    ///
     /// [`exception`]: Timeout::exception
     ///
     /// # Errors
@@ -348,7 +362,8 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        if !self.pending() {
+        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for something else.
+        if !self.pending() && !current::core().in_hub() {
             self.start();
             if self.state.exception.is_none() {
                 self.state.began_after.set(current::core().unwinding_since());
@@ -359,6 +374,13 @@ impl Timeout {
             self.close();
         }
         match result {
+            Ok(value) if self.state.swallowed.take() => {
+                guard_drop(value);
+                match &self.state.exception {
+                    Some(exception) => current::core().raise(exception.clone()),
+                    None => Err(TimedOut),
+                }
+            }
             Ok(value) => Ok(value),
             Err(Escape::Exception(exception)) if self.raised(&exception) => Err(TimedOut),
             Err(escape) => escape.resume(),
