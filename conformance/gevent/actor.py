@@ -167,6 +167,8 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
         count = step.get('n')
 
         def run():
+            if shims.waits_for_none(self.world, count):
+                return None
             breaks = step.get('v')
             timeout = shims.fresh(self.world, step)
             watched = shims.Watched(self.world, objects, count)
@@ -192,8 +194,7 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
         return 'ok'
 
     def op_idle(self, step):
-        with shims.Idling(self.world):
-            gevent.idle()
+        self.world.idlers.wait()
         return 'ok'
 
     def op_callback(self, step):
