@@ -27,7 +27,12 @@ class GreenletSteps(object):
         self.world.greenlets[step.get('g', 0)] = greenlet
 
     def thrown(self, step):
-        return self.world.exception(step['exc']) if 'exc' in step else GreenletExit
+        if 'exc' not in step:
+            return GreenletExit
+        error = self.world.exception(step['exc'])
+        if not isinstance(error, type):
+            self.world.thrown.add(self.world.name(error))
+        return error
 
     # --- starting
 
@@ -86,14 +91,14 @@ class GreenletSteps(object):
         return 'ok'
 
     def op_kill_main(self, step):
-        gevent.kill(self.world.main, self.world.exception(step.get('exc', 'a')))
+        gevent.kill(self.world.main, self.thrown(dict(step, exc=step.get('exc', 'a'))))
         return 'ok'
 
     def op_throw(self, step):
         greenlet = self.greenlet(step)
         if greenlet is None:
             return 'unset'
-        error = self.world.exception(step.get('exc', 'exit'))
+        error = self.thrown(dict(step, exc=step.get('exc', 'exit')))
         killing.throw(self.world, greenlet, error)
         return 'ok'
 

@@ -172,13 +172,21 @@ class PoolSteps(object):
 
     def op_map(self, step):
         group = self.group(step)
-        return 'unset' if group is None else group.map(self.function(step), self.input(step))
+        if group is None:
+            return 'unset'
+        with shims.Inside(group):
+            return group.map(self.function(step), self.input(step))
 
     def op_map_cb(self, step):
         group = self.group(step)
         if group is None:
             return 'unset'
-        return group.map_cb(self.function(step), self.input(step), self.callback(step))
+        with shims.Inside(group):
+            results = group.map(self.function(step), self.input(step))
+        callback = self.callback(step)
+        if callback is not None:
+            callback(results)
+        return results
 
     def op_map_async(self, step):
         group = self.group(step)
@@ -195,7 +203,7 @@ class PoolSteps(object):
             return 'unset'
         source = Input(self.input(step))
         made = getattr(group, method)(self.function(step), source, maxsize=step.get('v'))
-        mapping = shims.Mapping(self.world, made, source, method == 'imap', bool(step.get('v')))
+        mapping = shims.Mapping(self.world, group, made, source, method == 'imap', bool(step.get('v')))
         # One whose slot is taken goes on, with nobody to ask it: what a drop stops is for tests of ramie alone.
         self.world.all_mappings.append(mapping)
         self.world.mappings[step.get('l', 0)] = mapping

@@ -5,6 +5,7 @@ departure that was applied and goes on comparing; `cut` ends the comparison of t
 """
 import gevent
 from gevent import GreenletExit, Timeout, event, getcurrent, pool
+from gevent._imap import IMapUnordered
 from gevent.greenlet import Greenlet
 from gevent.hub import Waiter
 from greenlet import settrace
@@ -55,7 +56,7 @@ class Late(object):
 
     def unlink(self, callback):
         links = self.linkcount()
-        if not (self.late and links == 1 and self.ready()):
+        if not (self.late and links == 1):
             super(Late, self).unlink(callback)
             return
         self.rawlink(ignore)
@@ -217,9 +218,26 @@ class Members(object):
             self.world.fired('slots of one that was added twice')
             greenlet.unlink(self._discard)
             self.give_back()
+        self.look()
 
     def give_back(self):
         """Gives one more slot back."""
+
+    def spawn(self, *args, **kwargs):
+        if not (getcurrent() in self.feeders or isinstance(getcurrent(), IMapUnordered)):
+            return super(Members, self).spawn(*args, **kwargs)
+        self.feeding += 1
+        self.look()
+        try:
+            return super(Members, self).spawn(*args, **kwargs)
+        finally:
+            self.feeding -= 1
+
+    def look(self):
+        """Notices that all members wait for mappings of this very pool, whose members wait for slots."""
+        stuck = self.greenlets and all(it in self.waiting for it in self.greenlets)
+        if stuck and self.feeding and getattr(self, 'size', None) and self._semaphore.counter == 0:
+            self.world.cut('nested mapping')
 
     def join(self, timeout=None, raise_error=False):
         if not raise_error:
@@ -243,6 +261,7 @@ class Members(object):
         return Killable.spawn(self._GroupMappingMixin__map, func, iterable)
 
     def _GroupMappingMixin__map(self, func, iterable):
+        self.feeders.add(getcurrent())
         results = []
         for greenlet in [self.spawn(func, item) for item in iterable]:
             value = greenlet.get()
@@ -253,6 +272,20 @@ class Members(object):
         return results
 
 
+class Inside(object):
+    """A member that waits for a mapping of its own group."""
+
+    def __init__(self, group):
+        self.group = group
+
+    def __enter__(self):
+        self.group.waiting.append(getcurrent())
+        self.group.look()
+
+    def __exit__(self, *_):
+        self.group.waiting.remove(getcurrent())
+
+
 class Group(Members, pool.Group):
 
     greenlet_class = Killable
@@ -260,6 +293,9 @@ class Group(Members, pool.Group):
     def __init__(self, world):
         super(Group, self).__init__()
         self.listeners = []
+        self.feeders = set()
+        self.feeding = 0
+        self.waiting = []
         self.world = world
         self._empty_event = Event(world)
         self._empty_event.set()
@@ -274,6 +310,9 @@ class Pool(Members, pool.Pool):
     def __init__(self, world, size):
         super(Pool, self).__init__(size)
         self.listeners = []
+        self.feeders = set()
+        self.feeding = 0
+        self.waiting = []
         self.world = world
         self._empty_event = Event(world)
         self._empty_event.set()
@@ -322,8 +361,9 @@ def group_of(world, members):
 class Mapping(object):
     """An imap that ends for good."""
 
-    def __init__(self, world, mapping, source, ordered, limited):
+    def __init__(self, world, group, mapping, source, ordered, limited):
         self.world = world
+        self.group = group
         self.mapping = mapping
         self.source = source
         self.ordered = ordered
@@ -339,7 +379,7 @@ class Mapping(object):
         try:
             result = self.next_item()
         except BaseException as error:
-            self.interrupted = self.world.name(error) not in self.world.ended and not self.over
+            self.interrupted = not self.over and not self.world.is_result(error)
             raise
         self.interrupted = False
         return result
@@ -349,7 +389,8 @@ class Mapping(object):
             self.world.fired('end of a mapping')
             raise StopIteration
         try:
-            return next(self.mapping)
+            with Inside(self.group):
+                return next(self.mapping)
         except StopIteration:
             self.over = True
             raise
@@ -495,6 +536,8 @@ class Idlers(object):
 
 def join_hub(world, timeout):
     """Joins the hub. Without any time, whether it was over first depends on where the loop is."""
+    if timeout is not None and world.limited_iwaits:
+        world.cut('limit of an iteration')
     joined = bool(world.hub.join(timeout))
     if timeout == 0:
         world.cut('nothing left')
@@ -507,6 +550,14 @@ def shut(world, queue, step):
         world.fired('satisfied wait')
         return True
     return False
+
+
+def left(world, queue, method):
+    """What a getter gets whose wait a shutdown has ended: an item, if one is left."""
+    if not queue.qsize():
+        return 'ShutDown'
+    world.fired('items left at a shutdown')
+    return method(block=False)
 
 
 class Readers(object):

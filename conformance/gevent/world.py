@@ -46,6 +46,8 @@ class World(object):
         self.idlers = shims.Idlers(self)
         self.killed_by_killall = []
         self.all_mappings = []
+        self.thrown = set()
+        self.limited_iwaits = 0
         self.tasks = {}
         self.readers = [shims.Readers(self) for _ in program.get('objects', ())]
         self.things = [self.thing(it) for it in program.get('objects', ())]
@@ -136,6 +138,11 @@ class World(object):
     def may_be_returned(self, error):
         self.ended.add(self.name(error))
 
+    def is_result(self, error):
+        """Whether an error can only be a worker's result: somebody has ended with it, and nobody was killed with it."""
+        name = self.name(error)
+        return isinstance(error, Error) and name in self.ended and name not in self.thrown
+
     def new_timeout(self, timeout):
         timeout.program_number = len(self.timeouts_made)
         self.timeouts_made.append(timeout)
@@ -146,7 +153,7 @@ class World(object):
         if isinstance(error, GreenletExit):
             # Reported in neither world, though gevent's handler is asked.
             return
-        if killing.dead_raw(self, error):
+        if not isinstance(context, Greenlet) and killing.dead_raw(self, error):
             return
         self.may_be_returned(error)
         self.note('error %s' % self.name(error))
