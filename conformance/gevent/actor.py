@@ -139,15 +139,10 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
 
         def run():
             with greenlet:
-                try:
-                    value = self.block(step.get('steps', ()), path + '.')
-                    if getattr(greenlet, 'maps', False):
-                        greenlet.join()
-                    return value
-                except BaseException:
-                    # It is killed now.
-                    shims.kill_of_mapping(self.world, greenlet)
-                    raise
+                value = self.block(step.get('steps', ()), path + '.')
+                if getattr(greenlet, 'maps', False):
+                    greenlet.join()
+                return value
         return self.leave(step, path, run)
 
     def block_with_lock(self, step, path):

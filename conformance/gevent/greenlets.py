@@ -80,7 +80,6 @@ class GreenletSteps(object):
                 error.thrown_into = handle
             gevent.kill(handle, error)
             return 'ok'
-        shims.kill_of_mapping(self.world, handle)
         error = self.thrown(step)
         if step.get('nowait'):
             handle.kill(error, block=False)
@@ -146,7 +145,6 @@ class GreenletSteps(object):
         if greenlet is None:
             return 'unset'
         world = self.world
-        shims.links_mapping(world, greenlet)
         callback = lambda _: world.run_body(step.get('body', 0), 0)
         getattr(greenlet, method)(callback)
         world.links[step.get('l', 0)] = (greenlet, callback)
@@ -234,8 +232,6 @@ class GreenletSteps(object):
 
     def op_killall(self, step):
         greenlets = killing.killed_together(self.world, [it for _, it in self.several(step, True)])
-        for it in greenlets:
-            shims.kill_of_mapping(self.world, it)
         killed_by_killall = self.world.killed_by_killall
         if not step.get('nowait'):
             killed_by_killall.extend(greenlets)

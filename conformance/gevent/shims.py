@@ -141,8 +141,6 @@ class Watched(object):
     def __init__(self, world, objects, count):
         self.world = world
         self.objects = objects
-        for it in objects:
-            links_mapping(world, it)
         self.sets = {id(it): it.sets for it in objects if isinstance(it, Event) and not it.ready()}
         self.left = list(objects)
         self.eager = [it for it in objects if isinstance(it, Event) and it.ready()]
@@ -258,18 +256,67 @@ class Members(object):
 
     def map_async(self, func, iterable, callback=None):
         self.world.fired('one greenlet a mapping')
-        return Killable.spawn(self._GroupMappingMixin__map, func, iterable)
+        progress = Progress(self)
+        mapping = Killable.spawn(self._GroupMappingMixin__map, func, iterable, progress)
+        mapping.rawlink(progress.ended)
+        return mapping
 
-    def _GroupMappingMixin__map(self, func, iterable):
+    def _GroupMappingMixin__map(self, func, iterable, progress=None):
         self.feeders.add(getcurrent())
+        results, jobs = [], []
+        if progress is not None:
+            iterable, progress.jobs = progress.ask(iterable), jobs
+        for item in iterable:
+            jobs.append(self.spawn(func, item))
+        try:
+            results = self.results(jobs)
+        except BaseException as error:
+            if progress is not None and any(error in (job.exception, job.value) for job in jobs):
+                progress.over = True
+            raise
+        if progress is not None:
+            progress.over = True
+        return results
+
+    def results(self, jobs):
         results = []
-        for greenlet in [self.spawn(func, item) for item in iterable]:
+        for greenlet in jobs:
             value = greenlet.get()
             if isinstance(value, GreenletExit):
                 self.world.fired('exit is no value')
                 raise value
             results.append(value)
         return results
+
+
+class Progress(object):
+    """How far a map_async has come: one that is killed stops the members that it has started."""
+
+    def __init__(self, group):
+        self.group = group
+        self.jobs = []
+        self.asking = False
+        self.over = False
+
+    def ask(self, iterable):
+        numbers = iter(iterable)
+        while True:
+            self.asking = True
+            try:
+                item = next(numbers)
+            except StopIteration:
+                self.asking = False
+                return
+            self.asking = False
+            yield item
+
+    def ended(self, mapping):
+        if self.over or self.asking and mapping.exception is not None:
+            return
+        for job in self.jobs:
+            if job in self.group and not job.ready():
+                self.group.world.fired('killed mapping')
+            self.group.killone(job, block=False)
 
 
 class Inside(object):
@@ -400,11 +447,6 @@ class Mapping(object):
                 if not self.ordered:
                     self.world.cut('input error last')
             raise
-
-
-def kill_of_mapping(world, greenlet):
-    if getattr(greenlet, 'maps', False) and not greenlet.ready():
-        world.cut('killed mapping')
 
 
 # --- others
@@ -589,9 +631,3 @@ def overfull(world, queue):
     limit = getattr(queue, 'maxsize', None)
     if world.putters[id(queue)] and limit and len(queue) > limit:
         world.cut('overfull queue')
-
-
-def links_mapping(world, greenlet):
-    """Notices a link on a mapping that has ended: here its own link may have queued a pass already."""
-    if getattr(greenlet, 'maps', False) and greenlet.ready():
-        world.cut('link on a mapping that has ended')
