@@ -255,8 +255,7 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
         if greenlet.is_main() || greenlet.is_running(&core) {
             continue;
         }
-        let limit = deadline.map_or(Limit::Never, |deadline| Limit::At(core.instant(deadline)));
-        if !greenlet.join_for(limit, "killall") {
+        if !greenlet.join_until(deadline, "killall") {
             return Err(TimedOut);
         }
     }

@@ -208,12 +208,6 @@ impl Core {
         self.now().saturating_add(nanos(after))
     }
 
-    /// The point in time that the hub counts as `at`.
-    pub(crate) fn instant(&self, at: u64) -> Instant {
-        let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
-        Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
-    }
-
     // --- who runs -----------------------------------------------------------------------------------------------
 
     /// The running task; in the hub, that of main, on whose stack the hub runs.

@@ -271,7 +271,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// [`ShutDown`] when the queue was shut down and is empty, or was shut down while it waited.
+    /// [`ShutDown`] when the queue was shut down and is empty. Unlike gevent's, a `get` that waits when the queue is
+    /// shut down takes an item if one is left.
     ///
     /// # Cancellation
     ///
@@ -329,10 +330,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
         while matches!(result, Err(GetError::Empty)) {
+            // A shutdown ends the wait, and leaves the items to those who ask for them.
             let waited = self.queue.wait(GETTERS, limit, reason);
-            if waited == Err(WaitError::Closed) {
-                return Err(GetError::ShutDown);
-            }
             result = attempt();
             if waited.is_err() {
                 break;
@@ -486,8 +485,7 @@ impl<T: 'static, O: Order<T> + 'static> Iterator for Iter<'_, T, O> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        // Who waits when the queue is shut down is told so even if items are left; an iteration takes them too.
-        self.queue.get().ok().or_else(|| self.queue.try_get().ok())
+        self.queue.get().ok()
     }
 }
 
