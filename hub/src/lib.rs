@@ -63,93 +63,65 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
-mod async_result;
-mod body;
-mod callback;
-mod children;
-mod core;
-mod current;
+mod borrow;
 mod error;
-mod event;
 mod exception;
 mod fiber;
-mod gate;
 mod greenlet;
 mod hub;
 mod inbox;
 mod io;
-mod job;
-mod kill;
-mod lend;
-mod limit;
-mod links;
-mod local;
-mod mailbox;
-mod outwait;
-mod pause;
-mod poller;
+mod loom;
+mod reactor;
 mod remote;
-mod reply;
-mod report;
-mod scope;
-mod semaphore;
-mod sentinel;
+mod scheduler;
 pub mod shared;
-mod spawn;
 mod stack;
-mod stats;
 mod stderr;
 mod sync;
 mod task;
-mod thread_bound;
-mod timeout;
 mod timers;
-mod unwind;
 mod wait;
-mod wait_guard;
-mod wait_queue;
-mod waitable;
-mod watcher;
 
-pub use crate::async_result::AsyncResult;
-pub use crate::body::{Body, Fallible, ScopedBody, fallible};
-pub use crate::callback::Callback;
-pub use crate::current::abandoned_greenlets;
-#[doc(hidden)]
-pub use crate::current::has_hub;
+pub use crate::borrow::lend::{Lent, lend};
+pub use crate::borrow::scope::{Scope, ScopedGreenlet, scope};
 pub use crate::error::{BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, Waiting};
-pub use crate::event::Event;
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
-pub use crate::greenlet::{Greenlet, getcurrent};
-pub use crate::hub::{Hub, get_hub};
+pub use crate::greenlet::builder::{
+    Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
+};
+pub use crate::greenlet::handle::{Greenlet, getcurrent};
+pub use crate::greenlet::kill::{
+    killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
+};
+pub use crate::greenlet::local::LocalKey;
+#[doc(hidden)]
+pub use crate::greenlet::local::LocalScope;
+pub use crate::hub::handle::{Hub, get_hub};
+pub use crate::hub::stats::HubStats;
+pub use crate::hub::watcher::Watcher;
 pub use crate::io::{Io, Source};
 #[cfg(unix)]
 pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
-pub use crate::job::{JobFailure, run_job};
-pub use crate::kill::{
-    killall, killall_nowait, killall_timeout, killall_with, killall_with_nowait, killall_with_timeout,
-};
-pub use crate::lend::{Lent, lend};
-pub use crate::limit::Limit;
-pub use crate::links::{Lane, LinkId, Rule};
-pub use crate::local::LocalKey;
+pub use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
+pub use crate::remote::job::{JobFailure, run_job};
+pub use crate::remote::reply::Reply;
+pub use crate::scheduler::callback::Callback;
+pub use crate::scheduler::current::abandoned_greenlets;
 #[doc(hidden)]
-pub use crate::local::LocalScope;
-pub use crate::pause::{idle, sleep, sleep_unref, yield_now};
-pub use crate::remote::{KeepAlive, Remote, Waiter, Waker};
-pub use crate::reply::Reply;
-pub use crate::report::{ErrorContext, ErrorHandler};
-pub use crate::scope::{Scope, ScopedGreenlet, scope};
-pub use crate::semaphore::Semaphore;
-pub use crate::spawn::{
-    Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
-};
+pub use crate::scheduler::current::has_hub;
+pub use crate::scheduler::report::{ErrorContext, ErrorHandler};
+pub use crate::scheduler::unwind::{Caught, Raised, catch, raise};
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
-pub use crate::stats::HubStats;
+pub use crate::sync::async_result::AsyncResult;
+pub use crate::sync::event::Event;
+pub use crate::sync::semaphore::Semaphore;
 pub use crate::task::AnyGreenlet;
-pub use crate::timeout::{Timeout, with_timeout};
-pub use crate::unwind::{Caught, Raised, catch, raise};
-pub use crate::wait::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
-pub use crate::wait_queue::{WaitError, WaitQueue, Waits};
-pub use crate::waitable::Waitable;
-pub use crate::watcher::Watcher;
+pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
+pub use crate::task::{Lane, LinkId, Rule};
+pub use crate::wait::limit::Limit;
+pub use crate::wait::multi::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
+pub use crate::wait::sleep::{idle, sleep, sleep_unref, yield_now};
+pub use crate::wait::timeout::{Timeout, with_timeout};
+pub use crate::wait::wait_queue::{WaitError, WaitQueue, Waits};
+pub use crate::wait::waitable::Waitable;

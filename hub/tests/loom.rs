@@ -1,6 +1,6 @@
 //! What threads do to each other here, in every order that the memory model allows.
 //!
-//! The files under test are included as they are; `sync`, `waiter` and a few names stand in for what they stand on. A hub is
+//! The files under test are included as they are; `loom`, `waiter` and a few names stand in for what they stand on. A hub is
 //! modelled as a thread that owns a mailbox and sleeps in its poll by parking. Parking is made of a lock and a condition:
 //! loom's own `unpark` also ends the `join` that a thread may be blocked in by then.
 //!
@@ -13,35 +13,35 @@
     reason = "the included files are made for more than the models use"
 )]
 
-#[path = "../src/shared/line.rs"]
-mod line;
-#[path = "../src/mailbox.rs"]
+#[path = "../src/inbox/mailbox.rs"]
 mod mailbox;
-#[path = "../src/shared/queue.rs"]
-mod queue;
+#[path = "../src/shared/wait_list.rs"]
+mod wait_list;
+#[path = "../src/shared/wait_queue.rs"]
+mod wait_queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use loom::model::Builder;
-use loom::thread;
+use ::loom::model::Builder;
+use ::loom::thread;
 
-use crate::abroad::Leave as _;
-use crate::limit::Limit;
-use crate::links::Lane;
+use crate::inbox::registry::Leave as _;
 use crate::mailbox::Mailbox;
-use crate::queue::{WaitQueue, Waits};
+use crate::task::Lane;
+use crate::wait::limit::Limit;
+use crate::wait_queue::{WaitQueue, Waits};
 use crate::waiter::{Hub, Killed, Target, park};
 
-mod sync {
-    pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+mod loom {
+    pub(crate) use ::loom::sync::MutexGuard;
+    pub(crate) use ::loom::sync::atomic::{AtomicBool, Ordering};
 
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(::loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Mutex(loom::sync::Mutex::new(value))
+            Mutex(::loom::sync::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
@@ -50,7 +50,7 @@ mod sync {
     }
 }
 
-mod links {
+mod task {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Lane {
         First,
@@ -63,31 +63,35 @@ mod error {
     pub struct TimedOut;
 }
 
-mod limit {
-    /// How a wait of the models ends, apart from a wake. Whatever may come before the end of the time or the kill comes
-    /// before it in some order, so neither has to be late.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Limit {
-        Never,
-        Over,
-        Killed,
+mod wait {
+    pub(crate) mod limit {
+        /// How a wait of the models ends, apart from a wake. Whatever may come before the end of the time or the kill comes
+        /// before it in some order, so neither has to be late.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Limit {
+            Never,
+            Over,
+            Killed,
+        }
     }
 }
 
-mod abroad {
-    use std::sync::Arc;
+mod inbox {
+    pub(crate) mod registry {
+        use std::sync::Arc;
 
-    use crate::links::Lane;
+        use crate::task::Lane;
 
-    pub(super) trait Leave {
-        fn forsake(&self, lane: Lane, ticket: u64);
-        fn unlink(&self, lane: Lane, ticket: u64);
-    }
+        pub(crate) trait Leave {
+            fn forsake(&self, lane: Lane, ticket: u64);
+            fn unlink(&self, lane: Lane, ticket: u64);
+        }
 
-    pub(super) struct Registered {
-        pub(super) queue: Arc<dyn Leave>,
-        pub(super) lane: Lane,
-        pub(super) ticket: u64,
+        pub(crate) struct Registered {
+            pub(crate) queue: Arc<dyn Leave>,
+            pub(crate) lane: Lane,
+            pub(crate) ticket: u64,
+        }
     }
 }
 
@@ -97,11 +101,11 @@ mod waiter {
     use std::panic::resume_unwind;
     use std::sync::Arc;
 
-    use loom::sync::{Condvar, Mutex};
+    use ::loom::sync::{Condvar, Mutex};
 
-    use crate::abroad::Registered;
-    use crate::limit::Limit;
+    use crate::inbox::registry::Registered;
     use crate::mailbox::Mailbox;
+    use crate::wait::limit::Limit;
 
     pub(super) struct Killed;
 
@@ -135,7 +139,7 @@ mod waiter {
         thread: Thread,
     }
 
-    loom::thread_local! {
+    ::loom::thread_local! {
         static HUB: RefCell<Option<Arc<Hub>>> = RefCell::new(None);
         static WAITS: RefCell<u64> = RefCell::new(0);
         static HERE: Thread = Thread(Arc::new((Mutex::new(false), Condvar::new())));
@@ -272,7 +276,7 @@ fn spawn(with_hub: bool, body: impl FnOnce() + 'static) -> thread::JoinHandle<()
 #[test]
 fn no_wake_is_lost_between_look_and_wait() {
     for with_hub in [false, true] {
-        loom::model(move || {
+        ::loom::model(move || {
             let permits = semaphore(0);
             let waiter = spawn(with_hub, {
                 let permits = permits.clone();
@@ -430,7 +434,7 @@ fn a_hub_that_ends_swallows_no_wake() {
 
 #[test]
 fn a_mailbox_loses_no_letter_and_rings_for_each_burst() {
-    loom::model(|| {
+    ::loom::model(|| {
         let hub = Hub::make();
         let senders = [1, 2].map(|letter| {
             let hub = hub.clone();
@@ -453,7 +457,7 @@ fn a_mailbox_loses_no_letter_and_rings_for_each_burst() {
 
 #[test]
 fn a_mailbox_keeps_the_order_of_a_sender() {
-    loom::model(|| {
+    ::loom::model(|| {
         let hub = Hub::make();
         let sender = thread::spawn({
             let hub = hub.clone();
@@ -474,7 +478,7 @@ fn a_mailbox_keeps_the_order_of_a_sender() {
 
 #[test]
 fn a_closed_mailbox_gives_back_what_it_does_not_hold() {
-    loom::model(|| {
+    ::loom::model(|| {
         let mailbox = Arc::new(Mailbox::<u64>::new());
         let senders = [1, 2].map(|letter| {
             let mailbox = mailbox.clone();

@@ -54,7 +54,7 @@ mod imp;
     ramie_fiber = "thread",
     all(unix, any(target_arch = "x86_64", target_arch = "aarch64"), not(ramie_fiber = "corosensei"))
 )))]
-#[path = "coro.rs"]
+#[path = "corosensei.rs"]
 mod imp;
 
 #[cfg(all(ramie_fiber = "native", not(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))))]

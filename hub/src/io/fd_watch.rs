@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 
-use super::places::Hold;
-use crate::core::{Core, IoWaiter, Watch};
-use crate::poller::{Direction, SourceId};
+use super::wait::Hold;
+use crate::reactor::poller::{Direction, SourceId};
+use crate::scheduler::{Core, IoWaiter, Watch};
 
 /// A watcher's descriptor.
 pub(crate) struct FdWatch {

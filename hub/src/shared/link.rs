@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::abroad::{Link, Registered};
-use super::queue::{WaitQueue, Waits};
+use super::wait_queue::{WaitQueue, Waits};
 use super::waiter::Target;
-use crate::current;
-use crate::links::{Lane, LinkId};
-use crate::remote::KeepAlive;
-use crate::waitable::Waitable;
+use crate::inbox::registry::{Link, Registered};
+use crate::remote::handle::KeepAlive;
+use crate::scheduler::current;
+use crate::task::{Lane, LinkId};
+use crate::wait::waitable::Waitable;
 
 impl<S: Waits> WaitQueue<S> {
     /// Puts a function in a lane, to be called in the hub of this thread when it is its turn. It keeps the loop alive until

@@ -19,11 +19,9 @@
 //! How a wake travels: to a greenlet as the token of its wait through its hub's inbox (straight into the queue of the
 //! hub if that is the waker's own), to a thread without a hub as an unpark. Waiting never makes a hub.
 
-mod abroad;
-mod line;
 mod link;
-mod queue;
+mod wait_list;
+mod wait_queue;
 mod waiter;
 
-pub(crate) use self::abroad::{Abroad, Link};
-pub use self::queue::{Locked, Turn, WaitQueue, Waits};
+pub use self::wait_queue::{Locked, Turn, WaitQueue, Waits};

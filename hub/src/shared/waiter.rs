@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::abroad::Registered;
-use crate::core::Item;
-use crate::current::{self, CoreRef};
 use crate::error::BlockingSwitchOutError;
 use crate::exception::Exception;
-use crate::inbox::{Inbox, Message};
-use crate::limit::Limit;
-use crate::remote::KeepAlive;
+use crate::inbox::hub_inbox::{Inbox, Message};
+use crate::inbox::registry::Registered;
+use crate::remote::handle::KeepAlive;
+use crate::scheduler::Item;
+use crate::scheduler::current::{self, CoreRef};
 use crate::task::{Token, Verdict};
-use crate::wait_guard::TimerGuard;
+use crate::wait::guard::TimerGuard;
+use crate::wait::limit::Limit;
 
 /// Whom to wake. Each is woken once at most; waking one that waits no longer does nothing.
 pub(super) enum Target {

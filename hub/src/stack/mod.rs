@@ -9,29 +9,29 @@
 //! (Windows, Miri, and fibers that are OS threads). `fault` is the handler that explains a hit guard,
 //! by what `overflow` says.
 
-mod measure;
 pub(crate) mod overflow;
+mod usage;
 
-pub use self::measure::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
+pub use self::usage::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};
 
 #[cfg(all(unix, not(miri)))]
-#[path = "fault.rs"]
+#[path = "sigsegv.rs"]
 pub(crate) mod fault;
 #[cfg(not(all(unix, not(miri))))]
-#[path = "fault_none.rs"]
+#[path = "sigsegv_none.rs"]
 pub(crate) mod fault;
 
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
-mod pages;
+mod mmap;
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
-mod slots;
+mod pool;
 #[cfg(all(unix, not(any(miri, ramie_fiber = "thread"))))]
-pub(crate) use self::slots::{Stack, StackPool, under_valgrind};
+pub(crate) use self::pool::{Stack, StackPool, under_valgrind};
 
 #[cfg(not(all(unix, not(any(miri, ramie_fiber = "thread")))))]
-mod sizes;
+mod no_memory;
 #[cfg(not(all(unix, not(any(miri, ramie_fiber = "thread")))))]
-pub(crate) use self::sizes::{Stack, StackPool};
+pub(crate) use self::no_memory::{Stack, StackPool};
 
 #[cfg(all(test, unix, not(any(miri, ramie_fiber = "thread"))))]
 mod tests;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::fault;
 use super::overflow::{self, OverflowInfo};
-use super::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, Stack, StackPool, pages};
+use super::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, Stack, StackPool, mmap};
 
 const CHILD: &str = "RAMIE_STACK_TEST_CHILD";
 
@@ -54,7 +54,7 @@ fn fill(stack: &Stack, depth: usize) {
 }
 
 fn resident_pages(stack: &Stack) -> usize {
-    let page = pages::page_size();
+    let page = mmap::page_size();
     let start = stack.guard().end;
     let len = stack.top().next_multiple_of(page) - start;
     let mut pages = vec![0_u8; len / page];
@@ -67,7 +67,7 @@ fn resident_pages(stack: &Stack) -> usize {
 
 fn is_mapped(address: usize) -> bool {
     let mut page = 0_u8;
-    let start = ptr::with_exposed_provenance_mut::<libc::c_void>(address & !(pages::page_size() - 1));
+    let start = ptr::with_exposed_provenance_mut::<libc::c_void>(address & !(mmap::page_size() - 1));
     // SAFETY: one page is asked about and there is a byte for it; an unmapped page is an error, not a fault.
     unsafe { libc::mincore(start.cast(), 1, (&raw mut page).cast()) == 0 }
 }
@@ -94,7 +94,7 @@ fn sizes_are_rounded_up_and_classes_do_not_mix() {
         ((64 << 20) + 1, 65 << 20),
     ] {
         let stack = pool.take(asked).expect("a stack");
-        assert_eq!(stack.size(), got.max(pages::page_size()));
+        assert_eq!(stack.size(), got.max(mmap::page_size()));
         assert!(stack.top() - stack.guard().end >= stack.size(), "all of the size is usable");
         assert_eq!(stack.limit(), stack.guard().start);
         assert_eq!(stack.top() % 16, 0);
@@ -110,7 +110,7 @@ fn sizes_are_rounded_up_and_classes_do_not_mix() {
 fn tops_have_different_colours() {
     let mut pool = StackPool::new();
     let offsets: Vec<usize> =
-        (0..16).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack").top() % pages::page_size()).collect();
+        (0..16).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack").top() % mmap::page_size()).collect();
     let mut unique = offsets.clone();
     unique.sort_unstable();
     unique.dedup();
@@ -157,16 +157,16 @@ fn stats_count_what_is_out_idle_and_leaked() {
 
 #[test]
 fn deep_use_gives_pages_back() {
-    if super::slots::under_valgrind() {
+    if super::pool::under_valgrind() {
         return;
     }
     let mut pool = StackPool::new();
     let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
     fill(&stack, 200 << 10);
-    assert!(resident_pages(&stack) * pages::page_size() >= 200 << 10);
+    assert!(resident_pages(&stack) * mmap::page_size() >= 200 << 10);
     pool.give_back(stack);
     let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
-    assert!(resident_pages(&stack) * pages::page_size() <= 32 << 10);
+    assert!(resident_pages(&stack) * mmap::page_size() <= 32 << 10);
     // The canary has been reset: shallow use leaves the pages alone, deep use is seen again.
     fill(&stack, 8 << 10);
     pool.give_back(stack);
@@ -175,7 +175,7 @@ fn deep_use_gives_pages_back() {
     fill(&stack, 100 << 10);
     pool.give_back(stack);
     let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
-    assert!(resident_pages(&stack) * pages::page_size() <= 32 << 10);
+    assert!(resident_pages(&stack) * mmap::page_size() <= 32 << 10);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_leaked_stack_keeps_its_chunk_and_others_are_unmapped() {
 
 #[test]
 fn forty_thousand_stacks_live_under_default_limits() {
-    if !pages::guards_by_advice() {
+    if !mmap::guards_by_advice() {
         // Each guard takes two of 65,530 mappings then, and 32,000 stacks are the limit.
         return;
     }
@@ -316,7 +316,7 @@ fn under_a_limit_chunks_shrink_before_the_error() {
     }
     let pages = std::fs::read_to_string("/proc/self/statm").expect("procfs");
     let pages: libc::rlim_t = pages.split(' ').next().expect("a field").parse().expect("a number");
-    let page = libc::rlim_t::try_from(pages::page_size()).expect("small");
+    let page = libc::rlim_t::try_from(mmap::page_size()).expect("small");
     let most = pages * page + (8 << 20);
     let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
     // SAFETY: the pointer is to a limit of our own.

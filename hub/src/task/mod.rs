@@ -1,17 +1,23 @@
 //! What a greenlet is to the hub: a record, its place, and the fiber that it runs on. Nothing here knows the hub.
 
+pub(crate) mod body;
 mod handle;
+mod interrupt;
+mod links;
 mod locals;
+mod notify;
 mod record;
 pub(crate) mod switch;
-mod tasks;
-mod throw;
-mod token;
+mod table;
+mod wait_token;
 
 pub use self::handle::AnyGreenlet;
 pub(crate) use self::handle::SpawnCallback;
+pub(crate) use self::interrupt::{Sender, Throw};
+pub use self::links::{Lane, LinkId, Rule};
+pub(crate) use self::links::{Links, Target};
 pub(crate) use self::locals::Locals;
+pub(crate) use self::notify::{Linkable, Notified, Pass, owed};
 pub(crate) use self::record::{Gone, Kind, NO_INDEX, NoBody, Posture, Record, Run, State, Task, TaskRef};
-pub(crate) use self::tasks::{Resident, Tasks};
-pub(crate) use self::throw::{Sender, Throw};
-pub(crate) use self::token::{Token, Verdict};
+pub(crate) use self::table::{Resident, Tasks};
+pub(crate) use self::wait_token::{Token, Verdict};

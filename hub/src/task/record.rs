@@ -11,14 +11,14 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::thread;
 
+use super::interrupt::Throw;
 use super::locals::Locals;
 use super::switch::FiberCell;
-use super::throw::Throw;
-use super::token::{Token, Verdict};
+use super::wait_token::{Token, Verdict};
 use crate::exception::{Exception, Failure};
 use crate::fiber;
-use crate::links::Links;
 use crate::stack::overflow::OverflowInfo;
+use crate::task::Links;
 use crate::timers::TimerId;
 
 /// A record whose body's type is forgotten.

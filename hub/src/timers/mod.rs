@@ -19,8 +19,8 @@
 //! cancel walk the depth of a heap of a million, through as many cache misses. Cancelling lazily was rejected
 //! because it keeps garbage in proportion to the rate of timeouts times their length.
 
-mod near;
-mod nodes;
+mod arena;
+mod current_tick;
 mod wheel;
 
 #[cfg(test)]
@@ -28,11 +28,11 @@ mod tests;
 
 use std::fmt;
 
-use self::near::{Entry, Near};
-use self::nodes::{NIL, Nodes};
+use self::arena::{NIL, Nodes};
+use self::current_tick::{Entry, Near};
 use self::wheel::Wheel;
 
-pub(crate) use self::nodes::TimerId;
+pub(crate) use self::arena::TimerId;
 
 /// Holds timers, each a deadline and a payload, and gives them back in the order of their deadlines.
 ///

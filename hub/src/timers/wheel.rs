@@ -17,7 +17,7 @@
 //! slot, all timers there move to lower levels or leave the wheel, so a timer moves eight times at most, and
 //! mostly never.
 
-use super::nodes::{NIL, Nodes};
+use super::arena::{NIL, Nodes};
 
 /// A tick has 2^20 ns.
 const TICK_BITS: u32 = 20;

@@ -1,0 +1,166 @@
+//! Lending work to others: a closure that borrows from the caller's frame and runs wherever it is taken to.
+#![expect(unsafe_code, reason = "lets a closure that borrows from a frame pass for one that does not")]
+
+use std::fmt;
+use std::mem::{self, ManuallyDrop};
+use std::sync::Arc;
+
+use crate::borrow::frame_guard::Lender;
+use crate::error::NotRun;
+use crate::exception::{Exception, Failure};
+use crate::inbox::lease::Gate;
+use crate::inbox::thread_bound::hub_number;
+use crate::loom::Mutex;
+use crate::remote::handle::Waker;
+use crate::remote::job::{JobFailure, run_job_for};
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
+
+/// Work that was lent: runs on whatever thread it is taken to. Made by [`lend`].
+///
+/// Dropping it is as good as running it for whoever waits: then [`lend`] returns an error. Forgetting it (`mem::forget`, a
+/// cycle of counted references) makes that one wait for ever.
+pub struct Lent {
+    work: Option<Box<dyn FnOnce() + Send>>,
+    gate: Arc<Gate>,
+    // Dropped last: the work and all that it borrows is gone when the waker wakes.
+    _waker: Waker,
+}
+
+impl Lent {
+    /// Runs the work. Its panics and exceptions go to whoever lent it and not to the caller.
+    pub fn run(mut self) {
+        self.end(|work| work());
+    }
+
+    fn end(&mut self, how: impl FnOnce(Box<dyn FnOnce() + Send>)) {
+        let Some(work) = self.work.take() else { return };
+        if let Some(_within) = self.gate.enter() {
+            how(work);
+        } else {
+            // What it borrows may be gone with the lender's thread: not even its destructors can be run.
+            let _leaked = ManuallyDrop::new(work);
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.end(drop);
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent(..)")
+    }
+}
+
+/// Hands `f`, which may borrow from the caller's frame, to `start`, and waits until it has been run or dropped.
+///
+/// The building block for running something elsewhere, on a pool of threads say, without moving everything into it.
+/// `start` is called at once, on the caller's stack, and gives the [`Lent`] to whoever is to run it; it may wait. Then
+/// others run until the work is done.
+///
+/// # Errors
+///
+/// The [`Failure`] that `f` was left with: a panic with its payload; an exception that was [raised](crate::raise) in it, as
+/// its [text](crate::FailureText) if that was on another thread; [`NotRun`] when the work was dropped instead of run.
+///
+/// # Panics
+///
+/// With what `start` panics with, after the work is done. Raises
+/// [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before anything is lent, in callbacks of the hub.
+///
+/// # Cancellation
+///
+/// The caller's frame is in use, so a kill or a timeout does not interrupt this call: the first one is raised, and the
+/// result dropped, as soon as the work is done. Later ones are raised at the caller's next wait, if they are still wanted by then.
+///
+/// A greenlet that waits here when its thread ends is [abandoned](crate#the-end-of-a-hub), as any other. Work that another
+/// thread has begun by then is waited for, with the ending thread blocked; what nobody has begun never runs, and is leaked.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use ramie_hub::lend;
+///
+/// let mut numbers = vec![3, 1, 2];
+/// let largest = lend(
+///     || {
+///         numbers.sort();
+///         numbers.last().copied()
+///     },
+///     |work| drop(thread::spawn(move || work.run())),
+/// );
+/// assert_eq!(largest.unwrap(), Some(3));
+/// assert_eq!(numbers, [1, 2, 3]);
+/// ```
+///
+/// What is lent must be fit for other threads:
+///
+/// ```compile_fail,E0277
+/// use std::rc::Rc;
+/// let here = Rc::new(5);
+/// let _ = ramie_hub::lend(|| *here + 1, |work| work.run());
+/// ```
+///
+/// And so must its result:
+///
+/// ```compile_fail,E0277
+/// use std::rc::Rc;
+/// let _ = ramie_hub::lend(|| Rc::new(5), |work| work.run());
+/// ```
+///
+/// The borrow lasts as long as the call, so what is written to cannot be looked at by `start`:
+///
+/// ```compile_fail,E0502
+/// let mut count = 0;
+/// let _ = ramie_hub::lend(|| count += 1, |work| { println!("{count}"); work.run() });
+/// ```
+///
+/// The result cannot borrow from what `f` owns:
+///
+/// ```compile_fail,E0515
+/// let _ = ramie_hub::lend(|| { let own = vec![5]; own.as_slice() }, |work| work.run());
+/// ```
+pub fn lend<'a, T: Send + 'a>(
+    f: impl FnOnce() -> T + Send + 'a,
+    start: impl FnOnce(Lent),
+) -> Result<T, Failure> {
+    let lender = Lender::new();
+    let (waiter, waker) = lender.core().waiter();
+    let packet = Arc::new(Mutex::new(None));
+    let theirs = packet.clone();
+    let home = hub_number();
+    let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || {
+        *theirs.lock() = Some(run_job_for(home, f));
+    });
+    // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for as long as this call lasts, and this call
+    // is left by `settle` or not at all (the lender's destructor ends the process). That comes after `outwait` has seen
+    // the signal of the waker, which is given when the `Lent` has been dropped or run: after `work`, with everything that
+    // it holds, was consumed or dropped. The mailbox between them orders all of that before what comes here.
+    let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
+    let gate = Arc::new(Gate::new(home));
+    let number = lender.core().new_number();
+    lender.core().gates.borrow_mut().insert(number, gate.clone());
+    let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
+    let leaving = started.as_ref().err().map(Escape::exception);
+    let raise = lender.outwait(&waiter, "lend", leaving);
+    // The hub may end when the lender is settled, so what belongs to it comes first.
+    drop(waiter);
+    lender.core().gates.borrow_mut().remove(&number);
+    let outcome = packet.lock().take();
+    let outcome = outcome.map_or_else(
+        || Err(Failure::from(Exception::new(NotRun))),
+        |outcome| outcome.map_err(JobFailure::into_failure),
+    );
+    lender.settle();
+    let raise = match started {
+        Ok(()) => raise.map(Escape::Exception),
+        Err(escape) => Some(escape),
+    };
+    let Some(escape) = raise else { return outcome };
+    guard_drop(outcome);
+    escape.resume()
+}

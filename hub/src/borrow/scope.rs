@@ -1,0 +1,345 @@
+//! Scopes: greenlets that may borrow from the frame that spawns them, as `std::thread::scope` has it for threads.
+#![expect(unsafe_code, reason = "lets a body that borrows from a frame pass for one that does not")]
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::borrow::frame_guard::Lender;
+use crate::borrow::scope_children::{Ask, Children};
+use crate::exception::{Exception, Failure};
+use crate::greenlet::builder::Builder;
+use crate::scheduler::current;
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::task::AnyGreenlet;
+use crate::task::LinkId;
+use crate::task::body::{ScopedBody, fallible};
+use crate::wait::limit::Limit;
+use crate::wait::waitable::Waitable;
+
+/// Where greenlets are spawned that may borrow. Made by [`scope`].
+///
+/// `'scope` is the time in which such greenlets may run, `'env` that of what was there before the scope.
+pub struct Scope<'scope, 'env: 'scope> {
+    children: Rc<Children>,
+    /// Invariant, so that it cannot be made shorter to lend what does not live long enough.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// A greenlet of a [`Scope`] whose body returns a `T`.
+///
+/// Everything that does not depend on the type of the result is found on [`AnyGreenlet`], to which this dereferences. A
+/// clone of that one may outlive the scope; the value may not, and so is here.
+pub struct ScopedGreenlet<'scope, T> {
+    any: AnyGreenlet,
+    child: Ask,
+    value: Rc<Cell<Option<T>>>,
+    scope: PhantomData<&'scope ()>,
+}
+
+/// What a child runs, when its borrows are forgotten.
+type Work<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
+
+/// Runs `f`, which may spawn greenlets that borrow from the caller's frame, and returns when all of them have ended.
+///
+/// The greenlets are those of [`Scope::spawn`]; they too may spawn into the scope. They need not be `Send`, and see each
+/// other's `Cell`s, as all greenlets of a thread do.
+///
+/// * When `f` returns, the scope waits for the greenlets. If one of them failed and nobody has [joined](ScopedGreenlet::join)
+///   it, the failure is raised out of this call when all have ended: the first in time. The others are not killed
+///   because of it. A plain kill is no failure, and `SystemExit` goes to the main greenlet as always.
+/// * When `f` is left by a panic or an exception, the greenlets are killed with it, waited for, and then the unwinding goes
+///   on.
+/// * A greenlet may catch its kill, or wait in a destructor: the scope waits as long as it takes. What is spawned after the
+///   kill is not killed, so that a destructor can still get work done.
+/// * In the main greenlet, when nothing is left that could wake any of them, they are killed with the
+///   [`LoopExit`](crate::LoopExit), which is then raised here. If some of them cannot end even so, stderr says which and
+///   the process is aborted: they borrow from a frame that must not be left.
+///
+/// # Panics
+///
+/// With what `f` panics with. Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before `f` is called, in
+/// callbacks of the hub.
+///
+/// # Cancellation
+///
+/// A kill or a timeout that comes while the scope waits is handed on to its greenlets, and raised here when all have
+/// ended. Later ones are raised at the caller's next wait, if they are still wanted by then.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{scope, yield_now};
+///
+/// let words = ["no", "copies", "made"];
+/// let mut longest = String::new();
+/// let total = scope(|s| {
+///     let lengths = s.spawn(|| words.iter().map(|word| word.len()).sum::<usize>());
+///     s.spawn(|| {
+///         yield_now();
+///         longest.push_str(words.iter().max_by_key(|word| word.len()).unwrap());
+///     });
+///     lengths.join().unwrap()
+/// });
+/// assert_eq!((total, longest.as_str()), (12, "copies"));
+/// ```
+///
+/// A greenlet cannot outlive the scope (the compiler's error, `lifetime may not live long enough`, has no code):
+///
+/// ```compile_fail
+/// ramie_hub::scope(|s| s.spawn(|| 5)).join();
+/// ```
+///
+/// Nor can its handle be put aside:
+///
+/// ```compile_fail,E0521
+/// let mut handle = None;
+/// ramie_hub::scope(|s| handle = Some(s.spawn(|| 5)));
+/// ```
+///
+/// Nor can the scope itself, which would take borrows after its end:
+///
+/// ```compile_fail,E0521
+/// let mut kept = None;
+/// ramie_hub::scope(|s| kept = Some(s));
+/// ```
+///
+/// Two greenlets cannot both borrow something mutably:
+///
+/// ```compile_fail,E0499
+/// let mut count = 0;
+/// ramie_hub::scope(|s| {
+///     s.spawn(|| count += 1);
+///     s.spawn(|| count += 1);
+/// });
+/// ```
+///
+/// What belongs to the closure itself is gone before its greenlets are:
+///
+/// ```compile_fail,E0373
+/// ramie_hub::scope(|s| {
+///     let own = 5;
+///     s.spawn(|| println!("{own}"));
+/// });
+/// ```
+///
+/// ```compile_fail,E0597
+/// ramie_hub::scope(|s| {
+///     let own = String::from("mine");
+///     let lent = &own;
+///     s.spawn(move || println!("{lent}"));
+/// });
+/// ```
+///
+/// What is lent cannot be used as long as it is:
+///
+/// ```compile_fail,E0506
+/// let mut count = 0;
+/// ramie_hub::scope(|s| {
+///     s.spawn(|| println!("{count}"));
+///     count = 1;
+/// });
+/// ```
+///
+/// And greenlets stay on their thread:
+///
+/// ```compile_fail,E0277
+/// ramie_hub::scope(|s| {
+///     std::thread::scope(|threads| { threads.spawn(|| { s.spawn(|| ()); }); });
+/// });
+/// ```
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let lender = Lender::new();
+    let scope = Scope { children: Rc::default(), scope: PhantomData, env: PhantomData };
+    let result = guard(|| f(&scope));
+    let leaving = result.as_ref().err().map(Escape::exception);
+    let raise = lender.outwait(&*scope.children, "scope", leaving);
+    lender.settle();
+    let failure = scope.children.failure();
+    match result {
+        Err(escape) => escape.resume(),
+        Ok(value) => {
+            let Some(exception) = raise.or_else(|| failure.map(Exception::new)) else { return value };
+            guard_drop(value);
+            Escape::Exception(exception).resume()
+        }
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Makes a greenlet that may borrow whatever outlives the scope, and queues its start. Does not let others run.
+    ///
+    /// It starts when the caller next waits, at the scope's end at the latest. A [`fallible`](crate::fallible) body's `Err`
+    /// is its failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::{fallible, scope};
+    ///
+    /// let text = String::from("12,x");
+    /// let parsed: Vec<_> = scope(|s| {
+    ///     let parts: Vec<_> = text.split(',').map(|part| s.spawn(fallible(|| part.parse::<u32>()))).collect();
+    ///     parts.into_iter().map(|part| part.join()).collect()
+    /// });
+    /// assert!(parsed[0].is_ok() && parsed[1].as_ref().unwrap_err().is::<std::num::ParseIntError>());
+    /// ```
+    #[track_caller]
+    pub fn spawn<B: ScopedBody<Value: 'scope> + 'scope>(
+        &'scope self,
+        body: B,
+    ) -> ScopedGreenlet<'scope, B::Value> {
+        Builder::new().spawn_scoped(self, body)
+    }
+}
+
+impl Builder {
+    /// Makes a greenlet of a scope and queues its start; see [`Scope::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::{Builder, scope};
+    ///
+    /// let name = String::from("worker");
+    /// scope(|s| {
+    ///     let g = Builder::new().name(&*name).spawn_scoped(s, || name.len());
+    ///     assert_eq!(g.name(), "worker");
+    ///     assert_eq!(g.join().unwrap(), 6);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, B: ScopedBody<Value: 'scope> + 'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        body: B,
+    ) -> ScopedGreenlet<'scope, B::Value> {
+        let value = Rc::new(Cell::new(None));
+        let kept = value.clone();
+        let work: Work<'scope> = Box::new(move || {
+            kept.set(Some(body.run().map_err(Exception::new)?));
+            Ok(())
+        });
+        // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for `'scope`, which lasts until `scope`
+        // returns or unwinds; that it does by `settle` or not at all (the lender's destructor ends the process), after
+        // `outwait` has seen that all children are gone. This is made one of them below, before its start can let any
+        // code of the user's run; until it is gone the record, which holds `work`, is held by the list of children. It is
+        // gone when the hub has run `work` or dropped it, and the fiber that ran it has returned. Nothing else of the
+        // record depends on `'scope`: the value is kept beside it.
+        let work = unsafe { mem::transmute::<Work<'scope>, Work<'static>>(work) };
+        let any = AnyGreenlet::from(self.create(fallible(work)));
+        let child = scope.children.adopt(&current::core(), &any.record);
+        any.start();
+        ScopedGreenlet { any, child, value, scope: PhantomData }
+    }
+}
+
+impl<T> ScopedGreenlet<'_, T> {
+    /// Waits until it has ended and moves its value out. Returns without letting others run when it has already.
+    ///
+    /// Whoever asks for its failure is the one who deals with it: the scope does not raise it any more.
+    ///
+    /// # Errors
+    ///
+    /// The failure it ended with. That includes a plain kill: there is no value.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout of the caller leaves the greenlet as it is; the handle is gone, and the value with it.
+    pub fn join(self) -> Result<T, Failure> {
+        self.end("ScopedGreenlet::join", Cell::take)
+    }
+
+    /// The greenlet without its result's type.
+    pub fn as_any(&self) -> &AnyGreenlet {
+        &self.any
+    }
+
+    fn end(
+        &self,
+        reason: &'static str,
+        value: impl FnOnce(&Cell<Option<T>>) -> Option<T>,
+    ) -> Result<T, Failure> {
+        self.any.join_for(Limit::Never, reason);
+        self.child.see();
+        match self.any.ended_by() {
+            Some(failure) => Err(failure),
+            None => value(&self.value).ok_or_else(Failure::taken),
+        }
+    }
+}
+
+impl<T: Clone> ScopedGreenlet<'_, T> {
+    /// Waits until it has ended and returns a clone of its value.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](ScopedGreenlet::join). When the value is just being cloned by somebody else whose `clone` waits, a failure
+    /// that [is taken](Failure::is_taken).
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout of the caller leaves the greenlet as it is.
+    pub fn get(&self) -> Result<T, Failure> {
+        self.end("ScopedGreenlet::get", |value| {
+            let back = Back(value, value.take());
+            back.1.clone()
+        })
+    }
+}
+
+/// A value that is looked at, and goes back to its place.
+struct Back<'a, T>(&'a Cell<Option<T>>, Option<T>);
+
+impl<T> Drop for Back<'_, T> {
+    fn drop(&mut self) {
+        self.0.set(self.1.take());
+    }
+}
+
+impl<T> Deref for ScopedGreenlet<'_, T> {
+    type Target = AnyGreenlet;
+
+    fn deref(&self) -> &AnyGreenlet {
+        &self.any
+    }
+}
+
+impl<T> AsRef<AnyGreenlet> for ScopedGreenlet<'_, T> {
+    fn as_ref(&self) -> &AnyGreenlet {
+        &self.any
+    }
+}
+
+impl<T> Waitable for ScopedGreenlet<'_, T> {
+    fn is_ready(&self) -> bool {
+        self.any.is_ready()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        Waitable::rawlink(&self.any, f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.any.unlink(id);
+    }
+}
+
+impl<T> fmt::Debug for ScopedGreenlet<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.any.fmt(f)
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,231 @@
+//! Making greenlets and starting them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::greenlet::handle::Greenlet;
+use crate::scheduler::current;
+use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
+use crate::task::body::Body;
+use crate::task::{AnyGreenlet, Kind, SpawnCallback, TaskRef};
+
+/// How a greenlet is made, when the defaults do not do: its name, its stack.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::Builder;
+///
+/// let g = Builder::new().name("deep").stack_size(1 << 20).spawn(|| 5);
+/// assert_eq!(g.name(), "deep");
+/// assert_eq!(g.get().unwrap(), 5);
+/// ```
+#[derive(Clone, Default)]
+pub struct Builder {
+    name: Option<Rc<str>>,
+    stack_size: Option<usize>,
+    site: Option<&'static Location<'static>>,
+    prepare: Option<SpawnCallback>,
+}
+
+impl Builder {
+    /// A builder with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the greenlet.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Rc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the size of the stack in bytes. It is rounded up to what the system and the pool of stacks deal in, at
+    /// least 16 KiB; without this it is 256 KiB of address space, of which only what is touched takes memory.
+    ///
+    /// A size that the system refuses becomes the greenlet's failure when it starts, as
+    /// [`StackError`](crate::StackError).
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes.max(MIN_STACK_SIZE));
+        self
+    }
+
+    /// Sets what the greenlet gives as its [spawn site](AnyGreenlet::spawn_site), for who spawns on behalf of somebody
+    /// elsewhere in the program. Without this it is where the greenlet is made.
+    #[must_use]
+    pub fn spawn_site(mut self, site: &'static Location<'static>) -> Self {
+        self.site = Some(site);
+        self
+    }
+
+    /// Has `f` called with every greenlet that is made, before anybody else has it: what `__init__` is to a subclass of
+    /// gevent's `Greenlet`. A panic of `f` is the maker's, and the greenlet is never started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use ramie_hub::Builder;
+    ///
+    /// let ended = Rc::new(Cell::new(0));
+    /// let count = ended.clone();
+    /// let counted = Builder::new().prepare(move |greenlet| {
+    ///     let count = count.clone();
+    ///     greenlet.rawlink(move |_| count.set(count.get() + 1));
+    /// });
+    /// counted.spawn(|| 5).join();
+    /// counted.spawn(|| "of another type").join();
+    /// assert_eq!(ended.get(), 2);
+    /// ```
+    #[must_use]
+    pub fn prepare(mut self, f: impl Fn(&AnyGreenlet) + 'static) -> Self {
+        self.prepare = Some(Rc::new(f));
+        self
+    }
+
+    /// Makes a greenlet that has not been started.
+    #[track_caller]
+    pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
+        let site = self.site.unwrap_or(Location::caller());
+        let greenlet = Greenlet::from_record(self.record(Kind::Greenlet, body, site));
+        if let Some(prepare) = &self.prepare {
+            prepare(&greenlet);
+        }
+        greenlet
+    }
+
+    /// Makes a greenlet and queues its start. Does not let others run.
+    #[track_caller]
+    pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
+        let greenlet = self.create(body);
+        greenlet.start();
+        greenlet
+    }
+
+    /// Makes a greenlet that starts after a time.
+    #[track_caller]
+    pub fn spawn_later<B: Body>(&self, after: Duration, body: B) -> Greenlet<B::Value> {
+        let greenlet = self.create(body);
+        greenlet.start_later(after);
+        greenlet
+    }
+
+    fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
+        let record = current::core().record(kind, body, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
+        if let Some(name) = &self.name {
+            AnyGreenlet::from(&record).set_name(name.clone());
+        }
+        record
+    }
+}
+
+impl<T: 'static> Greenlet<T> {
+    /// Makes a greenlet that has not been started.
+    #[track_caller]
+    pub fn new<B: Body<Value = T>>(body: B) -> Self {
+        Builder::new().create(body)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("spawn_site", &self.site)
+            .field("prepares", &self.prepare.is_some())
+            .finish()
+    }
+}
+
+/// Makes a greenlet and queues its start: it runs when the caller next waits, after what is queued already.
+///
+/// Does not let others run. The closure need not be `Send`: a greenlet never leaves its thread. Its `Err`, if it
+/// returns a `Result`, counts as a value unless it is wrapped in [`fallible`](crate::fallible).
+///
+/// # Examples
+///
+/// ```
+/// use std::{cell::RefCell, rc::Rc};
+/// use ramie_hub::{joinall, spawn};
+///
+/// let log = Rc::new(RefCell::new(Vec::new()));
+/// let greenlets: Vec<_> = (0..3).map(|i| {
+///     let log = log.clone();
+///     spawn(move || log.borrow_mut().push(i))
+/// }).collect();
+/// joinall(&greenlets);
+/// assert_eq!(*log.borrow(), [0, 1, 2]);
+/// ```
+#[track_caller]
+pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
+    Builder::new().spawn(body)
+}
+
+/// Makes a greenlet that starts after a time. Does not let others run.
+///
+/// Zero is due at the next poll, so after everything that is spawned in the same turn.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// let g = ramie_hub::spawn_later(Duration::from_millis(1), || 5);
+/// assert_eq!(g.get().unwrap(), 5);
+/// ```
+#[track_caller]
+pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
+    Builder::new().spawn_later(after, body)
+}
+
+/// Starts a bare greenlet: gevent's `spawn_raw`. Does not let others run.
+///
+/// It has no result to ask for. A [kill](AnyGreenlet::kill) before its first turn does not keep it from starting:
+/// it is hit at its first wait.
+///
+/// # Examples
+///
+/// ```
+/// let raw = ramie_hub::spawn_raw(|| println!("hello"));
+/// raw.join();
+/// assert!(raw.dead());
+/// ```
+#[track_caller]
+pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
+    let core = current::core();
+    let record = core.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE);
+    let token = core.admit(&record);
+    core.push_resume(token);
+    AnyGreenlet { record }
+}
+
+/// Calls `callback` with every greenlet of this hub that is started, at its start. Returns what removes it again.
+///
+/// The callback must not wait.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{add_spawn_callback, remove_spawn_callback, spawn};
+///
+/// let id = add_spawn_callback(|greenlet| println!("started {}", greenlet.name()));
+/// spawn(|| ()).join();
+/// assert!(remove_spawn_callback(id));
+/// ```
+pub fn add_spawn_callback(callback: impl Fn(&AnyGreenlet) + 'static) -> SpawnCallbackId {
+    SpawnCallbackId(current::core().add_spawn_callback(Rc::new(callback)), PhantomData)
+}
+
+/// Removes a spawn callback; false when it was removed before.
+pub fn remove_spawn_callback(id: SpawnCallbackId) -> bool {
+    current::core().remove_spawn_callback(id.0)
+}
+
+/// Names a spawn callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpawnCallbackId(u64, PhantomData<*const ()>);

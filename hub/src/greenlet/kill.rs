@@ -1,0 +1,264 @@
+//! Killing greenlets: an exception raised at their blocking call, delivered in its turn of the queue.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::error::TimedOut;
+use crate::exception::{Exception, GreenletExit};
+use crate::scheduler::current;
+use crate::scheduler::{Core, Item, Step};
+use crate::task::{AnyGreenlet, Kind, State, TaskRef, Throw, Token};
+use crate::wait::guard::TimerGuard;
+use crate::wait::limit::Limit;
+
+impl AnyGreenlet {
+    /// Kills the greenlet with [`GreenletExit`] and waits until it has ended.
+    ///
+    /// * Not started or not yet run: it ends on the spot, and its body never runs. Nothing is waited for.
+    /// * Ended: nothing happens.
+    /// * Waiting: the exception is raised at its blocking call, in a turn of the queue; whatever is queued ahead of
+    ///   it happens first, so it may get one more turn. Its destructors run; they may wait, and are not
+    ///   interrupted by further kills. It may catch the exception and go on: then this waits for its natural end.
+    /// * The caller itself: the exception is raised out of this very call.
+    ///
+    /// Never returns the target's error. Of the main greenlet only the exception is sent; nobody can wait for it.
+    ///
+    /// # Cancellation
+    ///
+    /// The kill stays in force when the caller is interrupted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ramie_hub::{sleep, spawn, yield_now};
+    ///
+    /// let g = spawn(|| sleep(Duration::from_secs(10)));
+    /// yield_now();
+    /// g.kill();
+    /// assert!(g.dead() && g.successful());
+    /// ```
+    pub fn kill(&self) {
+        self.kill_for(Exception::new(GreenletExit), Some(Limit::Never));
+    }
+
+    /// Kills it with any exception, which becomes its failure unless it is caught, and waits until it has ended.
+    pub fn kill_with<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
+        self.kill_for(Exception::new(error), Some(Limit::Never));
+    }
+
+    /// Kills it with [`GreenletExit`] without waiting: gevent's `block=False`. Does not let others run.
+    pub fn kill_nowait(&self) {
+        self.kill_for(Exception::new(GreenletExit), None);
+    }
+
+    /// Kills it with any exception without waiting. Does not let others run.
+    pub fn kill_with_nowait<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
+        self.kill_for(Exception::new(error), None);
+    }
+
+    /// Kills it with [`GreenletExit`] and waits at most that long for its end; says whether it has ended.
+    ///
+    /// The exception is delivered whatever the limit: the limit is for what the target does after it.
+    pub fn kill_timeout(&self, timeout: Duration) -> bool {
+        self.kill_for(Exception::new(GreenletExit), Some(Limit::After(timeout)))
+    }
+
+    /// Kills it with any exception and waits at most that long for its end; says whether it has ended.
+    pub fn kill_with_timeout<E: fmt::Debug + fmt::Display + 'static>(
+        &self,
+        error: E,
+        timeout: Duration,
+    ) -> bool {
+        self.kill_for(Exception::new(error), Some(Limit::After(timeout)))
+    }
+
+    /// Without a limit it does not wait at all.
+    fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
+        let core = current::core();
+        if !self.needs_throw(&core, &exception) {
+            return self.ready();
+        }
+        let record = vec![self.record.clone()];
+        match limit {
+            Some(limit) if self.task().kind != Kind::Main || self.is_running(&core) => {
+                let token = core.token();
+                core.push(Item::throw(record, exception, Some(token)));
+                core.park(token, "Greenlet::kill");
+                // Back from a kill of its own: it is unwinding, and the kill waits for the end of that.
+                !self.is_running(&core) && self.join_for(limit, "Greenlet::kill")
+            }
+            _ => {
+                core.push(Item::throw(record, exception, None));
+                false
+            }
+        }
+    }
+
+    fn is_running(&self, core: &Core) -> bool {
+        !core.in_hub() && self.is(&AnyGreenlet { record: core.current() })
+    }
+
+    /// Ends one that never ran on the spot; says whether an exception has to be thrown into it.
+    pub(crate) fn needs_throw(&self, core: &Core, exception: &Exception) -> bool {
+        match self.task().state.get() {
+            State::Ready => false,
+            // Nothing reaches what was abandoned.
+            _ if self.task().of_another(core.number) => false,
+            State::Created | State::Started if self.task().kind == Kind::Greenlet => {
+                core.kill_unrun(&self.record, exception.clone());
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Raises an exception in the greenlet at once, ahead of everything that is queued: gevent's `throw`.
+    ///
+    /// One that has not run ends with it. Called from a greenlet, the caller goes on when the target waits again
+    /// or has ended; called in the hub, the target runs as soon as the callback returns. The caller itself raises it
+    /// out of this very call.
+    ///
+    /// # Cancellation
+    ///
+    /// The exception stays in force when the caller is interrupted.
+    pub fn throw<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
+        let core = current::core();
+        let exception = Exception::new(error);
+        if self.ready() || self.task().of_another(core.number) {
+            return;
+        }
+        if matches!(self.task().state.get(), State::Created | State::Started) {
+            core.kill_unrun(&self.record, exception);
+            return;
+        }
+        if self.is_running(&core) {
+            core.raise(exception);
+        }
+        if core.in_hub() {
+            core.agenda.borrow_mut().push_front(Step::Throw(self.record.clone(), Throw::new(exception)));
+            return;
+        }
+        let token = core.token();
+        core.queue.borrow_mut().push_front(Item::throw(vec![self.record.clone()], exception, Some(token)));
+        core.park(token, "Greenlet::throw");
+    }
+}
+
+/// Kills every greenlet with [`GreenletExit`] and waits until all have ended.
+///
+/// Those that never ran end on the spot. The others are thrown into one after another in a single turn of the
+/// queue; each runs its handlers up to its next wait before the next is hit. The caller may be among them: the
+/// exception is raised out of this call.
+///
+/// # Cancellation
+///
+/// The kills stay in force when the caller is interrupted.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::{killall, sleep, spawn, yield_now};
+///
+/// let greenlets: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(10)))).collect();
+/// yield_now();
+/// killall(&greenlets);
+/// assert!(greenlets.iter().all(|g| g.dead()));
+/// ```
+pub fn killall<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
+    killall_with(greenlets, GreenletExit);
+}
+
+/// Kills every greenlet with any exception and waits until all have ended; see [`killall`].
+pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+    greenlets: &[G],
+    error: E,
+) {
+    // Without a limit there is nothing that could time out.
+    let _ = killall_for(greenlets, Exception::new(error), Some(Limit::Never));
+}
+
+/// Kills every greenlet with [`GreenletExit`] without waiting. Does not let others run.
+pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
+    killall_with_nowait(greenlets, GreenletExit);
+}
+
+/// Kills every greenlet with [`GreenletExit`] and waits at most that long until all have ended; see [`killall`].
+///
+/// # Errors
+///
+/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
+pub fn killall_timeout<G: AsRef<AnyGreenlet>>(greenlets: &[G], timeout: Duration) -> Result<(), TimedOut> {
+    killall_with_timeout(greenlets, GreenletExit, timeout)
+}
+
+/// Kills every greenlet with any exception without waiting. Does not let others run.
+pub fn killall_with_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+    greenlets: &[G],
+    error: E,
+) {
+    let _ = killall_for(greenlets, Exception::new(error), None);
+}
+
+/// Kills every greenlet with any exception and waits at most that long until all have ended; see [`killall`].
+///
+/// # Errors
+///
+/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
+pub fn killall_with_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
+    greenlets: &[G],
+    error: E,
+    timeout: Duration,
+) -> Result<(), TimedOut> {
+    killall_for(greenlets, Exception::new(error), Some(Limit::After(timeout)))
+}
+
+/// Without a limit it does not wait at all.
+fn killall_for<G: AsRef<AnyGreenlet>>(
+    greenlets: &[G],
+    exception: Exception,
+    limit: Option<Limit>,
+) -> Result<(), TimedOut> {
+    let core = current::core();
+    let mut living: Vec<TaskRef> = Vec::new();
+    for greenlet in greenlets {
+        let greenlet = greenlet.as_ref();
+        if greenlet.needs_throw(&core, &exception) {
+            living.push(greenlet.record.clone());
+        }
+    }
+    if living.is_empty() {
+        return Ok(());
+    }
+    let Some(limit) = limit else {
+        core.push(Item::throw(living, exception, None));
+        return Ok(());
+    };
+    let deadline = limit.deadline(&core);
+    let token: Token = core.token();
+    core.push(Item::throw(living.clone(), exception, Some(token)));
+    {
+        let _timer = TimerGuard::limit(&core, token, deadline);
+        core.park(token, "killall");
+    }
+    for record in living {
+        let greenlet = AnyGreenlet { record };
+        if greenlet.is_main() || greenlet.is_running(&core) {
+            continue;
+        }
+        let limit = deadline.map_or(Limit::Never, |deadline| Limit::At(core.instant(deadline)));
+        if !greenlet.join_for(limit, "killall") {
+            return Err(TimedOut);
+        }
+    }
+    Ok(())
+}
+
+/// Kills every unfinished greenlet of this hub but the main one; returns how many there were.
+pub(crate) fn kill_everything(core: &Core, deadline: Option<Instant>) -> Result<usize, TimedOut> {
+    let everything: Vec<AnyGreenlet> = core.greenlets();
+    let limit = deadline.map_or(Limit::Never, Limit::At);
+    killall_for(&everything, Exception::new(GreenletExit), Some(limit))?;
+    Ok(everything.len())
+}

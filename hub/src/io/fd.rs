@@ -1,0 +1,172 @@
+//! Sources on Unix: anything with a descriptor, registered by its number.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use mio::Interest;
+
+use super::fd_watch::FdWatch;
+use super::wait::{Hold, Place, wait_for_slot};
+use crate::error::TimedOut;
+use crate::hub::watcher::Watcher;
+use crate::reactor::fd_table;
+use crate::reactor::poller::{Direction, SourceId};
+use crate::scheduler::current;
+use crate::scheduler::{Core, IoWaiter};
+use crate::task::Verdict;
+use crate::wait::guard::TimerGuard;
+use crate::wait::limit::Limit;
+
+/// What an [`Io`](super::Io) can hold: on Unix, anything that lends its descriptor.
+pub trait Source: AsFd {}
+
+impl<S: AsFd> Source for S {}
+
+/// Whether a read that returns less than was asked for has taken all there was: so it is with epoll and kqueue.
+pub(super) const SHORT_READ_DRAINS: bool = true;
+
+/// An [`Io`](super::Io) also asks for urgent data where the system can tell: see [`Slot::drained`].
+///
+/// [`Slot::drained`]: crate::reactor::poller::Slot::drained
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = fd_table::BOTH.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = fd_table::BOTH;
+
+/// Nothing is registered before somebody has to wait.
+pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<SourceId>> {
+    Ok(None)
+}
+
+/// Registers a source; `None` when the system cannot poll it, as with a regular file.
+pub(super) fn register<S: Source>(core: &Core, source: &S) -> io::Result<Option<SourceId>> {
+    fd_table::register(&core.poller, source.as_fd(), INTEREST)
+}
+
+pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, source: &S) {
+    fd_table::deregister(&core.poller, id, source.as_fd().as_raw_fd());
+}
+
+/// Has the system look at a registered source afresh: if it is ready already, there will be an event.
+pub(super) fn rearm<S: Source>(core: &Core, id: SourceId, source: &S) -> io::Result<()> {
+    fd_table::rearm(&core.poller, id, source.as_fd().as_raw_fd(), INTEREST)
+}
+
+fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+    let core = current::core();
+    let fd = fd.as_fd();
+    let Some(id) = core.fds.acquire(&core.poller, fd)? else {
+        core.yield_now();
+        return Ok(());
+    };
+    let _hold = Hold(fd.as_raw_fd());
+    let deadline = Limit::from(timeout).deadline(&core);
+    wait_for_slot(&core, id, direction, deadline)
+}
+
+/// Waits until a descriptor may be read, or reports an error or its end. Others run meanwhile.
+///
+/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a regular file's,
+/// is always ready.
+///
+/// # Errors
+///
+/// `TimedOut` when the time is over first; what the system says when it refuses the descriptor.
+///
+/// # Cancellation
+///
+/// A kill or a timeout leaves the descriptor as it was.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+/// use std::os::unix::net::UnixStream;
+/// use std::time::Duration;
+/// use ramie_hub::wait_read;
+///
+/// let (left, mut right) = UnixStream::pair()?;
+/// assert!(wait_read(&left, Some(Duration::from_millis(1))).is_err());
+/// right.write_all(b"x")?;
+/// wait_read(&left, None)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn wait_read<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
+    wait_fd(fd, Direction::Read, timeout)
+}
+
+/// Waits until a descriptor may be written, or reports an error; see [`wait_read`].
+///
+/// # Errors
+///
+/// As [`wait_read`].
+pub fn wait_write<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
+    wait_fd(fd, Direction::Write, timeout)
+}
+
+/// Waits until a descriptor may be read or written; see [`wait_read`].
+///
+/// # Errors
+///
+/// As [`wait_read`].
+pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
+    wait_any_fd(&[(fd.as_fd(), true, true)], timeout)
+}
+
+/// Waits until one of several descriptors may be read or written, as each of them is asked for: a descriptor, whether
+/// to read, whether to write. Others run meanwhile.
+///
+/// Says nothing about which of them it is: whoever called asks the system. A descriptor for which neither is asked is
+/// not waited for.
+///
+/// # Errors
+///
+/// As [`wait_read`].
+///
+/// # Cancellation
+///
+/// A kill or a timeout leaves the descriptors as they were.
+#[doc(hidden)]
+pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duration>) -> io::Result<()> {
+    let core = current::core();
+    let mut watched = Vec::with_capacity(fds.len());
+    for (fd, readable, writable) in fds {
+        let Some(id) = core.fds.acquire(&core.poller, *fd)? else {
+            core.yield_now();
+            return Ok(());
+        };
+        watched.push((id, Hold(fd.as_raw_fd()), *readable, *writable));
+    }
+    let token = core.token();
+    let mut places = Vec::with_capacity(2 * fds.len());
+    for (id, _, readable, writable) in &watched {
+        for (wanted, direction) in [(*readable, Direction::Read), (*writable, Direction::Write)] {
+            if wanted {
+                places.push(Place::take(&core, *id, direction, IoWaiter::Greenlet(token)));
+            }
+        }
+    }
+    let _timer = TimerGuard::limit(&core, token, Limit::from(timeout).deadline(&core));
+    match core.park(token, "waiting for descriptors") {
+        Verdict::TimedOut => Err(TimedOut.into()),
+        _ => Ok(()),
+    }
+}
+
+impl crate::hub::handle::Hub {
+    /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
+    ///
+    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
+    ///
+    /// # Panics
+    ///
+    /// When neither reading nor writing is asked for.
+    pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
+        assert!(readable || writable, "a descriptor is watched for reading or for writing");
+        let asked = [(readable, Direction::Read), (writable, Direction::Write)];
+        let directions =
+            asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();
+        Watcher::with_io(FdWatch::new(Box::new(fd), directions))
+    }
+}

@@ -1,0 +1,429 @@
+//! Sources of readiness: sockets and whatever else the system can poll, waited for by any number of greenlets.
+//!
+//! [`Io`] holds a source and registers it once, when somebody first has to wait: an operation is tried first, and
+//! only one that would block waits. A source that never blocks never meets the poller.
+//!
+//! [`wait_read`] and [`wait_write`] wait for a descriptor that somebody else holds.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::system;
+use super::system::Source;
+use super::wait::{closed_error, wait_for_slot};
+use crate::reactor::poller::{Direction, SourceId};
+use crate::scheduler::callback::CallbackState;
+use crate::scheduler::current;
+use crate::scheduler::{Core, IoWaiter, Item, LinkCell};
+use crate::task::LinkId;
+use crate::wait::limit::Limit;
+
+/// A source whose operations wait for readiness instead of blocking the thread.
+///
+/// The source has to be in non-blocking mode. It belongs to the hub of the thread on which it is first waited for,
+/// so an `Io` is not `Send`; [`into_inner`](Io::into_inner) gives the source back for another thread.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(unix)] fn main() -> std::io::Result<()> {
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use ramie_hub::{Io, spawn};
+///
+/// let (left, right) = UnixStream::pair()?;
+/// left.set_nonblocking(true)?;
+/// let left = Io::new(left)?;
+/// let reader = spawn(move || {
+///     let mut buffer = [0; 5];
+///     let read = left.read_with(None, |mut stream| stream.read(&mut buffer));
+///     (read.unwrap(), buffer)
+/// });
+/// (&right).write_all(b"hello")?;
+/// assert_eq!(reader.get().unwrap(), (5, *b"hello"));
+/// # Ok(()) }
+/// # #[cfg(not(unix))] fn main() {}
+/// ```
+pub struct Io<S: Source> {
+    /// `None` only while `into_inner` takes the value apart.
+    source: Option<S>,
+    id: Cell<Option<SourceId>>,
+    closed: Cell<bool>,
+    here: PhantomData<*const ()>,
+}
+
+impl<S: Source> Io<S> {
+    /// Takes a source that is in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// On systems where a source has to be registered while nobody else refers to it: when that fails.
+    pub fn new(source: S) -> io::Result<Self> {
+        let mut source = source;
+        let id = system::register_early(&mut source)?;
+        Ok(Io { source: Some(source), id: Cell::new(id), closed: Cell::new(false), here: PhantomData })
+    }
+
+    /// The source.
+    pub fn get_ref(&self) -> &S {
+        self.source.as_ref().expect("the source is there until into_inner")
+    }
+
+    /// Gives the source back, still in non-blocking mode. Nobody can be waiting: they would borrow it.
+    pub fn into_inner(mut self) -> S {
+        self.deregister();
+        self.source.take().expect("the source is there until into_inner")
+    }
+
+    /// Runs an operation that reads; whenever it would block, waits until the source may be read.
+    ///
+    /// An operation that need not wait lets nobody else run, but for one yield in about every 128.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `TimedOut` when the time was over while it waited; `EBADF` when the source was
+    /// [closed](Io::close).
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout inside has run no operation that succeeded: nothing is consumed.
+    pub fn read_with<R>(
+        &self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.retry(Direction::Read, timeout, None, op)
+    }
+
+    /// Runs an operation that writes; whenever it would block, waits until the source may be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn write_with<R>(
+        &self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.retry(Direction::Write, timeout, None, op)
+    }
+
+    /// Reads into a buffer: like [`read_with`](Io::read_with), and remembers that a short read has drained the
+    /// source, so that the next one waits without asking in vain.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn read_into(
+        &self,
+        timeout: Option<Duration>,
+        wanted: usize,
+        mut op: impl FnMut(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut deadline = None;
+        if system::SHORT_READ_DRAINS && !self.closed.get() {
+            if let Some(id) = self.id.get() {
+                let core = current::core();
+                if core.with_slot(id, |slot| slot.known_empty()) == Some(true) {
+                    deadline = Limit::from(timeout).deadline(&core);
+                    self.wait(&core, Direction::Read, deadline)?;
+                }
+            }
+        }
+        let read = self.retry(Direction::Read, timeout, deadline, &mut op)?;
+        if 0 < read && read < wanted {
+            if let Some(id) = self.id.get() {
+                current::core().with_slot(id, |slot| slot.drained(Direction::Read));
+            }
+        }
+        Ok(read)
+    }
+
+    /// Runs an operation that reads, if it need not wait: `None` when it would block. Does not let others run.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `EBADF` when the source was [closed](Io::close).
+    pub fn try_read_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
+        self.attempt(Direction::Read, op)
+    }
+
+    /// Runs an operation that writes, if it need not wait; see [`try_read_with`](Io::try_read_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read_with`](Io::try_read_with).
+    pub fn try_write_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
+        self.attempt(Direction::Write, op)
+    }
+
+    /// Like [`read_with`](Io::read_with), for a source that has to be borrowed mutably to be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn read_mut_with<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.retry_mut(Direction::Read, timeout, op)
+    }
+
+    /// Like [`write_with`](Io::write_with), for a source that has to be borrowed mutably to be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn write_mut_with<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        op: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.retry_mut(Direction::Write, timeout, op)
+    }
+
+    /// Whether an attempt to read is worth while: something has been reported, or nothing is known yet.
+    pub fn maybe_readable(&self) -> bool {
+        let Some(id) = self.id.get() else { return true };
+        self.closed.get() || current::core().with_slot(id, |slot| slot.ready(Direction::Read)) != Some(false)
+    }
+
+    /// Calls `f` in the hub when the source may be read: the raw link of a [`Waitable`](crate::Waitable). A source for
+    /// which an attempt is worth while already is reported in a later turn.
+    pub fn link_readable(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        let core = current::core();
+        let id = core.new_link();
+        if self.id.get().is_none() && !self.closed.get() {
+            // A source that cannot be registered says so when it is read, so it counts as worth an attempt.
+            self.id.set(system::register(&core, self.get_ref()).unwrap_or(None));
+        }
+        let Some(source) = self.id.get() else {
+            core.push(Item::Call(CallbackState::new(f)));
+            return id;
+        };
+        let link = Rc::new(Cell::new(Some(f)));
+        core.with_slot(source, |slot| {
+            slot.waiters[Direction::Read as usize].push((id.0, IoWaiter::Link(link.clone())));
+        });
+        core.add_refs(1);
+        if self.maybe_readable() {
+            core.push(call_later(source, id.0, link));
+        }
+        id
+    }
+
+    /// Removes a link of [`link_readable`](Io::link_readable). One that is gone is no error.
+    pub fn unlink_readable(&self, id: LinkId) {
+        if let (Some(source), Some(core)) = (self.id.get(), current::try_core()) {
+            drop(core.take_link(source, id.0));
+        }
+    }
+
+    /// Waits until the source may be read, or reports an error or its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.wait_ready(Direction::Read, timeout)
+    }
+
+    /// Waits until the source may be written, or reports an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.wait_ready(Direction::Write, timeout)
+    }
+
+    /// Makes every operation fail from now on, those that wait first: they are told in a later turn of the queue.
+    ///
+    /// The source itself stays open until the `Io` is dropped, as others may have borrowed it. Does not let others
+    /// run.
+    pub fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let (Some(id), Some(core)) = (self.id.get(), current::try_core()) else { return };
+        let mut tokens = Vec::new();
+        let mut links = Vec::new();
+        core.with_slot(id, |slot| {
+            for (key, waiter) in slot.waiters.iter().flatten() {
+                match waiter {
+                    IoWaiter::Greenlet(token) => tokens.push(*token),
+                    IoWaiter::Link(link) => links.push((*key, link.clone())),
+                    #[cfg(unix)]
+                    IoWaiter::Watcher(_) => {}
+                }
+            }
+        });
+        for (key, link) in links {
+            drop(core.take_link(id, key));
+            core.push(call_later(id, key, link));
+        }
+        if !tokens.is_empty() {
+            core.push(Item::Close(tokens));
+        }
+        self.deregister();
+    }
+
+    /// Whether it was [closed](Io::close).
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn retry<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut deadline: Option<u64>,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        current::core().renew_io();
+        loop {
+            self.check_open()?;
+            let tried = op(self.get_ref());
+            if let Some(done) = self.settle(direction, timeout, &mut deadline, tried)? {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn retry_mut<R>(
+        &mut self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut op: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut deadline = None;
+        current::core().renew_io();
+        loop {
+            self.check_open()?;
+            let tried = op(self.source.as_mut().expect("the source is there until into_inner"));
+            if let Some(done) = self.settle(direction, timeout, &mut deadline, tried)? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// What an attempt came to; `None`, after a wait, when it is to be made again.
+    fn settle<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        deadline: &mut Option<u64>,
+        tried: io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        let core = current::core();
+        match tried {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if deadline.is_none() {
+                    *deadline = Limit::from(timeout).deadline(&core);
+                }
+                self.would_block(&core, direction)?;
+                self.wait(&core, direction, *deadline)?;
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            done => {
+                core.spend_io();
+                done.map(Some)
+            }
+        }
+    }
+
+    /// An attempt that does not wait.
+    fn attempt<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        loop {
+            self.check_open()?;
+            match op(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.would_block(&current::core(), direction)?;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done.map(Some),
+            }
+        }
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.closed.get() { Err(closed_error()) } else { Ok(()) }
+    }
+
+    fn wait_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+        let core = current::core();
+        self.check_open()?;
+        // Nothing was tried, so what is there already has to be reported too.
+        match self.id.get() {
+            Some(id) => system::rearm(&core, id, self.get_ref())?,
+            None => self.id.set(system::register(&core, self.get_ref())?),
+        }
+        self.wait(&core, direction, Limit::from(timeout).deadline(&core))
+    }
+
+    /// Makes sure that the next event says something new: registers the source, or forgets what was known.
+    fn would_block(&self, core: &Core, direction: Direction) -> io::Result<()> {
+        match self.id.get() {
+            Some(id) => {
+                core.with_slot(id, |slot| slot.would_block(direction));
+                Ok(())
+            }
+            None => {
+                self.id.set(system::register(core, self.get_ref())?);
+                Ok(())
+            }
+        }
+    }
+
+    fn wait(&self, core: &Core, direction: Direction, deadline: Option<u64>) -> io::Result<()> {
+        match self.id.get() {
+            Some(id) => wait_for_slot(core, id, direction, deadline),
+            // The system cannot poll it, so it never blocks for long: let others run and try again.
+            None => {
+                core.yield_now();
+                Ok(())
+            }
+        }
+    }
+
+    fn deregister(&self) {
+        if let (Some(id), Some(core)) = (self.id.take(), current::try_core()) {
+            if let Some(source) = &self.source {
+                system::deregister(&core, id, source);
+            }
+        }
+    }
+}
+
+impl<S: Source> Drop for Io<S> {
+    fn drop(&mut self) {
+        self.deregister();
+    }
+}
+
+impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io")
+            .field("source", &self.source)
+            .field("registered", &self.id.get().is_some())
+            .field("closed", &self.closed.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An item that calls a link.
+fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
+    let call = move || current::core().call_link(source, key, &link);
+    Item::Call(CallbackState::new(Box::new(call)))
+}

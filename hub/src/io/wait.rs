@@ -1,0 +1,88 @@
+//! Waiting for a registered source, and what is held meanwhile.
+
+use std::io;
+#[cfg(unix)]
+use std::os::fd::RawFd;
+
+use crate::error::TimedOut;
+use crate::reactor::poller::{Direction, SourceId};
+use crate::scheduler::current;
+use crate::scheduler::{Core, IoWaiter};
+use crate::task::Verdict;
+use crate::wait::guard::TimerGuard;
+
+/// A place among those who wait for a slot, given up when the wait is over.
+pub(super) struct Place {
+    id: SourceId,
+    direction: Direction,
+    key: u64,
+}
+
+impl Place {
+    pub(super) fn take(core: &Core, id: SourceId, direction: Direction, waiter: IoWaiter) -> Self {
+        let key = core.new_number();
+        core.with_slot(id, |slot| slot.waiters[direction as usize].push((key, waiter)));
+        core.add_refs(1);
+        Place { id, direction, key }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(core) = current::try_core() {
+            core.with_slot(self.id, |slot| {
+                slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key)
+            });
+            core.add_refs(-1);
+        }
+    }
+}
+
+/// Waits until a slot is ready in this direction.
+pub(super) fn wait_for_slot(
+    core: &Core,
+    id: SourceId,
+    direction: Direction,
+    deadline: Option<u64>,
+) -> io::Result<()> {
+    if core.with_slot(id, |slot| slot.ready(direction)) == Some(true) {
+        return Ok(());
+    }
+    let token = core.token();
+    let place = Place::take(core, id, direction, IoWaiter::Greenlet(token));
+    let timer = TimerGuard::limit(core, token, deadline);
+    match core.park_with(
+        (timer, place),
+        token,
+        if direction == Direction::Read { "reading" } else { "writing" },
+    ) {
+        Verdict::Woken => Ok(()),
+        Verdict::TimedOut => Err(TimedOut.into()),
+        Verdict::Closed => Err(closed_error()),
+    }
+}
+
+/// Gives a descriptor's registration up when nobody waits any more.
+#[cfg(unix)]
+pub(super) struct Hold(pub(super) RawFd);
+
+#[cfg(unix)]
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(core) = current::try_core() {
+            core.fds.release(&core.poller, self.0);
+        }
+    }
+}
+
+/// What an operation on a closed source reports.
+#[cfg(unix)]
+pub(super) fn closed_error() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
+}
+
+/// What an operation on a closed source reports.
+#[cfg(not(unix))]
+pub(super) fn closed_error() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "closed in another greenlet")
+}

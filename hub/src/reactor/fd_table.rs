@@ -1,0 +1,121 @@
+//! Descriptors, registered by their number. Nothing here knows who waits for them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use mio::Interest;
+use mio::unix::SourceFd;
+
+use crate::reactor::poller::{Direction, Poller, SourceId};
+
+pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// Registers a descriptor; `None` when the system cannot poll it, as with that of a regular file.
+pub(crate) fn register<W>(
+    poller: &RefCell<Poller<W>>,
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+) -> io::Result<Option<SourceId>> {
+    let add = |fd: RawFd| {
+        poller.borrow_mut().register(
+            |registry, token, interest| registry.register(&mut SourceFd(&fd), token, interest),
+            interest,
+        )
+    };
+    match add(fd.as_raw_fd()) {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Somebody else of this hub has registered the same descriptor, and the system takes it only once.
+            let duplicate = fd.try_clone_to_owned()?;
+            let id = add(duplicate.as_raw_fd())?;
+            if let Some(slot) = poller.borrow_mut().slot(id) {
+                slot.duplicate = Some(duplicate);
+            }
+            Ok(Some(id))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The descriptor that is registered on behalf of `fd`.
+fn registered<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) -> RawFd {
+    let mut poller = poller.borrow_mut();
+    let duplicate = poller.slot(id).and_then(|slot| slot.duplicate.as_ref());
+    duplicate.map_or(fd, AsRawFd::as_raw_fd)
+}
+
+/// Forgets a descriptor that was registered on behalf of `fd`.
+pub(crate) fn deregister<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) {
+    let fd = registered(poller, id, fd);
+    let slot = poller.borrow_mut().deregister(id, |registry| registry.deregister(&mut SourceFd(&fd)));
+    drop(slot);
+}
+
+/// Has the system look at a registered descriptor afresh: if it is ready already, there will be an event.
+pub(crate) fn rearm<W>(
+    poller: &RefCell<Poller<W>>,
+    id: SourceId,
+    fd: RawFd,
+    interest: Interest,
+) -> io::Result<()> {
+    let fd = registered(poller, id, fd);
+    let mut poller = poller.borrow_mut();
+    poller.registry().reregister(&mut SourceFd(&fd), id.token(), interest)?;
+    if let Some(slot) = poller.slot(id) {
+        slot.would_block(Direction::Read);
+        slot.would_block(Direction::Write);
+    }
+    Ok(())
+}
+
+/// A descriptor that is watched on behalf of several, as long as any of them waits.
+struct Shared {
+    id: SourceId,
+    users: usize,
+}
+
+/// The descriptors that are waited for by number.
+#[derive(Default)]
+pub(crate) struct FdTable(RefCell<HashMap<RawFd, Shared>>);
+
+impl FdTable {
+    /// Registers a descriptor, or makes the system look at it afresh; `None` when it cannot be polled.
+    pub(crate) fn acquire<W>(
+        &self,
+        poller: &RefCell<Poller<W>>,
+        fd: BorrowedFd<'_>,
+    ) -> io::Result<Option<SourceId>> {
+        let mut table = self.0.borrow_mut();
+        if let Some(shared) = table.get_mut(&fd.as_raw_fd()) {
+            rearm(poller, shared.id, fd.as_raw_fd(), BOTH)?;
+            shared.users += 1;
+            return Ok(Some(shared.id));
+        }
+        let Some(id) = register(poller, fd, BOTH)? else { return Ok(None) };
+        table.insert(fd.as_raw_fd(), Shared { id, users: 1 });
+        Ok(Some(id))
+    }
+
+    pub(crate) fn release<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
+        let mut table = self.0.borrow_mut();
+        let Some(shared) = table.get_mut(&fd) else { return };
+        shared.users -= 1;
+        if shared.users == 0 {
+            if let Some(shared) = table.remove(&fd) {
+                deregister(poller, shared.id, fd);
+            }
+        }
+    }
+
+    /// Makes the system report a descriptor again if it is still ready.
+    pub(crate) fn rearm<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
+        let table = self.0.borrow();
+        if let Some(shared) = table.get(&fd) {
+            // A descriptor that the system has forgotten reports nothing any more.
+            let _ = rearm(poller, shared.id, fd, BOTH);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Readiness: the poll facility of the system and the table of registered descriptors. Wakes nothing.
+
+#[cfg(unix)]
+pub(crate) mod fd_table;
+pub(crate) mod poller;

@@ -1,0 +1,251 @@
+//! Reaching a hub from other threads.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::borrow::frame_guard::Debts;
+use crate::error::HubGone;
+use crate::exception::Exception;
+use crate::greenlet::builder::Builder;
+use crate::inbox::hub_inbox::{Inbox, Message};
+use crate::scheduler::Core;
+use crate::scheduler::current;
+use crate::task::{Token, Verdict};
+use crate::wait::guard::TimerGuard;
+use crate::wait::limit::Limit;
+
+/// A handle to a hub that other threads may hold. Made by [`Hub::remote`](crate::Hub::remote).
+///
+/// What is sent arrives in order, in a turn of the hub's queue; a burst wakes the hub once. Holding a handle does not
+/// keep the hub's loop alive: a main greenlet that waits for nothing but a message needs a
+/// [`KeepAlive`](crate::Hub::keep_alive).
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use ramie_hub::get_hub;
+///
+/// let hub = get_hub();
+/// let (waiter, waker) = hub.waiter();
+/// let remote = hub.remote();
+/// thread::spawn(move || {
+///     remote.post(|| println!("in the hub")).unwrap();
+///     waker.wake();
+/// });
+/// waiter.wait();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Remote {
+    inbox: Arc<Inbox>,
+}
+
+impl Remote {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Remote { inbox }
+    }
+
+    /// Has the hub call `f`, which must not wait. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`HubGone`] with the closure when the hub has ended. A closure that was accepted by a hub that ends before
+    /// its turn is dropped.
+    pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
+        self.inbox.post(f, |f| Message::Call(Box::new(f)))
+    }
+
+    /// Has the hub spawn a greenlet that runs `f`. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`HubGone`] with the closure when the hub has ended.
+    #[track_caller]
+    pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
+        let site = Location::caller();
+        let spawn = move |f| drop(Builder::new().spawn_site(site).spawn(f));
+        self.inbox.post(f, move |f| Message::Call(Box::new(move || spawn(f))))
+    }
+
+    /// Whether the hub has ended.
+    pub fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+}
+
+struct WaiterState {
+    woken: Cell<bool>,
+    tokens: RefCell<Vec<Token>>,
+}
+
+/// A place among those who wait for the signal, given up when the wait is over.
+struct Place<'a>(&'a WaiterState, Token);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.tokens.borrow_mut().retain(|token| *token != self.1);
+    }
+}
+
+/// A greenlet's end of a one-time signal from any thread. Made by [`Hub::waiter`](crate::Hub::waiter).
+///
+/// As long as it exists it keeps the loop alive.
+pub struct Waiter {
+    state: Rc<WaiterState>,
+    key: u64,
+    _alive: KeepAlive,
+}
+
+/// The other end of a [`Waiter`]. May be sent to any thread.
+///
+/// Dropping it wakes too, so that a thread that panics leaves nobody waiting.
+#[derive(Debug)]
+pub struct Waker {
+    inbox: Arc<Inbox>,
+    key: u64,
+    used: bool,
+}
+
+impl Waker {
+    /// Wakes the greenlet that waits, or makes its next wait return at once. Says whether the hub still lives.
+    pub fn wake(mut self) -> bool {
+        self.signal()
+    }
+
+    fn signal(&mut self) -> bool {
+        self.used = true;
+        let signal = |key| Message::Call(Box::new(move || current::core().signal(key)));
+        self.inbox.post(self.key, signal).is_ok()
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        if !self.used {
+            self.signal();
+        }
+    }
+}
+
+impl Waiter {
+    /// Waits for the signal. Returns without letting others run if it has arrived.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout loses nothing: a later wait sees the signal.
+    pub fn wait(&self) {
+        self.wait_for(Limit::Never);
+    }
+
+    /// Waits at most that long; says whether the signal has arrived.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_for(Limit::After(timeout))
+    }
+
+    fn wait_for(&self, limit: Limit) -> bool {
+        if self.state.woken.get() {
+            return true;
+        }
+        let core = current::core();
+        let token = core.token();
+        self.state.tokens.borrow_mut().push(token);
+        let _place = Place(&self.state, token);
+        let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        core.park(token, "Waiter::wait") == Verdict::Woken || self.state.woken.get()
+    }
+}
+
+/// Whose work was given to another thread waits like this.
+impl Debts for Waiter {
+    fn left(&self) -> usize {
+        usize::from(!self.state.woken.get())
+    }
+
+    fn tell(&self, token: Token) {
+        self.state.tokens.replace(vec![token]);
+    }
+
+    fn recall(&self, _: &Core, _: &Exception) -> Option<Exception> {
+        // What runs on another thread cannot be interrupted.
+        None
+    }
+
+    fn debtors(&self) -> String {
+        "work that was given to another thread".to_owned()
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(core) = current::try_core() {
+            core.waiters.borrow_mut().remove(&self.key);
+        }
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("woken", &self.state.woken.get()).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn waiter(&self) -> (Waiter, Waker) {
+        let key = self.new_number();
+        let state = Rc::new(WaiterState { woken: Cell::new(false), tokens: RefCell::default() });
+        let signalled = state.clone();
+        self.waiters.borrow_mut().insert(
+            key,
+            Box::new(move || {
+                signalled.woken.set(true);
+                // In the hub a wake goes to the front: the last of them first, so that the first is served first.
+                for token in signalled.tokens.take().into_iter().rev() {
+                    current::core().wake(token);
+                }
+            }),
+        );
+        let waker = Waker { inbox: self.inbox.clone(), key, used: false };
+        (Waiter { state, key, _alive: KeepAlive::new() }, waker)
+    }
+
+    fn signal(&self, key: u64) {
+        let signal = self.waiters.borrow_mut().remove(&key);
+        if let Some(signal) = signal {
+            signal();
+        }
+    }
+}
+
+/// Keeps the loop of this thread's hub alive as long as it exists: something will come from outside.
+#[derive(Debug)]
+pub struct KeepAlive {
+    hub: u64,
+    bound: PhantomData<*const ()>,
+}
+
+impl KeepAlive {
+    pub(crate) fn new() -> Self {
+        let core = current::core();
+        core.add_refs(1);
+        KeepAlive::counted(&core)
+    }
+
+    /// Takes over a reference that has been counted before.
+    pub(crate) fn counted(core: &Core) -> Self {
+        KeepAlive { hub: core.number, bound: PhantomData }
+    }
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        // A later hub of this thread does not count it.
+        if let Some(core) = current::try_core().filter(|core| core.number == self.hub) {
+            core.add_refs(-1);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One answer from another thread to this hub, and the function that waits for it here.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::HubGone;
+use crate::hub::handle::Hub;
+use crate::inbox::hub_inbox::{Inbox, Message};
+use crate::remote::handle::KeepAlive;
+use crate::scheduler::Core;
+use crate::scheduler::current;
+
+struct Expected<F> {
+    f: F,
+    _alive: KeepAlive,
+}
+
+/// What another thread answers a hub with, once. Made by [`Hub::reply`].
+///
+/// Dropped without an answer it lets the hub drop the function that waits for one.
+pub struct Reply<T> {
+    inbox: Arc<Inbox>,
+    key: usize,
+    call: fn(usize, T),
+    used: bool,
+}
+
+impl Hub {
+    /// Has `f` called in the hub with what another thread answers. `f` need not be `Send`, only the answer. It must not wait.
+    ///
+    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped, or leaked with what that
+    /// [abandons](crate#the-end-of-a-hub).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{rc::Rc, thread};
+    /// use ramie_hub::{AsyncResult, get_hub};
+    ///
+    /// let result = AsyncResult::new();
+    /// let here = result.clone();
+    /// let reply = get_hub().reply(move |answer: u32| here.set(Rc::new(answer)));
+    /// thread::spawn(move || reply.send(42));
+    /// assert_eq!(*result.get().unwrap(), 42);
+    /// ```
+    pub fn reply<T: Send + 'static>(&self, f: impl FnOnce(T) + 'static) -> Reply<T> {
+        fn expect<F: FnOnce(T) + 'static, T>(f: F) -> (Box<dyn Any>, fn(usize, T)) {
+            let call = |key, answer| {
+                let expected = current::core().replies.borrow_mut().remove(key);
+                let expected = expected.downcast::<Expected<F>>().expect("a slot is its reply's alone");
+                let Expected { f, _alive } = *expected;
+                f(answer);
+            };
+            (Box::new(Expected { f, _alive: KeepAlive::new() }), call)
+        }
+        let core = current::core();
+        let (expected, call) = expect(f);
+        let key = core.replies.borrow_mut().insert(expected);
+        Reply { inbox: core.inbox.clone(), key, call, used: false }
+    }
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// Sends the answer, which arrives in a turn of the hub's queue. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`HubGone`] with the answer when the hub has ended. An answer that was accepted by a hub that ends before its turn is
+    /// dropped on the hub's thread.
+    pub fn send(mut self, answer: T) -> Result<(), HubGone<T>> {
+        self.used = true;
+        let (key, call) = (self.key, self.call);
+        self.inbox.post(answer, move |answer| Message::Call(Box::new(move || call(key, answer))))
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if self.used {
+            return;
+        }
+        match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &self.inbox)) {
+            Some(core) => forget(&core, self.key),
+            None => {
+                let message = |key| Message::Call(Box::new(move || forget(&current::core(), key)));
+                // A hub that has ended has dropped it.
+                let _ = self.inbox.post(self.key, message);
+            }
+        }
+    }
+}
+
+/// Drops the function that waits for an answer, if it is still there.
+fn forget(core: &Core, key: usize) {
+    // Bound first: the function's captures are dropped after the borrow has ended.
+    let expected = core.replies.borrow_mut().try_remove(key);
+    drop(expected);
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("hub_gone", &self.inbox.is_closed()).finish_non_exhaustive()
+    }
+}

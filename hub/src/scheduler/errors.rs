@@ -1,0 +1,61 @@
+//! What the hub does with errors that have no other home.
+
+use super::state::Core;
+use crate::exception::{Failure, SystemExit};
+use crate::scheduler::report::{ErrorContext, ErrorHandler, print};
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::stderr;
+
+impl Core {
+    /// Hands an error that has no other home to the error handler; a system error also goes to main.
+    pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
+        let handler = self.reports.handler.borrow().clone();
+        match handler {
+            Some(handler) => {
+                if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
+                    let failure = escape.into_failure();
+                    print_guarded(context, &failure);
+                    guard_drop(failure);
+                }
+            }
+            None if self.reports.is_error(failure) => print_guarded(context, failure),
+            None => {}
+        }
+        if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
+            self.urgent.borrow_mut().push_back(exception.clone());
+            if self.in_hub() {
+                self.deliver_urgent();
+            }
+        }
+    }
+
+    /// Reports what a guarded call was left with, and lets go of it.
+    pub(crate) fn report(&self, context: &ErrorContext, escape: Escape) {
+        let failure = escape.into_failure();
+        self.handle_error(context, &failure);
+        guard_drop(failure);
+    }
+
+    /// Runs a closure of the user inside the hub; an error is reported.
+    pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
+        match guard(f) {
+            Ok(()) => true,
+            Err(escape) => {
+                self.report(&context(), escape);
+                false
+            }
+        }
+    }
+
+    pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
+        std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
+    }
+}
+
+/// Prints the default report. The error's text is made by code of the user's, which may panic.
+fn print_guarded(context: &ErrorContext, failure: &Failure) {
+    if let Err(escape) = guard(|| print(context, failure)) {
+        escape.let_go();
+        stderr::write(&format!("ramie: the report of a {} has failed\n", failure.kind()));
+    }
+}

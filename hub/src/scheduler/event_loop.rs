@@ -1,0 +1,376 @@
+//! The loop: what main runs while it waits.
+//!
+//! One iteration is gevent's: prepare watchers and the callback queue, poll, then timers and ready sources by
+//! priority. Where it stands is kept in data, not in frames: when main's own wait ends in the middle of a pass the
+//! loop returns to it, and goes on at that very place when main waits again.
+//!
+//! ```text
+//!   Prepare --> Callbacks --> Poll --> Invoke --+
+//!      ^        (5 ms, looked at                |
+//!      |         every 50 items)                |
+//!      +----------------------------------------+
+//! ```
+
+use std::cmp::Reverse;
+use std::mem::ManuallyDrop;
+use std::time::Duration;
+
+use super::events::{Alarm, Event, Expiry, IoWaiter, WatchKind};
+use super::run_queue::{Item, Step};
+use super::state::{Core, Mode, Phase};
+use crate::exception::Exception;
+use crate::inbox::registry::Link;
+use crate::scheduler::current;
+use crate::scheduler::report::ErrorContext;
+use crate::scheduler::unwind::guard;
+use crate::task::{Pass, Target};
+use crate::task::{Throw, Token, Verdict};
+
+/// With so many in the queue, or due, the next one is no longer in the nearest cache when its turn comes.
+const CROWD: usize = 512;
+
+/// After how many items of a pass the clock is looked at.
+const ITEMS_PER_LOOK: u32 = 50;
+
+/// The priority of wait limits and scope timeouts: after everything else of the iteration.
+const LAST: i8 = -1;
+
+/// Whose turn it is, and why.
+type Next = Option<(Token, Verdict)>;
+
+impl Core {
+    /// Runs the loop until main's wait is over. Called on main's stack.
+    pub(crate) fn drive(&self) {
+        self.mode.set(Mode::Hub);
+        if self.has_deferred() {
+            // Main may have been the one whose unwinding is over.
+            self.retry_deferred();
+        }
+        while !self.main_resumed.get() {
+            // Whose last owner is the hub is dropped here: what a destructor panics with is reported, and the loop
+            // goes on behind it.
+            if let Err(escape) = guard(|| self.turn()) {
+                self.report(&ErrorContext::Destructor, escape);
+            }
+        }
+        self.main_resumed.set(false);
+        self.mode.set(Mode::Main);
+        self.drives.set(self.drives.get() + 1);
+        current::main_goes_on(self.drives.get(), self.lent.get() > 0);
+    }
+
+    /// Takes one step after the other until main's wait is over.
+    fn turn(&self) {
+        while !self.main_resumed.get() {
+            // The one place of the loop that switches.
+            if let Some((token, verdict)) = self.advance() {
+                self.resume(token, verdict);
+            }
+        }
+    }
+
+    /// Takes one step. Returns whose turn it is now, and why, if that is what the step has led to.
+    #[inline(always)]
+    fn advance(&self) -> Next {
+        let step = self.agenda.borrow_mut().pop_front();
+        if let Some(step) = step {
+            return self.take_step(step);
+        }
+        match self.phase.get() {
+            Phase::Callbacks => return self.next_item(),
+            Phase::Invoke => return self.next_event(),
+            Phase::Prepare => self.prepare(),
+            Phase::Poll => self.poll(),
+        }
+        None
+    }
+
+    // --- callbacks ----------------------------------------------------------------------------------------------
+
+    fn prepare(&self) {
+        self.items_run.set(0);
+        self.phase.set(Phase::Callbacks);
+        self.take_posted();
+        // A short pass ends before anybody looks at its limit. For a long one the time of the poll does not do: what
+        // was served since may have used the whole interval up.
+        let long = self.queue.borrow().len() >= ITEMS_PER_LOOK as usize || self.iterations.get() == 0;
+        let start = if long { self.now() } else { self.loop_now.get() };
+        self.pass_limit.set(start.saturating_add(self.switch_interval.get()));
+        for watch in self.watches.active(WatchKind::Prepare) {
+            watch.fire(self);
+        }
+    }
+
+    #[inline(always)]
+    fn next_item(&self) -> Next {
+        if self.items_run.get() >= ITEMS_PER_LOOK && self.look() {
+            return None;
+        }
+        let mut queue = self.queue.borrow_mut();
+        // Looked at in its place: moving it out first costs more than all the rest of a wake.
+        if let Some(&Item::Resume(token)) = queue.front() {
+            let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
+            if queue.len() >= CROWD {
+                self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
+            }
+            drop(queue);
+            self.items_run.set(self.items_run.get() + 1);
+            return Some((token, Verdict::Woken));
+        }
+        drop(queue);
+        self.next_other()
+    }
+
+    /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
+    /// one, whose record was fetched a turn ago, the stack.
+    #[inline(always)]
+    fn fetch_ahead(&self, [next, next_but_one]: [Option<Token>; 2]) {
+        if let Some(token) = next_but_one {
+            self.tasks.fetch_record(token);
+        }
+        if let Some(token) = next {
+            self.tasks.fetch_stack(token);
+        }
+    }
+
+    /// Serves the next item, whatever it is.
+    #[inline(never)]
+    fn next_other(&self) -> Next {
+        let item = self.queue.borrow_mut().pop_front();
+        if let Some(item) = item {
+            self.items_run.set(self.items_run.get() + 1);
+            self.run_item(item)
+        } else {
+            self.phase.set(Phase::Poll);
+            None
+        }
+    }
+
+    /// Looks after other threads and at the clock. Tells whether the pass ends here, long as it is.
+    #[inline(never)]
+    fn look(&self) -> bool {
+        self.items_run.set(0);
+        self.take_posted();
+        let late = !self.queue.borrow().is_empty() && self.now() > self.pass_limit.get();
+        if late {
+            self.phase.set(Phase::Poll);
+        }
+        late
+    }
+
+    fn take_posted(&self) {
+        if self.inbox.signalled() {
+            for message in self.inbox.take() {
+                self.push(Item::from(message));
+            }
+        }
+    }
+
+    fn run_item(&self, item: Item) -> Next {
+        match item {
+            Item::Resume(token) => return Some((token, Verdict::Woken)),
+            Item::Limit(token) => return Some((token, Verdict::TimedOut)),
+            Item::Timeout(timeout) => {
+                if let Some((owner, throw)) = timeout.strike() {
+                    self.throw(owner, throw);
+                }
+            }
+            Item::Notify(of, ticket) => {
+                return Pass::begin(of, ticket).and_then(|pass| self.serve(pass));
+            }
+            Item::Throw(throw) => {
+                let (records, exception, killer) = *throw;
+                let mut agenda = self.agenda.borrow_mut();
+                for record in records {
+                    agenda.push_back(Step::Throw(record, Throw::new(exception.clone())));
+                }
+                agenda.extend(killer.map(|killer| Step::Wake(killer, Verdict::Woken)));
+            }
+            Item::Close(tokens) => {
+                let mut agenda = self.agenda.borrow_mut();
+                agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, Verdict::Closed)));
+            }
+            Item::Call(callback) => callback.run(|f| {
+                self.call(|| ErrorContext::Callback, f);
+            }),
+            Item::Posted(message) => {
+                self.call(|| ErrorContext::Remote, message);
+            }
+            Item::SharedLink(number) => self.call_shared_link(number),
+            Item::Bury(record) => record.task.dead.set(true),
+        }
+        None
+    }
+
+    /// Calls a link to a shared object that was told, unless it was removed meanwhile.
+    fn call_shared_link(&self, number: u64) {
+        let link = self.abroad.links.borrow_mut().remove(&number);
+        let Some(Link { place, f }) = link else { return };
+        place.unlink();
+        self.call(|| ErrorContext::ObjectLink("shared object"), f);
+        self.add_refs(-1);
+    }
+
+    #[inline(always)]
+    fn take_step(&self, step: Step) -> Next {
+        match step {
+            Step::Wake(token, verdict) => return Some((token, verdict)),
+            Step::Throw(record, throw) => self.throw(record, throw),
+            Step::Serve(pass) => return self.serve(pass),
+        }
+        None
+    }
+
+    fn serve(&self, mut pass: Pass) -> Next {
+        let Some(target) = pass.next() else {
+            if pass.cut_short() {
+                // It was as long as many items: the clock is looked at before the next one.
+                self.items_run.set(ITEMS_PER_LOOK);
+            }
+            let again = pass.end();
+            if again {
+                self.notify(pass.of);
+            }
+            return None;
+        };
+        match target {
+            Target::Wake(token) => {
+                if let Some(next) = pass.crowd(CROWD) {
+                    self.fetch_ahead(next);
+                }
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                Some((token, Verdict::Woken))
+            }
+            Target::Call(f) => {
+                let of = pass.of.clone();
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.call(|| ErrorContext::of_link(&of), f);
+                None
+            }
+            Target::Spawn(f) => {
+                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                Some((self.begin_link(f), Verdict::Woken))
+            }
+        }
+    }
+
+    // --- polling ------------------------------------------------------------------------------------------------
+
+    // Not inlined: the switches of the loop would have fewer registers.
+    #[inline(never)]
+    fn poll(&self) {
+        let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
+        let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
+        let timeout = if more || idle {
+            Some(Duration::ZERO)
+        } else if !self.keeps_running() {
+            self.phase.set(Phase::Prepare);
+            self.run_dry();
+            return;
+        } else {
+            let next = self.timers.borrow_mut().next_deadline();
+            next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())))
+        };
+        let nothing_to_ask = timeout == Some(Duration::ZERO) && self.poller.borrow().len() == 0;
+        if !nothing_to_ask {
+            let polled = self.poller.borrow_mut().poll(timeout);
+            if let Err(error) = polled {
+                // A poll that fails for good cannot be waited on: main is told instead of spinning in silence.
+                self.interrupt_main(Exception::new(error));
+                return;
+            }
+        }
+        self.iterations.set(self.iterations.get() + 1);
+        let now = self.now();
+        self.loop_now.set(now);
+        self.collect(now);
+        self.phase.set(Phase::Invoke);
+    }
+
+    /// Whether anything is left that could still make something happen.
+    pub(crate) fn keeps_running(&self) -> bool {
+        self.refs.get() > 0 || self.timers.borrow().len() > self.unref_timers.get()
+    }
+
+    /// Gathers what is due, in the order in which it will be served.
+    fn collect(&self, now: u64) {
+        const CHECK: u8 = 0;
+        const TIMER: u8 = 1;
+        const IO: u8 = 2;
+        let mut due = self.due.take();
+        for watch in self.watches.active(WatchKind::Check) {
+            due.push((Reverse(watch.priority()), CHECK, Event::Watch(watch)));
+        }
+        loop {
+            let alarm = self.timers.borrow_mut().pop_due(now);
+            let Some(alarm) = alarm else { break };
+            let alarm: Alarm = alarm.payload;
+            self.forget_alarm(&alarm);
+            let (priority, event) = match alarm.expiry {
+                Expiry::Wake(token) => (0, Event::Wake(token)),
+                Expiry::Limit(token) => (LAST, Event::Limit(token)),
+                Expiry::Timeout(timeout) => (LAST, Event::Timeout(timeout)),
+                Expiry::Watch(watch) => (watch.priority(), Event::Watch(watch)),
+            };
+            due.push((Reverse(priority), TIMER, event));
+        }
+        {
+            let mut poller = self.poller.borrow_mut();
+            for (id, waiters) in poller.take_ready() {
+                for (key, waiter) in waiters {
+                    due.push(match waiter {
+                        IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
+                        IoWaiter::Link(link) => (Reverse(0), IO, Event::Link(id, *key, link.clone())),
+                        #[cfg(unix)]
+                        IoWaiter::Watcher(watch) => {
+                            (Reverse(watch.priority()), IO, Event::Watch(watch.clone()))
+                        }
+                    });
+                }
+            }
+        }
+        let quiet = due.iter().all(|(priority, ..)| priority.0 < 0);
+        if quiet {
+            let idle = self.watches.active(WatchKind::Idle);
+            due.extend(idle.into_iter().map(|watch| (Reverse(watch.priority()), IO, Event::Watch(watch))));
+            let idlers = self.idlers.take();
+            due.extend(idlers.into_iter().map(|token| (Reverse(0), IO, Event::Wake(token))));
+        }
+        // Stable: inside a class timers stay in order of deadline.
+        due.sort_by_key(|(priority, class, _)| (*priority, *class));
+        for (.., event) in &due {
+            if let Event::Watch(watch) = event {
+                watch.mark_pending();
+            }
+        }
+        self.events.borrow_mut().extend(due.drain(..).map(|(.., event)| event));
+        self.due.set(due);
+    }
+
+    fn next_event(&self) -> Next {
+        let event = self.events.borrow_mut().pop_front();
+        match event {
+            None => self.phase.set(Phase::Prepare),
+            Some(Event::Wake(token)) => {
+                let events = self.events.borrow();
+                if events.len() >= CROWD {
+                    self.fetch_ahead([events.front(), events.get(1)].map(|event| event?.resumed()));
+                }
+                return Some((token, Verdict::Woken));
+            }
+            // Limits go through the queue: a notification that this iteration has queued comes first, so that a
+            // wait which is satisfied when its time is over reports success.
+            Some(Event::Limit(token)) => self.push(Item::Limit(token)),
+            Some(Event::Timeout(timeout)) => {
+                if timeout.expire() {
+                    self.push(Item::Timeout(timeout));
+                }
+            }
+            Some(Event::Watch(watch)) => watch.fire_pending(self),
+            Some(Event::Link(source, key, link)) => {
+                self.call(|| ErrorContext::ObjectLink("source"), || self.call_link(source, key, &link));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,108 @@
+//! Keeping throws away from destructors: an exception raised in a destructor that runs during an unwinding ends the
+//! process.
+//!
+//! std keeps one panic count for the thread. A task that waits in the middle of an unwinding leaves it raised for
+//! everybody, so each task records at its wait what can be known about itself: its [`Posture`].
+
+use std::thread;
+
+use super::run_queue::Step;
+use super::state::Core;
+use crate::task::{Posture, State, Task, Throw, Verdict, switch};
+
+impl Core {
+    /// What std's panic count says about the task that is about to wait.
+    pub(crate) fn posture(&self, task: &Task) -> Posture {
+        if !thread::panicking() {
+            // Whatever it raised before was caught meanwhile, perhaps by a catch_unwind that is not ours.
+            task.raised.set(false);
+            return Posture::Calm;
+        }
+        // The count is one for the whole thread. It is this task's own if it raised, or if it was zero when the
+        // task was resumed; once its own, it stays so until the thread is calm.
+        if task.raised.get() || !self.resumed_panicking.get() || task.posture.get() == Posture::Unwinding {
+            Posture::Unwinding
+        } else {
+            Posture::Unclear
+        }
+    }
+
+    pub(crate) fn raise_masked(&self, task: &Task) {
+        loop {
+            let Some(throw) = task.rare().masked.borrow_mut().pop_front() else { return };
+            if throw.claim() {
+                self.raise(throw.exception);
+            }
+        }
+    }
+
+    /// Whether a throw may be raised in the task where it stands.
+    pub(crate) fn reaches(&self, task: &Task, throw: &Throw) -> bool {
+        !self.masked(task) || throw.stays_inside(task.raises.get())
+    }
+
+    /// Takes the first of the throws that were put off and may be raised in the running task now.
+    pub(crate) fn take_due(&self, task: &Task) -> Option<Throw> {
+        task.posture.set(self.posture(task));
+        loop {
+            let throw = {
+                let mut masked = task.rare().masked.borrow_mut();
+                let at = masked.iter().position(|throw| self.reaches(task, throw))?;
+                masked.remove(at)?
+            };
+            if throw.claim() {
+                return Some(throw);
+            }
+        }
+    }
+
+    /// How many exceptions the running task has raised, if it is (or may be) unwinding now.
+    pub(crate) fn unwinding_since(&self) -> Option<u64> {
+        if !thread::panicking() {
+            return None;
+        }
+        let record = self.current();
+        (self.posture(&record.task) != Posture::Calm).then(|| record.task.raises.get())
+    }
+
+    /// Whether a throw would hit a destructor that runs during an unwinding, and so end the process.
+    pub(crate) fn masked(&self, task: &Task) -> bool {
+        match task.posture.get() {
+            Posture::Calm => false,
+            Posture::Unwinding => switch::COUNTS_APART || thread::panicking(),
+            Posture::Unclear => thread::panicking() && self.unwinding.get() == 0,
+        }
+    }
+
+    /// Whether a throw waits for somebody's unwinding to end.
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.borrow().is_empty()
+    }
+
+    /// Delivers what was put off, to those whose unwinding is over.
+    pub(crate) fn retry_deferred(&self) {
+        if !switch::COUNTS_APART && thread::panicking() {
+            return;
+        }
+        let deferred = self.deferred.take();
+        for record in deferred {
+            let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
+            if !parked || self.masked(&record.task) {
+                // Running or ended tasks see to it themselves: `park` raises what is masked.
+                if record.task.has_masked() && !record.task.ready() {
+                    self.deferred.borrow_mut().push(record);
+                }
+                continue;
+            }
+            if record.task.shielded.get() {
+                // It takes them itself.
+                self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), Verdict::Woken));
+                continue;
+            }
+            let throw = record.task.rare().masked.borrow_mut().pop_front();
+            if let Some(throw) = throw {
+                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+            }
+        }
+    }
+}

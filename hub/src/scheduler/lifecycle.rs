@@ -1,0 +1,228 @@
+//! Birth and death of the tasks of a hub.
+
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::run_queue::Item;
+use super::state::Core;
+use crate::exception::{Exception, Failure};
+use crate::scheduler::current;
+use crate::scheduler::report::ErrorContext;
+use crate::scheduler::unwind::{Escape, guard};
+use crate::stack::{DEFAULT_STACK_SIZE, StackStats};
+use crate::task::Notified;
+use crate::task::body::{Body, Bound};
+use crate::task::{
+    AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, Token, switch,
+};
+
+impl Core {
+    /// The record of a task that has not been started, made by the running one.
+    pub(crate) fn record<B: Body>(
+        &self,
+        kind: Kind,
+        body: B,
+        site: &'static Location<'static>,
+        stack_size: usize,
+    ) -> TaskRef {
+        let spawner = self.current();
+        let tree = (spawner.task.kind != Kind::Main)
+            .then(|| spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone());
+        let task = Task::new(kind, site, stack_size, Some(Rc::downgrade(&spawner)), tree);
+        Rc::new(Record { task, body: Bound::new(body) })
+    }
+
+    /// Gives a created task its place; it begins when its first token is resumed.
+    pub(crate) fn admit(&self, record: &TaskRef) -> Token {
+        self.tasks.insert(record);
+        record.task.hub.set(self.number);
+        record.task.state.set(State::Started);
+        record.task.wait.set(self.new_wait());
+        self.tell_spawn_callbacks(record);
+        record.task.token()
+    }
+
+    /// Makes a raw greenlet of a link and gives it its place.
+    // Not inlined: the switches of the loop would have fewer registers.
+    #[inline(never)]
+    pub(super) fn begin_link(&self, f: Box<dyn FnOnce()>) -> Token {
+        self.admit(&self.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE))
+    }
+
+    /// Those that were started and are not gone, but for main.
+    pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
+        let is_other = |record: &&TaskRef| record.task.kind != Kind::Main;
+        self.tasks.records().iter().filter(is_other).map(AnyGreenlet::from).collect()
+    }
+
+    /// Ends a task that has not run and now never will.
+    pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
+        let task = &record.task;
+        if task.of_another(self.number) || task.dead.replace(true) {
+            // A destructor of the closure waits: the end that it belongs to is under way.
+            return;
+        }
+        if let Some(timer) = task.start_timer.take() {
+            self.cancel_timer(timer);
+        }
+        self.dismiss(task);
+        let interrupted = self.discard(record);
+        self.record_end(record, Some(Failure::raised(exception)));
+        self.gone(task);
+        if let Some(exception) = interrupted {
+            self.raise(exception);
+        }
+    }
+
+    /// Drops the closure of a task that never runs. Its destructors may wait: what was thrown into the running task
+    /// meanwhile is returned, to be raised again; what they fail with themselves is reported.
+    fn discard(&self, record: &TaskRef) -> Option<Exception> {
+        let escape = guard(|| record.body.discard()).err()?;
+        if let Escape::Exception(exception) = &escape {
+            let delivered = self.tasks.running().rare().delivered.take();
+            if delivered.is_some_and(|delivered| delivered.same(exception)) {
+                return Some(exception.clone());
+            }
+        }
+        self.report(&ErrorContext::Destructor, escape);
+        None
+    }
+
+    /// The last thing a greenlet does on its own stack.
+    pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
+        self.record_end(record, failure);
+        record.task.locals.clear(|value| {
+            if let Err(escape) = guard(|| drop(value)) {
+                self.report(&ErrorContext::Destructor, escape);
+            }
+        });
+    }
+
+    /// Records the result, queues the links, reports a failure: in gevent's order.
+    fn record_end(&self, record: &TaskRef, failure: Option<Failure>) {
+        let task = &record.task;
+        task.raised.set(false);
+        if let Some(failure) = &failure {
+            let _ = task.failure.set(failure.clone());
+        }
+        task.state.set(State::Ready);
+        self.notify(Notified::Greenlet(record.clone()));
+        if let Some(failure) = failure.filter(|failure| !failure.is_exit()) {
+            let greenlet = AnyGreenlet::from(record);
+            let context = match task.kind {
+                Kind::Raw => ErrorContext::Raw(greenlet),
+                _ => ErrorContext::Greenlet(greenlet),
+            };
+            self.handle_error(&context, &failure);
+        }
+    }
+
+    /// Nothing is left of what a task ran.
+    fn gone(&self, task: &Task) {
+        if let Some(child) = task.take_child() {
+            child.gone(task, &mut |parent| self.push_resume(parent));
+        }
+    }
+
+    /// Takes the place away from a task that has one. Returns its record: the last of it, perhaps.
+    fn dismiss(&self, task: &Task) -> Option<TaskRef> {
+        let index = task.index.replace(NO_INDEX);
+        task.wait.set(0);
+        (index != NO_INDEX).then(|| self.tasks.remove(index))
+    }
+
+    /// Recycles the stack of a task that has ended, and returns its record.
+    #[inline(never)]
+    pub(super) fn reap(&self, task: &Task) -> Option<TaskRef> {
+        let stack = switch::reclaim(&task.fiber);
+        self.stacks.borrow_mut().give_back(stack);
+        let record = self.dismiss(task)?;
+        self.gone(task);
+        if self.urgent.borrow().is_empty() {
+            record.task.dead.set(true);
+        } else {
+            // Its death has raised a system error in main: main goes first, the rest of the death is queued.
+            self.push(Item::Bury(record.clone()));
+        }
+        if let Some(mourner) = self.mourner.take() {
+            self.wake(mourner);
+        }
+        Some(record)
+    }
+
+    /// Gives a task that is about to run for the first time its fiber; false when there is no stack for it.
+    #[inline(never)]
+    pub(super) fn begin(&self, task: &Task) -> bool {
+        task.start_timer.set(None);
+        let stack = self.stacks.borrow_mut().take(task.stack_size);
+        match stack {
+            Ok(stack) => {
+                task.state.set(State::Running);
+                let passport = current::passport(self.number);
+                switch::make(&task.fiber, &task.overflow, stack, move || {
+                    if switch::COUNTS_APART {
+                        // Each fiber is a thread of its own there.
+                        current::adopt(passport);
+                    }
+                    run_body();
+                });
+            }
+            Err(error) => {
+                let Some(record) = self.dismiss(task) else { return false };
+                record.task.dead.set(true);
+                // In the hub nothing is thrown into anybody meanwhile.
+                let _ = self.discard(&record);
+                self.record_end(&record, Some(Failure::raised(Exception::new(error))));
+                self.gone(&record.task);
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn stack_stats(&self) -> StackStats {
+        self.stacks.borrow().stats()
+    }
+
+    pub(crate) fn trim_stacks(&self) {
+        self.stacks.borrow_mut().trim();
+    }
+
+    pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
+        let number = self.new_number();
+        self.spawn_callbacks.borrow_mut().push((number, callback));
+        number
+    }
+
+    pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
+        let mut callbacks = self.spawn_callbacks.borrow_mut();
+        let at = callbacks.iter().position(|(other, _)| *other == number);
+        let removed = at.map(|at| callbacks.remove(at));
+        // What the closure has captured is dropped after the borrow has ended.
+        drop(callbacks);
+        removed.is_some()
+    }
+
+    fn tell_spawn_callbacks(&self, record: &TaskRef) {
+        if self.spawn_callbacks.borrow().is_empty() {
+            return;
+        }
+        let callbacks = self.spawn_callbacks.borrow().clone();
+        let greenlet = AnyGreenlet::from(record);
+        for (_, callback) in callbacks {
+            self.as_hub(|| self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet)));
+        }
+    }
+}
+
+/// What a fiber runs: the body of the task that was switched to, to its end.
+fn run_body() {
+    let core = current::core();
+    let record = core.current();
+    let failure = match record.body.run() {
+        Ok(Ok(())) => None,
+        Ok(Err(exception)) => Some(Failure::raised(exception)),
+        Err(payload) => Some(Escape::sort(payload).into_failure()),
+    };
+    core.finish(&record, failure);
+}

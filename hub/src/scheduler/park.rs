@@ -1,0 +1,278 @@
+//! Who has the thread: waiting, being resumed, and being thrown into.
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use super::state::{Core, IO_BUDGET, Mode};
+use crate::error::{BlockingSwitchOutError, LoopExit};
+use crate::exception::{Exception, Failure};
+use crate::scheduler::report::ErrorContext;
+use crate::scheduler::unwind::Raised;
+use crate::stderr;
+use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
+
+impl Core {
+    /// Suspends the running task until its wait is ended by somebody who holds the token.
+    ///
+    /// Raises what was thrown into it instead of returning, so whoever registered the token cleans up by a guard.
+    #[inline(always)]
+    pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
+        self.park_with((), token, reason)
+    }
+
+    /// Suspends as [`park`](Core::park) does, and drops these guards before it raises.
+    // What an unwinding crosses costs as much as twenty switches a frame, and as much again if something is to be
+    // dropped in it. So this is inlined, `raise` too, and the guards are gone by then.
+    #[inline(always)]
+    pub(crate) fn park_with<G>(&self, guards: G, token: Token, reason: &'static str) -> Verdict {
+        let verdict = self.suspend_apart(token, reason);
+        drop(guards);
+        match verdict {
+            Some(verdict) => verdict,
+            None => resume_unwind(self.thrown()),
+        }
+    }
+
+    #[inline(never)]
+    fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+        self.suspend(token, reason)
+    }
+
+    /// What [`park`](Core::park) does; `None` when something was thrown into the task.
+    #[inline(always)]
+    fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+        if self.in_hub() {
+            self.refuse();
+        }
+        let task = self.tasks.running();
+        let posture = self.posture(&task);
+        task.posture.set(posture);
+        if posture == Posture::Calm && task.has_masked() && !task.shielded.get() {
+            self.raise_masked(&task);
+        }
+        task.reason.set(reason);
+        task.wait.set(token.wait);
+        if posture == Posture::Unwinding {
+            self.unwinding.set(self.unwinding.get() + 1);
+        }
+        if task.kind == Kind::Main {
+            self.suspend_main();
+        } else {
+            switch::suspend(&task.fiber);
+        }
+        if posture == Posture::Unwinding {
+            self.unwinding.set(self.unwinding.get() - 1);
+        }
+        if !task.shielded.get() {
+            if let Some(exception) = task.thrown.take() {
+                task.thrown.set(Some(exception));
+                return None;
+            }
+        }
+        Some(task.verdict.get())
+    }
+
+    /// Runs the loop until main's wait is over.
+    #[inline(never)]
+    fn suspend_main(&self) {
+        if !self.urgent.borrow().is_empty() {
+            // Raised by main itself, or put off by a destructor of main: nobody else would deliver it.
+            self.deliver_urgent();
+        }
+        self.drive();
+        self.resumed_panicking.set(thread::panicking());
+        self.io_budget.set(IO_BUDGET);
+    }
+
+    /// Makes what the running task raises of what was thrown into it.
+    #[cold]
+    fn thrown(&self) -> Box<Raised> {
+        let task = self.tasks.running();
+        let exception = task.thrown.take().expect("it was just seen");
+        task.rare().delivered.set(Some(exception.clone()));
+        self.payload(exception)
+    }
+
+    /// Refuses a wait in the hub.
+    #[cold]
+    pub(crate) fn refuse(&self) -> ! {
+        if thread::panicking() {
+            stderr::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
+        }
+        self.raise(Exception::new(BlockingSwitchOutError))
+    }
+
+    /// Puts the running task at the tail of the queue: everything that is queued already runs first.
+    #[inline]
+    pub(crate) fn yield_now(&self) {
+        if self.in_hub() {
+            self.refuse();
+        }
+        let token = self.token();
+        self.push_resume(token);
+        if self.suspend(token, "sleep(0)").is_none() {
+            resume_unwind(self.thrown());
+        }
+    }
+
+    /// Lets others run when the budget of operations that did not have to wait is used up. To be called before an operation:
+    /// what is raised here must not take with it what one has done.
+    pub(crate) fn renew_io(&self) {
+        if self.io_budget.get() == 0 && !self.in_hub() {
+            self.io_budget.set(IO_BUDGET);
+            self.yield_now();
+        }
+    }
+
+    /// Counts an operation that did not have to wait.
+    pub(crate) fn spend_io(&self) {
+        self.io_budget.set(self.io_budget.get().saturating_sub(1));
+    }
+
+    /// Unwinds the running greenlet with an exception.
+    #[inline(always)]
+    pub(crate) fn raise(&self, exception: Exception) -> ! {
+        resume_unwind(self.payload(exception))
+    }
+
+    /// Notes that the running greenlet raises, and makes what it raises.
+    #[cold]
+    fn payload(&self, exception: Exception) -> Box<Raised> {
+        let in_main = self.mode.get() == Mode::Main;
+        if !self.in_hub() {
+            let task = self.tasks.running();
+            task.raised.set(true);
+            task.raises.set(task.raises.get() + 1);
+        }
+        if cfg!(panic = "abort") {
+            stderr::write(&format!(
+                "ramie: cannot raise with panic = \"abort\", so the process ends: {exception}\n"
+            ));
+        }
+        Box::new(Raised::new(exception, in_main))
+    }
+
+    /// The running greenlet has caught what it raised.
+    pub(crate) fn caught(&self) {
+        if !self.in_hub() {
+            self.tasks.running().raised.set(false);
+        }
+    }
+
+    // --- only the hub calls these -------------------------------------------------------------------------------
+
+    /// Resumes a task if it is still in the wait that the token names.
+    // Inlined into the loop with `switch_to`, as `switch::resume` is and for the same reason.
+    #[inline(always)]
+    pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
+        if let Some(task) = self.tasks.parked(token) {
+            task.verdict.set(verdict);
+            self.switch_to(task);
+        }
+    }
+
+    /// Switches to a task and comes back when it waits again or has ended; main is only marked.
+    #[inline(always)]
+    pub(crate) fn switch_to(&self, task: Resident) {
+        task.wait.set(0);
+        if task.kind == Kind::Main {
+            self.main_resumed.set(true);
+            return;
+        }
+        if task.state.get() == State::Started && !self.begin(&task) {
+            return;
+        }
+        self.io_budget.set(IO_BUDGET);
+        self.resumed_panicking.set(thread::panicking());
+        self.mode.set(Mode::Greenlet);
+        self.tasks.enter(task);
+        let done = switch::resume(&task.fiber, &task.overflow);
+        self.tasks.leave();
+        self.mode.set(Mode::Hub);
+        let ended = if done { self.reap(&task) } else { None };
+        if !self.urgent.borrow().is_empty() {
+            self.deliver_urgent();
+        }
+        if self.has_deferred() {
+            self.retry_deferred();
+        }
+        // Last, as a value that nobody has asked for may panic when it is dropped.
+        drop(ended);
+    }
+
+    /// Throws into a task, now: it is resumed and raises, unless it has not run, has ended, or is unwinding.
+    pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
+        let task = &record.task;
+        match task.state.get() {
+            _ if task.of_another(self.number) => {}
+            State::Ready => {
+                if task.kind == Kind::Raw && throw.sender.is_some() && throw.claim() {
+                    let context = ErrorContext::Raw(AnyGreenlet::from(&record));
+                    self.handle_error(&context, &Failure::raised(throw.exception));
+                }
+            }
+            State::Created | State::Started => {
+                if throw.claim() {
+                    self.kill_unrun(&record, throw.exception);
+                }
+            }
+            State::Running if !self.reaches(task, &throw) => {
+                task.mask(throw);
+                self.deferred.borrow_mut().push(record);
+            }
+            State::Running => {
+                if cfg!(panic = "abort") {
+                    stderr::write(&format!(
+                        "ramie: {} cannot be interrupted with panic = \"abort\"; it runs on, without: {}\n",
+                        self.name(&record),
+                        throw.exception,
+                    ));
+                } else if task.shielded.get() {
+                    task.mask(throw);
+                    self.switch_to(Resident::of(&record));
+                } else if throw.claim() {
+                    task.thrown.set(Some(throw.exception));
+                    self.switch_to(Resident::of(&record));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn deliver_urgent(&self) {
+        if self.main.task.wait.get() == 0 || self.masked(&self.main.task) {
+            return;
+        }
+        let exception = self.urgent.borrow_mut().pop_front();
+        if let Some(exception) = exception {
+            if self.main.task.shielded.get() {
+                self.main.task.mask(Throw::new(exception));
+            } else {
+                self.main.task.thrown.set(Some(exception));
+            }
+            self.switch_to(Resident::of(&self.main));
+        }
+    }
+
+    /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
+    pub(crate) fn run_dry(&self) {
+        let main = &self.main.task;
+        if self.main_joins.replace(false) {
+            self.resume(main.token(), Verdict::Woken);
+            return;
+        }
+        self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
+    }
+
+    /// Raises in main what makes its wait pointless.
+    pub(crate) fn interrupt_main(&self, exception: Exception) {
+        let main = &self.main.task;
+        if self.masked(main) && !main.shielded.get() {
+            stderr::write(&format!(
+                "ramie: in a destructor of the main greenlet that unwinds: {exception}\n"
+            ));
+            std::process::abort();
+        }
+        main.thrown.set(Some(exception));
+        self.switch_to(Resident::of(&self.main));
+    }
+}

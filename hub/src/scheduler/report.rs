@@ -1,0 +1,116 @@
+//! Where errors go that have no other home: the hub's error handler, and the default report on stderr.
+
+use std::any::TypeId;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use crate::exception::{Failure, SystemExit};
+use crate::stderr;
+use crate::task::AnyGreenlet;
+use crate::task::Notified;
+
+/// What failed, for the [error handler](crate::Hub::set_error_handler).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ErrorContext {
+    /// A greenlet ended with an error.
+    Greenlet(AnyGreenlet),
+    /// A raw greenlet ended with an error.
+    Raw(AnyGreenlet),
+    /// A job that another thread ran for this one, started there, ended with an error.
+    Job(&'static Location<'static>),
+    /// A callback that the hub ran failed.
+    Callback,
+    /// A watcher's callback failed.
+    Watcher(&'static str),
+    /// A link of a greenlet failed.
+    Link(Option<AnyGreenlet>),
+    /// A link of some other object (an event, a semaphore) failed.
+    ObjectLink(&'static str),
+    /// A closure posted by another thread failed.
+    Remote,
+    /// A server could not take what arrived, and goes on after a pause. The greenlet is the one that takes.
+    Server(AnyGreenlet),
+    /// A spawn callback failed.
+    SpawnCallback,
+    /// A destructor failed that the hub ran on somebody's behalf.
+    Destructor,
+}
+
+impl ErrorContext {
+    /// That of a link to this.
+    pub(crate) fn of_link(of: &Notified) -> Self {
+        match of {
+            Notified::Greenlet(record) => ErrorContext::Link(Some(AnyGreenlet::from(record))),
+            Notified::Object(object) => ErrorContext::ObjectLink(object.kind()),
+        }
+    }
+}
+
+impl fmt::Display for ErrorContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorContext::Greenlet(greenlet) | ErrorContext::Raw(greenlet) => fmt::Debug::fmt(greenlet, f),
+            ErrorContext::Job(site) => write!(f, "job started at {site}"),
+            ErrorContext::Callback => f.write_str("callback"),
+            ErrorContext::Watcher(kind) => write!(f, "{kind} watcher"),
+            ErrorContext::Link(Some(greenlet)) => write!(f, "link of {greenlet:?}"),
+            ErrorContext::Link(None) => f.write_str("link"),
+            ErrorContext::ObjectLink(kind) => write!(f, "link of {kind}"),
+            ErrorContext::Server(greenlet) => write!(f, "taking in {greenlet:?}"),
+            ErrorContext::Remote => f.write_str("posted callback"),
+            ErrorContext::SpawnCallback => f.write_str("spawn callback"),
+            ErrorContext::Destructor => f.write_str("destructor"),
+        }
+    }
+}
+
+/// What [`Hub::set_error_handler`](crate::Hub::set_error_handler) takes in place of the default report.
+pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
+
+/// The default report: the error, then one line with the time, the context and the kind of the error.
+///
+/// A panic's message and backtrace have been printed by the panic hook already.
+pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let text = if failure.is_panic() {
+        format!("{now} {context} failed with panic\n\n")
+    } else {
+        format!("{failure}\n{now} {context} failed with {}\n\n", failure.kind())
+    };
+    stderr::write(&text);
+}
+
+/// What a hub does with errors that have no other home.
+pub(crate) struct Reports {
+    pub(crate) handler: RefCell<Option<ErrorHandler>>,
+    /// What is no error to the default report.
+    not_error: RefCell<HashMap<TypeId, OfKind>>,
+}
+
+/// Whether a failure is of one kind.
+type OfKind = fn(&Failure) -> bool;
+
+impl Reports {
+    /// Makes failures of a kind no error to the default report.
+    pub(crate) fn not_error<E: 'static>(&self) {
+        self.not_error.borrow_mut().insert(TypeId::of::<E>(), Failure::is::<E>);
+    }
+
+    /// Whether the default report has something to say.
+    pub(crate) fn is_error(&self, failure: &Failure) -> bool {
+        !self.not_error.borrow().values().any(|matches| matches(failure))
+    }
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        let reports = Reports { handler: RefCell::new(None), not_error: RefCell::default() };
+        reports.not_error::<SystemExit>();
+        reports
+    }
+}

@@ -1,0 +1,42 @@
+//! Registered sources, as the loop serves those who wait for them.
+
+use std::rc::Rc;
+
+use super::events::{IoWaiter, LinkCell};
+use super::state::Core;
+use crate::reactor::poller::{Direction, Slot, SourceId};
+
+impl Core {
+    pub(crate) fn add_refs(&self, by: isize) {
+        self.refs.set(self.refs.get().checked_add_signed(by).expect("references are counted in pairs"));
+    }
+
+    /// Runs `f` on a source's slot, if the source is still registered.
+    pub(crate) fn with_slot<R>(&self, id: SourceId, f: impl FnOnce(&mut Slot<IoWaiter>) -> R) -> Option<R> {
+        self.poller.borrow_mut().slot(id).map(f)
+    }
+
+    /// Takes a link out of its slot, if it is still there.
+    pub(crate) fn take_link(&self, source: SourceId, key: u64) -> Option<Rc<LinkCell>> {
+        let removed = self.with_slot(source, |slot| {
+            let waiters = &mut slot.waiters[Direction::Read as usize];
+            let at = waiters.iter().position(|(other, _)| *other == key)?;
+            Some(waiters.remove(at).1)
+        });
+        match removed {
+            Some(Some(IoWaiter::Link(link))) => {
+                self.add_refs(-1);
+                Some(link)
+            }
+            _ => None,
+        }
+    }
+
+    /// Calls a link that is due, once.
+    pub(crate) fn call_link(&self, source: SourceId, key: u64, link: &LinkCell) {
+        drop(self.take_link(source, key));
+        if let Some(f) = link.take() {
+            f();
+        }
+    }
+}

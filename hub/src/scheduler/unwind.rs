@@ -1,0 +1,211 @@
+//! Raising and catching: gevent's exceptions as typed unwinding.
+//!
+//! An exception arrives at the blocking call of its greenlet as `std::panic::resume_unwind` with a [`Raised`]
+//! payload: no panic hook runs, destructors do. Whoever catches it (the greenlet's entry, a timeout's scope,
+//! [`catch`], or the user's own `catch_unwind`) tells by the payload's type what it was.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::exception::{Exception, Failure};
+use crate::inbox::thread_bound::ThreadBound;
+use crate::scheduler::current;
+use crate::stderr;
+
+/// The payload of an unwinding that carries an [`Exception`].
+///
+/// Code that calls `std::panic::catch_unwind` itself meets it as the payload and either hands it on with
+/// `resume_unwind` or takes the exception out. Dropped while it still holds the exception of an unwinding that
+/// began in a main greenlet, it says so on stderr: that is what happens when nobody catches it and `main` ends.
+pub struct Raised {
+    exception: ThreadBound<Exception>,
+    notice: Option<String>,
+}
+
+impl Raised {
+    pub(crate) fn new(exception: Exception, in_main: bool) -> Self {
+        let notice = in_main.then(|| exception.to_string());
+        Raised { exception: ThreadBound::new(exception), notice }
+    }
+
+    /// The exception; `None` on any thread but the one it was raised on.
+    pub fn exception(&self) -> Option<&Exception> {
+        self.exception.get()
+    }
+
+    /// Takes the exception out: it counts as handled.
+    pub fn into_exception(mut self) -> Option<Exception> {
+        self.notice = None;
+        self.exception.take()
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        if let Some(notice) = self.notice.take() {
+            stderr::write(&format!("ramie: the main greenlet was ended by an exception: {notice}\n"));
+        }
+    }
+}
+
+impl fmt::Debug for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Raised").field("exception", &self.exception()).finish_non_exhaustive()
+    }
+}
+
+/// How a guarded call was left, other than by returning.
+pub(crate) enum Escape {
+    Exception(Exception),
+    Panic(Box<dyn Any + Send>),
+}
+
+impl Escape {
+    /// Says what was caught.
+    #[cold]
+    pub(crate) fn sort(payload: Box<dyn Any + Send>) -> Escape {
+        match payload.downcast::<Raised>() {
+            Ok(raised) if raised.exception().is_some() => {
+                current::core().caught();
+                Escape::Exception(raised.into_exception().expect("it was just seen"))
+            }
+            Ok(raised) => Escape::Panic(raised),
+            Err(payload) => Escape::Panic(payload),
+        }
+    }
+
+    /// What the failure of a greenlet that ends like this is.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Escape::Exception(exception) => Failure::raised(exception),
+            Escape::Panic(payload) => Failure::panicked(payload),
+        }
+    }
+
+    /// The exception that a greenlet is killed with when the scope around it is left like this.
+    pub(crate) fn exception(&self) -> Exception {
+        match self {
+            Escape::Exception(exception) => exception.clone(),
+            Escape::Panic(_) => Exception::new("the scope around this greenlet panicked"),
+        }
+    }
+
+    /// Drops it where it has nowhere to go, and the panic hook has told it. What its own destructor panics with is let go of
+    /// for good.
+    pub(crate) fn let_go(self) {
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+            Box::leak(again);
+        }
+    }
+
+    /// Goes on with the unwinding.
+    pub(crate) fn resume(self) -> ! {
+        match self {
+            Escape::Exception(exception) => current::core().raise(exception),
+            Escape::Panic(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+/// Runs `f` and sorts what it is left with.
+#[inline]
+pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Escape> {
+    // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
+    catch_unwind(AssertUnwindSafe(f)).map_err(Escape::sort)
+}
+
+/// Drops something of the user's where a panic has nowhere to go.
+pub(crate) fn guard_drop<T>(value: T) {
+    if let Err(escape) = guard(move || drop(value)) {
+        escape.let_go();
+    }
+}
+
+/// Raises an exception in the running greenlet: unwinds it, running destructors but no panic hook.
+///
+/// Caught by [`catch`], by the end of the greenlet (whose [`Failure`] it becomes), or, in the main greenlet, by
+/// nobody: the process ends as after a panic and stderr says why.
+///
+/// # Examples
+///
+/// ```
+/// let g = ramie_hub::spawn(|| -> () { ramie_hub::raise("no such page") });
+/// assert_eq!(g.get().unwrap_err().downcast_ref(), Some(&"no such page"));
+/// ```
+pub fn raise<E: fmt::Debug + fmt::Display + 'static>(error: E) -> ! {
+    current::core().raise(Exception::new(error))
+}
+
+/// An exception that [`catch`] caught, seen as the type it was asked for.
+#[derive(Clone)]
+pub struct Caught<E> {
+    exception: Exception,
+    /// Invariant: the exception is looked into as exactly this type.
+    kind: PhantomData<fn(E) -> E>,
+}
+
+impl<E> Caught<E> {
+    /// The exception itself, to compare it or to raise it again.
+    pub fn into_exception(self) -> Exception {
+        self.exception
+    }
+
+    /// The exception itself.
+    pub fn exception(&self) -> &Exception {
+        &self.exception
+    }
+}
+
+impl<E: 'static> Deref for Caught<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        self.exception.downcast_ref().expect("the type was checked when it was caught")
+    }
+}
+
+impl<E> fmt::Debug for Caught<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caught").field(&self.exception).finish()
+    }
+}
+
+impl<E> fmt::Display for Caught<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.exception.fmt(f)
+    }
+}
+
+impl<E: 'static> std::error::Error for Caught<E> {}
+
+/// Runs `f` and catches an exception of type `E` that is raised in it; any other, and any panic, passes through.
+///
+/// This is Rust for gevent's `try: ... except E:`. A greenlet that is killed catches its
+/// [`GreenletExit`](crate::GreenletExit) with it and may go on.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{GreenletExit, catch, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let g = spawn(|| match catch::<GreenletExit, _>(|| sleep(Duration::from_secs(10))) {
+///     Ok(()) => "slept",
+///     Err(_exit) => "killed, and lived to tell",
+/// });
+/// sleep(Duration::ZERO);
+/// g.kill();
+/// assert_eq!(g.get().unwrap(), "killed, and lived to tell");
+/// ```
+pub fn catch<E: 'static, R>(f: impl FnOnce() -> R) -> Result<R, Caught<E>> {
+    match guard(f) {
+        Ok(value) => Ok(value),
+        Err(Escape::Exception(exception)) if exception.is::<E>() => {
+            Err(Caught { exception, kind: PhantomData })
+        }
+        Err(escape) => escape.resume(),
+    }
+}

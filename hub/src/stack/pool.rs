@@ -1,0 +1,395 @@
+//! Stacks as slots of large mappings.
+//!
+//! A mapping for each stack would be simple, and would fail at about 32,000 greenlets: a guarded stack takes two of
+//! the 65,530 mappings that Linux allows a process. So stacks are cut from chunks of up to 1024, and where the
+//! kernel can (6.13 and later) their guards take no mapping either.
+//!
+//! ```text
+//!  chunk   [slot 0][slot 1][slot 2] ...             one mapping, 16 slots at first, each chunk twice the last
+//!
+//!  slot    limit()          guard().end                                              top()
+//!          |  guard, 1 page |  size() bytes, lazily backed           |   colour room   |..|
+//!          low                              stacks grow towards the low end             high
+//! ```
+//!
+//! *Sizes.* They are rounded up to a power of two, so that few classes serve every size and a stack finds its next
+//! user soon. What the rounding adds is address space that nobody touches. Stacks above 64 MiB are rare, and too
+//! large to round or to keep: they are mapped one by one and unmapped when they come back.
+//!
+//! *Colours.* If all tops sat at the same offset in their page, the busiest lines of all greenlets would compete for
+//! the same few sets of the cache. So tops are lowered by 0 to 23 times 128 bytes, in turn. A batch of 1000 greenlets
+//! runs three times as fast for it. The room for that comes on top of the size.
+//!
+//! *Reuse.* The stack that came back last is handed out first: its pages are in memory, and maybe in the cache.
+//! Pages stay with an idle stack, but for one that was used deeper than about 30 KiB: there the pages below are given
+//! back, since otherwise one deep call on each stack would raise the memory in use for good. Depth is judged by a
+//! canary, 128 bytes that are zero unless something was there. A frame that skips them or holds zeroes there goes
+//! unnoticed; [`StackPool::trim`] does not ask and finds those too.
+//!
+//! The rules of the state:
+//!
+//! 1. A slot that has been cut and guarded is in one place: in its class's `idle`, or out as a [`Stack`].
+//! 2. A stack that is dropped is out for ever. Its memory is neither reused nor unmapped.
+//! 3. `idle` has room for every slot of its class, so a return never allocates.
+
+#![expect(unsafe_code, reason = "reads the canary of a returned stack, and decides when pages may go")]
+
+use std::env;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::ptr;
+use std::sync::OnceLock;
+
+use super::{MIN_STACK_SIZE, StackError, StackStats, mmap};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// The largest size that is rounded to a power of two and kept.
+const MAX_POOLED_SIZE: usize = 64 * MIB;
+/// One class for each power of two from the smallest to the largest pooled size.
+const CLASSES: usize = (MAX_POOLED_SIZE.ilog2() - MIN_STACK_SIZE.ilog2()) as usize + 1;
+/// The class of a stack that is too large for one.
+const UNPOOLED: u32 = u32::MAX;
+
+const FIRST_CHUNK_SLOTS: usize = 16;
+const MAX_CHUNK_SLOTS: usize = 1024;
+const MAX_CHUNK_BYTES: usize = 256 * MIB;
+
+const COLOURS: usize = 24;
+const COLOUR_STEP: usize = 128;
+const MAX_COLOUR: usize = (COLOURS - 1) * COLOUR_STEP;
+
+/// So much below the highest address of a slot stays in memory when a stack comes back.
+const KEEP: usize = 32 * KIB;
+/// The canary sits at this depth below every top, whatever its colour, and hence inside the lowest part of what is
+/// kept: it shares no cache sets with its neighbours' and needs no page fault after a trim.
+const CANARY_DEPTH: usize = KEEP - MAX_COLOUR;
+const CANARY_WORDS: usize = 16;
+
+/// A guarded stack, taken from a [`StackPool`].
+///
+/// Give it back with [`StackPool::give_back`]. A stack that is dropped instead is leaked on purpose: a greenlet that
+/// was abandoned half-way has live frames on it, and other greenlets may hold pointers into them.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    top: usize,
+    limit: usize,
+    size: usize,
+    guard_len: u32,
+    class: u32,
+    chunk: u32,
+}
+
+impl Stack {
+    /// Returns the highest address, where the first frame goes. It is a multiple of 128.
+    #[inline]
+    pub(crate) fn top(&self) -> usize {
+        self.top
+    }
+
+    /// Returns the lowest address, which belongs to the guard.
+    #[inline]
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Returns the addresses at which an overflow faults.
+    #[inline]
+    pub(crate) fn guard(&self) -> Range<usize> {
+        self.limit..self.limit + self.guard_len as usize
+    }
+
+    /// Returns how many bytes a greenlet may use: what was asked for, rounded up.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    fn canary(&self) -> *mut [u64; CANARY_WORDS] {
+        ptr::with_exposed_provenance_mut(self.top - CANARY_DEPTH)
+    }
+
+    /// Tells whether something was written at the depth of the canary.
+    ///
+    /// Only for a stack that was given back, and whose class has canaries: it is larger than [`KEEP`].
+    #[inline]
+    fn was_deep(&self) -> bool {
+        // SAFETY: the canary lies in the slot, above the guard, since the stack is larger than KEEP, and `top` is a
+        // multiple of 128, so it is aligned. The slot is mapped until its pool unmaps it, and nobody writes to it:
+        // the stack is ours by value, so no greenlet runs on it. Its bytes are the system's zeroes or what machine
+        // code stored there.
+        let words = unsafe { self.canary().read() };
+        words.iter().fold(0, |all, word| all | word) != 0
+    }
+
+    /// Gives back what lies deeper than [`KEEP`] and resets the canary.
+    #[cold]
+    fn trim_depth(&self, stride: usize) {
+        // SAFETY: as in `was_deep`; and nobody reads what a finished greenlet has left.
+        unsafe { self.canary().write([0; CANARY_WORDS]) };
+        let start = self.guard().end;
+        let page = mmap::page_size();
+        let end = (self.limit + stride - KEEP) & !(page - 1);
+        if start < end {
+            // SAFETY: both ends are at a page inside the slot, above its guard. The stack is ours and nothing on it
+            // is needed.
+            unsafe { mmap::discard(start, end - start) };
+        }
+    }
+
+    /// Gives back all pages.
+    fn trim_all(&self, stride: usize) {
+        let start = self.guard().end;
+        // SAFETY: the slot starts and ends at a page, the guard is left out, and nothing on an idle stack is needed.
+        unsafe { mmap::discard(start, self.limit + stride - start) };
+    }
+}
+
+/// A mapping that slots are cut from.
+#[derive(Debug)]
+struct Chunk {
+    start: usize,
+    len: usize,
+    /// Slots cut so far.
+    cut: usize,
+    /// Slots that fit.
+    slots: usize,
+}
+
+impl Chunk {
+    #[inline]
+    fn holds(&self, stack: &Stack) -> bool {
+        stack.limit.wrapping_sub(self.start) < self.len
+    }
+}
+
+/// The stacks of one size.
+struct Class {
+    size: usize,
+    /// The whole of a slot: guard, stack, and room for the colour.
+    stride: usize,
+    /// Whether a returned stack's canary is looked at.
+    has_canary: bool,
+    idle: Vec<Stack>,
+    /// So many at the bottom of `idle` have no pages left to trim.
+    trimmed: usize,
+    chunks: Vec<Chunk>,
+}
+
+impl Class {
+    fn new(size: usize, page: usize) -> Class {
+        let size = size.max(page);
+        let stride = size + page + MAX_COLOUR.next_multiple_of(page);
+        let has_canary = size > KEEP && !under_valgrind();
+        Class { size, stride, has_canary, idle: Vec::new(), trimmed: 0, chunks: Vec::new() }
+    }
+
+    fn cut_total(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.cut).sum()
+    }
+
+    /// Cuts the next slot, from a new chunk if need be.
+    #[cold]
+    fn cut(&mut self, class: usize) -> Result<Stack, StackError> {
+        if self.chunks.last().is_none_or(|chunk| chunk.cut == chunk.slots) {
+            self.grow().map_err(|error| StackError::reserve(self.size, error))?;
+        }
+        let number = self.chunks.len() - 1;
+        let chunk = self.chunks.last_mut().expect("one has just been seen or made");
+        let limit = chunk.start + chunk.cut * self.stride;
+        let guard_len = mmap::page_size();
+        // SAFETY: the slot is inside the chunk, whose slots up to `cut` only are in use. It starts at a page.
+        unsafe { mmap::guard(limit, guard_len) }.map_err(|error| StackError::guard(self.size, error))?;
+        let top = limit + self.stride - chunk.cut % COLOURS * COLOUR_STEP;
+        chunk.cut += 1;
+        Ok(Stack {
+            top,
+            limit,
+            size: self.size,
+            guard_len: small(guard_len),
+            class: small(class),
+            chunk: small(number),
+        })
+    }
+
+    /// Maps one more chunk, twice as large as the last, or as large as the system allows.
+    fn grow(&mut self) -> io::Result<()> {
+        let fit = (MAX_CHUNK_BYTES / self.stride).clamp(1, MAX_CHUNK_SLOTS);
+        let mut slots = self.chunks.last().map_or(FIRST_CHUNK_SLOTS, |chunk| chunk.slots * 2).min(fit);
+        let start = loop {
+            match mmap::reserve(slots * self.stride) {
+                Ok(start) => break start,
+                Err(error) if slots == 1 => return Err(error),
+                // Under a limit on address space, or without overcommit, a smaller one may still fit.
+                Err(_) => slots /= 2,
+            }
+        };
+        let total = self.cut_total() + slots;
+        self.idle.reserve(total - self.idle.len());
+        self.chunks.push(Chunk { start, len: slots * self.stride, cut: 0, slots });
+        Ok(())
+    }
+
+    fn trim(&mut self) {
+        for stack in &self.idle[self.trimmed..] {
+            stack.trim_all(self.stride);
+        }
+        self.trimmed = self.idle.len();
+    }
+}
+
+/// Page sizes and the numbers of chunks are far below four thousand millions.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("bounded by the address space over the size of a chunk")
+}
+
+/// Tells whether valgrind runs this process, by the library that it loads into it.
+///
+/// Valgrind reports each look at a canary as a read of dead frames, which it is.
+pub(crate) fn under_valgrind() -> bool {
+    static UNDER_VALGRIND: OnceLock<bool> = OnceLock::new();
+    *UNDER_VALGRIND.get_or_init(|| {
+        env::var_os("LD_PRELOAD").is_some_and(|libraries| libraries.to_string_lossy().contains("vgpreload_"))
+    })
+}
+
+/// The stacks of one hub: takes them from the system, and keeps those that come back.
+///
+/// Taking and giving back cost a few nanoseconds each. A stack that has to be cut first costs less than a
+/// microsecond, or two where a guard needs a mapping of its own; its first return costs a page fault, for the canary.
+///
+/// When the pool is dropped, mappings with a stack that is still out stay for ever. The others are unmapped.
+pub(crate) struct StackPool {
+    classes: [Class; CLASSES],
+    /// The mappings of stacks that are too large to keep, all out.
+    unpooled: Vec<Chunk>,
+}
+
+impl StackPool {
+    /// Creates a pool. It maps nothing yet.
+    pub(crate) fn new() -> StackPool {
+        let page = mmap::page_size();
+        StackPool {
+            classes: std::array::from_fn(|class| Class::new(MIN_STACK_SIZE << class, page)),
+            unpooled: Vec::new(),
+        }
+    }
+
+    /// Takes a stack of at least `size` bytes, [`MIN_STACK_SIZE`] at the least.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more room. Nothing changes then; a stack that comes back can still be taken.
+    #[inline]
+    pub(crate) fn take(&mut self, size: usize) -> Result<Stack, StackError> {
+        if size > MAX_POOLED_SIZE {
+            return self.take_unpooled(size);
+        }
+        // The logarithm of the size rounded up.
+        let log = usize::BITS - (size.max(MIN_STACK_SIZE) - 1).leading_zeros();
+        let index = (log - MIN_STACK_SIZE.ilog2()) as usize;
+        let class = &mut self.classes[index];
+        match class.idle.pop() {
+            Some(stack) => {
+                class.trimmed = class.trimmed.min(class.idle.len());
+                Ok(stack)
+            }
+            None => class.cut(index),
+        }
+    }
+
+    /// Takes back a stack that nothing runs on any more, for the next [`take`](StackPool::take) of its size.
+    ///
+    /// # Panics
+    ///
+    /// When the stack is another pool's.
+    #[inline]
+    pub(crate) fn give_back(&mut self, stack: Stack) {
+        let Some(class) = self.classes.get_mut(stack.class as usize) else {
+            return self.give_back_unpooled(stack);
+        };
+        // Mapped addresses are unique, so this proves that the chunk is the stack's, and ours.
+        let ours = class.chunks.get(stack.chunk as usize).is_some_and(|chunk| chunk.holds(&stack));
+        assert!(ours, "a stack goes back to the pool that it came from");
+        if class.has_canary && stack.was_deep() {
+            stack.trim_depth(class.stride);
+        }
+        class.idle.push(stack);
+    }
+
+    /// Gives the memory of all idle stacks back to the system. They stay in the pool.
+    ///
+    /// It costs a system call for each idle stack that was used since the last time.
+    pub(crate) fn trim(&mut self) {
+        for class in &mut self.classes {
+            class.trim();
+        }
+    }
+
+    /// Counts the stacks.
+    pub(crate) fn stats(&self) -> StackStats {
+        let mut stats = StackStats { in_use: self.unpooled.len(), ..StackStats::default() };
+        for class in &self.classes {
+            stats.idle += class.idle.len();
+            stats.in_use += class.cut_total() - class.idle.len();
+        }
+        let chunks = self.classes.iter().flat_map(|class| &class.chunks).chain(&self.unpooled);
+        stats.reserved_bytes = chunks.map(|chunk| chunk.len).sum();
+        stats
+    }
+
+    #[cold]
+    fn take_unpooled(&mut self, size: usize) -> Result<Stack, StackError> {
+        let guard_len = mmap::page_size();
+        let rounded =
+            size.checked_next_multiple_of(MIB.max(guard_len)).filter(|&size| size <= isize::MAX as usize / 2);
+        let Some(size) = rounded else {
+            return Err(StackError::reserve(size, io::ErrorKind::OutOfMemory.into()));
+        };
+        let len = size + guard_len;
+        let limit = mmap::reserve(len).map_err(|error| StackError::reserve(size, error))?;
+        // SAFETY: the range is the first page of a mapping that was made just now.
+        if let Err(error) = unsafe { mmap::guard(limit, guard_len) } {
+            // SAFETY: the mapping was made just now and nobody else has seen it.
+            unsafe { mmap::unmap(limit, len) };
+            return Err(StackError::guard(size, error));
+        }
+        self.unpooled.push(Chunk { start: limit, len, cut: 1, slots: 1 });
+        Ok(Stack { top: limit + len, limit, size, guard_len: small(guard_len), class: UNPOOLED, chunk: 0 })
+    }
+
+    #[cold]
+    fn give_back_unpooled(&mut self, stack: Stack) {
+        let ours = self.unpooled.iter().position(|chunk| chunk.start == stack.limit);
+        let ours = ours.expect("a stack goes back to the pool that it came from");
+        let chunk = self.unpooled.swap_remove(ours);
+        // SAFETY: the mapping holds this stack only, which was given to us by value, so nothing runs on it.
+        unsafe { mmap::unmap(chunk.start, chunk.len) };
+    }
+}
+
+impl Drop for StackPool {
+    fn drop(&mut self) {
+        for class in &mut self.classes {
+            let mut idle = vec![0; class.chunks.len()];
+            for stack in class.idle.drain(..) {
+                idle[stack.chunk as usize] += 1;
+            }
+            for (chunk, idle) in class.chunks.drain(..).zip(idle) {
+                if chunk.cut == idle {
+                    // SAFETY: the chunk was reserved as a whole, and all slots ever cut from it were idle (rule 1),
+                    // so no stack of it is out and nothing can refer to it.
+                    unsafe { mmap::unmap(chunk.start, chunk.len) };
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StackPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StackPool").field(&self.stats()).finish()
+    }
+}

@@ -1,0 +1,299 @@
+//! A result that will be there later.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::error::GetError;
+use crate::exception::{Exception, Failure};
+use crate::greenlet::handle::Greenlet;
+use crate::task::{Lane, LinkId, Rule};
+use crate::wait::limit::Limit;
+use crate::wait::wait_queue::{WaitQueue, Waits};
+use crate::wait::waitable::Waitable;
+
+struct Outcome<T> {
+    /// Shared, so that no borrow is held while it is cloned for somebody: the value's own `clone` may wait.
+    value: Option<Rc<T>>,
+    /// There was a value that somebody has moved out.
+    taken: bool,
+    failure: Option<Failure>,
+}
+
+struct Cell<T>(RefCell<Outcome<T>>);
+
+impl<T: 'static> Waits for Cell<T> {
+    const RULE: Rule = Rule::Everybody;
+
+    fn is_ready(&self) -> bool {
+        let outcome = self.0.borrow();
+        outcome.value.is_some() || outcome.taken || outcome.failure.is_some()
+    }
+
+    fn kind(&self) -> &'static str {
+        "async result"
+    }
+}
+
+/// A value or a failure that somebody sets and any number of greenlets wait for. Clones are the same result.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{AsyncResult, spawn};
+///
+/// let result = AsyncResult::new();
+/// let waiter = spawn({
+///     let result = result.clone();
+///     move || result.get().unwrap()
+/// });
+/// result.set(5);
+/// assert_eq!(waiter.get().unwrap(), 5);
+/// ```
+pub struct AsyncResult<T> {
+    queue: WaitQueue<Cell<T>>,
+}
+
+impl<T> Clone for AsyncResult<T> {
+    fn clone(&self) -> Self {
+        AsyncResult { queue: self.queue.clone() }
+    }
+}
+
+impl<T: 'static> Default for AsyncResult<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: 'static> AsyncResult<T> {
+    /// A result that is not there yet.
+    pub fn new() -> Self {
+        AsyncResult {
+            queue: WaitQueue::new(Cell(RefCell::new(Outcome { value: None, taken: false, failure: None }))),
+        }
+    }
+
+    /// Sets the value and queues the wake-up of everybody who waits. Does not let others run.
+    ///
+    /// A second value replaces the first. A value counts even if a failure was set before.
+    pub fn set(&self, value: T) {
+        let old = {
+            let mut outcome = self.queue.0.borrow_mut();
+            outcome.taken = false;
+            outcome.value.replace(Rc::new(value))
+        };
+        drop(old);
+        self.queue.check();
+    }
+
+    /// Sets a failure and queues the wake-up of everybody who waits. Does not let others run.
+    pub fn set_exception<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
+        self.set_failure(Failure::from(Exception::new(error)));
+    }
+
+    /// Sets a failure that a greenlet has ended with.
+    pub fn set_failure(&self, failure: Failure) {
+        let old = self.queue.0.borrow_mut().failure.replace(failure);
+        drop(old);
+        self.queue.check();
+    }
+
+    /// Whether a value or a failure is there.
+    pub fn ready(&self) -> bool {
+        Waits::is_ready(&*self.queue)
+    }
+
+    /// Whether a value is there, or was until somebody [took](AsyncResult::take) it.
+    pub fn successful(&self) -> bool {
+        let outcome = self.queue.0.borrow();
+        outcome.value.is_some() || outcome.taken
+    }
+
+    /// The failure, if there is one and no value.
+    pub fn exception(&self) -> Option<Failure> {
+        let outcome = self.queue.0.borrow();
+        outcome.failure.clone().filter(|_| outcome.value.is_none() && !outcome.taken)
+    }
+
+    /// How many wait for it or are linked.
+    pub fn linkcount(&self) -> usize {
+        self.queue.linkcount()
+    }
+
+    /// Waits until it is ready. Like [`Event::wait`](crate::Event::wait), it waits behind those who are just told.
+    pub fn wait(&self) {
+        self.wait_for(Limit::Never);
+    }
+
+    /// Waits at most that long; says whether it is ready.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_for(Limit::After(timeout))
+    }
+
+    /// Waits at most until then; says whether it is ready.
+    pub fn wait_deadline(&self, deadline: Instant) -> bool {
+        self.wait_for(Limit::At(deadline))
+    }
+
+    /// Waits until it is ready and moves the value out, or returns the failure.
+    ///
+    /// For values that cannot be cloned. It stays ready; whoever asks afterwards gets a failure that
+    /// [is taken](Failure::is_taken), until another value is set. Returns without letting others run when it is ready
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// The failure that was set, when no value was; one that is taken, when somebody took the value, or is just cloning it.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the value where it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::AsyncResult;
+    ///
+    /// struct Ticket(u32);
+    ///
+    /// let result = AsyncResult::new();
+    /// result.set(Ticket(7));
+    /// assert_eq!(result.take().unwrap().0, 7);
+    /// assert!(result.take().is_err_and(|failure| failure.is_taken()));
+    /// ```
+    pub fn take(&self) -> Result<T, Failure> {
+        self.get_ready(Limit::Never, "AsyncResult::take");
+        let mut outcome = self.queue.0.borrow_mut();
+        match outcome.value.take().map(Rc::try_unwrap) {
+            Some(Ok(value)) => {
+                outcome.taken = true;
+                Ok(value)
+            }
+            Some(Err(shared)) => {
+                outcome.value = Some(shared);
+                Err(Failure::taken())
+            }
+            None if outcome.taken => Err(Failure::taken()),
+            // It was ready, and nothing ever makes it unready.
+            None => Err(outcome.failure.clone().unwrap_or_else(Failure::taken)),
+        }
+    }
+
+    fn wait_for(&self, limit: Limit) -> bool {
+        if self.ready() && !self.queue.notifying() {
+            return true;
+        }
+        self.queue.wait(Lane::First, limit, "AsyncResult::wait").is_ok() || self.ready()
+    }
+
+    fn get_ready(&self, limit: Limit, reason: &'static str) -> bool {
+        self.ready() || self.queue.wait(Lane::First, limit, reason).is_ok() || self.ready()
+    }
+
+    /// A link for a greenlet: copies its value or failure here when it has ended.
+    ///
+    /// A greenlet that was killed by a plain kill sets the failure that [is an exit](Failure::is_exit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_hub::{AsyncResult, spawn};
+    ///
+    /// let result = AsyncResult::new();
+    /// spawn(|| 5).link(result.link_target());
+    /// assert_eq!(result.get().unwrap(), 5);
+    /// ```
+    pub fn link_target(&self) -> impl FnOnce(&Greenlet<T>) + 'static
+    where
+        T: Clone,
+    {
+        let result = self.clone();
+        move |greenlet| match greenlet.get() {
+            Ok(value) => result.set(value),
+            Err(failure) => result.set_failure(failure),
+        }
+    }
+}
+
+impl<T: Clone + 'static> AsyncResult<T> {
+    /// Waits until it is ready and returns a clone of the value, or the failure: the same one for everybody.
+    ///
+    /// Returns without letting others run when it is ready already.
+    ///
+    /// # Errors
+    ///
+    /// The failure that was set, when no value was.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves nothing behind.
+    pub fn get(&self) -> Result<T, Failure> {
+        self.get_ready(Limit::Never, "AsyncResult::get");
+        self.try_get().map_err(|error| match error {
+            GetError::Failed(failure) => failure,
+            // It was ready, and nothing ever makes it unready.
+            GetError::TimedOut => Failure::from(Exception::new(crate::error::TimedOut)),
+        })
+    }
+
+    /// Waits at most that long.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::TimedOut`] when it is not ready by then, and what [`get`](AsyncResult::get) says.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        self.get_ready(Limit::After(timeout), "AsyncResult::get");
+        self.try_get()
+    }
+
+    /// Waits at most until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_timeout`](AsyncResult::get_timeout).
+    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+        self.get_ready(Limit::At(deadline), "AsyncResult::get");
+        self.try_get()
+    }
+
+    /// Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::TimedOut`] when it is not ready, and what [`get`](AsyncResult::get) says.
+    pub fn try_get(&self) -> Result<T, GetError> {
+        match self.value() {
+            Some(value) => Ok(value),
+            None if self.queue.0.borrow().taken => Err(GetError::Failed(Failure::taken())),
+            None => Err(self.exception().map_or(GetError::TimedOut, GetError::Failed)),
+        }
+    }
+
+    /// A clone of the value, if it is there.
+    pub fn value(&self) -> Option<T> {
+        let value = self.queue.0.borrow().value.clone();
+        value.map(|value| T::clone(&value))
+    }
+}
+
+impl<T: 'static> Waitable for AsyncResult<T> {
+    fn is_ready(&self) -> bool {
+        self.ready()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.queue.rawlink(f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.queue.unlink(id);
+    }
+}
+
+impl<T: 'static> fmt::Debug for AsyncResult<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncResult").field("ready", &self.ready()).field("links", &self.linkcount()).finish()
+    }
+}

@@ -1,0 +1,178 @@
+//! A counter of permits to wait for.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::task::{Lane, LinkId};
+use crate::wait::limit::Limit;
+use crate::wait::wait_queue::{WaitQueue, Waits};
+use crate::wait::waitable::Waitable;
+
+#[derive(Debug)]
+struct Permits(Cell<usize>);
+
+impl Waits for Permits {
+    fn is_ready(&self) -> bool {
+        self.0.get() > 0
+    }
+
+    fn kind(&self) -> &'static str {
+        "semaphore"
+    }
+}
+
+/// A counter of permits: gevent's `Semaphore`. Clones are the same semaphore.
+///
+/// Whoever asks while a permit is free takes it at once, ahead of those who wait; those who wait are served in
+/// order. A permit is never handed to a greenlet that does not run: a kill cannot lose one.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::Semaphore;
+///
+/// let semaphore = Semaphore::new(1);
+/// semaphore.acquire();
+/// assert!(!semaphore.try_acquire());
+/// assert_eq!(semaphore.release(), 1);
+/// ```
+#[derive(Clone)]
+pub struct Semaphore {
+    queue: WaitQueue<Permits>,
+}
+
+impl Semaphore {
+    /// A semaphore with that many permits.
+    pub fn new(permits: usize) -> Self {
+        Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
+    }
+
+    /// How many permits are free.
+    pub fn counter(&self) -> usize {
+        self.queue.0.get()
+    }
+
+    /// Whether no permit is free.
+    pub fn locked(&self) -> bool {
+        self.counter() == 0
+    }
+
+    /// How many wait for a permit or are linked.
+    pub fn linkcount(&self) -> usize {
+        self.queue.linkcount()
+    }
+
+    /// Takes a permit if one is free. Does not let others run.
+    pub fn try_acquire(&self) -> bool {
+        let counter = self.counter();
+        self.queue.0.set(counter.saturating_sub(1));
+        counter > 0
+    }
+
+    /// Takes a permit, waiting for one if none is free. Lets others run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes no permit and leaves the line.
+    pub fn acquire(&self) {
+        self.acquire_for(Limit::Never);
+    }
+
+    /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
+    pub fn acquire_timeout(&self, timeout: Duration) -> bool {
+        self.acquire_for(Limit::After(timeout))
+    }
+
+    /// Takes a permit, waiting at most until then; says whether it got one.
+    pub fn acquire_deadline(&self, deadline: Instant) -> bool {
+        self.acquire_for(Limit::At(deadline))
+    }
+
+    fn acquire_for(&self, limit: Limit) -> bool {
+        if self.try_acquire() {
+            return true;
+        }
+        let limit = limit.fixed();
+        loop {
+            let waited = self.queue.wait(Lane::First, limit, "Semaphore::acquire");
+            if self.try_acquire() {
+                return true;
+            }
+            if waited.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until a permit is free, without taking it; returns how many are free, which may be none.
+    pub fn wait(&self) -> usize {
+        self.wait_for(Limit::Never)
+    }
+
+    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    pub fn wait_timeout(&self, timeout: Duration) -> usize {
+        self.wait_for(Limit::After(timeout))
+    }
+
+    /// Waits at most until then until a permit is free, without taking it; returns how many are free.
+    pub fn wait_deadline(&self, deadline: Instant) -> usize {
+        self.wait_for(Limit::At(deadline))
+    }
+
+    fn wait_for(&self, limit: Limit) -> usize {
+        if self.locked() {
+            // Told or not, the counter says all there is to know.
+            let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
+        }
+        self.counter()
+    }
+
+    /// Gives a permit back, whoever took it, and returns how many are free now. Does not let others run.
+    ///
+    /// # Panics
+    ///
+    /// When the counter would exceed `usize::MAX`.
+    pub fn release(&self) -> usize {
+        let counter = self.counter().checked_add(1).expect("a semaphore counts to usize::MAX");
+        self.queue.0.set(counter);
+        self.queue.check();
+        counter
+    }
+
+    /// Runs `f` with a permit, which is given back however `f` ends.
+    pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Release<'a>(&'a Semaphore);
+        impl Drop for Release<'_> {
+            fn drop(&mut self) {
+                self.0.release();
+            }
+        }
+        self.acquire();
+        let _release = Release(self);
+        f()
+    }
+}
+
+impl Waitable for Semaphore {
+    fn is_ready(&self) -> bool {
+        !self.locked()
+    }
+
+    fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
+        self.queue.rawlink(f)
+    }
+
+    fn unlink(&self, id: LinkId) {
+        self.queue.unlink(id);
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore")
+            .field("counter", &self.counter())
+            .field("links", &self.linkcount())
+            .finish()
+    }
+}

@@ -1,0 +1,163 @@
+//! Telling: a pass over the links of a greenlet or of an object.
+
+use std::rc::Rc;
+
+use super::links::{Lane, LinkId, Links, Notifier, Rule, Target};
+use crate::task::{TaskRef, Token};
+
+/// How many of those who come during a pass are served by it, where any are.
+const MOST_NEWCOMERS: usize = 50;
+
+/// Something with links of its own, other than a greenlet.
+pub(crate) trait Linkable: 'static {
+    fn links(&self) -> &Links;
+    fn rule(&self) -> Rule;
+    /// Whether somebody who waits for it would not have to.
+    fn ready(&self) -> bool;
+    /// Under [`Rule::Lanes`]: whose head is served next, if anybody can be, after the one named last.
+    fn next_lane(&self, last: Option<Lane>) -> Option<Lane>;
+    /// What the error report calls it.
+    fn kind(&self) -> &'static str;
+}
+
+/// Whose links are served.
+#[derive(Clone)]
+pub(crate) enum Notified {
+    Greenlet(TaskRef),
+    Object(Rc<dyn Linkable>),
+}
+
+impl Notified {
+    pub(crate) fn links(&self) -> &Links {
+        match self {
+            Notified::Greenlet(record) => &record.task.links,
+            Notified::Object(object) => object.links(),
+        }
+    }
+
+    /// Whether a pass is owed.
+    pub(crate) fn owed(&self) -> bool {
+        match self {
+            Notified::Greenlet(record) => record.task.ready() && !record.task.links.is_empty(),
+            Notified::Object(object) => owed(&**object),
+        }
+    }
+}
+
+/// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
+#[inline]
+pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
+    match object.rule() {
+        Rule::Everybody => {
+            if object.ready() {
+                object.links().promise();
+            }
+            object.links().owes()
+        }
+        Rule::WhileReady => object.ready() && !object.links().is_empty(),
+        Rule::Lanes => object.next_lane(None).is_some(),
+    }
+}
+
+/// One turn of telling, resumable between any two entries.
+pub(crate) struct Pass {
+    pub(crate) of: Notified,
+    stage: Stage,
+    /// How many more are served where newcomers are.
+    left: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Begin,
+    /// Serving a lane up to this entry (rule 3).
+    Until(Lane, LinkId),
+    /// Serving whatever lane the object names, after this one.
+    After(Option<Lane>),
+    End,
+}
+
+impl Pass {
+    /// Begins the pass that was queued under `ticket`, unless it was called off.
+    #[inline(always)]
+    pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Pass> {
+        let links = of.links();
+        if links.notifier.get() != Notifier::Queued(ticket) {
+            return None;
+        }
+        links.notifier.set(Notifier::Running);
+        let left = links.len() + MOST_NEWCOMERS;
+        Some(Pass { of, stage: Stage::Begin, left })
+    }
+
+    /// The next to be told, or `None` when the pass is over.
+    pub(crate) fn next(&mut self) -> Option<Target> {
+        let links = self.of.links();
+        let Notified::Object(object) = &self.of else {
+            self.left = self.left.checked_sub(1)?;
+            return pop(links, Lane::First, None);
+        };
+        loop {
+            match self.stage {
+                Stage::Begin => {
+                    self.stage = match object.rule() {
+                        Rule::Lanes => Stage::After(None),
+                        Rule::Everybody | Rule::WhileReady => until(links, Lane::First)
+                            .or_else(|| until(links, Lane::Second))
+                            .unwrap_or(Stage::End),
+                    }
+                }
+                Stage::After(last) => {
+                    let lane = object.next_lane(last)?;
+                    self.left = self.left.checked_sub(1)?;
+                    self.stage = Stage::After(Some(lane));
+                    return pop(links, lane, None);
+                }
+                Stage::Until(lane, end) => {
+                    if object.rule() == Rule::WhileReady && !object.ready() {
+                        return None;
+                    }
+                    let promised = lane == Lane::First && object.rule() == Rule::Everybody;
+                    let end = if promised { end.min(links.promised.get()) } else { end };
+                    if let Some(target) = pop(links, lane, Some(end)) {
+                        return Some(target);
+                    }
+                    let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
+                    self.stage = late.unwrap_or(Stage::End);
+                }
+                Stage::End => return None,
+            }
+        }
+    }
+
+    /// Who is told next, and next but one, if that many wait: they are no longer in the nearest cache.
+    #[inline]
+    pub(crate) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+        let Stage::Until(lane, _) = self.stage else { return None };
+        self.of.links().lane(lane)?.borrow().crowd(many)
+    }
+
+    /// Whether it has served as many as a pass may: somebody may be left.
+    pub(crate) fn cut_short(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Ends the pass; true when another is owed at once.
+    pub(crate) fn end(&self) -> bool {
+        self.of.links().notifier.set(Notifier::Idle);
+        self.of.owed()
+    }
+}
+
+/// Takes the head of a lane, unless it came after `end`.
+#[inline]
+fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
+    let mut line = links.lane(lane)?.borrow_mut();
+    let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
+    if due { line.pop().map(|entry| entry.target) } else { None }
+}
+
+/// The stage that serves those who stand in a lane now.
+fn until(links: &Links, lane: Lane) -> Option<Stage> {
+    links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
+}

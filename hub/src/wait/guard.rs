@@ -1,0 +1,53 @@
+//! Guards that undo a registration when its wait is over, by whichever way it was left.
+
+use crate::scheduler::current;
+use crate::scheduler::{Core, Expiry};
+use crate::task::Token;
+use crate::task::{LinkId, Links};
+use crate::timers::TimerId;
+
+/// A timer that is cancelled when the wait is over.
+#[derive(Debug)]
+pub(crate) struct TimerGuard(Option<TimerId>);
+
+impl TimerGuard {
+    /// Ends the wait of `token` with a time-out at `deadline`.
+    pub(crate) fn limit(core: &Core, token: Token, deadline: Option<u64>) -> Self {
+        TimerGuard(deadline.map(|deadline| core.start_timer(deadline, || Expiry::Limit(token), true)))
+    }
+
+    pub(crate) fn of(timer: TimerId) -> Self {
+        TimerGuard(Some(timer))
+    }
+}
+
+impl Drop for TimerGuard {
+    fn drop(&mut self) {
+        if let (Some(timer), Some(core)) = (self.0, current::try_core()) {
+            core.cancel_timer(timer);
+        }
+    }
+}
+
+/// A place in a list of links that is given up when the wait is over.
+#[derive(Debug)]
+pub(crate) struct LinkGuard<'a> {
+    links: &'a Links,
+    id: LinkId,
+    /// Whether a pass that is queued for nobody is called off: objects do, greenlets do not.
+    calls_off: bool,
+}
+
+impl<'a> LinkGuard<'a> {
+    pub(crate) fn new(links: &'a Links, id: LinkId, calls_off: bool) -> Self {
+        LinkGuard { links, id, calls_off }
+    }
+}
+
+impl Drop for LinkGuard<'_> {
+    fn drop(&mut self) {
+        if self.links.remove(self.id) && self.calls_off {
+            self.links.call_off_if_empty();
+        }
+    }
+}

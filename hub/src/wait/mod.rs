@@ -1,0 +1,9 @@
+//! Waiting: how long, for what, and what is undone when a wait ends.
+
+pub(crate) mod guard;
+pub(crate) mod limit;
+pub(crate) mod multi;
+pub(crate) mod sleep;
+pub(crate) mod timeout;
+pub(crate) mod wait_queue;
+pub(crate) mod waitable;

@@ -1,0 +1,60 @@
+//! Letting others run: for a time, for a turn, until nothing else is left.
+
+use std::time::Duration;
+
+use crate::scheduler::Expiry;
+use crate::scheduler::current;
+use crate::task::Token;
+use crate::wait::guard::TimerGuard;
+
+/// Suspends the greenlet for a time, at least; others run meanwhile. Zero yields, as [`yield_now`] does.
+///
+/// # Cancellation
+///
+/// A kill or a timeout leaves nothing behind.
+///
+/// # Panics
+///
+/// Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in a callback of the hub, as every call does
+/// that waits.
+pub fn sleep(duration: Duration) {
+    sleep_with(duration, true);
+}
+
+/// Sleeps like [`sleep`], but does not by itself keep the loop alive: gevent's `ref=False`.
+pub fn sleep_unref(duration: Duration) {
+    sleep_with(duration, false);
+}
+
+fn sleep_with(duration: Duration, keeps: bool) {
+    let core = current::core();
+    if duration.is_zero() {
+        core.yield_now();
+        return;
+    }
+    let token = core.token();
+    let timer = TimerGuard::of(core.start_timer(core.deadline(duration), || Expiry::Wake(token), keeps));
+    core.park_with(timer, token, "sleep");
+}
+
+/// Lets everything run that is queued already, then goes on: gevent's `sleep(0)`. Nothing is polled for it.
+pub fn yield_now() {
+    current::core().yield_now();
+}
+
+/// Waits until the loop has nothing better to do: no callback, no due timer, no ready source.
+pub fn idle() {
+    let core = current::core();
+    let token = core.token();
+    core.idlers.borrow_mut().push_back(token);
+    struct Leave(Token);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            if let Some(core) = current::try_core() {
+                core.idlers.borrow_mut().retain(|token| *token != self.0);
+            }
+        }
+    }
+    let _leave = Leave(token);
+    core.park(token, "idle");
+}

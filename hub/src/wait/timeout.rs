@@ -1,0 +1,401 @@
+//! Timeouts: a limit on a stretch of code, whatever it waits for inside.
+//!
+//! A [`Timeout`] is armed for the greenlet that starts it. When its time is over and that greenlet is waiting, the
+//! wait raises. It never interrupts code that does not wait, and nothing arrives once it is closed.
+//!
+//! A scope catches its own timeout and no other: identity decides, as in gevent.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::error::TimedOut;
+use crate::exception::Exception;
+use crate::scheduler::current;
+use crate::scheduler::unwind::{Escape, guard};
+use crate::scheduler::{Expiry, Strike};
+use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
+use crate::timers::TimerId;
+use crate::wait::limit::Limit;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not armed; may be started.
+    Idle,
+    /// Armed: its timer runs.
+    Pending,
+    /// Due: its throw is queued, or waits for its owner's unwinding to end.
+    Fired,
+    /// Closed for good.
+    Closed,
+}
+
+/// Whom a timeout is armed for.
+enum Owner {
+    /// One that is forgotten when it has ended: then the timeout has nobody to throw into.
+    Greenlet(Weak<Record<dyn Run>>),
+    /// One that is kept: that it has ended before its timeout is an error, which is reported.
+    Raw(TaskRef),
+}
+
+/// A timeout's state, shared between its handles, its timer and its throw.
+struct TimeoutState {
+    limit: Limit,
+    exception: Option<Exception>,
+    silent: bool,
+    keeps: Cell<bool>,
+    state: Cell<State>,
+    timer: Cell<Option<TimerId>>,
+    owner: RefCell<Option<Owner>>,
+    /// What it says of itself as the [`Sender`] of a throw.
+    began_after: Cell<Option<u64>>,
+}
+
+impl TimeoutState {
+    fn disarm(&self, to: State) {
+        if self.state.get() != State::Closed {
+            self.state.set(to);
+        }
+        let owner = self.owner.take();
+        drop(owner);
+        if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
+            core.cancel_timer(timer);
+        }
+    }
+}
+
+impl Strike for TimeoutState {
+    fn expire(&self) -> bool {
+        if self.state.get() != State::Pending {
+            return false;
+        }
+        self.timer.set(None);
+        self.state.set(State::Fired);
+        true
+    }
+
+    fn strike(self: Rc<Self>) -> Option<(TaskRef, Throw)> {
+        if self.state.get() != State::Fired {
+            return None;
+        }
+        let owner = match self.owner.take()? {
+            Owner::Greenlet(weak) => weak.upgrade()?,
+            Owner::Raw(record) => record,
+        };
+        let exception = match &self.exception {
+            Some(exception) => exception.clone(),
+            None => Exception::new(Timeout { state: self.clone() }),
+        };
+        Some((owner, Throw { exception, sender: Some(self) }))
+    }
+}
+
+impl Sender for TimeoutState {
+    /// It may be started again after this.
+    fn claim(&self) -> bool {
+        let fired = self.state.get() == State::Fired;
+        if fired {
+            self.state.set(State::Idle);
+        }
+        fired
+    }
+
+    fn unclaim(&self) {
+        if self.state.get() == State::Idle {
+            self.state.set(State::Fired);
+        }
+    }
+
+    fn began_after(&self) -> Option<u64> {
+        self.began_after.get()
+    }
+}
+
+/// A limit on a stretch of code: gevent's `Timeout`.
+///
+/// Mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. Armed by hand with [`start`](Timeout::start)
+/// it is raised at the greenlet's blocking call as an [`Exception`] that holds a clone of the `Timeout`; catch it
+/// with [`catch`](crate::catch) and tell by [`is`](Timeout::is) whether it is yours.
+///
+/// Clones are the same timeout.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::{Timeout, catch, sleep};
+///
+/// let limit = Timeout::new(Duration::from_millis(1));
+/// limit.start();
+/// let caught = catch::<Timeout, _>(|| sleep(Duration::from_secs(10))).unwrap_err();
+/// assert!(caught.is(&limit));
+/// assert!(!limit.pending());
+/// ```
+#[derive(Clone)]
+pub struct Timeout {
+    state: Rc<TimeoutState>,
+}
+
+impl Timeout {
+    fn with_limit(limit: Limit) -> Self {
+        Timeout {
+            state: Rc::new(TimeoutState {
+                limit,
+                exception: None,
+                silent: false,
+                keeps: Cell::new(true),
+                state: Cell::new(State::Idle),
+                timer: Cell::new(None),
+                owner: RefCell::new(None),
+                began_after: Cell::new(None),
+            }),
+        }
+    }
+
+    /// A timeout that many from its start; zero fires at the first turn of the loop that polls.
+    pub fn new(after: Duration) -> Self {
+        Self::with_limit(Limit::After(after))
+    }
+
+    /// A timeout at a point in time; one that lies in the past fires like zero.
+    pub fn at(deadline: Instant) -> Self {
+        Self::with_limit(Limit::At(deadline))
+    }
+
+    /// A timeout that never fires. Starting it does nothing; it costs no timer.
+    pub fn never() -> Self {
+        Self::with_limit(Limit::Never)
+    }
+
+    /// `new` for `Some`, `never` for `None`.
+    pub fn maybe(after: Option<Duration>) -> Self {
+        Self::with_limit(after.into())
+    }
+
+    /// The throw of an exception that was delivered and has to be delivered once more.
+    pub(crate) fn throw_again(exception: Exception) -> Throw {
+        let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
+        Throw { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
+    }
+
+    /// A timeout as [`new`](Timeout::new) makes it, of what the last one has left.
+    fn from_spare(after: Duration) -> Self {
+        let spare = current::core().spare_timeout.take();
+        let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
+        if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
+            state.limit = Limit::After(after);
+            state.state.set(State::Idle);
+            state.began_after.set(None);
+        }
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+    }
+
+    /// Leaves one of [`from_spare`](Timeout::from_spare) that is closed to the next, unless somebody else has it too.
+    fn into_spare(mut self) {
+        if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
+            // What was there is one of these, and holds nothing of the user's.
+            core.spare_timeout.set(Some(self.state));
+        }
+    }
+
+    fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {
+        f(Rc::get_mut(&mut self.state).expect("a timeout is set up before it is shared or started"));
+        self
+    }
+
+    /// Raises this instead of the timeout itself. [`scope`](Timeout::scope) does not catch it.
+    ///
+    /// # Panics
+    ///
+    /// When the timeout was cloned before.
+    #[must_use]
+    pub fn exception<E: fmt::Debug + fmt::Display + 'static>(self, error: E) -> Self {
+        self.edit(|state| state.exception = Some(Exception::new(error)))
+    }
+
+    /// Marks the timeout as one that its scope is expected to swallow; only its text tells.
+    ///
+    /// # Panics
+    ///
+    /// When the timeout was cloned before.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        self.edit(|state| state.silent = true)
+    }
+
+    /// Says whether the running timeout keeps the loop alive; it does unless told otherwise.
+    #[must_use]
+    pub fn keep_alive(self, keeps: bool) -> Self {
+        self.state.keeps.set(keeps);
+        self
+    }
+
+    /// Arms the timeout for the running greenlet. Does not let others run.
+    ///
+    /// # Panics
+    ///
+    /// When it is pending already, or closed, or in a build with `panic = "abort"`, which cannot be interrupted.
+    pub fn start(&self) {
+        if cfg!(panic = "abort") {
+            panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
+        }
+        let state = &self.state;
+        match state.state.get() {
+            State::Pending => panic!("the timeout is pending already"),
+            State::Closed => panic!("the timeout is closed"),
+            State::Idle | State::Fired => {}
+        }
+        let core = current::core();
+        let Some(deadline) = state.limit.deadline(&core) else {
+            state.state.set(State::Idle);
+            return;
+        };
+        let owner = core.tasks.with_current(|current| match current.task.kind {
+            Kind::Raw => Owner::Raw(current.clone()),
+            _ => Owner::Greenlet(Rc::downgrade(current)),
+        });
+        // One that has fired may still have its last owner. Otherwise there is nothing to take out, and to wait for.
+        if state.state.get() == State::Fired {
+            let last = state.owner.take();
+            drop(last);
+        }
+        *state.owner.borrow_mut() = Some(owner);
+        state.state.set(State::Pending);
+        let timer = core.start_timer(deadline, || Expiry::Timeout(state.clone()), state.keeps.get());
+        state.timer.set(Some(timer));
+    }
+
+    /// Disarms the timeout; it may be started again. Does nothing when it is not armed.
+    pub fn cancel(&self) {
+        self.state.disarm(State::Idle);
+    }
+
+    /// Disarms the timeout for good.
+    pub fn close(&self) {
+        self.state.disarm(State::Closed);
+    }
+
+    /// Whether it is armed and its time is not over.
+    pub fn pending(&self) -> bool {
+        self.state.state.get() == State::Pending
+    }
+
+    /// The limit, unless it never fires or was given as a point in time.
+    pub fn duration(&self) -> Option<Duration> {
+        match self.state.limit {
+            Limit::After(after) => Some(after),
+            Limit::Never | Limit::At(_) => None,
+        }
+    }
+
+    /// Whether both are one and the same timeout.
+    pub fn is(&self, other: &Timeout) -> bool {
+        Rc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// Runs `f` under this timeout: starts it if it is not pending, and closes it afterwards.
+    ///
+    /// When the time is over while `f` waits, `f` is unwound and the scope returns the error. An [`exception`] of
+    /// the timeout's own goes on unwinding, as does everything else that is raised in `f`: another's timeout, a
+    /// kill, a panic.
+    ///
+    /// [`exception`]: Timeout::exception
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] when this timeout, and no other, ended `f`.
+    ///
+    /// # Panics
+    ///
+    /// When the timeout is closed, that is on a second scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ramie_hub::{Timeout, sleep};
+    ///
+    /// let late = Timeout::new(Duration::from_millis(1)).scope(|| sleep(Duration::from_secs(10)));
+    /// assert!(late.is_err());
+    /// ```
+    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
+        if !self.pending() {
+            self.start();
+            if self.state.exception.is_none() {
+                self.state.began_after.set(current::core().unwinding_since());
+            }
+        }
+        let result = guard(f);
+        if !matches!(self.state.limit, Limit::Never) {
+            self.close();
+        }
+        match result {
+            Ok(value) => Ok(value),
+            Err(Escape::Exception(exception)) if self.raised(&exception) => Err(TimedOut),
+            Err(escape) => escape.resume(),
+        }
+    }
+
+    fn raised(&self, exception: &Exception) -> bool {
+        exception.downcast_ref::<Timeout>().is_some_and(|other| self.is(other))
+    }
+}
+
+impl fmt::Display for Timeout {
+    /// `1 second`, `2 seconds`, `1 second (silent)`, `5 seconds: reason`, or nothing for one that never fires.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.state.limit {
+            Limit::Never => return Ok(()),
+            Limit::At(_) => f.write_str("deadline")?,
+            Limit::After(after) => {
+                let plural = if after == Duration::from_secs(1) { "" } else { "s" };
+                write!(f, "{} second{plural}", after.as_secs_f64())?;
+            }
+        }
+        match &self.state.exception {
+            Some(exception) => write!(f, ": {exception}"),
+            None if self.state.silent => f.write_str(" (silent)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout")
+            .field("limit", &self.state.limit)
+            .field("state", &self.state.state.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Timeout {}
+
+/// Runs `f` and unwinds it when it has not returned after `after`.
+///
+/// gevent's `timeout_value` is `unwrap_or`. Only this timeout is caught; any other passes through.
+///
+/// # Errors
+///
+/// [`TimedOut`] when the time was over first.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::{sleep, with_timeout};
+///
+/// assert_eq!(with_timeout(Duration::from_secs(10), || 5), Ok(5));
+/// let late = with_timeout(Duration::from_millis(1), || {
+///     sleep(Duration::from_secs(10));
+///     5
+/// });
+/// assert_eq!(late.unwrap_or(7), 7);
+/// ```
+pub fn with_timeout<R>(after: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
+    let timeout = Timeout::from_spare(after);
+    let result = timeout.scope(f);
+    timeout.into_spare();
+    result
+}
