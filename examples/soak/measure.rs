@@ -34,6 +34,18 @@ impl Held {
             stacks: stats.stacks.in_use,
         }
     }
+
+    /// Waits until the hub holds what is `right`, for at most a second: a thread may have a last message on its way.
+    pub(crate) fn settled(right: &Held) -> Held {
+        let start = Instant::now();
+        loop {
+            let now = Held::now();
+            if now == *right || start.elapsed() > Duration::from_secs(1) {
+                return now;
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// What the system counts for the process: descriptors, threads, children. Nothing where it does not tell.

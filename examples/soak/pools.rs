@@ -30,16 +30,13 @@ fn members(context: &Context, living: &Living, random: &mut Random) {
             spawn(move || {
                 let mut members = Vec::new();
                 for _ in 0..random.size(20) {
-                    let (most, running, pause) =
-                        (most.clone(), Running(running.clone()), random.pause(1_000));
+                    let (most, running, pause) = (most.clone(), running.clone(), random.pause(1_000));
                     let one = living.one();
                     members.push(pool.spawn(move || {
                         let _one = one;
-                        running.0.update(|number| number + 1);
-                        most.set(most.get().max(running.0.get()));
-                        let running = running;
+                        let _running = Running::new(&running);
+                        most.set(most.get().max(running.get()));
                         sleep(pause);
-                        drop(running);
                     }));
                     let _killed = kill_some(&members[members.len() - 1..], &mut random, 10);
                 }
@@ -61,13 +58,19 @@ fn members(context: &Context, living: &Living, random: &mut Random) {
     context.check(most.get() <= size, || format!("{} members ran in {size} slots", most.get()));
 }
 
-/// Takes one from the count of those that run when it is dropped, if it was added.
-struct Running(Rc<Cell<usize>>);
+/// Counts a member while it runs.
+struct Running<'a>(&'a Cell<usize>);
 
-impl Drop for Running {
+impl<'a> Running<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Running(count)
+    }
+}
+
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        // One that never ran was not added.
-        self.0.update(|number| number.saturating_sub(1));
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -91,11 +94,13 @@ fn mappings(context: &Context, living: &Living, random: &mut Random) {
     context.check(sum.as_ref().is_ok_and(|sum| *sum == right), || {
         format!("imap_unordered: {sum:?}, not {right}")
     });
-    // Left in the middle: by dropping it, and by a timeout around it.
+    // Left in the middle: by dropping it, and by killing it.
     let mut left = pool.imap(0..number, work.clone());
     let _first = left.next();
     drop(left);
-    let _late = with_timeout(random.pause(1_000), || pool.map(0..number, work));
+    let mapping = pool.map_async(0..number, work);
+    let _late = with_timeout(random.pause(1_000), || mapping.get());
+    mapping.kill();
     context
         .check(pool.join_timeout(Duration::from_secs(20)), || "workers of a mapping do not end".to_owned());
     context.equal("free slots after a mapping", pool.free_count(), size);

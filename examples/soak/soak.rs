@@ -134,7 +134,7 @@ fn soak(options: &Options, ledger: &Ledger) {
             break;
         }
         period(number, options, ledger, Instant::now() + PERIOD.min(left));
-        let now = Held::now();
+        let now = Held::settled(&held);
         if now != held {
             ledger.wrong(format!("the hub holds {now:?} after period {number}, and held {held:?}"));
         }
