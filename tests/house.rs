@@ -185,6 +185,21 @@ fn the_map_names_the_folders_there_are() {
 }
 
 #[test]
+fn every_file_of_a_test_folder_is_a_module() {
+    let lost = files("tests", &[".rs"]).into_iter().filter(|path| {
+        let (folder, name) = path.rsplit_once('/').expect("a test lies in a folder");
+        let main = format!("{folder}/main.rs");
+        if folder.matches('/').count() != 1 || name == "main.rs" || !Path::new(ROOT).join(&main).exists() {
+            return false;
+        }
+        let main = read(&main);
+        !main.contains(&format!("mod {};", name.trim_end_matches(".rs")))
+            && !main.contains(&format!("\"{name}\""))
+    });
+    none(lost, "not a module of its folder's main.rs, so never compiled");
+}
+
+#[test]
 fn the_changelog_is_open() {
     assert!(read("CHANGELOG.md").lines().any(|line| line == "## [Unreleased]"));
 }

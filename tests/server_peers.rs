@@ -33,7 +33,7 @@ fn alone<F: FnOnce() + Send + 'static>(body: F) {
 
 /// Waits until the hub and the process hold what they held before.
 #[track_caller]
-fn until_nothing_is_left(before: &(util::footprint::Footprint, Option<usize>)) {
+fn until_nothing_is_left(before: &(crate::util::footprint::Footprint, Option<usize>)) {
     while (settled(), descriptors()) != *before {
         sleep(Duration::from_millis(1));
     }

@@ -53,6 +53,8 @@
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
+//! [`guide`] has all of them.
+//!
 //! # What waits and what blocks
 //!
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
@@ -67,6 +69,8 @@
 
 pub mod channel;
 pub mod fs;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 pub mod io;
 pub mod net;
 pub mod os;

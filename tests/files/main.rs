@@ -1,0 +1,6 @@
+//! Files.
+
+mod fs;
+mod fs_model;
+#[path = "../util/mod.rs"]
+mod util;

@@ -1,0 +1,10 @@
+//! Greenlets: their states, kills, unwinding, clean-ups, and models of what they do.
+
+mod clean_ups;
+mod kills;
+mod models;
+mod regressions;
+mod states;
+mod unwind;
+#[path = "../util/mod.rs"]
+mod util;

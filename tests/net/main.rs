@@ -1,0 +1,11 @@
+//! Sockets, descriptors, names, and copying between them.
+
+mod descriptors;
+mod io;
+mod net;
+mod resolve;
+mod sendfile;
+mod udp;
+mod unix_sockets;
+#[path = "../util/mod.rs"]
+mod util;

@@ -1,0 +1,7 @@
+//! Handles and primitives that several threads share.
+
+mod remote;
+mod shared;
+mod shared_races;
+#[path = "../util/mod.rs"]
+mod util;

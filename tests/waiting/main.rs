@@ -1,0 +1,9 @@
+//! Waiting: every call that waits, its limits and how it is cut short.
+
+mod cancel_matrix;
+mod select;
+mod timeouts;
+#[path = "../util/mod.rs"]
+mod util;
+mod wait_mix;
+mod waits;
