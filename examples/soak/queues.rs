@@ -81,11 +81,15 @@ fn channels(context: &Context, living: &Living, random: &mut Random) {
             })
         })
         .collect();
-    context.count("senders killed", kill_some(&senders, random, 6));
+    let kills = kill_some(&senders, random, 6);
     joinall(&senders);
     joinall(&receivers);
     let left = receiver.try_iter().count() + other.try_iter().count();
-    context.equal("items received of a channel", passed.received.get() + left as u64, passed.sent.get());
+    let (arrived, sent) = (passed.received.get() + left as u64, passed.sent.get());
+    // Where nothing is stored, a kill may come at the moment in which the message is received.
+    let most = if room == 0 { sent + kills } else { sent };
+    context.check((sent..=most).contains(&arrived), || format!("{arrived} of {sent} to {most} items arrived"));
+    context.count("senders killed", kills);
     context.count("items through channels", passed.sent.get());
 }
 
