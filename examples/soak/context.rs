@@ -77,8 +77,8 @@ impl Context {
         self.check(found == right, || format!("{what}: {found:?} instead of {right:?}"));
     }
 
-    /// Runs rounds, each with random numbers of its own, until the time is up. Pauses between two of them, so that no
-    /// subject has the machine to itself.
+    /// Runs rounds, each with random numbers of its own, until the time is up. Pauses between two
+    /// of them, so that no subject has the machine to itself.
     pub(crate) fn rounds<E>(&self, mut round: impl FnMut(&mut Random) -> Result<(), E>) -> Result<(), E> {
         let mut random = Random::new(self.seed);
         while Instant::now() < self.until {

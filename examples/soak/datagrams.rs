@@ -42,7 +42,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Box<dyn Error>> {
                 })
             })
             .collect();
-        // Nobody reads the answers to these.
+        // The answers to these are never read.
         let stray = UdpSocket::bind("127.0.0.1:0")?;
         stray.send_to(b"", address)?;
         stray.send_to(b"stray", address)?;

@@ -1,4 +1,5 @@
-//! Runs everything at once for twenty minutes, with peers that misbehave, and accounts for what is left.
+//! Runs everything at once for twenty minutes, with peers that misbehave, and accounts for what is
+//! left.
 //!
 //! ```text
 //! cargo run --release --example soak
@@ -6,12 +7,14 @@
 //! cargo run --release --example soak -- --only streams,tls
 //! ```
 //!
-//! The time is cut into periods of a few seconds. In each of them all subjects run side by side on one hub; at its end
-//! each subject accounts for its greenlets, permits, items and bytes, and the hub must hold what it held before. At the
-//! end of the program the descriptors, threads and children of the process must be those of the beginning, and its
-//! memory must not have grown. A discrepancy is printed, and the exit status is 1.
+//! The time is cut into periods of a few seconds. In each of them all subjects run side by side on
+//! one hub; at its end each subject accounts for its greenlets, permits, items and bytes, and the
+//! hub must hold what it held before. At the end of the program the descriptors, threads and
+//! children of the process must be those of the beginning, and its memory must not have grown. A
+//! discrepancy is printed, and the exit status is 1.
 //!
-//! The system's order of events is not repeated by a seed, but what each subject does is. On Unix only.
+//! The system's order of events is not repeated by a seed, but what each subject does is. On Unix
+//! only.
 //!
 //! Ends by itself: yes
 

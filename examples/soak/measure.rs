@@ -35,7 +35,8 @@ impl Held {
         }
     }
 
-    /// Waits until the hub holds what is `right`, for at most a second: a thread may have a last message on its way.
+    /// Waits until the hub holds what is `right`, for at most a second: a thread may have a last
+    /// message on its way.
     pub(crate) fn settled(right: &Held) -> Held {
         let start = Instant::now();
         loop {
@@ -48,7 +49,8 @@ impl Held {
     }
 }
 
-/// What the system counts for the process: descriptors, threads, children. Nothing where it does not tell.
+/// What the system counts for the process: descriptors, threads, children. Nothing where it does
+/// not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) descriptors: Option<usize>,
@@ -68,8 +70,8 @@ impl Process {
         }
     }
 
-    /// Waits until the process holds no more than `right`, for at most `limit`: threads of a pool end a while after their
-    /// last job.
+    /// Waits until the process holds no more than `right`, for at most `limit`: threads of a pool
+    /// end a while after their last job.
     pub(crate) fn settled(right: Option<&Process>, limit: Duration) -> Process {
         let (start, mut before) = (Instant::now(), Process::now());
         // Without a measure to compare with, it has settled when a second changes nothing.

@@ -1,4 +1,5 @@
-//! Channels, queues and `select!`: each item that went in comes out once, or is dropped with its queue.
+//! Channels, queues and `select!`: each item that went in comes out once, or is dropped with its
+//! queue.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -88,7 +89,8 @@ fn channels(context: &Context, living: &Living, random: &mut Random) {
     let (arrived, sent) = (passed.received.get() + left as u64, passed.sent.get());
     // Where nothing is stored, a kill may come at the moment in which the message is received.
     let most = if room == 0 { sent + kills } else { sent };
-    context.check((sent..=most).contains(&arrived), || format!("{arrived} of {sent} to {most} items arrived"));
+    context
+        .check((sent..=most).contains(&arrived), || format!("{arrived} of {sent} to {most} items arrived"));
     context.count("senders killed", kills);
     context.count("items through channels", passed.sent.get());
 }

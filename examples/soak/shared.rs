@@ -1,4 +1,5 @@
-//! The shared primitives and remote handles, between the hub and threads that have hubs of their own, or none.
+//! The shared primitives and remote handles, between the hub and threads that have hubs of their
+//! own, or none.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -110,7 +111,7 @@ fn posts(context: &Context, living: &Living, random: &mut Random) {
                 let (one, done) = (living.one(), done.clone());
                 let posted = remote.post(move || {
                     drop(one);
-                    // The thread waits for nobody, so the channel has room.
+                    // The channel has no limit, so it has room.
                     let _ = done.try_send(index);
                 });
                 assert!(posted.is_ok(), "the hub of the soak is there");

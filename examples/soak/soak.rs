@@ -32,8 +32,9 @@ const PERIOD: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the threads of pools may take to end, which they do five seconds after their last job.
 const SETTLING: Duration = Duration::from_secs(30);
-/// How much more memory the last fifth of the run may take than the second fifth. An allocator's arenas move by a few
-/// megabytes; a leak of a hundred bytes a round is more than this within the twenty minutes.
+/// How much more memory the last fifth of the run may take than the second fifth. An allocator's
+/// arenas move by a few megabytes; a leak of a hundred bytes a round is more than this within the
+/// twenty minutes.
 const GROWTH: u64 = 12 << 20;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -113,7 +114,8 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
 
 fn soak(options: &Options, ledger: &Ledger) {
     let failures = ledger.clone();
-    // Handlers fail when their peers misbehave, and victims when they are killed: that is the soak. No body panics.
+    // Handlers fail when their peers misbehave, and victims when they are killed: that is the soak.
+    // No body panics.
     get_hub().set_error_handler(Some(Rc::new(move |context, failure| {
         failures.count("hub", "failures reported", 1);
         if failure.is_panic() {
@@ -189,7 +191,8 @@ fn period(number: u64, options: &Options, ledger: &Ledger, until: Instant) {
     }
 }
 
-/// Compares the memory in the second fifth of the run, after it has warmed up, with that in the last fifth.
+/// Compares the memory in the second fifth of the run, after it has warmed up, with that in the
+/// last fifth.
 fn compare(memory: &[u64], ledger: &Ledger) {
     let fifth = memory.len() / 5;
     if fifth == 0 {

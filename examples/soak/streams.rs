@@ -1,4 +1,5 @@
-//! An echo server on TCP and one on a Unix socket, with peers that are slow, silent, rude, killed or too late; and pipes.
+//! An echo server on TCP and one on a Unix socket, with peers that are slow, silent, rude, killed
+//! or too late; and pipes.
 
 use std::error::Error;
 use std::io::{self, Read, Write};

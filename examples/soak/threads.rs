@@ -57,7 +57,8 @@ fn talk(bytes: &[u8]) -> std::io::Result<()> {
     client.take().map_err(|failure| std::io::Error::other(failure.to_string()))?
 }
 
-/// Leaves greenlets that have not begun, that sleep, that wait for each other, and that wait for the network.
+/// Leaves greenlets that have not begun, that sleep, that wait for each other, and that wait for
+/// the network.
 fn leave_unfinished(random: &mut Random, living: &Living) {
     let event = Rc::new(Event::new());
     for _ in 0..random.size(4) {

@@ -1,4 +1,5 @@
-//! A TLS server with a certificate of its own, and peers that break off the handshake or never begin it.
+//! A TLS server with a certificate of its own, and peers that break off the handshake or never
+//! begin it.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
