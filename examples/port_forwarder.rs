@@ -32,6 +32,6 @@ fn main() -> io::Result<()> {
 
 /// Joins a connection with one to the target, until both sides have ended.
 pub(crate) fn forward(stream: &TcpStream, target: &str) -> io::Result<(u64, u64)> {
-    let other = TcpStream::connect_deadline(target, Instant::now() + Duration::from_secs(5))?;
+    let other = TcpStream::connect_timeout(target, Instant::now() + Duration::from_secs(5))?;
     copy_bidirectional(stream, &other)
 }

@@ -169,7 +169,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn open(address: &str) -> RedisResult<Self> {
-        let stream = TcpStream::connect_deadline(address, Instant::now() + PATIENCE)?;
+        let stream = TcpStream::connect_timeout(address, Instant::now() + PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Connection { stream: BufReader::new(stream), parser: Parser::new(), busy: false })

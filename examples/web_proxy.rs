@@ -71,7 +71,7 @@ fn client(stream: &TcpStream) -> io::Result<()> {
         };
         println!("{} {}", request.method, parsed.path.unwrap_or_default());
         let limit = Instant::now() + CONNECT_LIMIT;
-        let server = match TcpStream::connect_deadline(request.server.as_str(), limit) {
+        let server = match TcpStream::connect_timeout(request.server.as_str(), limit) {
             Ok(server) => server,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 return refuse(stream, "504 Gateway Timeout", &error);

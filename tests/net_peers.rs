@@ -304,18 +304,18 @@ fn deadline_of_a_connect_is_shared_by_its_addresses() {
         let addresses = [silent, answering];
         let limit = Duration::from_millis(400);
         let start = Instant::now();
-        let stream = TcpStream::connect_deadline(&addresses[..], start + limit).unwrap();
+        let stream = TcpStream::connect_timeout(&addresses[..], start + limit).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), answering);
         assert!(start.elapsed() >= limit / 2);
         drop(stream);
         let start = Instant::now();
-        let error = TcpStream::connect_deadline(&[silent; 3][..], start + limit / 4).unwrap_err();
+        let error = TcpStream::connect_timeout(&[silent; 3][..], start + limit / 4).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert!(start.elapsed() >= limit / 4);
         // A deadline that has passed still tries, and does not wait.
-        TcpStream::connect_deadline(silent, Instant::now()).unwrap_err();
+        TcpStream::connect_timeout(silent, Instant::now()).unwrap_err();
         let none: &[net::SocketAddr] = &[];
-        let error = TcpStream::connect_deadline(none, Instant::now() + LONG).unwrap_err();
+        let error = TcpStream::connect_timeout(none, Instant::now() + LONG).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!((settled(), descriptors()), before);
     });

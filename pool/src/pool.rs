@@ -134,7 +134,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn try_spawn<B: Body>(&self, body: B) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        if self.group.members.try_acquire() { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+        self.group.members.spawn_within(body, None, None).map_err(PoolFull)
     }
 
     /// Makes a greenlet and starts it, waiting at most that long for a slot.
@@ -152,18 +152,7 @@ impl Pool {
         body: B,
         timeout: impl Into<Limit>,
     ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(timeout.into());
-        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
-    }
-
-    #[track_caller]
-    fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let slot = self.group.members.hold_slot();
-        // What prepares it is the user's, and may panic.
-        let greenlet = self.group.members.builder.create(body);
-        slot.pass_on();
-        self.group.members.start_new(&greenlet);
-        greenlet
+        self.group.members.spawn_within(body, Some(timeout.into()), None).map_err(PoolFull)
     }
 }
 

@@ -189,7 +189,7 @@ fn connecting() -> Option<Point> {
     let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap())).limited(
         move |limit| {
             is_timeout(TcpStream::connect_timeout(&address, limit))
-                && is_timeout(TcpStream::connect_deadline(&[address, address][..], Instant::now() + limit))
+                && is_timeout(TcpStream::connect_timeout(&[address, address][..], Instant::now() + limit))
         },
     );
     Some(point.check(move || drop((taken, socket))))

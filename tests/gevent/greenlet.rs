@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::{
-    Failure, Greenlet, JoinOptions, Timeout, add_spawn_callback, catch, fallible, getcurrent, joinall,
+    Failure, Greenlet, JoinOptions, Limit, Timeout, add_spawn_callback, catch, fallible, getcurrent, joinall,
     joinall_with, raise, remove_spawn_callback, sleep, spawn, spawn_later, spawn_raw, tree_local,
     wait_timeout, yield_now,
 };
@@ -29,7 +29,7 @@ fn assert_finished<T>(g: &Greenlet<T>) {
     assert!(!g.started() && g.dead() && g.ready());
 }
 
-const RAISING: JoinOptions = JoinOptions { timeout: None, count: None, raise_error: true };
+const RAISING: JoinOptions = JoinOptions { timeout: Limit::Never, count: None, raise_error: true };
 
 /// gevent: `TestStuff::test_minimal_id`.
 #[test]
@@ -174,7 +174,7 @@ fn joinall_expires() {
     within(LIMIT, || {
         let greenlets = [sleeper()];
         let join = |limit| {
-            let options = JoinOptions { timeout: Some(limit), ..JoinOptions::default() };
+            let options = JoinOptions { timeout: Limit::After(limit), ..JoinOptions::default() };
             joinall_with(&greenlets, options).map(|joined| joined.len())
         };
         battery::returns_after_its_timeout(|limit| assert!(matches!(join(limit), Ok(0))));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ramie::{
-    Greenlet, GreenletExit, Kill, catch, joinall, killall, killall_with, sleep, spawn, spawn_raw, yield_now,
+    Greenlet, GreenletExit, Kill, catch, joinall, killall, killall_nowait, killall_with, sleep, spawn,
+    spawn_raw, yield_now,
 };
 
 use crate::util::log::Log;
@@ -105,32 +106,39 @@ fn killall_ends_it_in_every_state() {
 /// gevent: `test_non_block_killal`.
 #[test]
 fn killall_without_waiting_ends_it_in_every_state() {
-    let kill: fn(&Greenlet<()>) = |g| killall_with(std::slice::from_ref(g), Kill::new(GreenletExit).nowait());
+    let kill: fn(&Greenlet<()>) = |g| killall_nowait(std::slice::from_ref(g));
     within(LIMIT, move || kill_in_every_state(false, true, kill));
 }
 
 /// gevent: `test_non_type_exception`.
 #[test]
 fn kill_with_an_error_fails_it_in_every_state() {
-    within(LIMIT, || kill_in_every_state(true, false, |g| g.kill_with("error")));
+    let kill: fn(&Greenlet<()>) = |g| assert!(g.kill_with("error"));
+    within(LIMIT, move || kill_in_every_state(true, false, kill));
 }
 
 /// gevent: `test_non_type_exception_non_block`.
 #[test]
 fn kill_with_an_error_without_waiting_fails_it_in_every_state() {
-    within(LIMIT, || kill_in_every_state(false, false, |g| g.kill_with(Kill::new("error").nowait())));
+    let kill: fn(&Greenlet<()>) = |g| {
+        g.kill_with(Kill::new("error").nowait());
+    };
+    within(LIMIT, move || kill_in_every_state(false, false, kill));
 }
 
 /// gevent: `test_non_type_exception_killall`.
 #[test]
 fn killall_with_an_error_fails_it_in_every_state() {
-    within(LIMIT, || kill_in_every_state(true, false, |g| killall_with(std::slice::from_ref(g), "error")));
+    let kill: fn(&Greenlet<()>) = |g| killall_with(std::slice::from_ref(g), "error").unwrap();
+    within(LIMIT, move || kill_in_every_state(true, false, kill));
 }
 
 /// gevent: `test_non_type_exception_killall_non_block`.
 #[test]
 fn killall_with_an_error_without_waiting_fails_it_in_every_state() {
-    let kill: fn(&Greenlet<()>) = |g| killall_with(std::slice::from_ref(g), Kill::new("error").nowait());
+    let kill: fn(&Greenlet<()>) = |g| {
+        killall_with(std::slice::from_ref(g), Kill::new("error").nowait()).unwrap();
+    };
     within(LIMIT, move || kill_in_every_state(false, false, kill));
 }
 

@@ -137,7 +137,8 @@ impl AnyGreenlet {
     /// ```
     pub fn kill_with(&self, kill: impl Into<Kill>) -> bool {
         let Kill { exception, limit } = kill.into();
-        let core = current::core();
+        // Destructors call this. A greenlet whose hub has ended is out of reach.
+        let Some(core) = current::try_core() else { return self.ready() };
         if !self.needs_throw(&core, &exception) {
             return self.ready();
         }
@@ -154,6 +155,13 @@ impl AnyGreenlet {
                 core.push(Item::throw(record, exception, None));
                 false
             }
+        }
+    }
+
+    /// Ends a greenlet that nothing has started, so that nothing ever will.
+    pub(crate) fn end_unless_started(&self) {
+        if self.task().state.get() == State::Created {
+            current::core().kill_unrun(&self.record, Exception::new(GreenletExit));
         }
     }
 
@@ -286,8 +294,7 @@ pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill
         if greenlet.is_main() || greenlet.is_running(&core) {
             continue;
         }
-        let limit = deadline.map_or(Limit::Never, |deadline| Limit::At(core.instant(deadline)));
-        if !greenlet.join_for(limit, "killall") {
+        if !greenlet.join_until(deadline, "killall") {
             return Err(TimedOut);
         }
     }

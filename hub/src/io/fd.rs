@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::Duration;
 
 use mio::Interest;
 
@@ -53,7 +52,7 @@ pub(super) fn rearm<S: Source>(core: &Core, id: SourceId, source: &S) -> io::Res
     fd_table::rearm(&core.poller, id, source.as_fd().as_raw_fd(), INTEREST)
 }
 
-fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, limit: Limit) -> io::Result<()> {
     let core = current::core();
     let fd = fd.as_fd();
     let Some(id) = core.fds.acquire(&core.poller, fd)? else {
@@ -61,14 +60,14 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Durat
         return Ok(());
     };
     let _hold = Hold(fd.as_raw_fd());
-    let deadline = Limit::from(timeout).deadline(&core);
+    let deadline = limit.deadline(&core);
     wait_for_slot(&core, id, direction, deadline)
 }
 
 /// Waits until a descriptor may be read, or reports an error or its end. Others run meanwhile.
 ///
-/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a regular file's,
-/// is always ready.
+/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a regular file's or a
+/// directory's, is always ready, as with `poll(2)`: others run once, and the call returns.
 ///
 /// # Errors
 ///
@@ -92,8 +91,8 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Durat
 /// wait_read(&left, None)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn wait_read<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
-    wait_fd(fd, Direction::Read, timeout)
+pub fn wait_read<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Result<()> {
+    wait_fd(fd, Direction::Read, limit.into())
 }
 
 /// Waits until a descriptor may be written, or reports an error; see [`wait_read`].
@@ -101,8 +100,8 @@ pub fn wait_read<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Res
 /// # Errors
 ///
 /// As [`wait_read`].
-pub fn wait_write<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
-    wait_fd(fd, Direction::Write, timeout)
+pub fn wait_write<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Result<()> {
+    wait_fd(fd, Direction::Write, limit.into())
 }
 
 /// Waits until a descriptor may be read or written; see [`wait_read`].
@@ -110,8 +109,8 @@ pub fn wait_write<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Re
 /// # Errors
 ///
 /// As [`wait_read`].
-pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io::Result<()> {
-    wait_any_fd(&[(fd.as_fd(), true, true)], timeout)
+pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Result<()> {
+    wait_any_fd(&[(fd.as_fd(), true, true)], limit)
 }
 
 /// Waits until one of several descriptors may be read or written, as each of them is asked for: a descriptor, whether
@@ -128,10 +127,10 @@ pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io
 ///
 /// A kill or a timeout leaves the descriptors as they were.
 #[doc(hidden)]
-pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duration>) -> io::Result<()> {
+pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], limit: impl Into<Limit>) -> io::Result<()> {
     let core = current::core();
     let mut watched = Vec::with_capacity(fds.len());
-    for (fd, readable, writable) in fds {
+    for (fd, readable, writable) in fds.iter().filter(|(_, readable, writable)| *readable || *writable) {
         let Some(id) = core.fds.acquire(&core.poller, *fd)? else {
             core.yield_now();
             return Ok(());
@@ -147,7 +146,7 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duratio
             }
         }
     }
-    let _timer = TimerGuard::limit(&core, token, Limit::from(timeout).deadline(&core));
+    let _timer = TimerGuard::limit(&core, token, limit.into().deadline(&core));
     match core.park(token, "waiting for descriptors") {
         Verdict::TimedOut => Err(TimedOut.into()),
         _ => Ok(()),
@@ -157,7 +156,9 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duratio
 impl crate::hub::handle::Hub {
     /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
     ///
-    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
+    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`. A descriptor that the
+    /// system cannot poll, a regular file's for one, is always ready, as with [`wait_read`]: the watcher is due in each iteration of
+    /// the loop.
     ///
     /// # Panics
     ///

@@ -10,7 +10,6 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::system;
 use super::system::Source;
@@ -53,6 +52,7 @@ pub struct Io<S: Source> {
     source: Option<S>,
     id: Cell<Option<SourceId>>,
     closed: Cell<bool>,
+    released: Cell<bool>,
     here: PhantomData<*const ()>,
 }
 
@@ -65,7 +65,13 @@ impl<S: Source> Io<S> {
     pub fn new(source: S) -> io::Result<Self> {
         let mut source = source;
         let id = system::register_early(&mut source)?;
-        Ok(Io { source: Some(source), id: Cell::new(id), closed: Cell::new(false), here: PhantomData })
+        Ok(Io {
+            source: Some(source),
+            id: Cell::new(id),
+            closed: Cell::new(false),
+            released: Cell::new(false),
+            here: PhantomData,
+        })
     }
 
     /// The source.
@@ -93,10 +99,10 @@ impl<S: Source> Io<S> {
     /// A kill or a timeout inside has run no operation that succeeded: nothing is consumed.
     pub fn read_with<R>(
         &self,
-        timeout: Option<Duration>,
+        limit: impl Into<Limit>,
         op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.retry(Direction::Read, timeout, None, op)
+        self.retry(Direction::Read, limit.into(), None, op)
     }
 
     /// Runs an operation that writes; whenever it would block, waits until the source may be written.
@@ -106,10 +112,10 @@ impl<S: Source> Io<S> {
     /// As [`read_with`](Io::read_with).
     pub fn write_with<R>(
         &self,
-        timeout: Option<Duration>,
+        limit: impl Into<Limit>,
         op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.retry(Direction::Write, timeout, None, op)
+        self.retry(Direction::Write, limit.into(), None, op)
     }
 
     /// Reads into a buffer: like [`read_with`](Io::read_with), and remembers that a short read has drained the
@@ -120,21 +126,22 @@ impl<S: Source> Io<S> {
     /// As [`read_with`](Io::read_with).
     pub fn read_into(
         &self,
-        timeout: Option<Duration>,
+        limit: impl Into<Limit>,
         wanted: usize,
         mut op: impl FnMut(&S) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let limit = limit.into();
         let mut deadline = None;
         if system::SHORT_READ_DRAINS && !self.closed.get() {
             if let Some(id) = self.id.get() {
                 let core = current::core();
                 if core.with_slot(id, |slot| slot.known_empty()) == Some(true) {
-                    deadline = Limit::from(timeout).deadline(&core);
+                    deadline = limit.deadline(&core);
                     self.wait(&core, Direction::Read, deadline)?;
                 }
             }
         }
-        let read = self.retry(Direction::Read, timeout, deadline, &mut op)?;
+        let read = self.retry(Direction::Read, limit, deadline, &mut op)?;
         if 0 < read && read < wanted {
             if let Some(id) = self.id.get() {
                 current::core().with_slot(id, |slot| slot.drained(Direction::Read));
@@ -168,10 +175,10 @@ impl<S: Source> Io<S> {
     /// As [`read_with`](Io::read_with).
     pub fn read_mut_with<R>(
         &mut self,
-        timeout: Option<Duration>,
+        limit: impl Into<Limit>,
         op: impl FnMut(&mut S) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.retry_mut(Direction::Read, timeout, op)
+        self.retry_mut(Direction::Read, limit.into(), op)
     }
 
     /// Like [`write_with`](Io::write_with), for a source that has to be borrowed mutably to be written.
@@ -181,10 +188,10 @@ impl<S: Source> Io<S> {
     /// As [`read_with`](Io::read_with).
     pub fn write_mut_with<R>(
         &mut self,
-        timeout: Option<Duration>,
+        limit: impl Into<Limit>,
         op: impl FnMut(&mut S) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.retry_mut(Direction::Write, timeout, op)
+        self.retry_mut(Direction::Write, limit.into(), op)
     }
 
     /// Whether an attempt to read is worth while: something has been reported, or nothing is known yet.
@@ -229,8 +236,8 @@ impl<S: Source> Io<S> {
     /// # Errors
     ///
     /// As [`read_with`](Io::read_with).
-    pub fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.wait_ready(Direction::Read, timeout)
+    pub fn wait_readable(&self, limit: impl Into<Limit>) -> io::Result<()> {
+        self.wait_ready(Direction::Read, limit.into())
     }
 
     /// Waits until the source may be written, or reports an error.
@@ -238,8 +245,8 @@ impl<S: Source> Io<S> {
     /// # Errors
     ///
     /// As [`read_with`](Io::read_with).
-    pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.wait_ready(Direction::Write, timeout)
+    pub fn wait_writable(&self, limit: impl Into<Limit>) -> io::Result<()> {
+        self.wait_ready(Direction::Write, limit.into())
     }
 
     /// Makes every operation fail from now on, those that wait first: they are told in a later turn of the queue.
@@ -278,10 +285,33 @@ impl<S: Source> Io<S> {
         self.closed.get()
     }
 
+    /// Closes the source, and what is open at its descriptor: an end of a pipe, a socket with its address. Does not let
+    /// others run.
+    ///
+    /// The source keeps its number, at which a stream is open from then on whose other side has ended. Without a
+    /// descriptor to do that with it is as [`close`](Io::close), and the file is closed when the `Io` is dropped.
+    #[cfg(unix)]
+    #[doc(hidden)]
+    pub fn release(&self)
+    where
+        S: super::OwnsFd,
+    {
+        self.close();
+        if !self.released.get() {
+            self.released.set(super::release::release(self.get_ref()).is_ok());
+        }
+    }
+
+    /// Whether its descriptor was [released](Io::release).
+    #[doc(hidden)]
+    pub fn is_released(&self) -> bool {
+        self.released.get()
+    }
+
     fn retry<R>(
         &self,
         direction: Direction,
-        timeout: Option<Duration>,
+        limit: Limit,
         mut deadline: Option<u64>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
@@ -289,7 +319,7 @@ impl<S: Source> Io<S> {
         loop {
             self.check_open()?;
             let tried = op(self.get_ref());
-            if let Some(done) = self.settle(direction, timeout, &mut deadline, tried)? {
+            if let Some(done) = self.settle(direction, limit, &mut deadline, tried)? {
                 return Ok(done);
             }
         }
@@ -298,7 +328,7 @@ impl<S: Source> Io<S> {
     fn retry_mut<R>(
         &mut self,
         direction: Direction,
-        timeout: Option<Duration>,
+        limit: Limit,
         mut op: impl FnMut(&mut S) -> io::Result<R>,
     ) -> io::Result<R> {
         let mut deadline = None;
@@ -306,7 +336,7 @@ impl<S: Source> Io<S> {
         loop {
             self.check_open()?;
             let tried = op(self.source.as_mut().expect("the source is there until into_inner"));
-            if let Some(done) = self.settle(direction, timeout, &mut deadline, tried)? {
+            if let Some(done) = self.settle(direction, limit, &mut deadline, tried)? {
                 return Ok(done);
             }
         }
@@ -316,7 +346,7 @@ impl<S: Source> Io<S> {
     fn settle<R>(
         &self,
         direction: Direction,
-        timeout: Option<Duration>,
+        limit: Limit,
         deadline: &mut Option<u64>,
         tried: io::Result<R>,
     ) -> io::Result<Option<R>> {
@@ -324,7 +354,7 @@ impl<S: Source> Io<S> {
         match tried {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if deadline.is_none() {
-                    *deadline = Limit::from(timeout).deadline(&core);
+                    *deadline = limit.deadline(&core);
                 }
                 self.would_block(&core, direction)?;
                 self.wait(&core, direction, *deadline)?;
@@ -361,7 +391,7 @@ impl<S: Source> Io<S> {
         if self.closed.get() { Err(closed_error()) } else { Ok(()) }
     }
 
-    fn wait_ready(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait_ready(&self, direction: Direction, limit: Limit) -> io::Result<()> {
         let core = current::core();
         self.check_open()?;
         // Nothing was tried, so what is there already has to be reported too.
@@ -369,7 +399,7 @@ impl<S: Source> Io<S> {
             Some(id) => system::rearm(&core, id, self.get_ref())?,
             None => self.id.set(system::register(&core, self.get_ref())?),
         }
-        self.wait(&core, direction, Limit::from(timeout).deadline(&core))
+        self.wait(&core, direction, limit.deadline(&core))
     }
 
     /// Makes sure that the next event says something new: registers the source, or forgets what was known.

@@ -50,6 +50,16 @@ impl Limit {
         }
     }
 
+    /// Returns the time from now to the limit; `None` if there is no limit.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Limit::Never => None,
+            Limit::After(after) => Some(after),
+            Limit::At(at) => Some(at.saturating_duration_since(Instant::now())),
+        }
+    }
+
     /// Returns the deadline as the hub counts time.
     pub(crate) fn deadline(self, core: &Core) -> Option<u64> {
         match self {

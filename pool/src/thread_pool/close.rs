@@ -1,6 +1,5 @@
 //! The end of a pool: finished, given up, or forgotten.
 
-
 use ramie_hub::Limit;
 
 use super::job::{Refusal, refuse_all};

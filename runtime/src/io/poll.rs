@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use ramie_hub::{sleep, wait_any_fd, yield_now};
+use ramie_hub::{Limit, sleep, wait_any_fd, yield_now};
 use rustix::event::{PollFlags, Timespec};
 
 /// A descriptor in a [`poll`]: what is waited for, and what the last poll has found.
@@ -104,7 +104,8 @@ impl AsFd for PollFd<'_> {
 /// assert_eq!(fds.map(|fd| fd.is_readable()), [false, true]);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<usize> {
+pub fn poll(fds: &mut [PollFd<'_>], limit: impl Into<Limit>) -> io::Result<usize> {
+    let timeout = limit.into().duration();
     let found = ask(fds)?;
     if found > 0 || timeout == Some(Duration::ZERO) {
         yield_now();

@@ -7,9 +7,9 @@ use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus, Output};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ramie_hub::{LinkId, Waitable, get_hub};
+use ramie_hub::{Limit, LinkId, Waitable, get_hub};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::communicate::communicate;
@@ -159,8 +159,12 @@ impl Child {
     /// # Cancellation
     ///
     /// As [`communicate`](Child::communicate).
-    pub fn communicate_timeout(self, input: impl AsRef<[u8]>, timeout: Duration) -> io::Result<Output> {
-        communicate(self, input.as_ref(), Some(timeout))
+    pub fn communicate_timeout(
+        self,
+        input: impl AsRef<[u8]>,
+        timeout: impl Into<Limit>,
+    ) -> io::Result<Output> {
+        communicate(self, input.as_ref(), timeout.into().duration())
     }
 }
 
@@ -309,8 +313,8 @@ impl ChildHandle {
     /// assert!(!child.handle().wait()?.success());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn wait_timeout(&self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-        self.wait_until(Instant::now().checked_add(timeout))
+    pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<ExitStatus>> {
+        self.wait_until(timeout.into().instant())
     }
 
     pub(super) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{self, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use ramie_hub::Limit;
+
 use super::child::Child;
 use super::communicate::{TimeoutExpired, Ward, communicate};
 
@@ -191,8 +193,8 @@ impl Command {
     /// # Cancellation
     ///
     /// As [`output`](Command::output).
-    pub fn output_timeout(&mut self, timeout: Duration) -> io::Result<Output> {
-        communicate(self.spawn_captured()?, &[], Some(timeout))
+    pub fn output_timeout(&mut self, timeout: impl Into<Limit>) -> io::Result<Output> {
+        communicate(self.spawn_captured()?, &[], timeout.into().duration())
     }
 
     /// Starts it and waits until it has ended. If its standard input is a pipe, that is closed first.
@@ -224,8 +226,8 @@ impl Command {
     /// # Cancellation
     ///
     /// As [`status`](Command::status).
-    pub fn status_timeout(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
-        self.status_for(Some(timeout))
+    pub fn status_timeout(&mut self, timeout: impl Into<Limit>) -> io::Result<ExitStatus> {
+        self.status_for(timeout.into().duration())
     }
 
     fn status_for(&mut self, timeout: Option<Duration>) -> io::Result<ExitStatus> {
@@ -237,7 +239,7 @@ impl Command {
         drop(ward);
         status.ok_or_else(|| {
             let timeout = timeout.unwrap_or(Duration::MAX);
-            TimeoutExpired { timeout, stdout: Vec::new(), stderr: Vec::new() }.into_error()
+            TimeoutExpired { timeout, status: None, stdout: Vec::new(), stderr: Vec::new() }.into_error()
         })
     }
 
