@@ -148,6 +148,15 @@ fn unsafe_code_is_asked_for_at_the_door() {
     none(using.filter(|path| !code(path).contains("expect(unsafe_code")), "no expect(unsafe_code, reason)");
 }
 
+/// The landing pad of a function accepts a jump by x16 or x17 only, where branch targets are enforced.
+#[test]
+fn jumps_between_stacks_go_by_x16_on_aarch64() {
+    let source = code("hub/src/fiber/aarch64.rs");
+    let jumps: Vec<&str> = source.matches("\"br x").collect();
+    assert_eq!(jumps.len(), 2, "a switch and a leave");
+    assert_eq!(source.matches("\"br x16\"").count(), jumps.len());
+}
+
 /// The bodies of the destructors in a source: from `Drop for` to the brace that closes it.
 fn destructors(code: &str) -> Vec<String> {
     let mut found = Vec::new();

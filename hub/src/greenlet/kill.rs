@@ -96,6 +96,13 @@ impl AnyGreenlet {
         }
     }
 
+    /// Ends a greenlet that nothing has started, so that nothing ever will.
+    pub(crate) fn end_unless_started(&self) {
+        if self.task().state.get() == State::Created {
+            current::core().kill_unrun(&self.record, Exception::new(GreenletExit));
+        }
+    }
+
     fn is_running(&self, core: &Core) -> bool {
         !core.in_hub() && self.is(&AnyGreenlet { record: core.current() })
     }
@@ -248,8 +255,7 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
         if greenlet.is_main() || greenlet.is_running(&core) {
             continue;
         }
-        let limit = deadline.map_or(Limit::Never, |deadline| Limit::At(core.instant(deadline)));
-        if !greenlet.join_for(limit, "killall") {
+        if !greenlet.join_until(deadline, "killall") {
             return Err(TimedOut);
         }
     }

@@ -12,7 +12,7 @@ use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 use crate::scheduler::callback::{Callback, CallbackState};
 use crate::scheduler::current;
 use crate::scheduler::report::{ErrorContext, ErrorHandler};
-use crate::scheduler::{Expiry, Item, Mode, WatchKind, nanos};
+use crate::scheduler::{Expiry, Item, Mode, WatchKind};
 use crate::task::{AnyGreenlet, Verdict};
 use crate::wait::guard::TimerGuard;
 
@@ -232,14 +232,18 @@ impl Hub {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
     }
 
-    /// How long callbacks may run before the loop polls: 5 ms unless set.
+    /// Returns how long greenlets and callbacks may run before the loop polls: 5 ms unless set.
     pub fn switch_interval(&self) -> Duration {
-        Duration::from_nanos(current::core().switch_interval.get())
+        current::core().pace.interval()
     }
 
-    /// Sets how long callbacks may run before the loop polls. It is looked at after every 50 callbacks.
+    /// Sets how long greenlets and callbacks may run before the loop polls.
+    ///
+    /// The loop compares the time with it between two callbacks: after every 50 where they are short,
+    /// after each where they take long. An operation on a socket that is ready compares too, and lets
+    /// the loop poll once the interval is over. It takes effect at the next poll.
     pub fn set_switch_interval(&self, interval: Duration) {
-        current::core().switch_interval.set(nanos(interval));
+        current::core().pace.set_interval(interval);
     }
 
     /// Everybody who is suspended, and in which call: what [`LoopExit`](crate::LoopExit) would name.

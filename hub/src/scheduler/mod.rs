@@ -1,5 +1,7 @@
 //! The hub itself: its state, and what happens to the tasks in it.
 
+pub(crate) mod borrowed;
+mod bound;
 pub(crate) mod callback;
 pub(crate) mod current;
 mod errors;
@@ -13,6 +15,8 @@ mod exit_list;
 mod idents;
 mod interrupts;
 mod lifecycle;
+mod nested;
+mod pace;
 mod park;
 pub(crate) mod report;
 mod run_queue;
@@ -20,8 +24,10 @@ mod sources;
 mod state;
 mod thread_exit;
 pub(crate) mod unwind;
+#[cfg(debug_assertions)]
+mod wait_check;
 mod wind_down;
 
 pub(crate) use self::events::{Expiry, IoWaiter, LinkCell, Strike, Watch, WatchKind};
 pub(crate) use self::run_queue::{Item, Step};
-pub(crate) use self::state::{Core, Mode, nanos};
+pub(crate) use self::state::{Core, Mode};

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::events::{Alarm, Event, IoWaiter, Watches};
+use super::nested::Nested;
+use super::pace::Pace;
 use super::run_queue::{Item, Step};
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Inbox;
@@ -53,9 +55,6 @@ pub(crate) enum Phase {
 /// How many operations on ready sources a greenlet may do before it lets others run.
 pub(super) const IO_BUDGET: u32 = 128;
 
-/// The callback pass: how long it may take before the loop polls.
-const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
-
 /// One thread's hub.
 pub(crate) struct Core {
     pub(crate) number: u64,
@@ -83,6 +82,10 @@ pub(crate) struct Core {
     pub(super) stacks: RefCell<StackPool>,
     /// Main's wait is over: the loop returns to it.
     pub(crate) main_resumed: Cell<bool>,
+    /// The waits of destructors in callbacks that unwind, the innermost last.
+    pub(super) nested: RefCell<Vec<Nested>>,
+    /// What the user's code is called for that runs while an object is borrowed.
+    pub(crate) borrowed: Cell<Option<&'static str>>,
     /// How often main has gone on after the loop ran.
     pub(crate) drives: Cell<u64>,
     /// How many frames of main are lent.
@@ -93,9 +96,7 @@ pub(crate) struct Core {
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
     next_wait: Cell<u64>,
     next_number: Cell<u64>,
-    pub(crate) items_run: Cell<u32>,
-    pub(crate) pass_limit: Cell<u64>,
-    pub(crate) switch_interval: Cell<u64>,
+    pub(crate) pace: Pace,
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
     /// std counted a panic on this thread when the present task was resumed.
@@ -157,6 +158,8 @@ impl Core {
             idlers: RefCell::new(VecDeque::new()),
             stacks: RefCell::new(StackPool::new()),
             main_resumed: Cell::new(false),
+            nested: RefCell::default(),
+            borrowed: Cell::new(None),
             drives: Cell::new(0),
             lent: Cell::new(0),
             main_joins: Cell::new(false),
@@ -164,9 +167,7 @@ impl Core {
             // Waits, links and waiters of an earlier hub of this thread are none of this one's.
             next_wait: Cell::new((hub_number() << 32) + 1),
             next_number: Cell::new((hub_number() << 32) + 1),
-            items_run: Cell::new(0),
-            pass_limit: Cell::new(0),
-            switch_interval: Cell::new(nanos(SWITCH_INTERVAL)),
+            pace: Pace::new(),
             loop_now: Cell::new(0),
             iterations: Cell::new(0),
             resumed_panicking: Cell::new(false),
@@ -205,12 +206,6 @@ impl Core {
     /// The time `after` from now.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(nanos(after))
-    }
-
-    /// The point in time that the hub counts as `at`.
-    pub(crate) fn instant(&self, at: u64) -> Instant {
-        let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
-        Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
     }
 
     // --- who runs -----------------------------------------------------------------------------------------------

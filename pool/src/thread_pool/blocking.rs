@@ -1,6 +1,6 @@
 //! Calls that block, made on a thread of a pool while the greenlet waits.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -65,12 +65,20 @@ impl ThreadPool {
     /// The pool that [`blocking`] uses, and whatever of ramie must block: one for the whole process, with at most 64 threads,
     /// which end when they have had nothing to do for five seconds.
     ///
-    /// Its [size](ThreadPool::set_maxsize) can be changed; it is not to be shut down.
+    /// Its [size](ThreadPool::set_maxsize) can be changed. It must not be shut down.
+    ///
+    /// # Threads that are stuck
+    ///
+    /// A call that does not return keeps its thread: a read of a pipe or of a network file system that does not answer,
+    /// a lookup of a name without a server. When all threads are busy the next calls wait. If no thread has taken a job
+    /// for five seconds while some wait, a line on stderr says so, once until a thread takes a job again: how many jobs
+    /// wait, and which functions keep the threads. The pool does not grow by itself, as stuck calls would take any
+    /// number of threads.
     pub fn global() -> &'static ThreadPool {
         static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
         GLOBAL.get_or_init(|| {
             let idle = Some(Duration::from_secs(5));
-            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).build()
+            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).watched().build()
         })
     }
 
@@ -107,6 +115,10 @@ impl ThreadPool {
     /// assert_eq!(smallest, Some(&1));
     /// ```
     pub fn blocking<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        self.blocking_as(name_of(&f), f)
+    }
+
+    fn blocking_as<T: Send>(&self, what: &'static str, f: impl FnOnce() -> T + Send) -> T {
         if self.shared().is_inside() {
             return f();
         }
@@ -114,7 +126,7 @@ impl ThreadPool {
             || guarded(f),
             |work| {
                 // A pool that takes nothing drops it: then it is not run.
-                let _ = self.execute(Box::new(move || work.run()));
+                let _ = self.execute(what, Box::new(move || work.run()));
             },
         );
         match lent {
@@ -163,6 +175,7 @@ impl ThreadPool {
         if hub.in_callback() {
             raise(BlockingSwitchOutError);
         }
+        let name = name_of(&f);
         let outcome: Arc<Outcome<T>> = Arc::new(Mutex::new(None));
         let (waiter, waker) = hub.waiter();
         let theirs = outcome.clone();
@@ -176,7 +189,7 @@ impl ThreadPool {
             drop(waker);
         };
         // A pool that takes nothing drops it: then it is not run.
-        let _ = self.execute(Box::new(job));
+        let _ = self.execute(name, Box::new(job));
         waiter.wait();
         let ended = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ended {
@@ -186,6 +199,10 @@ impl ThreadPool {
             None => raise(NotRun),
         }
     }
+}
+
+fn name_of<F>(_: &F) -> &'static str {
+    type_name::<F>()
 }
 
 /// Catches a panic to hand it on as it is. An exception of ramie's is bound to its thread and left to [`lend`].

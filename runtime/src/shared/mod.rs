@@ -65,4 +65,4 @@ pub use ramie_hub::shared::{Locked, Turn, WaitQueue, Waits};
 
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};
-pub use self::semaphore::Semaphore;
+pub use self::semaphore::{Semaphore, SemaphorePermit};
