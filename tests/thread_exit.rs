@@ -489,6 +489,27 @@ fn a_socket_of_the_first_hub_leaves_those_of_the_second_alone() {
     assert_eq!(told.recv(), Ok(true));
 }
 
+/// Timers are numbered in each hub: dropping one of the first hub cancelled one of the second.
+#[test]
+fn a_timeout_of_the_first_hub_leaves_those_of_the_second_alone() {
+    let _alone = alone();
+    let (tell, told) = channel();
+    thread_to_its_end(move || {
+        let old = Timeout::new(LONG);
+        old.start();
+        let late = move || {
+            let limited = with_timeout(Duration::from_millis(20), || {
+                drop(old);
+                sleep(LIMIT / 3);
+            });
+            tell.send(limited.is_err()).unwrap();
+        };
+        YOUNGER.with(|at_exit| at_exit.set(late));
+        yield_now();
+    });
+    assert_eq!(told.recv(), Ok(true));
+}
+
 /// Not even by the second hub: what they hold references to is gone.
 #[test]
 fn nothing_reaches_an_abandoned_greenlet() {

@@ -107,7 +107,7 @@ impl ExitList {
 }
 
 /// What runs first when the thread ends.
-unsafe extern "C" fn at_exit(_: *mut c_void) {
+extern "C" fn at_exit(_: *mut c_void) {
     current::thread_ends();
 }
 
@@ -118,7 +118,7 @@ fn add_hook(register: Register) -> usize {
     let number = NUMBER.fetch_add(2, Ordering::Relaxed);
     let object = ptr::without_provenance_mut(number);
     // SAFETY: it is glibc's function (see `find`), which takes a function, its argument, and any address in the module that
-    // has to stay loaded until then. The function may be called with anything, at any time, on this thread.
+    // has to stay loaded until then. The function may be called with anything, at any time.
     unsafe { register(at_exit, object, (&raw const HERE).cast_mut().cast()) };
     number
 }
@@ -190,6 +190,10 @@ impl Block {
 }
 
 /// Notes the block of the module that has the function in it.
+///
+/// # Safety
+///
+/// To be called by `dl_iterate_phdr`, with a pointer to a [`Block`] that nothing else uses.
 unsafe extern "C" fn find_block(info: *mut libc::dl_phdr_info, _size: usize, block: *mut c_void) -> c_int {
     // SAFETY: `dl_iterate_phdr` passes what it was given, which is `find`'s block, which nothing else uses meanwhile.
     let block = unsafe { &mut *block.cast::<Block>() };

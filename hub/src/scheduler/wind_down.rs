@@ -177,7 +177,14 @@ impl Core {
         self.agenda.take().into_iter().for_each(guard_drop);
         self.queue.take().into_iter().for_each(guard_drop);
         self.events.take().into_iter().for_each(guard_drop);
-        guard_drop(self.timers.replace(Timers::new()));
+        let mut timers = self.timers.replace(Timers::new());
+        while let Some(due) = timers.pop_due(u64::MAX) {
+            if let Expiry::Timeout(timeout) = &due.payload.expiry {
+                // So that it does not cancel a timer of another hub when it is dropped later.
+                timeout.expire();
+            }
+            guard_drop(due.payload);
+        }
         guard_drop(self.watches.take());
         self.replies.take().into_iter().for_each(guard_drop);
         self.waiters.take().into_values().for_each(guard_drop);
