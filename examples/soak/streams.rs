@@ -17,7 +17,7 @@ use super::context::{Context, Living, Random, kill_some};
 /// How long a read or a write may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a handler waits for a peer that says nothing.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(2);
 
 /// What a peer knows of the books.
 #[derive(Clone)]

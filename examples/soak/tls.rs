@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Box<dyn Error>> {
     roots.add(made.cert.der().clone())?;
     let trusting = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-    let acceptor = Acceptor::new(Arc::new(config)).handshake_timeout(Some(Duration::from_millis(500)));
+    let acceptor = Acceptor::new(Arc::new(config)).handshake_timeout(Some(Duration::from_secs(2)));
 
     let handlers = Living::default();
     let counted = handlers.clone();
@@ -69,8 +69,8 @@ pub(crate) fn run(context: &Context) -> Result<(), Box<dyn Error>> {
 
 /// Sends back what comes, and ends with the peer.
 fn echo(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
-    stream.get_ref().set_read_timeout(Some(Duration::from_millis(500)))?;
-    stream.get_ref().set_write_timeout(Some(Duration::from_millis(500)))?;
+    stream.get_ref().set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.get_ref().set_write_timeout(Some(Duration::from_secs(5)))?;
     let mut buffer = [0; 16 * 1024];
     loop {
         match stream.read(&mut buffer)? {

@@ -18,8 +18,8 @@ pub(crate) fn run(context: &Context) -> Result<(), Box<dyn Error>> {
     let counted = handlers.clone();
     let server = StreamServer::bind("127.0.0.1:0", move |mut stream: TcpStream, _peer| {
         let _one = counted.one();
-        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-        stream.set_write_timeout(Some(Duration::from_millis(500)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(2)))?;
         http::serve(&mut stream, http::site)
     })?;
     server.set_limit(32);
