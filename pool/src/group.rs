@@ -167,14 +167,15 @@ impl Group {
         self.members.join(Limit::At(deadline))
     }
 
-    /// Joins like [`join`](Group::join) and returns the first failure in time of those who are members now.
+    /// Joins like [`join`](Group::join) and returns the first failure of the greenlets that are members now.
     ///
     /// It waits for all of them, failure or not. A plain kill is no failure. Those who have failed and left before,
     /// or come during the call, do not count; who was discarded during it counts if it has failed when this returns.
     ///
     /// # Errors
     ///
-    /// The failure that came first. gevent returns any of them.
+    /// The failure of the first member that left with one, then that of one that was discarded. gevent returns any of
+    /// them.
     ///
     /// # Examples
     ///

@@ -421,7 +421,8 @@ fn members_are_prepared() {
     });
 }
 
-/// What prepares a member may itself use the pool: the slot is asked for afterwards, whichever call makes the member.
+/// `Builder::prepare` may use the pool: the slot is asked for afterwards, whichever call makes the
+/// member.
 #[test]
 fn what_prepares_a_member_may_use_the_pool() {
     /// A pool with one slot, which is taken while its first greenlet is prepared.
@@ -462,7 +463,11 @@ fn the_limit_of_a_killall_is_over_before_those_of_what_it_hits() {
         let log = Log::new();
         let own = log.clone();
         let stubborn = spawn(move || {
-            own.add(if catch::<GreenletExit, _>(|| Event::new().wait()).is_err() { "caught" } else { "woken" });
+            own.add(if catch::<GreenletExit, _>(|| Event::new().wait()).is_err() {
+                "caught"
+            } else {
+                "woken"
+            });
             own.add(if Event::new().wait_timeout(Duration::ZERO) { "set" } else { "over" });
         });
         yield_now();
