@@ -296,8 +296,9 @@ impl Group {
             if ended < others.len() {
                 break;
             }
-            if kills_itself {
-                // Its own kill comes before those of a further round.
+            // A kill of the caller itself comes before those of a further round. A member that had ended
+            // when the time was over is counted before its link has had its turn, and then gets it.
+            if kills_itself || others.iter().any(|greenlet| self.contains(greenlet)) {
                 yield_now();
             }
         }
