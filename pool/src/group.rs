@@ -293,12 +293,14 @@ impl Group {
                 Limit::At(deadline) => iwait(&others).deadline(deadline).count(),
                 _ => iwait(&others).count(),
             };
-            if ended < others.len() {
+            // Members that had ended when the time was over are counted before their links have had a
+            // turn. Nothing ran then, and nothing would in a further round.
+            let over = matches!(limit, Limit::At(deadline) if Instant::now() >= deadline);
+            if ended < others.len() || over && others.iter().any(|other| self.contains(other)) {
                 break;
             }
-            // A kill of the caller itself comes before those of a further round. A member that had ended
-            // when the time was over is counted before its link has had its turn, and then gets it.
-            if kills_itself || others.iter().any(|greenlet| self.contains(greenlet)) {
+            if kills_itself {
+                // Its own kill comes before those of a further round.
                 yield_now();
             }
         }
