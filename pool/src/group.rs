@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Instant;
 
 use ramie_hub::{AnyGreenlet, Body, Builder, Failure, Greenlet, Kill, Limit, getcurrent};
 use ramie_hub::{iwait, yield_now};
@@ -161,14 +162,15 @@ impl Group {
         self.members.join(timeout.into())
     }
 
-    /// Joins like [`join`](Group::join) and returns the first failure in time of those who are members now.
+    /// Joins like [`join`](Group::join) and returns the first failure of the greenlets that are members now.
     ///
     /// It waits for all of them, failure or not. A plain kill is no failure. Those who have failed and left before,
     /// or come during the call, do not count; who was discarded during it counts if it has failed when this returns.
     ///
     /// # Errors
     ///
-    /// The failure that came first. gevent returns any of them.
+    /// The failure of the first member that left with one, then that of one that was discarded. gevent returns any of
+    /// them.
     ///
     /// # Examples
     ///
@@ -257,7 +259,11 @@ impl Group {
                 break;
             }
             // Their places among the links come after the group's: who was waited for has left.
-            if iwait(&others).timeout(limit).count() < others.len() {
+            let ended = iwait(&others).timeout(limit).count();
+            // Members that had ended when the time was over are counted before their links have had a
+            // turn. No greenlet ran then, and none would in a further round.
+            let over = matches!(limit, Limit::At(deadline) if Instant::now() >= deadline);
+            if ended < others.len() || over && others.iter().any(|other| self.contains(other)) {
                 break;
             }
             if kills_itself {

@@ -6,8 +6,8 @@
 //!    before who waits for the slot.
 //! 3. A member holds as many permits of `slots` as it was added with, and gives all of them back when it leaves.
 //! 4. Nothing of the user's is called or dropped under a borrow.
-//! 5. When all slots are held by members that wait for mappings of this very set, and a mapping waits for a slot, one
-//!    slot more is released. It is taken back from the next member that leaves.
+//! 5. When all slots are held by members that wait for mappings of this set, and a mapping waits for a
+//!    slot, one slot more is released. It is taken back from the next member that leaves.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -112,7 +112,7 @@ pub(crate) struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // One that was discarded meanwhile has settled this when it left.
+        // A member that was discarded meanwhile has settled this when it left.
         if let Some(member) = self.members.table.borrow().members.get(self.key) {
             member.waits.set(false);
             take(&self.members.held.waiting, member.slots.get());
@@ -120,7 +120,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A body that its spawner takes back if the greenlet is not admitted.
+/// A body that can be taken back from a greenlet that has not run.
 struct Returnable<B>(Rc<Cell<Option<B>>>);
 
 impl<B: Body> ScopedBody for Returnable<B> {
@@ -188,8 +188,9 @@ impl Members {
 
     /// Makes a greenlet, waits for a slot, takes the greenlet in and starts it.
     ///
-    /// All greenlets that are made here enter in this order, as in gevent: `Builder::prepare` is the user's code, may
-    /// itself spawn here, and must not find that the slot it needs is held for the greenlet it prepares.
+    /// All greenlets that are made here enter in this order, as in gevent: `Builder::prepare` is the
+    /// user's code and may itself spawn here. It must not wait for the slot of the greenlet that it
+    /// prepares.
     #[track_caller]
     pub(crate) fn spawn<B: Body>(
         self: &Rc<Self>,
@@ -202,7 +203,7 @@ impl Members {
         greenlet
     }
 
-    /// As [`spawn`](Members::spawn), for a mapping, which members of this set may be waiting for.
+    /// Does the same as [`spawn`](Members::spawn) for a mapping, which members of this set may wait for.
     pub(crate) fn spawn_mapped<B: Body>(
         self: &Rc<Self>,
         body: B,
@@ -225,10 +226,13 @@ impl Members {
         greenlet
     }
 
-    /// Notes that the caller, if it is a member of a set with a limit, waits for a mapping of this set.
+    /// Notes that the caller waits for a mapping of this set, if it is a member and there is a limit.
     pub(crate) fn wait_for_mapping(self: &Rc<Self>) -> Option<Waiting> {
         self.slots.as_ref()?;
         let me = getcurrent();
+        if me.is_main() {
+            return None;
+        }
         let key = {
             let mut table = self.table.borrow_mut();
             let key = table.find(&me)?;
@@ -244,7 +248,7 @@ impl Members {
         Some(waiting)
     }
 
-    /// Rule 5.
+    /// Keeps rule 5.
     fn lend_if_stuck(&self) {
         let Some(slots) = &self.slots else { return };
         let Held { all, waiting, mappings, lent } = &self.held;
@@ -255,7 +259,8 @@ impl Members {
         }
     }
 
-    /// As [`spawn`](Members::spawn), waiting no longer than `limit` for a slot; without a limit it does not wait at all.
+    /// Does the same as [`spawn`](Members::spawn), waiting no longer than `limit` for a slot; `None` does
+    /// not wait at all.
     ///
     /// Gives the body back when there was no slot. A greenlet that was made for it has ended then, unrun.
     #[track_caller]

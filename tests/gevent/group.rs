@@ -424,7 +424,8 @@ fn members_are_prepared() {
     });
 }
 
-/// What prepares a member may itself use the pool: the slot is asked for afterwards, whichever call makes the member.
+/// `Builder::prepare` may use the pool: the slot is asked for afterwards, whichever call makes the
+/// member.
 #[test]
 fn what_prepares_a_member_may_use_the_pool() {
     /// A pool with one slot, which is taken while its first greenlet is prepared.
@@ -480,5 +481,25 @@ fn the_limit_of_a_killall_is_over_before_those_of_what_it_hits() {
         });
         stubborn.join();
         log.expect("caught late over");
+    });
+}
+
+/// A member may end at the moment at which the time is over, with its link still to be served: the
+/// kill then returns, as in gevent, and does not look again and again.
+#[test]
+fn a_kill_of_a_group_ends_with_a_member_that_ends_when_its_time_is_over() {
+    within(LIMIT, || {
+        let group = Group::new();
+        let stubborn = group.spawn(|| {
+            assert!(catch::<GreenletExit, _>(|| Event::new().wait()).is_err());
+            assert!(!Event::new().wait_timeout(Duration::ZERO));
+        });
+        yield_now();
+        group.kill_nowait();
+        yield_now();
+        assert!(!group.kill_with(Kill::default().timeout(Duration::ZERO)));
+        assert!(stubborn.dead());
+        yield_now();
+        assert!(group.is_empty());
     });
 }

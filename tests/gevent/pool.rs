@@ -454,7 +454,7 @@ fn nested(pool: &Pool) -> Vec<(&'static str, Box<dyn Fn() -> u64>)> {
     }
 }
 
-/// gevent waits for ever: all slots are held by members that wait for others of the same pool.
+/// In gevent these wait without end: all slots are held by members that wait for the same pool.
 #[test]
 fn mappings_of_members_go_on_in_a_full_pool() {
     within(LIMIT, || {
@@ -500,7 +500,8 @@ fn nested_mappings_keep_the_limit() {
     });
 }
 
-/// A member that waits for a mapping and is killed, or discarded, or out of time, leaves the slots as many as they were.
+/// A member may be killed, discarded or run out of time while it waits for a mapping: the number of
+/// slots stays.
 #[test]
 fn a_nested_mapping_that_is_not_waited_for_to_its_end_takes_no_slot() {
     within(LIMIT, || {

@@ -592,7 +592,7 @@ fn a_queue_for_no_items_admits_none_until_it_may() {
     });
 }
 
-/// gevent loses the two items that are left: a getter that waits when the queue is shut down is told of the end.
+/// gevent loses the last two items: a getter that waits at the shutdown is told of the end.
 #[test]
 fn a_getter_that_a_shutdown_finds_waiting_takes_what_is_left() {
     within(LIMIT, || {
@@ -617,7 +617,7 @@ fn a_getter_that_a_shutdown_finds_waiting_takes_what_is_left() {
     });
 }
 
-/// The same for one who only looks, and with a limit; those for whom nothing is left are told of the end.
+/// The same with a limit, and for `peek`. A getter for which nothing is left is told of the end.
 #[test]
 fn of_several_that_wait_at_a_shutdown_as_many_get_something_as_there_is() {
     within(LIMIT, || {

@@ -59,13 +59,14 @@ fn workers_have_the_site_of_the_users_call() {
     });
 }
 
-/// The reference's hazard: members of a full pool that need more of its slots wait for ever. It is reported.
+/// A member of a full pool that waits for a greenlet which needs a slot waits without end: only a wait
+/// for a mapping is lent a slot. It is reported.
 #[test]
 fn members_that_wait_for_their_own_pool_are_named() {
     within(LIMIT, || {
         let pool = Pool::with_builder(Some(1), Builder::new().name("the only member"));
         let inner = pool.clone();
-        let stuck = pool.spawn(move || inner.map([1, 2], |x| x).unwrap());
+        let stuck = pool.spawn(move || inner.map_async([1, 2], |x| x).take().unwrap());
         let exit = catch::<LoopExit, _>(|| stuck.join()).unwrap_err();
         let text = exit.to_string();
         assert!(text.contains("the only member"), "{text}");

@@ -32,13 +32,17 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 ///
 /// # Nested use
 ///
-/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that never waits for a slot.
-/// The other functions need a slot for each call, while the member keeps its own. Once all slots of a pool are held by members
-/// that wait in [`map`](Mapping::map), in [`map_cb`](Mapping::map_cb), for the next item of an [`IMap`], or in their twins that
-/// begin with `try_`, one slot more is lent to the mapping: so it goes on, one call after the other, and never more calls run at
-/// once than the pool has slots. In gevent all of them wait for ever. What is waited for in another way, as by
-/// [`get`](ramie_hub::Greenlet::get) of what [`map_async`](Mapping::map_async) returned, is lent nothing. A job of a
-/// [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
+/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that never
+/// waits for a slot. The other functions need a slot for each call, while the member keeps its own.
+///
+/// A pool may come to the point where each slot is held by a member that waits in
+/// [`map`](Mapping::map), [`map_cb`](Mapping::map_cb), `next` of an [`IMap`], or in one of their `try_`
+/// forms. Then one slot more is lent to the mapping: its calls run one after another, and never more
+/// calls run at once than the pool has slots. In gevent all these members wait without end. Other waits
+/// are lent nothing: a member that calls [`get`](ramie_hub::Greenlet::get) on the result of
+/// [`map_async`](Mapping::map_async) keeps its slot.
+///
+/// A job of a [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
 ///
 /// # Examples
 ///
@@ -357,9 +361,10 @@ pub trait Mapping: Clone + 'static {
 
     /// Runs `f` as a member for every item, and returns an iterator over the results, in the order of the items.
     ///
-    /// Does not let others run. From the next turn on the input is asked by a greenlet that is no member, whether
-    /// there is a reader or not, as fast as the pool's limit and [`maxsize`](IMap::maxsize) admit. The reader may be a
-    /// member of the pool, even of a full one: see [nested use](Mapping#nested-use).
+    /// Does not let others run. From the next turn on the input is asked by a greenlet that is no
+    /// member, whether there is a reader or not, as fast as the pool's limit and
+    /// [`maxsize`](IMap::maxsize) admit. The reader may be a member of the pool, even of a full one: see
+    /// [nested use](Mapping#nested-use).
     ///
     /// # Examples
     ///

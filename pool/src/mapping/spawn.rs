@@ -71,15 +71,17 @@ pub trait Spawn<B: Body>: Clone + 'static {
     /// Whether the caller is run by this place, so that it must not wait for room here.
     fn is_inside(&self) -> bool;
 
-    /// Starts a body of a mapping, and waits first if there is no room: [`spawn_at`](Spawn::spawn_at), unless the place
-    /// has room for mappings that its own members wait for.
+    /// Starts a body of a mapping, and waits first if there is no room.
+    ///
+    /// The same as [`spawn_at`](Spawn::spawn_at), unless the place makes room for mappings that its own
+    /// members wait for.
     fn spawn_mapped_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
         self.spawn_at(body, site)
     }
 
-    /// Is called before a greenlet waits for a mapping of this place; what is returned is dropped when that wait is over.
+    /// Notes that the caller waits for a mapping of this place, until the returned value is dropped.
     ///
-    /// A place with a limit can learn from it which of its members wait for others of its members.
+    /// A place with a limit learns from it which of its members wait for others of its members.
     fn wait_for_mapping(&self) -> Option<Box<dyn Any>> {
         None
     }

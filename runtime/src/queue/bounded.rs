@@ -261,8 +261,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// [`ShutDown`] when the queue was shut down and is empty. Unlike gevent's, a `get` that waits when the queue is
-    /// shut down takes an item if one is left.
+    /// [`ShutDown`] when the queue was shut down and is empty. A `get` that waits when the queue is shut
+    /// down takes an item if one is left; gevent's raises then, and leaves the item.
     ///
     /// # Cancellation
     ///
@@ -311,7 +311,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
         while matches!(result, Err(GetError::Empty)) {
-            // A shutdown ends the wait, and leaves the items to those who ask for them.
+            // A shutdown ends the wait, and leaves the items: the next attempt decides.
             let waited = self.queue.wait(GETTERS, limit, reason);
             result = attempt();
             if waited.is_err() {

@@ -139,10 +139,7 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
 
         def run():
             with greenlet:
-                value = self.block(step.get('steps', ()), path + '.')
-                if getattr(greenlet, 'maps', False):
-                    greenlet.join()
-                return value
+                return self.block(step.get('steps', ()), path + '.')
         return self.leave(step, path, run)
 
     def block_with_lock(self, step, path):

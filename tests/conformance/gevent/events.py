@@ -108,6 +108,7 @@ class EventSteps(object):
         lock = self.thing_of(step, 'semaphore', 'bounded', 'rlock')
         if lock is None:
             return 'unset'
+        self.world.released(lock)
         try:
             counter = lock.release()
         except (ValueError, RuntimeError):

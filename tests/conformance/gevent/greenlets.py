@@ -167,7 +167,7 @@ class GreenletSteps(object):
         result = self.thing_of(step, 'result')
         if greenlet is None or result is None or getattr(greenlet, 'maps', False):
             return 'unset'
-        # A function of its own, so that it is taken off by this name only: gevent's links are equal if their objects are.
+        # A function for each link: gevent's links are equal if their objects are, and unlink takes all.
         callback = lambda source: result(source)
         greenlet.link(callback)
         self.world.links[step.get('l', 0)] = (greenlet, callback)

@@ -204,7 +204,7 @@ class PoolSteps(object):
         source = Input(self.input(step))
         made = getattr(group, method)(self.function(step), source, maxsize=step.get('v'))
         mapping = shims.Mapping(self.world, group, made, source, method == 'imap', bool(step.get('v')))
-        # One whose slot is taken goes on, with nobody to ask it: what a drop stops is for tests of ramie alone.
+        # A mapping whose slot is taken goes on: what a drop stops is for tests of ramie alone.
         self.world.all_mappings.append(mapping)
         self.world.mappings[step.get('l', 0)] = mapping
         return 'ok'

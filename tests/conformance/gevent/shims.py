@@ -143,9 +143,14 @@ class Watched(object):
         self.objects = objects
         self.sets = {id(it): it.sets for it in objects if isinstance(it, Event) and not it.ready()}
         self.left = list(objects)
+        self.given = {id(it): self.times_given(it) for it in objects}
         self.eager = [it for it in objects if isinstance(it, Event) and it.ready()]
         for it in self.eager:
             it.eager += 1
+
+    def times_given(self, it):
+        """How often an object was set or released so far."""
+        return it.sets if isinstance(it, Late) else self.world.releases.get(id(it), 0)
 
     def told(self, one):
         if one in self.eager:
@@ -164,7 +169,8 @@ class Watched(object):
             it.eager -= 1
         served = len(self.objects) - len(self.left)
         if timeout is not None and served < (len(self.objects) if count is None else count):
-            if any(one.ready() for one in self.left):
+            # One that was ready for a moment while the body of an iteration ran has told that iteration here.
+            if any(one.ready() or self.times_given(one) != self.given[id(one)] for one in self.left):
                 self.world.cut('satisfied wait')
 
 
@@ -179,7 +185,7 @@ def waits_for_none(world, count):
 
 
 class Listener(object):
-    """A join that hears of the failures of those who are members when it begins."""
+    """A join that hears of the failures of the greenlets that are members when it begins."""
 
     def __init__(self, members):
         self.members = list(members)
@@ -232,7 +238,7 @@ class Members(object):
             self.feeding -= 1
 
     def look(self):
-        """Notices that all members wait for mappings of this very pool, whose members wait for slots."""
+        """Notices that all members wait for mappings of this pool, which wait for slots."""
         stuck = self.greenlets and all(it in self.waiting for it in self.greenlets)
         if stuck and self.feeding and getattr(self, 'size', None) and self._semaphore.counter == 0:
             self.world.cut('nested mapping')
@@ -496,7 +502,7 @@ class Tasks(object):
             return queue.join(timeout)
         except BaseException:
             if open_before and self.late and queue.unfinished_tasks == 0:
-                # gevent may have forgotten the pass, and with it those who came late.
+                # gevent may have forgotten the pass, and with it the late joiners.
                 self.world.cut('late waiter')
             raise
         finally:
@@ -538,6 +544,7 @@ class Held(object):
         self.lock.__enter__()
 
     def __exit__(self, *error):
+        self.world.released(self.lock)
         try:
             self.lock.__exit__(*error)
         except (ValueError, RuntimeError):
@@ -565,7 +572,7 @@ class Idlers(object):
             one[0].close()
 
     def due(self, watcher):
-        """A watcher is due. gevent would resume the one that started it; here the first in line takes its place."""
+        """Resumes the first in line, where gevent would resume the one that started the watcher."""
         owner = next((one for one in self.line if one[0] is watcher), None)
         if owner is None:
             return

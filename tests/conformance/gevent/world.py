@@ -48,6 +48,7 @@ class World(object):
         self.all_mappings = []
         self.thrown = set()
         self.limited_iwaits = 0
+        self.releases = {}
         self.tasks = {}
         self.readers = [shims.Readers(self) for _ in program.get('objects', ())]
         self.things = [self.thing(it) for it in program.get('objects', ())]
@@ -138,8 +139,11 @@ class World(object):
     def may_be_returned(self, error):
         self.ended.add(self.name(error))
 
+    def released(self, lock):
+        self.releases[id(lock)] = self.releases.get(id(lock), 0) + 1
+
     def is_result(self, error):
-        """Whether an error can only be a worker's result: somebody has ended with it, and nobody was killed with it."""
+        """Whether an error can only be a worker's result: one has ended with it, none was killed with it."""
         name = self.name(error)
         return isinstance(error, Error) and name in self.ended and name not in self.thrown
 

@@ -404,7 +404,8 @@ impl Generator<'_> {
                 step.o = Some(self.object(wanted)?);
                 step.nowait = self.random.chance(20);
                 step.t = if step.nowait { None } else { self.limit(20) };
-                // gevent's non-blocking operations on a channel are limits of zero: due with other timers, or with sockets.
+                // gevent's non-blocking operations on a channel are limits of zero: due with other
+                // timers, or with sockets.
                 let due = self.zero == Zero::Timers || self.objects.iter().any(|o| matches!(o, O::Pair));
                 if due && self.objects.iter().any(|o| matches!(o, O::Channel)) {
                     step.nowait = false;

@@ -73,7 +73,7 @@ pub(super) struct World {
     pub(super) links: RefCell<Vec<Option<(AnyGreenlet, LinkId)>>>,
     pub(super) timeouts: RefCell<Vec<Option<Timeout>>>,
     pub(super) mappings: RefCell<Vec<Option<Mapping>>>,
-    /// Keeps a mapping whose slot was taken: gevent's go on with nobody to ask them.
+    /// Keeps a mapping whose slot was taken: gevent's goes on without a reader.
     pub(super) all_mappings: RefCell<Vec<Mapping>>,
     /// Every timeout of a scope, by its number in the trace.
     names: RefCell<Vec<Timeout>>,
