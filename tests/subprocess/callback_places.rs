@@ -586,8 +586,10 @@ pub(crate) const PLACES: &[Place] = &[
         queue.check();
         sleep(SHORT);
         // What a pass has not done because the object panicked is done by the next one.
-        queue.check();
-        waiters.iter().for_each(|waiter| waiter.join());
+        while !waiters.iter().all(|waiter| waiter.ready()) {
+            queue.check();
+            sleep(SHORT);
+        }
     }),
     ("lanes of a wait queue", |act| {
         let queue = WaitQueue::new(Lanes { act, ready: Cell::new(false) });
@@ -601,8 +603,10 @@ pub(crate) const PLACES: &[Place] = &[
         queue.ready.set(true);
         queue.check();
         sleep(SHORT);
-        queue.check();
-        waiters.iter().for_each(|waiter| waiter.join());
+        while !waiters.iter().all(|waiter| waiter.ready()) {
+            queue.check();
+            sleep(SHORT);
+        }
     }),
     ("own waitable", |act| {
         let own = Own { act, event: Event::new() };
