@@ -122,7 +122,7 @@ fn group(context: &Context, living: &Living, random: &mut Random) {
     match random.below(3) {
         0 => group.kill(),
         1 => drop(group.join_timeout(random.pause(2_000))),
-        _ => group.kill_with(Kill::new("the soak ends a group").nowait()),
+        _ => drop(group.kill_with(Kill::new("the soak ends a group").nowait())),
     }
     context.check(group.join_timeout(Duration::from_secs(20)), || "members of a group do not end".to_owned());
     context.equal("members of a group", group.len(), 0);

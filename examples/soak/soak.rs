@@ -174,7 +174,7 @@ fn period(number: u64, options: &Options, ledger: &Ledger, until: Instant) {
         })
         .collect();
     let timeout = until.saturating_duration_since(Instant::now()) + PATIENCE;
-    let _ended = joinall_with(&greenlets, JoinOptions { timeout: Some(timeout), ..JoinOptions::default() });
+    let _ended = joinall_with(&greenlets, JoinOptions { timeout: timeout.into(), ..JoinOptions::default() });
     for greenlet in &greenlets {
         match greenlet.exception() {
             Some(failure) => {

@@ -321,7 +321,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
             let (limited, checked) = (targets.clone(), targets.clone());
             let point = Point::new("joinall", move || drop(joinall(&targets)))
                 .limited(move |limit| {
-                    let options = JoinOptions { timeout: Some(limit), ..JoinOptions::default() };
+                    let options = JoinOptions { timeout: limit.into(), ..JoinOptions::default() };
                     joinall_with(&limited, options).unwrap().is_empty()
                 })
                 .check(move || checked.iter().for_each(|target| check_target(target)));

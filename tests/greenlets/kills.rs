@@ -372,7 +372,7 @@ fn killall_hits_one_after_another_in_a_single_turn() {
         });
         yield_now();
         get_hub().run_callback(log.adder("before"));
-        killall_with(&greenlets, Kill::new("error").nowait());
+        killall_with(&greenlets, Kill::new("error").nowait()).unwrap();
         get_hub().run_callback(log.adder("behind"));
         joinall(&greenlets);
         log.expect("before a-hit b-hit behind a-end b-end");

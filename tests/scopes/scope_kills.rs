@@ -476,7 +476,9 @@ fn random_schedules_keep_the_books() {
             }
             match outside.below(3) {
                 0 => parent.kill_nowait(),
-                1 => parent.kill_with(Kill::new("from outside").nowait()),
+                1 => {
+                    parent.kill_with(Kill::new("from outside").nowait());
+                }
                 _ => {}
             }
             parent.join();

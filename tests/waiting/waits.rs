@@ -272,7 +272,7 @@ fn joinall_with_a_limit_raises_for_what_failed_before() {
         let _errors = Log::of_errors();
         let g = spawn(|| -> () { raise("no luck") });
         g.join();
-        let options = JoinOptions { timeout: Some(ms(5)), raise_error: true, ..JoinOptions::default() };
+        let options = JoinOptions { timeout: ms(5).into(), raise_error: true, ..JoinOptions::default() };
         assert!(joinall_with(&[g], options).is_err_and(|failure| failure.is::<&str>()));
     });
 }
