@@ -1,4 +1,4 @@
-//! The orders in which a queue gives back what was put.
+//! The orders in which a queue returns its items.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -8,11 +8,11 @@ use std::fmt;
 pub trait Order<T>: Default {
     /// Adds an item.
     fn push(&mut self, item: T);
-    /// Takes the item whose turn it is.
+    /// Removes and returns the next item.
     fn pop(&mut self) -> Option<T>;
-    /// The item whose turn it is.
+    /// Returns the next item.
     fn head(&self) -> Option<&T>;
-    /// How many items there are.
+    /// Returns the number of items.
     fn size(&self) -> usize;
 }
 
@@ -70,7 +70,7 @@ impl<T> Order<T> for Lifo<T> {
     }
 }
 
-/// The smallest first; equal ones in the order in which they were put.
+/// The smallest item first; equal items in the order in which they were put.
 pub struct Smallest<T> {
     heap: BinaryHeap<Reverse<Ranked<T>>>,
     put: u64,

@@ -1,4 +1,4 @@
-//! gevent's other semaphores: one that notices a release too many, and one that never blocks.
+//! The other semaphores of gevent: one that detects a surplus release, and one that never blocks.
 
 use std::error::Error;
 use std::fmt;
@@ -24,7 +24,7 @@ pub struct BoundedSemaphore {
     permits: usize,
 }
 
-/// A [`BoundedSemaphore`] was released more often than acquired.
+/// The error of releasing a [`BoundedSemaphore`] more often than it was acquired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverRelease;
 
@@ -37,56 +37,57 @@ impl fmt::Display for OverRelease {
 impl Error for OverRelease {}
 
 impl BoundedSemaphore {
-    /// A semaphore with that many permits, and never more.
+    /// Creates a semaphore with `permits` permits, which is also its maximum.
     pub fn new(permits: usize) -> Self {
         BoundedSemaphore { semaphore: Semaphore::new(permits), permits }
     }
 
-    /// How many permits are free.
+    /// Returns the number of free permits.
     pub fn counter(&self) -> usize {
         self.semaphore.counter()
     }
 
-    /// Whether no permit is free.
+    /// Returns `true` if no permit is free.
     pub fn locked(&self) -> bool {
         self.semaphore.locked()
     }
 
-    /// Takes a permit; see [`Semaphore::acquire`].
+    /// Acquires a permit; see [`Semaphore::acquire`].
     pub fn acquire(&self) {
         self.semaphore.acquire();
     }
 
-    /// Takes a permit if one is free.
+    /// Acquires a permit if one is free.
     pub fn try_acquire(&self) -> bool {
         self.semaphore.try_acquire()
     }
 
-    /// Takes a permit, waiting at most that long; says whether it got one.
+    /// Acquires a permit, waiting at most `timeout`. Returns `true` if it was acquired.
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
         self.semaphore.acquire_timeout(timeout)
     }
 
-    /// Takes a permit, waiting at most until then; says whether it got one.
+    /// Acquires a permit, waiting at most until `deadline`. Returns `true` if it was acquired.
     pub fn acquire_deadline(&self, deadline: Instant) -> bool {
         self.semaphore.acquire_deadline(deadline)
     }
 
-    /// Waits until a permit is free, without taking it; returns how many are free.
+    /// Waits until a permit is free, without acquiring it. Returns the number of free permits.
     pub fn wait(&self) -> usize {
         self.semaphore.wait()
     }
 
-    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    /// Waits at most `timeout` until a permit is free, without acquiring it. Returns the number of
+    /// free permits.
     pub fn wait_timeout(&self, timeout: Duration) -> usize {
         self.semaphore.wait_timeout(timeout)
     }
 
-    /// Gives a permit back and returns how many are free now.
+    /// Releases a permit and returns the number of free permits.
     ///
     /// # Errors
     ///
-    /// [`OverRelease`] when all are free already; nothing changes.
+    /// Returns [`OverRelease`] if all permits are already free. Nothing changes then.
     pub fn release(&self) -> Result<usize, OverRelease> {
         if self.counter() >= self.permits {
             return Err(OverRelease);
@@ -94,12 +95,14 @@ impl BoundedSemaphore {
         Ok(self.semaphore.release())
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends, unless all are free by then.
+    /// Runs `f` with a permit. The permit is released however `f` ends, unless all permits are free
+    /// by then.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         struct Release<'a>(&'a BoundedSemaphore);
         impl Drop for Release<'_> {
             fn drop(&mut self) {
-                // Somebody may have released one too many meanwhile: the bound holds all the same.
+                // Another greenlet may have released a permit too many by now: the bound holds all
+                // the same.
                 let _ = self.0.release();
             }
         }
@@ -123,17 +126,17 @@ impl Waitable for BoundedSemaphore {
     }
 }
 
-/// A semaphore that never blocks: for code that takes one and is to run without.
+/// A semaphore that never blocks, for code that expects a semaphore but must not wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DummySemaphore;
 
 impl DummySemaphore {
-    /// Always one.
+    /// Returns one.
     pub fn counter(&self) -> usize {
         1
     }
 
-    /// Never.
+    /// Returns `false`.
     pub fn locked(&self) -> bool {
         false
     }
@@ -141,17 +144,17 @@ impl DummySemaphore {
     /// Does nothing.
     pub fn acquire(&self) {}
 
-    /// Always succeeds.
+    /// Returns `true`.
     pub fn try_acquire(&self) -> bool {
         true
     }
 
-    /// Always succeeds, at once.
+    /// Returns `true` at once.
     pub fn acquire_timeout(&self, _timeout: Duration) -> bool {
         true
     }
 
-    /// Returns one, at once.
+    /// Returns one at once.
     pub fn wait(&self) -> usize {
         1
     }
