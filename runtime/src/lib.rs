@@ -1,4 +1,4 @@
-//! Threads' code, thousands of times over, with no `async`: green threads with gevent's semantics.
+//! Green threads with gevent's semantics: code as for threads, thousands of them, no `async`.
 //!
 //! ```no_run
 //! use std::io;
@@ -16,9 +16,9 @@
 //! }
 //! ```
 //!
-//! The streams *are* [`std::io::Read`] and [`std::io::Write`], so `BufReader`, TLS libraries and parsers of the std
-//! world work on them as they are. While one greenlet waits, others run; all of them share one thread, so they
-//! share `Rc` and `RefCell` freely, and nothing needs `Send`.
+//! The streams implement [`std::io::Read`] and [`std::io::Write`], so `BufReader`, TLS libraries
+//! and parsers written for std work on them unchanged. While one greenlet waits, others run. All
+//! greenlets of a thread share `Rc` and `RefCell` freely, and nothing needs `Send`.
 //!
 //! # From std, from gevent
 //!
@@ -53,13 +53,14 @@
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
-//! [`guide`] has all of them.
+//! [`guide`] has the full table.
 //!
 //! # What waits and what blocks
 //!
-//! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
-//! [`blocking`] or in a [`ThreadPool`], where only the greenlet waits that asks for the result.
+//! Every call of this crate that waits lets other greenlets run. Any other call that waits, such as
+//! `std::thread::sleep`, locking a `std::sync::Mutex` or reading a `std::fs::File`, blocks the
+//! thread and every greenlet on it, unless it runs in [`blocking`] or in a [`ThreadPool`], where
+//! only the greenlet that needs the result waits.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -74,7 +75,7 @@ pub mod guide {}
 pub mod io;
 pub mod net;
 pub mod os;
-// Not where rustix has no `waitid`.
+// rustix has no `waitid` on these systems.
 #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 pub mod process;
 pub mod queue;

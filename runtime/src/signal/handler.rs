@@ -92,7 +92,7 @@ impl SignalHandler {
         self.watcher.stop();
     }
 
-    /// Sets if waiting for the signal keeps the loop alive. The default is `false`.
+    /// Sets whether waiting for the signal keeps the loop alive. The default is `false`.
     pub fn set_ref(&self, keeps: bool) {
         self.watcher.set_ref(keeps);
     }

@@ -46,7 +46,7 @@ pub struct Condvar {
     queue: WaitQueue<Signals>,
 }
 
-/// Tells if a wait on a [`Condvar`] ended by its timeout.
+/// The result of a wait with a limit on a [`Condvar`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
