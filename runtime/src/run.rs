@@ -99,9 +99,9 @@ impl Run {
         self
     }
 
-    /// Sets whether Ctrl-C ends the program as described at [`run`]. With `false`, a `SIGINT` keeps its
-    /// previous effect. With `true`, a `SIGINT` is handled even if it was ignored when the process
-    /// started, or has a handler already, which is called too.
+    /// Sets whether Ctrl-C ends the program as described at [`run`]. With `false`, a `SIGINT` keeps
+    /// its previous effect. With `true`, a `SIGINT` is handled even if it was ignored when the
+    /// process started, or has a handler already, which is called too.
     #[must_use]
     pub fn interruptible(mut self, interruptible: bool) -> Self {
         self.interruptible = Some(interruptible);

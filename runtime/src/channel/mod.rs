@@ -49,12 +49,12 @@ struct State<T> {
     /// The stored messages. With capacity zero, the messages that waiting senders offer.
     parcels: RefCell<VecDeque<Parcel<T>>>,
     room: Option<usize>,
-    /// With capacity zero: the number of senders at the head of their lane whose message was taken
-    /// and that are not yet notified.
+    /// With capacity zero: the number of senders at the head of their lane that must still be
+    /// notified that their message was taken.
     taken: Cell<usize>,
     senders: Cell<usize>,
     receivers: Cell<usize>,
-    /// With capacity zero: the greenlets whose raw links are in the lanes.
+    /// With capacity zero: one entry for each raw link in the lanes, naming its greenlet.
     selecting: Rc<RefCell<Vec<AnyGreenlet>>>,
 }
 

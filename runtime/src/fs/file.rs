@@ -12,10 +12,11 @@ use ramie_pool::blocking;
 use super::options::OpenOptions;
 use crate::shared::Mutex;
 
-/// An open file whose operations run on a thread of the pool: the counterpart of `std::fs::File`.
+/// An open file with operations that run on a thread of the pool: the counterpart of
+/// `std::fs::File`.
 ///
 /// Reading, writing and seeking also work through `&File`. On Unix the file also implements std's
-/// `FileExt`, whose `read_at` and `write_at` use no position. A file may be sent to other threads.
+/// `FileExt`; its `read_at` and `write_at` use no position. A file may be sent to other threads.
 ///
 /// Nothing is buffered: the data of a write has been passed to the system when the call returns,
 /// `flush` has no effect, and a drop loses nothing. A drop closes the file on the calling thread,

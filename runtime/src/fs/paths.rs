@@ -38,7 +38,7 @@ by_path! {
     ///
     /// The whole copy is one job and uses no memory of the greenlet.
     copy(from, to) -> u64;
-    /// Creates a directory, whose parent must exist.
+    /// Creates a directory. Its parent must exist.
     create_dir(path) -> ();
     /// Creates a directory and its missing parents.
     create_dir_all(path) -> ();

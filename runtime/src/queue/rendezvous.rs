@@ -19,8 +19,8 @@ type Offer<T> = Rc<Cell<Option<T>>>;
 struct State<T> {
     /// The offers of the waiting putters that no getter has taken, in order.
     offers: RefCell<VecDeque<Offer<T>>>,
-    /// The number of putters at the head of their lane whose offer was taken and that are not yet
-    /// notified.
+    /// The number of putters at the head of their lane that must still be notified that their offer
+    /// was taken.
     taken: Cell<usize>,
 }
 
@@ -108,8 +108,8 @@ impl<T: 'static> Channel<T> {
 
     /// Returns the number of waiting putters minus the number of waiting getters.
     pub fn balance(&self) -> isize {
-        // A putter whose item was taken stays queued until it runs, but no longer waits for a
-        // getter.
+        // A putter that has handed over its item stays queued until it runs, but no longer waits
+        // for a getter.
         let [_, getters] = self.queue.waiting();
         self.queue.offers.borrow().len() as isize - getters as isize
     }

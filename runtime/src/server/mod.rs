@@ -1,4 +1,5 @@
-//! Servers: gevent's `StreamServer` and `DatagramServer`, over any listener and any datagram socket of this crate.
+//! Servers: gevent's `StreamServer` and `DatagramServer`, over any listener and any datagram socket
+//! of this crate.
 //!
 //! A server accepts in a greenlet of its own, and runs a handler in a new greenlet for each
 //! connection or datagram. Compared to a loop around `accept`, it adds a limit on the number of

@@ -6,7 +6,7 @@ use std::fmt;
 use ramie_hub::Body;
 use ramie_pool::{Group, Pool};
 
-/// The result of a handler: nothing, or a `Result` whose error is the failure of the handler's
+/// The result of a handler: nothing, or a `Result`. Its error is the failure of the handler's
 /// greenlet.
 ///
 /// The value of a `Result` is dropped, so a handler may end with `io::copy(…)`.

@@ -51,7 +51,7 @@ struct State<T> {
     /// waiting receiver.
     parcels: VecDeque<Parcel<T>>,
     room: Option<usize>,
-    /// The number of offers that were taken and whose sender has not re-checked since.
+    /// The number of senders that have not yet re-checked since their offer was taken.
     taken: usize,
     /// The number of waiting receivers, notified or not.
     receiving: usize,

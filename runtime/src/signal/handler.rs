@@ -33,8 +33,6 @@ use super::kind::{Ear, Role};
 ///
 /// Returns the errors of [`Signals::new`](super::Signals::new).
 ///
-/// Those of [`Signals::new`](super::Signals::new).
-///
 /// # Examples
 ///
 /// ```

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use ramie_hub::{LinkId, Semaphore, Waitable};
 
-/// A [`Semaphore`] that refuses to be released more often than it was acquired. Clones are the same semaphore.
+/// A [`Semaphore`] that refuses to be released more often than it was acquired. Clones are the same
+/// semaphore.
 ///
 /// # Examples
 ///
