@@ -8,7 +8,8 @@ use ramie_hub::{LinkId, Waitable};
 use super::bounded::Queue;
 use super::error::{GetError, PutError};
 
-/// A queue with `put` and `get` only: gevent's `SimpleQueue`. Clones are the same queue.
+/// A queue of items without shutdown and task counting: gevent's `SimpleQueue`. Clones are the same
+/// queue.
 ///
 /// It is never shut down, so `put` and `get` cannot fail.
 ///
