@@ -128,15 +128,12 @@ impl Group {
     /// ```
     #[track_caller]
     pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let greenlet = self.members.builder.create(body);
-        self.members.acquire(Limit::Never);
-        self.members.start_new(&greenlet);
-        greenlet
+        self.members.spawn(body, None)
     }
 
     /// Whether whoever enters now would have to wait: never, but in a pool.
     pub fn full(&self) -> bool {
-        self.members.slots.as_ref().is_some_and(ramie_hub::Semaphore::locked)
+        self.members.is_full()
     }
 
     /// Waits until somebody could enter, and reserves nothing; returns how many could. Without a limit that is 1.

@@ -158,7 +158,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn try_spawn<B: Body>(&self, body: B) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        if self.group.members.try_acquire() { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+        self.group.members.spawn_within(body, None, None).map_err(PoolFull)
     }
 
     /// Makes a greenlet and starts it, waiting at most that long for a slot.
@@ -176,8 +176,7 @@ impl Pool {
         body: B,
         timeout: Duration,
     ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(Limit::After(timeout));
-        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+        self.group.members.spawn_within(body, Some(Limit::After(timeout)), None).map_err(PoolFull)
     }
 
     /// Makes a greenlet and starts it, waiting at most until then for a slot.
@@ -191,18 +190,7 @@ impl Pool {
         body: B,
         deadline: Instant,
     ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(Limit::At(deadline));
-        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
-    }
-
-    #[track_caller]
-    fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let slot = self.group.members.hold_slot();
-        // What prepares it is the user's, and may panic.
-        let greenlet = self.group.members.builder.create(body);
-        slot.pass_on();
-        self.group.members.start_new(&greenlet);
-        greenlet
+        self.group.members.spawn_within(body, Some(Limit::At(deadline)), None).map_err(PoolFull)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use ramie_hub::{Exception, SystemExit, catch, get_hub, getcurrent, raise};
+use ramie_hub::{Exception, SystemExit, catch, get_hub, getcurrent, raise, try_get_hub};
 
 #[cfg(unix)]
 use crate::signal::{Interrupt, end_process};
@@ -89,8 +90,8 @@ impl Run {
         self
     }
 
-    /// Limits the wait for killed greenlets. Greenlets that have not ended by then continue until
-    /// the thread ends, which abandons them.
+    /// Waits at most that long for killed greenlets. Those that have not ended by then run on until the thread ends,
+    /// which kills them again, and abandons those that do not end within a second.
     ///
     /// By default there is no limit, except for 5 seconds after an interrupt.
     #[must_use]
@@ -108,8 +109,32 @@ impl Run {
         self
     }
 
-    /// Runs the body on this thread, in its main greenlet; ends every other greenlet of the thread;
-    /// returns the result.
+    /// Runs the body as [`run`](Run::run) does, if this thread has a hub or can have one.
+    ///
+    /// # Errors
+    ///
+    /// What [`try_get_hub`] returns, for example `EMFILE` when the process has no descriptors left. Then the body was not
+    /// called.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Run::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie::{Run, spawn};
+    ///
+    /// let five = Run::new().try_run(|| spawn(|| 5).get().unwrap())?;
+    /// assert_eq!(five, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_run<R>(self, body: impl FnOnce() -> R) -> io::Result<R> {
+        try_get_hub()?;
+        Ok(self.run(body))
+    }
+
+    /// Runs the body on this thread, in its main greenlet; ends every other greenlet of the thread; returns.
     ///
     /// If the body ends with a panic or an exception, the other greenlets are ended before it
     /// propagates. If the body ends with [`SystemExit`], the process ends with that status after
@@ -250,9 +275,8 @@ impl Watch {
 ///
 /// # Without it
 ///
-/// `run` is optional: every call of this crate works on any thread without it. Greenlets that are
-/// unfinished when the thread ends are then abandoned: they never run again, and their values are
-/// leaked.
+/// Nothing requires it: every call of this crate works on any thread without it. Then greenlets that are unfinished
+/// when the thread ends have a second to unwind; those that take longer are [abandoned](ramie_hub#the-end-of-a-hub).
 ///
 /// # Panics
 ///

@@ -76,8 +76,12 @@ impl fmt::Debug for Lent {
 /// The caller's frame is in use, so a kill or a timeout does not interrupt this call: the first one is raised, and the
 /// result dropped, as soon as the work is done. Later ones are raised at the caller's next wait, if they are still wanted by then.
 ///
-/// A greenlet that waits here when its thread ends is [abandoned](crate#the-end-of-a-hub), as any other. Work that another
-/// thread has begun by then is waited for, with the ending thread blocked; what nobody has begun never runs, and is leaked.
+/// A greenlet that waits here when its thread ends is killed as any other, which its work does not notice: it has a second to
+/// end, and then the greenlet is [abandoned](crate#the-end-of-a-hub). Work that another thread has begun by then runs on, and the
+/// thread-locals that it may be using are leaked. (Where that is impossible the ending thread blocks until the work has ended.)
+/// Work that no thread has begun never runs, and is leaked. The main thread, and so the process, does not wait for it at all.
+///
+/// Work that is run by a greenlet of another thread, and is abandoned with it, never ends: this call does not return.
 ///
 /// # Examples
 ///
@@ -143,7 +147,8 @@ pub fn lend<'a, T: Send + 'a>(
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
     let gate = Arc::new(Gate::new(home));
     let number = lender.core().new_number();
-    lender.core().gates.borrow_mut().insert(number, gate.clone());
+    let record = lender.core().current();
+    lender.core().gates.borrow_mut().insert(number, (gate.clone(), record));
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
     let raise = lender.outwait(&waiter, "lend", leaving);

@@ -62,7 +62,7 @@ impl Watch for State {
         if self.active.get() {
             if let Some(io) = &self.io {
                 // Watchers report as long as the descriptor is ready: asking again makes the system look again.
-                io.rearm(core);
+                io.rearm(core, self.clone());
             }
         }
     }

@@ -8,6 +8,7 @@ use mio::Waker;
 
 use crate::error::HubGone;
 use crate::inbox::mailbox::Mailbox;
+use crate::loom::Mutex;
 use crate::task::Token;
 
 /// What another thread wants of the hub.
@@ -23,19 +24,20 @@ pub(crate) enum Message {
 /// What a hub shares with other threads.
 pub(crate) struct Inbox {
     mailbox: Mailbox<Message>,
-    waker: Waker,
+    /// `None` once it is closed.
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Inbox { mailbox: Mailbox::new(), waker })
+        Arc::new(Inbox { mailbox: Mailbox::new(), waker: Mutex::new(Some(waker)) })
     }
 
     /// Queues what `message` makes of the payload and wakes the hub; gives the payload back when the hub is gone.
     pub(crate) fn post<P>(&self, payload: P, message: impl FnOnce(P) -> Message) -> Result<(), HubGone<P>> {
         if self.mailbox.push(payload, message).map_err(HubGone)? {
             // A waker that cannot be written to leaves the message queued; the hub finds it on its next turn.
-            let _ = self.waker.wake();
+            let _ = self.waker.lock().as_ref().map(Waker::wake);
         }
         Ok(())
     }
@@ -59,9 +61,11 @@ impl Inbox {
         self.mailbox.is_closed()
     }
 
-    /// Refuses everything from now on and returns what was queued.
+    /// Refuses everything from now on and returns what was queued. Gives the waker's descriptor back.
     pub(crate) fn close(&self) -> VecDeque<Message> {
-        self.mailbox.close()
+        let queued = self.mailbox.close();
+        *self.waker.lock() = None;
+        queued
     }
 }
 

@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Condvar;
 
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
+use crate::task::TaskRef;
 
 /// Whether lent work may be touched. A greenlet that waits for it may be abandoned at the end of its thread, and the work
 /// may borrow a thread-local through it.
@@ -41,16 +43,31 @@ impl Gate {
         Some(Leave(self))
     }
 
-    /// The lender's hub ends: nobody enters any more, and who is within is waited for. That is another thread: a greenlet
-    /// of the lender's own hub never goes on.
-    pub(crate) fn close(&self) {
+    /// The lender's hub ends: no thread enters any more. Returns `true` if another thread is within. (A greenlet of the
+    /// lender's own hub that is within never continues.)
+    pub(crate) fn close(&self) -> bool {
         let mut passage = self.passage.lock();
         if *passage == Passage::Open {
             *passage = Passage::Closed;
         }
-        while matches!(*passage, Passage::Within(hub) if hub != self.home) {
-            self.left.wait(&mut passage);
+        self.is_entered(*passage)
+    }
+
+    /// Waits until no other thread is within, or until `limit`. Returns `true` if none is. Blocks the thread.
+    pub(crate) fn wait_left(&self, limit: Option<Duration>) -> bool {
+        let mut passage = self.passage.lock();
+        while self.is_entered(*passage) {
+            match limit {
+                None => self.left.wait(&mut passage),
+                Some(limit) if self.left.wait_for(&mut passage, limit).timed_out() => break,
+                Some(_) => {}
+            }
         }
+        !self.is_entered(*passage)
+    }
+
+    fn is_entered(&self, passage: Passage) -> bool {
+        matches!(passage, Passage::Within(hub) if hub != self.home)
     }
 }
 
@@ -64,5 +81,5 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The gates of a hub by a number of theirs.
-pub(crate) type Gates = RefCell<HashMap<u64, Arc<Gate>>>;
+/// The gates of a hub, each with the lender, by a number.
+pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Gate>, TaskRef)>>;

@@ -67,8 +67,8 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Durat
 
 /// Waits until a descriptor may be read, or reports an error or its end. Others run meanwhile.
 ///
-/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a regular file's,
-/// is always ready.
+/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a regular file's or a
+/// directory's, is always ready, as with `poll(2)`: others run once, and the call returns.
 ///
 /// # Errors
 ///
@@ -131,7 +131,7 @@ pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io
 pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duration>) -> io::Result<()> {
     let core = current::core();
     let mut watched = Vec::with_capacity(fds.len());
-    for (fd, readable, writable) in fds {
+    for (fd, readable, writable) in fds.iter().filter(|(_, readable, writable)| *readable || *writable) {
         let Some(id) = core.fds.acquire(&core.poller, *fd)? else {
             core.yield_now();
             return Ok(());
@@ -157,7 +157,9 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duratio
 impl crate::hub::handle::Hub {
     /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
     ///
-    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
+    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`. A descriptor that the
+    /// system cannot poll, a regular file's for one, is always ready, as with [`wait_read`]: the watcher is due in each iteration of
+    /// the loop.
     ///
     /// # Panics
     ///

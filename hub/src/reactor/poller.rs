@@ -84,7 +84,8 @@ const EVENTS: usize = 1024;
 
 /// The poll and its sources, for which `W`s wait.
 pub(crate) struct Poller<W> {
-    poll: Poll,
+    /// `None` once it is closed.
+    poll: Option<Poll>,
     events: Events,
     slots: Slab<Slot<W>>,
     /// Who has become ready and has not been asked for.
@@ -96,7 +97,7 @@ impl<W> Poller<W> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let events = Events::with_capacity(EVENTS);
-        let poller = Poller { poll, events, slots: Slab::new(), ready: Vec::new() };
+        let poller = Poller { poll: Some(poll), events, slots: Slab::new(), ready: Vec::new() };
         Ok((poller, waker))
     }
 
@@ -114,7 +115,8 @@ impl<W> Poller<W> {
         let index =
             u32::try_from(entry.key()).map_err(|_| io::Error::other("too many registered sources"))?;
         let id = SourceId { index, generation };
-        add(self.poll.registry(), id.token(), interest)?;
+        let poll = self.poll.as_ref().ok_or_else(closed)?;
+        add(poll.registry(), id.token(), interest)?;
         entry.insert(Slot {
             generation,
             ready: [false; 2],
@@ -135,7 +137,7 @@ impl<W> Poller<W> {
     ) -> Option<Slot<W>> {
         self.slot(id)?;
         // An error means that the system has forgotten the source already: it was closed by somebody.
-        let _ = remove(self.poll.registry());
+        let _ = self.poll.as_ref().map(|poll| remove(poll.registry()));
         Some(self.slots.remove(id.index as usize))
     }
 
@@ -145,8 +147,16 @@ impl<W> Poller<W> {
 
     /// Where sources are registered.
     #[cfg(unix)]
-    pub(crate) fn registry(&self) -> &Registry {
-        self.poll.registry()
+    pub(crate) fn registry(&self) -> io::Result<&Registry> {
+        Ok(self.poll.as_ref().ok_or_else(closed)?.registry())
+    }
+
+    /// Gives its descriptors and its memory back. Returns the sources, which are no longer watched.
+    pub(crate) fn close(&mut self) -> Vec<Slot<W>> {
+        self.poll = None;
+        self.events = Events::with_capacity(0);
+        self.ready = Vec::new();
+        std::mem::take(&mut self.slots).into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// How many sources are registered.
@@ -165,7 +175,7 @@ impl<W> Poller<W> {
 
     /// Waits for events, sets the readiness bits, and notes who has become ready.
     pub(crate) fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
+        match self.poll.as_mut().ok_or_else(closed)?.poll(&mut self.events, timeout) {
             // A signal is not an error: the loop looks around and polls again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
@@ -195,6 +205,11 @@ impl<W> Poller<W> {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn closed() -> io::Error {
+    io::Error::other("the hub has ended")
 }
 
 impl<W> std::fmt::Debug for Poller<W> {

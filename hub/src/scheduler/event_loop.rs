@@ -6,8 +6,8 @@
 //!
 //! ```text
 //!   Prepare --> Callbacks --> Poll --> Invoke --+
-//!      ^        (5 ms, looked at                |
-//!      |         every 50 items)                |
+//!      ^        (5 ms, compared                 |
+//!      |         as `Pace` says)                |
 //!      +----------------------------------------+
 //! ```
 
@@ -20,7 +20,6 @@ use super::run_queue::{Item, Step};
 use super::state::{Core, Mode, Phase};
 use crate::exception::Exception;
 use crate::inbox::registry::Link;
-use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
 use crate::task::{Pass, Target};
@@ -28,9 +27,6 @@ use crate::task::{Throw, Token, Verdict};
 
 /// With so many in the queue, or due, the next one is no longer in the nearest cache when its turn comes.
 const CROWD: usize = 512;
-
-/// After how many items of a pass the clock is looked at.
-const ITEMS_PER_LOOK: u32 = 50;
 
 /// The priority of wait limits and scope timeouts: after everything else of the iteration.
 const LAST: i8 = -1;
@@ -55,12 +51,19 @@ impl Core {
         }
         self.main_resumed.set(false);
         self.mode.set(Mode::Main);
-        self.drives.set(self.drives.get() + 1);
-        current::main_goes_on(self.drives.get(), self.lent.get() > 0);
+        self.main_goes_on();
+    }
+
+    /// Takes one step, for the end of the hub.
+    #[inline(never)]
+    pub(super) fn step(&self) {
+        if let Some((token, verdict)) = self.advance() {
+            self.resume(token, verdict);
+        }
     }
 
     /// Takes one step after the other until main's wait is over.
-    fn turn(&self) {
+    pub(super) fn turn(&self) {
         while !self.main_resumed.get() {
             // The one place of the loop that switches.
             if let Some((token, verdict)) = self.advance() {
@@ -88,14 +91,13 @@ impl Core {
     // --- callbacks ----------------------------------------------------------------------------------------------
 
     fn prepare(&self) {
-        self.items_run.set(0);
+        self.thread_exit.renew();
         self.phase.set(Phase::Callbacks);
         self.take_posted();
-        // A short pass ends before anybody looks at its limit. For a long one the time of the poll does not do: what
-        // was served since may have used the whole interval up.
-        let long = self.queue.borrow().len() >= ITEMS_PER_LOOK as usize || self.iterations.get() == 0;
-        let start = if long { self.now() } else { self.loop_now.get() };
-        self.pass_limit.set(start.saturating_add(self.switch_interval.get()));
+        // The time of the poll is too early for the start of the batch: the events that were served since may
+        // have used up the whole interval.
+        let waiting = !self.queue.borrow().is_empty() || self.iterations.get() == 0;
+        self.pace.begin_batch(waiting.then(|| self.now()));
         for watch in self.watches.active(WatchKind::Prepare) {
             watch.fire(self);
         }
@@ -103,7 +105,7 @@ impl Core {
 
     #[inline(always)]
     fn next_item(&self) -> Next {
-        if self.items_run.get() >= ITEMS_PER_LOOK && self.look() {
+        if self.pace.due() && self.look() {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
@@ -114,7 +116,7 @@ impl Core {
                 self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
             }
             drop(queue);
-            self.items_run.set(self.items_run.get() + 1);
+            self.pace.spend();
             return Some((token, Verdict::Woken));
         }
         drop(queue);
@@ -138,7 +140,7 @@ impl Core {
     fn next_other(&self) -> Next {
         let item = self.queue.borrow_mut().pop_front();
         if let Some(item) = item {
-            self.items_run.set(self.items_run.get() + 1);
+            self.pace.spend();
             self.run_item(item)
         } else {
             self.phase.set(Phase::Poll);
@@ -146,12 +148,11 @@ impl Core {
         }
     }
 
-    /// Looks after other threads and at the clock. Tells whether the pass ends here, long as it is.
+    /// Drains the inbox and reads the clock. Returns `true` if the batch has used up its time.
     #[inline(never)]
     fn look(&self) -> bool {
-        self.items_run.set(0);
         self.take_posted();
-        let late = !self.queue.borrow().is_empty() && self.now() > self.pass_limit.get();
+        let late = !self.queue.borrow().is_empty() && self.pace.look(self.now());
         if late {
             self.phase.set(Phase::Poll);
         }
@@ -225,7 +226,7 @@ impl Core {
         let Some(target) = pass.next() else {
             if pass.cut_short() {
                 // It was as long as many items: the clock is looked at before the next one.
-                self.items_run.set(ITEMS_PER_LOOK);
+                self.pace.force();
             }
             let again = pass.end();
             if again {
@@ -283,6 +284,7 @@ impl Core {
         self.iterations.set(self.iterations.get() + 1);
         let now = self.now();
         self.loop_now.set(now);
+        self.pace.polled(now);
         self.collect(now);
         self.phase.set(Phase::Invoke);
     }

@@ -4,10 +4,10 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::state::{Core, IO_BUDGET, Mode};
-use crate::error::{BlockingSwitchOutError, LoopExit};
+use crate::error::LoopExit;
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
-use crate::scheduler::unwind::Raised;
+use crate::scheduler::unwind::{Raised, guard_drop};
 use crate::stderr;
 use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
 
@@ -34,7 +34,7 @@ impl Core {
     }
 
     #[inline(never)]
-    fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+    pub(super) fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         self.suspend(token, reason)
     }
 
@@ -42,8 +42,10 @@ impl Core {
     #[inline(always)]
     fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         if self.in_hub() {
-            self.refuse();
+            return self.suspend_in_hub(token, reason);
         }
+        #[cfg(debug_assertions)]
+        super::wait_check::check(reason);
         let task = self.tasks.running();
         let posture = self.posture(&task);
         task.posture.set(posture);
@@ -89,24 +91,18 @@ impl Core {
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
         let exception = task.thrown.take().expect("it was just seen");
-        task.rare().delivered.set(Some(exception.clone()));
-        self.payload(exception)
-    }
-
-    /// Refuses a wait in the hub.
-    #[cold]
-    pub(crate) fn refuse(&self) -> ! {
-        if thread::panicking() {
-            stderr::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
+        if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
+            // Its destructor is the user's, and must not take the place of what is raised.
+            guard_drop(last);
         }
-        self.raise(Exception::new(BlockingSwitchOutError))
+        self.payload(exception)
     }
 
     /// Puts the running task at the tail of the queue: everything that is queued already runs first.
     #[inline]
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
-            self.refuse();
+            self.refuse_in_hub();
         }
         let token = self.token();
         self.push_resume(token);
@@ -115,18 +111,34 @@ impl Core {
         }
     }
 
-    /// Lets others run when the budget of operations that did not have to wait is used up. To be called before an operation:
-    /// what is raised here must not take with it what one has done.
+    /// Lets others run after a number of operations that did not have to wait, and the loop poll when its
+    /// interval is over. Must be called before an operation: an exception that is raised here must not take
+    /// the result of an operation with it.
+    #[inline]
     pub(crate) fn renew_io(&self) {
-        if self.io_budget.get() == 0 && !self.in_hub() {
+        if self.io_budget.get() == 0 || self.pace.due() {
+            self.give_way();
+        }
+    }
+
+    #[inline(never)]
+    fn give_way(&self) {
+        if self.in_hub() {
+            return;
+        }
+        // The look of the loop at the next item comes to the same result, and the loop polls.
+        let late = self.pace.due() && self.pace.look(self.now());
+        if late || self.io_budget.get() == 0 {
             self.io_budget.set(IO_BUDGET);
             self.yield_now();
         }
     }
 
     /// Counts an operation that did not have to wait.
+    #[inline]
     pub(crate) fn spend_io(&self) {
         self.io_budget.set(self.io_budget.get().saturating_sub(1));
+        self.pace.spend_operation();
     }
 
     /// Unwinds the running greenlet with an exception.
@@ -168,6 +180,8 @@ impl Core {
         if let Some(task) = self.tasks.parked(token) {
             task.verdict.set(verdict);
             self.switch_to(task);
+        } else {
+            self.resume_nested(token, verdict);
         }
     }
 
@@ -231,6 +245,7 @@ impl Core {
                     task.mask(throw);
                     self.switch_to(Resident::of(&record));
                 } else if throw.claim() {
+                    task.note_sender(throw.sender);
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(Resident::of(&record));
                 }
@@ -255,6 +270,7 @@ impl Core {
 
     /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
     pub(crate) fn run_dry(&self) {
+        self.give_up_nested();
         let main = &self.main.task;
         if self.main_joins.replace(false) {
             self.resume(main.token(), Verdict::Woken);
@@ -265,6 +281,7 @@ impl Core {
 
     /// Raises in main what makes its wait pointless.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
+        self.give_up_nested();
         let main = &self.main.task;
         if self.masked(main) && !main.shielded.get() {
             stderr::write(&format!(

@@ -1,6 +1,6 @@
 //! What to say when a greenlet has used up its stack, and who is running, so that it can be said.
 //!
-//! An overflow touches the stack's guard page, and the system answers with a signal. Left alone, the process would
+//! An overflow touches the guard below the stack, and the system answers with a signal. Left alone, the process would
 //! die without a word: std's handler knows the stacks of threads only. So the hub keeps a pointer to the running
 //! greenlet's [`OverflowInfo`] in a thread-local, one store for each resume, and the handler in `fault` compares
 //! the faulting address with that one guard. It prints one line and aborts:

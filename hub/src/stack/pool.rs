@@ -8,9 +8,14 @@
 //!  chunk   [slot 0][slot 1][slot 2] ...             one mapping, 16 slots at first, each chunk twice the last
 //!
 //!  slot    limit()          guard().end                                              top()
-//!          |  guard, 1 page |  size() bytes, lazily backed           |   colour room   |..|
+//!          |  guard, 64 KiB|  size() bytes, lazily backed           |   colour room   |..|
 //!          low                              stacks grow towards the low end             high
 //! ```
+//!
+//! *Guards.* Code of Rust touches each page of a large frame, so one page would do for it. Code of C and assembly does
+//! not: a frame of some pages steps over a guard of one page, and writes into the slot below. So a guard is as large as
+//! the frames of such code are likely to be. It costs address space, and room in page tables where the kernel marks
+//! each of its pages; in mappings it costs what one page does.
 //!
 //! *Sizes.* They are rounded up to a power of two, so that few classes serve every size and a stack finds its next
 //! user soon. What the rounding adds is address space that nobody touches. Stacks above 64 MiB are rare, and too
@@ -60,6 +65,9 @@ const MAX_CHUNK_BYTES: usize = 256 * MIB;
 const COLOURS: usize = 24;
 const COLOUR_STEP: usize = 128;
 const MAX_COLOUR: usize = (COLOURS - 1) * COLOUR_STEP;
+
+/// The size of a guard, rounded up to whole pages. Linux keeps as much below the stack of a process, for the same reason.
+const GUARD: usize = 64 * KIB;
 
 /// So much below the highest address of a slot stays in memory when a stack comes back.
 const KEEP: usize = 32 * KIB;
@@ -181,7 +189,7 @@ struct Class {
 impl Class {
     fn new(size: usize, page: usize) -> Class {
         let size = size.max(page);
-        let stride = size + page + MAX_COLOUR.next_multiple_of(page);
+        let stride = size + GUARD.next_multiple_of(page) + MAX_COLOUR.next_multiple_of(page);
         let has_canary = size > KEEP && !under_valgrind();
         Class { size, stride, has_canary, idle: Vec::new(), trimmed: 0, chunks: Vec::new() }
     }
@@ -199,8 +207,9 @@ impl Class {
         let number = self.chunks.len() - 1;
         let chunk = self.chunks.last_mut().expect("one has just been seen or made");
         let limit = chunk.start + chunk.cut * self.stride;
-        let guard_len = mmap::page_size();
-        // SAFETY: the slot is inside the chunk, whose slots up to `cut` only are in use. It starts at a page.
+        let guard_len = GUARD.next_multiple_of(mmap::page_size());
+        // SAFETY: the slot is inside the chunk, whose slots up to `cut` only are in use. It starts at a page and is
+        // longer than the guard, which has whole pages.
         unsafe { mmap::guard(limit, guard_len) }.map_err(|error| StackError::guard(self.size, error))?;
         let top = limit + self.stride - chunk.cut % COLOURS * COLOUR_STEP;
         chunk.cut += 1;
@@ -342,7 +351,7 @@ impl StackPool {
 
     #[cold]
     fn take_unpooled(&mut self, size: usize) -> Result<Stack, StackError> {
-        let guard_len = mmap::page_size();
+        let guard_len = GUARD.next_multiple_of(mmap::page_size());
         let rounded =
             size.checked_next_multiple_of(MIB.max(guard_len)).filter(|&size| size <= isize::MAX as usize / 2);
         let Some(size) = rounded else {
@@ -350,7 +359,7 @@ impl StackPool {
         };
         let len = size + guard_len;
         let limit = mmap::reserve(len).map_err(|error| StackError::reserve(size, error))?;
-        // SAFETY: the range is the first page of a mapping that was made just now.
+        // SAFETY: the range is the start of a mapping that was made just now, in whole pages.
         if let Err(error) = unsafe { mmap::guard(limit, guard_len) } {
             // SAFETY: the mapping was made just now and nobody else has seen it.
             unsafe { mmap::unmap(limit, len) };

@@ -1,14 +1,7 @@
 //! What a greenlet runs: a closure, or one whose `Err` is the greenlet's exception.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
-
-use crate::exception::Exception;
-use crate::task::Run;
 
 /// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
 /// returns `Result`.
@@ -89,38 +82,4 @@ where
     F: FnOnce() -> Result<T, E>,
 {
     Fallible(f)
-}
-
-/// A body and the place for its value, as the hub's records hold them.
-pub(crate) struct Bound<B: Body> {
-    body: Cell<Option<B>>,
-    value: RefCell<Option<B::Value>>,
-}
-
-impl<B: Body> Bound<B> {
-    pub(crate) fn new(body: B) -> Self {
-        Bound { body: Cell::new(Some(body)), value: RefCell::new(None) }
-    }
-}
-
-impl<B: Body> Run for Bound<B> {
-    // Caught here, so that a closure which is inlined is no frame of its own to an unwinding.
-    fn run(&self) -> thread::Result<Result<(), Exception>> {
-        let body = || self.body.take().expect("a body runs once").run();
-        // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
-        let value = match catch_unwind(AssertUnwindSafe(body))? {
-            Ok(value) => value,
-            Err(error) => return Ok(Err(Exception::new(error))),
-        };
-        *self.value.borrow_mut() = Some(value);
-        Ok(Ok(()))
-    }
-
-    fn discard(&self) {
-        drop(self.body.take());
-    }
-
-    fn value(&self) -> &dyn Any {
-        &self.value
-    }
 }

@@ -10,6 +10,8 @@ pub(crate) trait Sender {
     fn claim(&self) -> bool;
     /// It was not raised after all.
     fn unclaim(&self);
+    /// It was raised, and caught by code that did not look at it.
+    fn swallowed(&self);
     /// For a scope that began while its greenlet was unwinding: how many exceptions that one had raised by then. As
     /// long as it has raised no other, a throw is caught by the scope before it reaches the destructor around it.
     fn began_after(&self) -> Option<u64>;

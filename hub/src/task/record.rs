@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::thread;
 
-use super::interrupt::Throw;
+use super::interrupt::{Sender, Throw};
 use super::locals::Locals;
 use super::switch::FiberCell;
 use super::wait_token::{Token, Verdict};
@@ -36,6 +36,8 @@ pub(crate) trait Run: 'static {
     fn run(&self) -> thread::Result<Result<(), Exception>>;
     /// Drops the closure that will never run.
     fn discard(&self);
+    /// Drops the value that it returned, if that was not taken.
+    fn drop_value(&self);
     /// The cell with the value, for a downcast by the handle that knows the type.
     fn value(&self) -> &dyn Any;
 }
@@ -49,6 +51,8 @@ impl Run for NoBody {
     }
 
     fn discard(&self) {}
+
+    fn drop_value(&self) {}
 
     fn value(&self) -> &dyn Any {
         &()
@@ -138,8 +142,14 @@ pub(crate) trait Gone {
 pub(crate) struct Rare {
     /// What was raised at its last wait, to tell it from what the code there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
+    /// Who sent that, if it may be taken back.
+    pub(crate) sender: Cell<Option<Rc<dyn Sender>>>,
+    /// What was raised in it and caught by code that did not look at it.
+    pub(crate) swallowed: Cell<Option<Exception>>,
     /// Throws that came while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
+    /// What the scope around it has killed it with. To end with that is no failure to be reported.
+    pub(crate) recalled: Cell<Option<Exception>>,
     /// Whom to tell when its closure and its fiber are gone.
     pub(crate) child: Cell<Option<Rc<dyn Gone>>>,
 }
@@ -194,6 +204,13 @@ impl Task {
         self.rare.get()?.child.take()
     }
 
+    /// Whether it has ended with what the scope around it has killed it with.
+    pub(crate) fn was_recalled(&self, failure: &Failure) -> bool {
+        let recalled = self.rare.get().and_then(|rare| rare.recalled.take());
+        recalled
+            .is_some_and(|recalled| failure.exception().is_some_and(|exception| exception.same(&recalled)))
+    }
+
     /// What few tasks have, made now if this one had not.
     pub(crate) fn rare(&self) -> &Rare {
         self.rare.get_or_init(Box::default)
@@ -203,6 +220,14 @@ impl Task {
     #[inline]
     pub(crate) fn has_masked(&self) -> bool {
         self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
+    }
+
+    /// Notes who sends what is about to be raised in it.
+    #[inline]
+    pub(crate) fn note_sender(&self, sender: Option<Rc<dyn Sender>>) {
+        if sender.is_some() || self.rare.get().is_some() {
+            self.rare().sender.set(sender);
+        }
     }
 
     /// Puts a throw off.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::TimedOut;
 use crate::exception::Exception;
 use crate::scheduler::current;
-use crate::scheduler::unwind::{Escape, guard};
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::scheduler::{Expiry, Strike};
 use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
@@ -48,8 +48,12 @@ struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
+    /// Its throw was caught by code that did not look at it.
+    swallowed: Cell<bool>,
     /// What it says of itself as the [`Sender`] of a throw.
     began_after: Cell<Option<u64>>,
+    /// The handles that keep it armed: every [`Timeout`] but the one inside its own exception.
+    handles: Cell<usize>,
 }
 
 impl TimeoutState {
@@ -58,10 +62,11 @@ impl TimeoutState {
             self.state.set(to);
         }
         let owner = self.owner.take();
-        drop(owner);
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+        // Last, as it may be the last reference to a greenlet with something of the user's.
+        drop(owner);
     }
 }
 
@@ -85,7 +90,7 @@ impl Strike for TimeoutState {
         };
         let exception = match &self.exception {
             Some(exception) => exception.clone(),
-            None => Exception::new(Timeout { state: self.clone() }),
+            None => Exception::new(Timeout { state: self.clone(), keeps_armed: false }),
         };
         Some((owner, Throw { exception, sender: Some(self) }))
     }
@@ -97,6 +102,7 @@ impl Sender for TimeoutState {
         let fired = self.state.get() == State::Fired;
         if fired {
             self.state.set(State::Idle);
+            self.swallowed.set(false);
         }
         fired
     }
@@ -105,6 +111,10 @@ impl Sender for TimeoutState {
         if self.state.get() == State::Idle {
             self.state.set(State::Fired);
         }
+    }
+
+    fn swallowed(&self) {
+        self.swallowed.set(true);
     }
 
     fn began_after(&self) -> Option<u64> {
@@ -118,7 +128,8 @@ impl Sender for TimeoutState {
 /// it is raised at the greenlet's blocking call as an [`Exception`] that holds a clone of the `Timeout`; catch it
 /// with [`catch`](crate::catch) and tell by [`is`](Timeout::is) whether it is yours.
 ///
-/// Clones are the same timeout.
+/// Clones are the same timeout. When the last of them is dropped the timeout is cancelled, as nothing is left by which it
+/// could be: keep the value for as long as the limit is to last. gevent's stays armed until it is closed.
 ///
 /// # Examples
 ///
@@ -132,14 +143,36 @@ impl Sender for TimeoutState {
 /// assert!(caught.is(&limit));
 /// assert!(!limit.pending());
 /// ```
-#[derive(Clone)]
 pub struct Timeout {
     state: Rc<TimeoutState>,
+    /// Whether it counts as one of the handles: the one inside the exception does not, so that an exception that waits
+    /// to be delivered does not keep its own timeout armed.
+    keeps_armed: bool,
+}
+
+impl Clone for Timeout {
+    fn clone(&self) -> Self {
+        let handles = &self.state.handles;
+        handles.set(handles.get() + 1);
+        Timeout { state: self.state.clone(), keeps_armed: true }
+    }
+}
+
+impl Drop for Timeout {
+    #[inline]
+    fn drop(&mut self) {
+        let left = self.state.handles.get() - usize::from(self.keeps_armed);
+        self.state.handles.set(left);
+        if left == 0 && matches!(self.state.state.get(), State::Pending | State::Fired) {
+            self.state.disarm(State::Idle);
+        }
+    }
 }
 
 impl Timeout {
     fn with_limit(limit: Limit) -> Self {
         Timeout {
+            keeps_armed: true,
             state: Rc::new(TimeoutState {
                 limit,
                 exception: None,
@@ -148,7 +181,9 @@ impl Timeout {
                 state: Cell::new(State::Idle),
                 timer: Cell::new(None),
                 owner: RefCell::new(None),
+                swallowed: Cell::new(false),
                 began_after: Cell::new(None),
+                handles: Cell::new(1),
             }),
         }
     }
@@ -187,15 +222,17 @@ impl Timeout {
             state.limit = Limit::After(after);
             state.state.set(State::Idle);
             state.began_after.set(None);
+            state.handles.set(1);
+            state.swallowed.set(false);
         }
-        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state, keeps_armed: true })
     }
 
     /// Leaves one of [`from_spare`](Timeout::from_spare) that is closed to the next, unless somebody else has it too.
     fn into_spare(mut self) {
         if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
             // What was there is one of these, and holds nothing of the user's.
-            core.spare_timeout.set(Some(self.state));
+            core.spare_timeout.set(Some(self.state.clone()));
         }
     }
 
@@ -231,7 +268,8 @@ impl Timeout {
         self
     }
 
-    /// Arms the timeout for the running greenlet. Does not let others run.
+    /// Arms the timeout for the running greenlet, until it is over, cancelled, closed or dropped. Does not let others
+    /// run.
     ///
     /// # Panics
     ///
@@ -300,6 +338,10 @@ impl Timeout {
     /// the timeout's own goes on unwinding, as does everything else that is raised in `f`: another's timeout, a
     /// kill, a panic.
     ///
+    /// Code in `f` that catches every panic catches this one as well, and does not know it. The timeout is then raised once
+    /// more, at the next wait in `f`. When `f` returns all the same its value is dropped, and the scope returns the error or
+    /// raises the timeout's own exception. A [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
+    ///
     /// [`exception`]: Timeout::exception
     ///
     /// # Errors
@@ -320,7 +362,8 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        if !self.pending() {
+        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for something else.
+        if !self.pending() && !current::core().in_hub() {
             self.start();
             if self.state.exception.is_none() {
                 self.state.began_after.set(current::core().unwinding_since());
@@ -331,6 +374,13 @@ impl Timeout {
             self.close();
         }
         match result {
+            Ok(value) if self.state.swallowed.take() => {
+                guard_drop(value);
+                match &self.state.exception {
+                    Some(exception) => current::core().raise(exception.clone()),
+                    None => Err(TimedOut),
+                }
+            }
             Ok(value) => Ok(value),
             Err(Escape::Exception(exception)) if self.raised(&exception) => Err(TimedOut),
             Err(escape) => escape.resume(),

@@ -163,9 +163,11 @@ impl<S: Waits> WaitQueue<S> {
             // The pass that is queued or under way asks at its end.
             return;
         }
-        // Without waiters the hub is not even asked for, so this may be called while the thread ends.
+        // Destructors call this. Waiters whose hub has ended never run again.
         if owed(&*self.inner) {
-            current::core().notify(Notified::Object(self.inner.clone()));
+            if let Some(core) = current::try_core() {
+                core.notify(Notified::Object(self.inner.clone()));
+            }
         }
     }
 
@@ -209,8 +211,12 @@ impl<S: Waits> WaitQueue<S> {
     /// Ends the wait of everybody in line with [`WaitError::Closed`], in a later turn. Does not let others run.
     pub fn close(&self) {
         let tokens = self.inner.links.take_waiters();
-        if !tokens.is_empty() {
-            current::core().push(Item::Close(tokens));
+        if tokens.is_empty() {
+            return;
+        }
+        // Destructors call this. Waiters whose hub has ended never run again.
+        if let Some(core) = current::try_core() {
+            core.push(Item::Close(tokens));
         }
     }
 

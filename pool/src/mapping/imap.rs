@@ -3,6 +3,7 @@
 //! A greenlet that is no member, the feeder, asks the input and starts the jobs. Each job reports by a raw link, so its
 //! slot is free by then. What the feeder itself fails with is the input's error.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -98,6 +99,14 @@ impl<R: 'static> Waits for Results<R> {
     }
 }
 
+/// What the reader has the place do.
+enum Request {
+    /// Cancel the jobs that run.
+    Cancel,
+    /// Note that the caller waits; see [`Spawn::wait_for_mapping`].
+    Wait,
+}
+
 /// An iterator over the results of a function that runs in a group or a pool. Made by [`imap`](crate::Mapping::imap) and its kin.
 ///
 /// Each item is what the function returned, or how it failed: then the iteration goes on with the next. What the input
@@ -113,8 +122,8 @@ impl<R: 'static> Waits for Results<R> {
 pub struct IMap<R: 'static> {
     results: WaitQueue<Results<R>>,
     feeder: Greenlet<()>,
-    /// Cancels the jobs that run.
-    cancel: Option<Box<dyn FnOnce()>>,
+    /// The place and the jobs that it runs.
+    jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
     /// Whether the item that is waited for has let another one start already.
     asked: bool,
     over: bool,
@@ -176,6 +185,7 @@ impl<R: 'static> IMap<R> {
                 return Ok(results.error.take().map(Err));
             }
             results.news.set(false);
+            let _waits = (self.jobs)(Request::Wait);
             if results.wait(Lane::First, limit, "IMap::next").is_err() && !results.is_ready() {
                 return Err(TimedOut);
             }
@@ -196,14 +206,12 @@ impl<R: 'static> FusedIterator for IMap<R> {}
 
 impl<R: 'static> Drop for IMap<R> {
     fn drop(&mut self) {
-        // At the end of the thread all of them are abandoned anyway.
+        // When the hub has ended, so have they.
         if !has_hub() {
             return;
         }
         self.feeder.kill_nowait();
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
-        }
+        (self.jobs)(Request::Cancel);
     }
 }
 
@@ -259,7 +267,7 @@ where
             if let Some(permits) = permits {
                 permits.acquire();
             }
-            let job = own.spawn_at(body, site);
+            let job = own.spawn_mapped_at(body, site);
             if ours.cancelled.get() {
                 // It was told of room before the kill that is under way.
                 return own.cancel(&job);
@@ -289,10 +297,14 @@ where
         }
     });
     let place = place.clone();
-    let cancel = move || {
-        running.cancelled.set(true);
-        let jobs = running.jobs.borrow_mut().take_all();
-        jobs.iter().for_each(|job| place.cancel(job));
+    let jobs = move |request| match request {
+        Request::Wait => place.wait_for_mapping(),
+        Request::Cancel => {
+            running.cancelled.set(true);
+            let jobs = running.jobs.borrow_mut().take_all();
+            jobs.iter().for_each(|job| place.cancel(job));
+            None
+        }
     };
-    IMap { results, feeder, cancel: Some(Box::new(cancel)), asked: false, over: false }
+    IMap { results, feeder, jobs: Box::new(jobs), asked: false, over: false }
 }

@@ -33,9 +33,12 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 /// # Nested use
 ///
 /// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that never waits for a slot.
-/// Everything else needs a slot for each call, while the member keeps its own: if all members do that at once, none goes on.
-/// Once nothing else can wake the main greenlet either, [`LoopExit`](ramie_hub::LoopExit) is raised in it, and says by name
-/// and spawn site who waits for what. A job of a [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
+/// The other functions need a slot for each call, while the member keeps its own. Once all slots of a pool are held by members
+/// that wait in [`map`](Mapping::map), in [`map_cb`](Mapping::map_cb), for the next item of an [`IMap`], or in their twins that
+/// begin with `try_`, one slot more is lent to the mapping: so it goes on, one call after the other, and never more calls run at
+/// once than the pool has slots. In gevent all of them wait for ever. What is waited for in another way, as by
+/// [`get`](ramie_hub::Greenlet::get) of what [`map_async`](Mapping::map_async) returned, is lent nothing. A job of a
+/// [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
 ///
 /// # Examples
 ///
@@ -164,7 +167,7 @@ pub trait Mapping: Clone + 'static {
     /// Runs `f` as a member for every item, and returns the results in the order of the items.
     ///
     /// A greenlet that is no member starts the members, as fast as the pool's limit admits, and the caller waits for
-    /// all of them. From a member of a full pool this waits for ever.
+    /// all of them. A member of a full pool may call it: see [nested use](Mapping#nested-use).
     ///
     /// # Errors
     ///
@@ -191,7 +194,9 @@ pub trait Mapping: Clone + 'static {
         F: Fn(I::Item) -> R + 'static,
         Self: Spawn<Call<F, I::Item>>,
     {
-        self.map_async(items, f).take().map_err(inner)
+        let mapping = self.map_async(items, f);
+        let _waits = self.wait_for_mapping();
+        mapping.take().map_err(inner)
     }
 
     /// Like [`map`](Mapping::map), with a function whose `Err` is a failure of its item.
@@ -223,7 +228,9 @@ pub trait Mapping: Clone + 'static {
         F: Fn(I::Item) -> Result<R, E> + 'static,
         Self: Spawn<TryCall<F, I::Item>>,
     {
-        self.try_map_async(items, f).take().map_err(inner)
+        let mapping = self.try_map_async(items, f);
+        let _waits = self.wait_for_mapping();
+        mapping.take().map_err(inner)
     }
 
     /// Like [`map`](Mapping::map), and calls `callback` with the results, if there are all of them, before it returns.
@@ -351,8 +358,8 @@ pub trait Mapping: Clone + 'static {
     /// Runs `f` as a member for every item, and returns an iterator over the results, in the order of the items.
     ///
     /// Does not let others run. From the next turn on the input is asked by a greenlet that is no member, whether
-    /// there is a reader or not, as fast as the pool's limit and [`maxsize`](IMap::maxsize) admit. The reader must not
-    /// be a member of the pool, if that can be full.
+    /// there is a reader or not, as fast as the pool's limit and [`maxsize`](IMap::maxsize) admit. The reader may be a
+    /// member of the pool, even of a full one: see [nested use](Mapping#nested-use).
     ///
     /// # Examples
     ///

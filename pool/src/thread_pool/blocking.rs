@@ -1,11 +1,12 @@
 //! Calls that block, made on a thread of a pool while the greenlet waits.
 
-use std::any::Any;
+use std::any::{Any, type_name};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ramie_hub::{Raised, lend, raise};
+use ramie_hub::{BlockingSwitchOutError, JobFailure, NotRun, Raised, get_hub, lend, raise, run_job};
 
 use super::ThreadPool;
 
@@ -17,7 +18,7 @@ use super::ThreadPool;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. The end of the thread waits for it too.
+/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. [`blocking_owned`] is interrupted.
 ///
 /// # Examples
 ///
@@ -33,16 +34,51 @@ pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     ThreadPool::global().blocking(f)
 }
 
+/// Runs `f`, which owns what it uses, on a thread of the [global pool](ThreadPool::global) and waits for its value; see
+/// [`ThreadPool::blocking_owned`].
+///
+/// # Panics
+///
+/// With what `f` panics with.
+///
+/// # Cancellation
+///
+/// A kill or a timeout is raised at once, while `f` goes on by itself.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::with_timeout;
+/// use ramie_pool::blocking_owned;
+///
+/// let (never, wait) = std::sync::mpsc::channel::<()>();
+/// let late = with_timeout(Duration::from_millis(5), || blocking_owned(move || wait.recv()));
+/// assert!(late.is_err());
+/// drop(never);
+/// ```
+pub fn blocking_owned<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    ThreadPool::global().blocking_owned(f)
+}
+
 impl ThreadPool {
     /// The pool that [`blocking`] uses, and whatever of ramie must block: one for the whole process, with at most 64 threads,
     /// which end when they have had nothing to do for five seconds.
     ///
-    /// Its [size](ThreadPool::set_maxsize) can be changed; it is not to be shut down.
+    /// Its [size](ThreadPool::set_maxsize) can be changed. It must not be shut down.
+    ///
+    /// # Threads that are stuck
+    ///
+    /// A call that does not return keeps its thread: a read of a pipe or of a network file system that does not answer,
+    /// a lookup of a name without a server. When all threads are busy the next calls wait. If no thread has taken a job
+    /// for five seconds while some wait, a line on stderr says so, once until a thread takes a job again: how many jobs
+    /// wait, and which functions keep the threads. The pool does not grow by itself, as stuck calls would take any
+    /// number of threads.
     pub fn global() -> &'static ThreadPool {
         static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
         GLOBAL.get_or_init(|| {
             let idle = Some(Duration::from_secs(5));
-            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).build()
+            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).watched().build()
         })
     }
 
@@ -61,9 +97,9 @@ impl ThreadPool {
     /// # Cancellation
     ///
     /// A kill or a timeout does not interrupt this call, since the thread is at work in the caller's frame: it is raised, and
-    /// the value dropped, when `f` has returned. What may be abandoned half-way belongs into [`spawn`](ThreadPool::spawn): the
-    /// end of the caller's thread, and so of the process if that is the first one, waits for an `f` that has begun; see
-    /// [`lend`].
+    /// the value dropped, when `f` has returned. An `f` that need not be waited for belongs into
+    /// [`blocking_owned`](ThreadPool::blocking_owned) or [`spawn`](ThreadPool::spawn). What the end of the caller's thread
+    /// does is said at [`lend`].
     ///
     /// # Examples
     ///
@@ -79,6 +115,10 @@ impl ThreadPool {
     /// assert_eq!(smallest, Some(&1));
     /// ```
     pub fn blocking<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        self.blocking_as(name_of(&f), f)
+    }
+
+    fn blocking_as<T: Send>(&self, what: &'static str, f: impl FnOnce() -> T + Send) -> T {
         if self.shared().is_inside() {
             return f();
         }
@@ -86,7 +126,7 @@ impl ThreadPool {
             || guarded(f),
             |work| {
                 // A pool that takes nothing drops it: then it is not run.
-                let _ = self.execute(Box::new(move || work.run()));
+                let _ = self.execute(what, Box::new(move || work.run()));
             },
         );
         match lent {
@@ -95,6 +135,74 @@ impl ThreadPool {
             Err(failure) => raise(failure),
         }
     }
+}
+
+/// How `f` ended, if it has been run.
+type Outcome<T> = Mutex<Option<Result<Result<T, Box<dyn Any + Send>>, JobFailure<Infallible>>>>;
+
+impl ThreadPool {
+    /// Runs `f` on a thread of the pool and waits for its value. Lets other greenlets run.
+    ///
+    /// As [`blocking`](ThreadPool::blocking), but `f` owns what it uses, so that nothing has to wait for it: neither a
+    /// caller that is killed or timed out, nor the end of the caller's thread, nor the end of the process. Called by a
+    /// job of this pool it runs `f` right there.
+    ///
+    /// # Panics
+    ///
+    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or given up, or no thread can
+    /// be started at all, and what `f` itself raises as its [text](ramie_hub::FailureText). Raises
+    /// [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout is raised at once. An `f` that has begun is run to its end by its thread, and its value is
+    /// dropped there. One that still stands in the pool's queue is dropped instead of run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// let numbers = vec![3, 1, 2];
+    /// assert_eq!(pool.blocking_owned(move || numbers.into_iter().min()), Some(1));
+    /// ```
+    pub fn blocking_owned<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> T {
+        if self.shared().is_inside() {
+            return f();
+        }
+        let hub = get_hub();
+        if hub.in_callback() {
+            raise(BlockingSwitchOutError);
+        }
+        let name = name_of(&f);
+        let outcome: Arc<Outcome<T>> = Arc::new(Mutex::new(None));
+        let (waiter, waker) = hub.waiter();
+        let theirs = outcome.clone();
+        let job = move || {
+            // Without its caller it is not wanted any more.
+            if Arc::strong_count(&theirs) > 1 {
+                let ended = run_job(|| guarded(f));
+                *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+            }
+            // Woken after that, and also if the pool drops the job.
+            drop(waker);
+        };
+        // A pool that takes nothing drops it: then it is not run.
+        let _ = self.execute(name, Box::new(job));
+        waiter.wait();
+        let ended = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match ended {
+            Some(Ok(Ok(value))) => value,
+            Some(Ok(Err(payload))) => resume_unwind(payload),
+            Some(Err(failure)) => raise(failure.into_failure()),
+            None => raise(NotRun),
+        }
+    }
+}
+
+fn name_of<F>(_: &F) -> &'static str {
+    type_name::<F>()
 }
 
 /// Catches a panic to hand it on as it is. An exception of ramie's is bound to its thread and left to [`lend`].

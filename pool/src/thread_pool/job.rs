@@ -1,6 +1,6 @@
 //! A job on its way: from the hub that spawns it through the queue to a thread, and its result back.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -20,6 +20,8 @@ pub(super) trait Entry: Send {
     fn run(self: Box<Self>);
     /// Ends it unrun.
     fn refuse(self: Box<Self>, why: &Refusal<'_>);
+    /// Returns the name of the function, for a report of what keeps the threads busy.
+    fn what(&self) -> &'static str;
 }
 
 /// Why a job is not run.
@@ -138,6 +140,10 @@ where
         deliver(reply, Done { end, room });
         drop(body);
     }
+
+    fn what(&self) -> &'static str {
+        type_name::<B>()
+    }
 }
 
 /// The same error once more, for another job.
@@ -151,16 +157,21 @@ fn copy(error: &io::Error) -> io::Error {
 pub(super) struct Plain {
     pub(super) f: Box<dyn FnOnce() + Send>,
     pub(super) room: Room,
+    pub(super) what: &'static str,
 }
 
 impl Entry for Plain {
     fn run(self: Box<Self>) {
-        let Plain { f, room } = *self;
+        let Plain { f, room, .. } = *self;
         f();
         drop(room);
     }
 
     fn refuse(self: Box<Self>, _why: &Refusal<'_>) {}
+
+    fn what(&self) -> &'static str {
+        self.what
+    }
 }
 
 /// Runs a body right here, for a caller who must not wait for room: errors and panics are the body's, everything that ramie

@@ -1,7 +1,7 @@
 //! A pool of OS threads for work that blocks, driven from greenlets.
 //!
 //! `state` decides everything, under one lock; `worker` is what a thread does; `job` what travels. This file is how jobs
-//! enter; `blocking` is a way in of its own; `size` and `close` are the other things that are asked of a pool, `builder` is
+//! enter; `blocking` is a way in of its own; `watchdog` says when all threads are stuck; `size` and `close` are the other things that are asked of a pool, `builder` is
 //! how one is made.
 
 mod blocking;
@@ -12,6 +12,7 @@ mod mapping;
 mod seat;
 mod size;
 mod state;
+mod watchdog;
 mod worker;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
 
-pub use self::blocking::blocking;
+pub use self::blocking::{blocking, blocking_owned};
 pub use self::builder::ThreadPoolBuilder;
 use self::job::{Plain, Room, Task, run_inline};
 pub use self::mapping::ThreadJob;
@@ -73,7 +74,7 @@ struct Shared {
 ///
 /// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of its own, which lasts as
 /// long as the thread. Greenlets that a job leaves behind run while later jobs on that thread wait and while it has nothing to
-/// do, and are abandoned when the thread ends. What they raise in the main greenlet between jobs, a
+/// do, and are unwound when the thread ends. What they raise in the main greenlet between jobs, a
 /// [`SystemExit`](ramie_hub::SystemExit) say, is printed, and ends nothing.
 ///
 /// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and its kin run the new job
@@ -285,7 +286,11 @@ impl ThreadPool {
     /// # Errors
     ///
     /// The function, when the pool was shut down.
-    fn execute(&self, f: Box<dyn FnOnce() + Send>) -> Result<(), Box<dyn FnOnce() + Send>> {
+    fn execute(
+        &self,
+        what: &'static str,
+        f: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Box<dyn FnOnce() + Send>> {
         let shared = self.shared();
         if shared.is_inside() {
             f();
@@ -298,7 +303,7 @@ impl ThreadPool {
             }
             let _always = state.take_room(false);
             let number = state.number();
-            state.enter(number, Box::new(Plain { f, room: Room::counted(shared, false) }))
+            state.enter(number, Box::new(Plain { f, room: Room::counted(shared, false), what }))
         };
         shared.help(help);
         Ok(())
@@ -390,7 +395,7 @@ mod tests {
         assert!(pool.try_spawn(|| ()).is_err());
         for i in 0..3 {
             let tell = tell.clone();
-            assert!(pool.execute(Box::new(move || tell.send(i).expect("it is received"))).is_ok());
+            assert!(pool.execute("", Box::new(move || tell.send(i).expect("it is received"))).is_ok());
         }
         assert_eq!(pool.len(), 5);
         assert!(pool.try_spawn(|| ()).is_err());
@@ -408,7 +413,7 @@ mod tests {
         let same = pool.spawn(move || {
             let (tell, told) = channel();
             let tell = move || tell.send(std::thread::current().id()).expect("it is received");
-            assert!(inner.execute(Box::new(tell)).is_ok());
+            assert!(inner.execute("", Box::new(tell)).is_ok());
             told.recv().expect("it was sent") == std::thread::current().id()
         });
         assert!(same.get().expect("it does not fail"));
@@ -418,17 +423,17 @@ mod tests {
     fn what_is_executed_too_late_comes_back_or_is_dropped() {
         let pool = ThreadPool::new(0);
         let (tell, told) = channel::<()>();
-        assert!(pool.execute(Box::new(move || drop(tell))).is_ok());
+        assert!(pool.execute("", Box::new(move || drop(tell))).is_ok());
         pool.abandon();
         assert!(told.recv().is_err());
-        assert!(pool.execute(Box::new(|| ())).is_err());
+        assert!(pool.execute("", Box::new(|| ())).is_err());
         assert!(pool.is_empty());
     }
 
     #[test]
     fn what_is_executed_may_panic() {
         let pool = ThreadPool::new(1);
-        assert!(pool.execute(Box::new(|| panic!("in a job"))).is_ok());
+        assert!(pool.execute("", Box::new(|| panic!("in a job"))).is_ok());
         pool.join();
         assert_eq!(pool.spawn(|| 5).get().expect("the thread lives on"), 5);
         assert_eq!(pool.size(), 1);

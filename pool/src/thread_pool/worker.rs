@@ -36,6 +36,7 @@ impl Shared {
     pub(super) fn help(self: &Arc<Self>, help: Help) {
         match help {
             Help::Enough => {}
+            Help::Watch => self.watch(),
             Help::Call(seat) => seat.call(),
             Help::Start(thread) => {
                 // What failed has its failure: nobody else is to be told.

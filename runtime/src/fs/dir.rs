@@ -6,8 +6,9 @@ use std::fmt;
 use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ramie_pool::blocking;
+use ramie_pool::{blocking, blocking_owned};
 
 /// The number of entries that one job fetches.
 const BATCH: usize = 64;
@@ -22,7 +23,7 @@ const BATCH: usize = 64;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised after the directory has been opened and closed again.
+/// A kill or a timeout is raised at once. The folder is closed again when it has been opened.
 ///
 /// # Examples
 ///
@@ -37,9 +38,9 @@ const BATCH: usize = 64;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
-    let path = path.as_ref();
-    // Most directories are small, so the first entries are fetched by the same job.
-    blocking(|| {
+    let path = path.as_ref().to_owned();
+    // Most folders are small, so the first entries come along.
+    blocking_owned(move || {
         let mut entries = ReadDir { inner: Some(fs::read_dir(path)?), fetched: VecDeque::new() };
         entries.fetch();
         Ok(entries)
@@ -65,7 +66,7 @@ impl ReadDir {
     fn fetch(&mut self) {
         let Some(inner) = &mut self.inner else { return };
         for entry in inner.by_ref().take(BATCH) {
-            let entry = entry.map(|inner| DirEntry { kind: inner.file_type().ok(), inner });
+            let entry = entry.map(|inner| DirEntry { kind: inner.file_type().ok(), inner: Arc::new(inner) });
             self.fetched.push_back(entry);
         }
         if self.fetched.len() < BATCH {
@@ -93,8 +94,9 @@ impl fmt::Debug for ReadDir {
 
 /// An entry of a directory. Returned by [`ReadDir`].
 pub struct DirEntry {
-    inner: fs::DirEntry,
-    /// The file type, if the system reported it with the entry.
+    /// Shared with the jobs that ask the system about it.
+    inner: Arc<fs::DirEntry>,
+    /// The kind, if it could be had when the entry was fetched.
     kind: Option<FileType>,
 }
 
@@ -118,9 +120,10 @@ impl DirEntry {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised after the call has completed.
+    /// A kill or a timeout is raised at once.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        blocking(|| self.inner.metadata())
+        let inner = self.inner.clone();
+        blocking_owned(move || inner.metadata())
     }
 
     /// Returns the file type. Does not follow symbolic links. Lets other greenlets run only if the
@@ -132,7 +135,10 @@ impl DirEntry {
     pub fn file_type(&self) -> io::Result<FileType> {
         match self.kind {
             Some(kind) => Ok(kind),
-            None => blocking(|| self.inner.file_type()),
+            None => {
+                let inner = self.inner.clone();
+                blocking_owned(move || inner.file_type())
+            }
         }
     }
 }

@@ -30,13 +30,11 @@
 //!
 //! # Costs
 //!
-//! A call is a job on the pool, which adds about ten microseconds. No data is copied, because the
-//! thread works on the caller's own buffer. An operation on a whole file is one job: [`read`],
-//! [`write()`], [`copy`], and the methods `read_to_end`, `read_exact`, `write_all` and `write!` of
-//! a [`File`]. To read or write in small pieces, put std's `BufReader::with_capacity` or
-//! `BufWriter::with_capacity` around the [`File`], with a capacity of, for example, 256 KiB instead
-//! of their default of 8 KiB. `io::copy` uses the capacity of a `BufReader` or `BufWriter` as its
-//! block size.
+//! A call is a job on the pool: about ten microseconds on top of its own. What a [`File`] reads or writes is not copied on the
+//! way, since the thread works on the caller's own buffer; paths, and the contents that [`write()`] is given, are copied. What does a whole thing in one call costs that once: [`read`], [`write()`], [`copy`],
+//! and on a [`File`] `read_to_end`, `read_exact`, `write_all` and `write!`. Whoever reads or writes in small pieces puts std's
+//! `BufReader::with_capacity` or `BufWriter::with_capacity` around the [`File`], with a quarter of a megabyte, say, instead of
+//! the 8 KiB that they have by themselves. `io::copy` takes the block size from a `BufReader` or `BufWriter` that it is given.
 //!
 //! At most 64 calls of the process run at a time, unless the pool is given [another
 //! size](crate::ThreadPool::set_maxsize). Further calls wait for their turn.
@@ -55,16 +53,17 @@
 //!
 //! # Cancellation
 //!
-//! A thread cannot be recalled from a system call. A kill or a timeout that arrives during a call
-//! is therefore raised after the call has returned, and the result of the call is dropped: the
-//! operation is complete or has failed, without a report of the failure, and is never partial or
-//! still pending. A call that is queued in the pool is waited for in the same way. [`File`]
-//! describes the effect on the position of a file. A timeout therefore does not help against a disk
-//! that does not respond; [`ThreadPool::spawn`](crate::ThreadPool::spawn) starts a job that need
-//! not be waited for.
+//! A thread that is in the middle of a system call cannot be called back.
 //!
-//! At the end of a thread its greenlets are [abandoned](crate#the-end-of-a-hub), but a call that
-//! has started is waited for.
+//! A function that is given a path owns a copy of what it needs: a kill or a timeout is raised at once, and the call goes on by
+//! itself on its thread of the pool. It may therefore still be done later, or fail unnoticed; what it returns is dropped. A call
+//! that stands in the pool's queue is not made. So a limit of time helps against a disk that does not answer.
+//!
+//! An operation of a [`File`], and the `next` of a [`ReadDir`], works on the caller's own memory: a kill or a timeout that
+//! arrives meanwhile is raised when the operation has returned, and what it returned is dropped. What that means for the position
+//! of a file is said at [`File`].
+//!
+//! The end of the process waits for neither.
 
 mod dir;
 mod file;

@@ -4,7 +4,7 @@ use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ramie_pool::blocking;
+use ramie_pool::blocking_owned;
 
 /// Declares counterparts of functions of std with one or more paths and at most one other argument.
 macro_rules! by_path {
@@ -19,11 +19,11 @@ macro_rules! by_path {
         ///
         /// # Cancellation
         ///
-        /// A kill or a timeout is raised after the call has completed; see the
+        /// A kill or a timeout is raised at once, and the call goes on by itself; see the
         /// [module](crate::fs#cancellation).
         pub fn $name($($path: impl AsRef<Path>),+ $(, $argument: $kind)?) -> io::Result<$gives> {
-            $(let $path = $path.as_ref();)+
-            blocking(|| fs::$name($($path),+ $(, $argument)?))
+            $(let $path = $path.as_ref().to_owned();)+
+            blocking_owned(move || fs::$name($($path),+ $(, $argument)?))
         }
     )*};
 }
@@ -68,8 +68,8 @@ by_path! {
 
 /// Writes a whole file, replacing its contents.
 ///
-/// [`std::fs::write`] on a thread of the pool. Lets other greenlets run. The contents are not
-/// copied.
+/// [`std::fs::write`] on a thread of the pool. Lets others run. The contents are copied first; `File::create` and `write_all` do
+/// without that.
 ///
 /// # Errors
 ///
@@ -77,9 +77,8 @@ by_path! {
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised after the call has completed; see the
-/// [module](crate::fs#cancellation).
+/// A kill or a timeout is raised at once, and the call goes on by itself; see the [module](crate::fs#cancellation).
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
-    let (path, contents) = (path.as_ref(), contents.as_ref());
-    blocking(|| fs::write(path, contents))
+    let (path, contents) = (path.as_ref().to_owned(), contents.as_ref().to_owned());
+    blocking_owned(move || fs::write(path, contents))
 }

@@ -5,14 +5,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits};
+use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits, while_borrowed};
 
 use super::error::{GetError, NoTaskLeft, PutError, ShutDown};
 use super::order::{Fifo, Lifo, Order, Smallest};
 
 /// The lane of waiting putters.
 const PUTTERS: Lane = Lane::First;
-/// The lane of greenlets that wait in `get` or `peek`.
+/// What a queue panics with that a comparison or a clone of one of its items uses.
+const IN_USE: &str = "a comparison or a clone of an item must not use the queue that holds the item";
+/// Those who get or peek wait in this one.
 const GETTERS: Lane = Lane::Second;
 
 struct State<T, O> {
@@ -25,7 +27,20 @@ struct State<T, O> {
 
 impl<T: 'static, O: Order<T> + 'static> State<T, O> {
     fn len(&self) -> usize {
-        self.items.borrow().size()
+        self.items.try_borrow().expect(IN_USE).size()
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.order(O::pop)
+    }
+
+    fn order<R>(&self, f: impl FnOnce(&mut O) -> R) -> R {
+        let mut items = self.items.try_borrow_mut().expect(IN_USE);
+        if O::CALLS_ITEMS {
+            while_borrowed("a comparison of two items", || f(&mut items))
+        } else {
+            f(&mut items)
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -100,8 +115,9 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 /// A [`Queue`] that returns the smallest item first, and equal items in the order in which they
 /// were put.
 ///
-/// Comparing two items must neither wait nor use the queue: the queue is borrowed during the
-/// comparison.
+/// The queue is borrowed while two items are compared. A comparison that waits raises
+/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller of the queue; the queue
+/// then holds the same items as before, and one that was being put as well.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -215,7 +231,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         // Waiters are notified even if comparing the item with others panics: the item is in the
         // queue by then.
         let _tell = Tell(&self.queue);
-        self.queue.items.borrow_mut().push(item);
+        self.queue.order(|items| items.push(item));
         Ok(())
     }
 
@@ -262,8 +278,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`ShutDown`] if the queue was shut down and is empty, or if it was shut down during
-    /// the wait.
+    /// [`ShutDown`] when the queue was shut down and is empty. Unlike gevent's, a `get` that waits when the queue is
+    /// shut down takes an item if one is left.
     ///
     /// # Cancellation
     ///
@@ -278,7 +294,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// Returns [`GetError`].
     pub fn try_get(&self) -> Result<T, GetError> {
-        let item = self.queue.items.borrow_mut().pop();
+        let item = self.queue.pop();
         match item {
             Some(item) => {
                 self.queue.check();
@@ -322,10 +338,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
         while matches!(result, Err(GetError::Empty)) {
+            // A shutdown ends the wait, and leaves the items to those who ask for them.
             let waited = self.queue.wait(GETTERS, limit, reason);
-            if waited == Err(WaitError::Closed) {
-                return Err(GetError::ShutDown);
-            }
             result = attempt();
             if waited.is_err() {
                 break;
@@ -403,9 +417,9 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Shuts the queue down and drops the remaining items. Each dropped item counts as done.
     pub fn shutdown_immediate(&self) {
         self.queue.shut.set(true);
-        // All items are taken out and counted before the first is dropped: a destructor may use the
-        // queue, or panic. Greenlets in `join` are notified before the putters and getters.
-        let dropped: Vec<T> = std::iter::from_fn(|| self.queue.items.borrow_mut().pop()).collect();
+        // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic. Those who
+        // join are told before those who are refused.
+        let dropped: Vec<T> = std::iter::from_fn(|| self.queue.pop()).collect();
         for _ in &dropped {
             // An item that was reported as done without having been taken is already counted.
             let _ = self.task_done();
@@ -421,8 +435,10 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 }
 
 impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
-    /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
-    /// The `clone` must neither wait nor use the queue: the queue is borrowed during the call.
+    /// A clone of the first item, which stays; waits for one if there is none.
+    ///
+    /// The queue is borrowed while the item is cloned. A `clone` that waits raises
+    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller.
     ///
     /// # Errors
     ///
@@ -437,7 +453,9 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// Returns [`GetError`].
     pub fn try_peek(&self) -> Result<T, GetError> {
-        let head = self.queue.items.borrow().head().cloned();
+        let items = self.queue.items.try_borrow().expect(IN_USE);
+        let head = while_borrowed("the clone of an item", || items.head().cloned());
+        drop(items);
         head.ok_or(if self.is_shutdown() { GetError::ShutDown } else { GetError::Empty })
     }
 
@@ -479,9 +497,7 @@ impl<T: 'static, O: Order<T> + 'static> Iterator for Iter<'_, T, O> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        // A getter that waits during the shutdown gets the error even if items are left. An
-        // iteration takes those too.
-        self.queue.get().ok().or_else(|| self.queue.try_get().ok())
+        self.queue.get().ok()
     }
 }
 
