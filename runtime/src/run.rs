@@ -90,8 +90,8 @@ impl Run {
         self
     }
 
-    /// Waits at most that long for killed greenlets. Those that have not ended by then run on until the thread ends,
-    /// which kills them again, and abandons those that do not end within a second.
+    /// Limits the wait for killed greenlets. Greenlets that have not ended by then continue until
+    /// the thread ends. It kills them again, and abandons those that do not end within a second.
     ///
     /// By default there is no limit, except for 5 seconds after an interrupt.
     #[must_use]
@@ -109,16 +109,16 @@ impl Run {
         self
     }
 
-    /// Runs the body as [`run`](Run::run) does, if this thread has a hub or can have one.
+    /// Runs the body like [`run`](Run::run), if this thread has a hub or can have one.
     ///
     /// # Errors
     ///
-    /// What [`try_get_hub`] returns, for example `EMFILE` when the process has no descriptors left. Then the body was not
-    /// called.
+    /// Returns the error of [`try_get_hub`], for example `EMFILE` if the process has no descriptors
+    /// left. The body was not called then.
     ///
     /// # Panics
     ///
-    /// As [`run`](Run::run).
+    /// Panics if [`run`](Run::run) would.
     ///
     /// # Examples
     ///
@@ -275,8 +275,9 @@ impl Watch {
 ///
 /// # Without it
 ///
-/// Nothing requires it: every call of this crate works on any thread without it. Then greenlets that are unfinished
-/// when the thread ends have a second to unwind; those that take longer are [abandoned](ramie_hub#the-end-of-a-hub).
+/// `run` is optional: every call of this crate works on any thread without it. Greenlets that are
+/// unfinished when the thread ends have a second to unwind. After that they are
+/// [abandoned](ramie_hub#the-end-of-a-hub).
 ///
 /// # Panics
 ///

@@ -462,7 +462,11 @@ fn the_limit_of_a_killall_is_over_before_those_of_what_it_hits() {
         let log = Log::new();
         let own = log.clone();
         let stubborn = spawn(move || {
-            own.add(if catch::<GreenletExit, _>(|| Event::new().wait()).is_err() { "caught" } else { "woken" });
+            own.add(if catch::<GreenletExit, _>(|| Event::new().wait()).is_err() {
+                "caught"
+            } else {
+                "woken"
+            });
             own.add(if Event::new().wait_timeout(Duration::ZERO) { "set" } else { "over" });
         });
         yield_now();

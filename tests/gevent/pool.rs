@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use ramie::queue::Queue;
 use ramie::{
-    Event, Failure, GetError, Greenlet, IMap, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep, spawn,
-    with_timeout, yield_now,
+    Event, Failure, GetError, Greenlet, IMap, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep,
+    spawn, with_timeout, yield_now,
 };
 
 use crate::util::log::Log;

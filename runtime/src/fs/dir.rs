@@ -23,7 +23,7 @@ const BATCH: usize = 64;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once. The folder is closed again when it has been opened.
+/// A kill or a timeout is raised at once. The directory is closed again if it has been opened.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ const BATCH: usize = 64;
 /// ```
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref().to_owned();
-    // Most folders are small, so the first entries come along.
+    // Most directories are small, so the first entries are fetched by the same job.
     blocking_owned(move || {
         let mut entries = ReadDir { inner: Some(fs::read_dir(path)?), fetched: VecDeque::new() };
         entries.fetch();
@@ -94,9 +94,9 @@ impl fmt::Debug for ReadDir {
 
 /// An entry of a directory. Returned by [`ReadDir`].
 pub struct DirEntry {
-    /// Shared with the jobs that ask the system about it.
+    /// Shared with the jobs that query the system about the entry.
     inner: Arc<fs::DirEntry>,
-    /// The kind, if it could be had when the entry was fetched.
+    /// The file type, if the system reported it with the entry.
     kind: Option<FileType>,
 }
 

@@ -74,9 +74,9 @@ impl OpenOptions {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised at once, and the call goes on by itself: the file may be made or truncated later, and is
-    /// closed then. A FIFO without its other end keeps a thread of the pool for as long as that is missing: see [what never
-    /// ends](crate::fs#what-never-ends).
+    /// A kill or a timeout is raised at once, and the call continues: the file may be created or
+    /// truncated later, and is then closed. A FIFO without its other end occupies a thread of the
+    /// pool until the other end is opened: see [what never ends](crate::fs#what-never-ends).
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let (options, path) = (self.0.clone(), path.as_ref().to_owned());
         blocking_owned(move || options.open(path)).map(File::from)
@@ -120,7 +120,8 @@ impl DirBuilder {
         }
     }
 
-    /// Whether all that is missing above the folder is made too. Then it is no error if the folder is there.
+    /// Sets the option to create missing parent directories too. An existing directory is no error
+    /// then.
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
         self.recursive = recursive;
         self
@@ -134,7 +135,7 @@ impl DirBuilder {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised at once, and the call goes on by itself.
+    /// A kill or a timeout is raised at once, and the call continues.
     pub fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(self.recursive);

@@ -19,7 +19,7 @@ macro_rules! by_path {
         ///
         /// # Cancellation
         ///
-        /// A kill or a timeout is raised at once, and the call goes on by itself; see the
+        /// A kill or a timeout is raised at once, and the call continues; see the
         /// [module](crate::fs#cancellation).
         pub fn $name($($path: impl AsRef<Path>),+ $(, $argument: $kind)?) -> io::Result<$gives> {
             $(let $path = $path.as_ref().to_owned();)+
@@ -68,8 +68,8 @@ by_path! {
 
 /// Writes a whole file, replacing its contents.
 ///
-/// [`std::fs::write`] on a thread of the pool. Lets others run. The contents are copied first; `File::create` and `write_all` do
-/// without that.
+/// [`std::fs::write`] on a thread of the pool. Lets other greenlets run. The contents are copied
+/// first; `File::create` and `write_all` make no copy.
 ///
 /// # Errors
 ///
@@ -77,7 +77,8 @@ by_path! {
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once, and the call goes on by itself; see the [module](crate::fs#cancellation).
+/// A kill or a timeout is raised at once, and the call continues; see the
+/// [module](crate::fs#cancellation).
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let (path, contents) = (path.as_ref().to_owned(), contents.as_ref().to_owned());
     blocking_owned(move || fs::write(path, contents))

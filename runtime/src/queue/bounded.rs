@@ -12,9 +12,9 @@ use super::order::{Fifo, Lifo, Order, Smallest};
 
 /// The lane of waiting putters.
 const PUTTERS: Lane = Lane::First;
-/// What a queue panics with that a comparison or a clone of one of its items uses.
+/// The panic message of a queue that is used by a comparison or a clone of one of its items.
 const IN_USE: &str = "a comparison or a clone of an item must not use the queue that holds the item";
-/// Those who get or peek wait in this one.
+/// The lane of greenlets that wait in `get` or `peek`.
 const GETTERS: Lane = Lane::Second;
 
 struct State<T, O> {
@@ -116,8 +116,9 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 /// were put.
 ///
 /// The queue is borrowed while two items are compared. A comparison that waits raises
-/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller of the queue; the queue
-/// then holds the same items as before, and one that was being put as well.
+/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a comparison that uses the queue panics,
+/// both in the caller of the queue. The queue then holds the same items as before, and also an item
+/// that was being put.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -278,8 +279,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// [`ShutDown`] when the queue was shut down and is empty. Unlike gevent's, a `get` that waits when the queue is
-    /// shut down takes an item if one is left.
+    /// Returns [`ShutDown`] if the queue was shut down and is empty. Unlike in gevent, a `get` that
+    /// is waiting when the queue is shut down takes an item if one is left.
     ///
     /// # Cancellation
     ///
@@ -338,7 +339,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
         while matches!(result, Err(GetError::Empty)) {
-            // A shutdown ends the wait, and leaves the items to those who ask for them.
+            // A shutdown ends the wait, and the remaining items can still be taken.
             let waited = self.queue.wait(GETTERS, limit, reason);
             result = attempt();
             if waited.is_err() {
@@ -417,8 +418,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Shuts the queue down and drops the remaining items. Each dropped item counts as done.
     pub fn shutdown_immediate(&self) {
         self.queue.shut.set(true);
-        // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic. Those who
-        // join are told before those who are refused.
+        // All items are taken out and counted before the first is dropped: a destructor may use the
+        // queue, or panic. Greenlets in `join` are notified before the putters and getters.
         let dropped: Vec<T> = std::iter::from_fn(|| self.queue.pop()).collect();
         for _ in &dropped {
             // An item that was reported as done without having been taken is already counted.
@@ -435,10 +436,11 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 }
 
 impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
-    /// A clone of the first item, which stays; waits for one if there is none.
+    /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
     ///
     /// The queue is borrowed while the item is cloned. A `clone` that waits raises
-    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller.
+    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a `clone` that uses the queue panics,
+    /// both in the caller.
     ///
     /// # Errors
     ///

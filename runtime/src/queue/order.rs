@@ -6,8 +6,9 @@ use std::fmt;
 
 /// The order of a queue: [`Fifo`], [`Lifo`] or [`Smallest`].
 pub trait Order<T>: Default {
-    /// Whether [`push`](Order::push) and [`pop`](Order::pop) call code of the items, such as a comparison. That code must not
-    /// wait: the queue is borrowed meanwhile, and a wait in it raises [`WaitWhileBorrowed`](crate::WaitWhileBorrowed).
+    /// `true` if [`push`](Order::push) and [`pop`](Order::pop) call code of the items, such as a
+    /// comparison. That code must not wait: the queue is borrowed during the call, and a wait
+    /// raises [`WaitWhileBorrowed`](crate::WaitWhileBorrowed).
     const CALLS_ITEMS: bool = true;
 
     /// Adds an item.

@@ -144,7 +144,7 @@ impl Acceptor {
         self.greenlet.kill_nowait();
     }
 
-    /// Returns `true` if it was told to stop.
+    /// Returns `true` if `stop` was called.
     pub(super) fn stopped(&self) -> bool {
         self.stopped.get()
     }

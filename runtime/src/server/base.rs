@@ -30,10 +30,11 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// # Handlers
 ///
-/// Each handler is a greenlet, and they begin in the order in which their connections or datagrams came. Its `Err`, or its
-/// panic, is the failure of that greenlet: it is reported as any other, and the server goes on. A server has no limit on its
-/// handlers, unless [one is set](BaseServer::set_limit). While that is reached nothing is taken: peers stay in the system's
-/// backlog, whose length is the listener's, and datagrams in the socket's buffer.
+/// Each handler is a greenlet. Handlers start in the order in which their connections or datagrams
+/// arrived. An `Err` or a panic of a handler is the failure of its greenlet: it is reported like
+/// any other, and the server continues. The number of handlers is not limited, unless [a limit is
+/// set](BaseServer::set_limit). While the limit is reached nothing is accepted: connections stay in
+/// the backlog of the listener, and datagrams in the socket's buffer.
 ///
 /// # Errors while accepting
 ///

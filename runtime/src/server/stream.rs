@@ -68,12 +68,12 @@ impl StreamServer<TcpListener> {
         Ok(Self::new(listener, handle))
     }
 
-    /// Binds as [`bind`](StreamServer::bind) does, with a backlog: gevent's `StreamServer(address, backlog=...)`. See
-    /// [`TcpListener::bind_with_backlog`].
+    /// Binds like [`bind`](StreamServer::bind), with a backlog: gevent's
+    /// `StreamServer(address, backlog=...)`. See [`TcpListener::bind_with_backlog`].
     ///
     /// # Errors
     ///
-    /// As [`TcpListener::bind`].
+    /// Returns the errors of [`TcpListener::bind`].
     #[track_caller]
     pub fn bind_with_backlog<R: Outcome>(
         address: impl ToSocketAddrs,

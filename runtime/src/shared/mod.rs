@@ -31,11 +31,12 @@
 //! it was notified already, the notification is passed on to the next waiter. Guards release when
 //! they are dropped, which includes unwinding. Nothing is poisoned.
 //!
-//! **When a peer goes.** Dropping the last sender or the last receiver ends the waits of the other side with an error, which
-//! gives a message back. When a thread ends with greenlets that still wait here, their places in line go to the next, what
-//! they were sending is dropped unsent, and who waits in [`oneshot::Receiver::recv`] counts as gone. These greenlets are unwound,
-//! so that their ends of channels and their guards are dropped too. Only what a greenlet holds that [does not
-//! end](ramie_hub#the-end-of-a-hub) within a second is leaked.
+//! **Disconnection.** Dropping the last sender or the last receiver ends the waits of the other
+//! side with an error, which gives a message back. When a thread ends while some of its greenlets
+//! wait here, their places go to the next waiters, the messages they were sending are dropped
+//! unsent, and a receiver in [`oneshot::Receiver::recv`] counts as dropped. These greenlets are
+//! unwound, so that their ends of channels and their guards are dropped too. Only the values of a
+//! greenlet that [does not end](ramie_hub#the-end-of-a-hub) within a second are leaked.
 //!
 //! **In a selection.** [`channel::Receiver`], [`oneshot::Receiver`], [`Event`] and [`Semaphore`]
 //! can be waited for by [`select!`](crate::select!), [`wait`](fn@crate::wait) and

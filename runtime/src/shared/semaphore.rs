@@ -75,8 +75,9 @@ impl Semaphore {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line. One that comes between this and
-    /// [`release`](Semaphore::release) leaves the permit taken: [`permit`](Semaphore::permit) gives it back in any case.
+    /// A kill or a timeout during the wait acquires no permit and leaves the queue. A kill or a
+    /// timeout between this call and [`release`](Semaphore::release) leaves the permit taken:
+    /// [`permit`](Semaphore::permit) releases it in any case.
     pub fn acquire(&self) {
         self.acquire_for(Limit::Never);
     }
@@ -113,12 +114,12 @@ impl Semaphore {
         permits.0
     }
 
-    /// Takes a permit as [`acquire`](Semaphore::acquire) does. It is given back when what this returns is dropped, so a
-    /// greenlet that is killed or unwinds keeps none.
+    /// Acquires a permit like [`acquire`](Semaphore::acquire). The permit is released when the
+    /// returned guard is dropped, so a greenlet that is killed or unwinds keeps none.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout during the wait acquires no permit and leaves the queue.
     ///
     /// # Examples
     ///
@@ -136,36 +137,37 @@ impl Semaphore {
         SemaphorePermit { semaphore: self }
     }
 
-    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    /// Acquires a permit with a guard, if one is free. Does not let other greenlets run.
     pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.try_acquire().then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    /// Acquires a permit with a guard, waiting at most `timeout`.
     pub fn permit_timeout(&self, timeout: Duration) -> Option<SemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most until then.
+    /// Acquires a permit with a guard, waiting at most until `deadline`.
     pub fn permit_deadline(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         self.acquire_deadline(deadline).then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends.
+    /// Runs `f` with a permit. The permit is released however `f` ends.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.permit();
         f()
     }
 }
 
-/// A permit of a [`Semaphore`], which is given back when this is dropped, on any thread. Made by [`Semaphore::permit`] and its kin.
-#[must_use = "a permit that is dropped at once is given back at once"]
+/// A guard that releases a permit of a [`Semaphore`] when it is dropped, on any thread. Returned by
+/// [`Semaphore::permit`] and its variants.
+#[must_use = "the permit is released when the guard is dropped"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
 }
 
 impl SemaphorePermit<'_> {
-    /// Keeps the permit taken: whoever calls [`Semaphore::release`] later gives it back.
+    /// Keeps the permit taken. A later call of [`Semaphore::release`] releases it.
     pub fn forget(self) {
         mem::forget(self);
     }

@@ -97,12 +97,12 @@ impl BoundedSemaphore {
         Ok(self.semaphore.release())
     }
 
-    /// Takes a permit as [`acquire`](BoundedSemaphore::acquire) does. It is given back when what this returns is dropped, so a
-    /// greenlet that is killed or unwinds keeps none.
+    /// Acquires a permit like [`acquire`](BoundedSemaphore::acquire). The permit is released when
+    /// the returned guard is dropped, so a greenlet that is killed or unwinds keeps none.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout during the wait acquires no permit and leaves the queue.
     ///
     /// # Examples
     ///
@@ -120,36 +120,38 @@ impl BoundedSemaphore {
         BoundedSemaphorePermit { semaphore: self }
     }
 
-    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    /// Acquires a permit with a guard, if one is free. Does not let other greenlets run.
     pub fn try_permit(&self) -> Option<BoundedSemaphorePermit<'_>> {
         self.try_acquire().then(|| BoundedSemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    /// Acquires a permit with a guard, waiting at most `timeout`.
     pub fn permit_timeout(&self, timeout: Duration) -> Option<BoundedSemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| BoundedSemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most until then.
+    /// Acquires a permit with a guard, waiting at most until `deadline`.
     pub fn permit_deadline(&self, deadline: Instant) -> Option<BoundedSemaphorePermit<'_>> {
         self.acquire_deadline(deadline).then(|| BoundedSemaphorePermit { semaphore: self })
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends, unless all are free by then.
+    /// Runs `f` with a permit. The permit is released however `f` ends, unless all permits are free
+    /// by then.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.permit();
         f()
     }
 }
 
-/// A permit of a [`BoundedSemaphore`], which is given back when this is dropped, unless all are free by then. Made by [`BoundedSemaphore::permit`] and its kin.
-#[must_use = "a permit that is dropped at once is given back at once"]
+/// A guard that releases a permit of a [`BoundedSemaphore`] when it is dropped, unless all permits
+/// are free by then. Returned by [`BoundedSemaphore::permit`] and its variants.
+#[must_use = "the permit is released when the guard is dropped"]
 pub struct BoundedSemaphorePermit<'a> {
     semaphore: &'a BoundedSemaphore,
 }
 
 impl BoundedSemaphorePermit<'_> {
-    /// Keeps the permit taken: whoever calls [`BoundedSemaphore::release`] later gives it back.
+    /// Keeps the permit taken. A later call of [`BoundedSemaphore::release`] releases it.
     pub fn forget(self) {
         mem::forget(self);
     }
@@ -157,7 +159,7 @@ impl BoundedSemaphorePermit<'_> {
 
 impl Drop for BoundedSemaphorePermit<'_> {
     fn drop(&mut self) {
-        // One too many may have been released meanwhile: the bound holds all the same.
+        // A permit too many may have been released by now: the bound holds all the same.
         let _ = self.semaphore.release();
     }
 }
