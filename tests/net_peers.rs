@@ -224,7 +224,7 @@ fn halves_of_one_stream_reunite_and_others_come_back() {
         let (reading, writing) = near.into_split();
         let (other_reading, other_writing) = pair().0.into_split();
         let error = reading.reunite(other_writing).unwrap_err();
-        assert_eq!(error.to_string(), "these are halves of two streams");
+        assert_eq!(error.to_string(), "the halves belong to different streams");
         let (reading, other_writing) = (error.0, error.1);
         other_writing.reunite(other_reading).unwrap();
         let mut near = writing.reunite(reading).unwrap();

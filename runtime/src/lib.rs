@@ -1,4 +1,4 @@
-//! Threads' code, thousands of times over, with no `async`: green threads with gevent's semantics.
+//! Green threads with gevent's semantics: code as for threads, thousands of them, no `async`.
 //!
 //! ```no_run
 //! use std::io;
@@ -16,9 +16,9 @@
 //! }
 //! ```
 //!
-//! The streams *are* [`std::io::Read`] and [`std::io::Write`], so `BufReader`, TLS libraries and parsers of the std
-//! world work on them as they are. While one greenlet waits, others run; all of them share one thread, so they
-//! share `Rc` and `RefCell` freely, and nothing needs `Send`.
+//! The streams implement [`std::io::Read`] and [`std::io::Write`], so `BufReader`, TLS libraries
+//! and parsers written for std work on them unchanged. While one greenlet waits, others run. All
+//! greenlets of a thread share `Rc` and `RefCell` freely, and nothing needs `Send`.
 //!
 //! # From std, from gevent
 //!
@@ -53,32 +53,37 @@
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`try_get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
-//! [`guide`] has all of them.
+//! [`guide`] has the full table.
 //!
 //! # What waits and what blocks
 //!
-//! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
-//! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
-//! [`blocking`] or in a [`ThreadPool`], where only the greenlet waits that asks for the result.
+//! Every call of this crate that waits lets other greenlets run. Any other call that waits, such as
+//! `std::thread::sleep`, locking a `std::sync::Mutex` or reading a `std::fs::File`, blocks the
+//! thread and every greenlet on it, unless it runs in [`blocking`] or in a [`ThreadPool`], where
+//! only the greenlet that needs the result waits.
 //!
 //! # When `spawn` is sound
 //!
-//! A greenlet never leaves its thread, so closures need not be `Send` and thread-locals stay the same under a function. Rust
-//! does not know of greenlets, though, and some code of std relies on nothing else running in between. [`spawn`] is sound
-//! if the program and its dependencies keep these conditions, which nothing in the language checks:
+//! A greenlet never leaves its thread. Closures therefore need not be `Send`, and a function sees
+//! the same thread-locals throughout. But Rust does not know greenlets, and some code of std relies
+//! on no other code running during a call. [`spawn`] is sound if the program and its dependencies
+//! keep the following conditions, which the language does not check:
 //!
-//! * no wait inside the initialiser of a `thread_local!`: another greenlet would run it again, and the second value would
-//!   replace the first, to which references exist. The initialiser of a [`greenlet_local!`] may wait;
-//! * no wait while a reference to the own stack is lent through a thread-local, as `scoped-tls` does;
-//! * no wait inside `std::thread::scope`: its threads are not joined if the greenlet is abandoned. [`scope`](fn@scope) and
-//!   [`blocking`] borrow safely;
-//! * no wait in the destructor of a thread-local while a greenlet that was abandoned is in the middle of using another
-//!   one;
-//! * no frame above 64 KiB in code without stack probes, such as C or assembly.
+//! * no wait inside the initialiser of a `thread_local!`: another greenlet would run the
+//!   initialiser again, and the second value would replace the first, to which references exist.
+//!   The initialiser of a [`greenlet_local!`] may wait;
+//! * no wait while a reference to the greenlet's own stack is lent through a thread-local, as
+//!   `scoped-tls` does;
+//! * no wait inside `std::thread::scope`: its threads are not joined if the greenlet is abandoned.
+//!   [`scope`](fn@scope) and [`blocking`] borrow safely;
+//! * no wait in the destructor of a thread-local while an abandoned greenlet is in the middle of
+//!   using another one;
+//! * no stack frame above 64 KiB in code without stack probes, such as C or assembly.
 //!
-//! With `RAMIE_CHECK_WAITS=1` in the environment a debug build captures a backtrace at each wait, which takes about a
-//! millisecond, and panics when the wait is inside such an initialiser, a `std::thread::scope` or a `set` of `scoped-tls`.
-//! It is for tests. `SECURITY.md` in the repository has the reasons and the remaining conditions.
+//! With `RAMIE_CHECK_WAITS=1` in the environment, a debug build captures a backtrace at each wait,
+//! which takes about a millisecond. It panics if the wait is inside such an initialiser, a
+//! `std::thread::scope` or a `set` of `scoped-tls`. The check is for tests. `SECURITY.md` in the
+//! repository has the reasons and the remaining conditions.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -93,7 +98,7 @@ pub mod guide {}
 pub mod io;
 pub mod net;
 pub mod os;
-// Not where rustix has no `waitid`.
+// rustix has no `waitid` on these systems.
 #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 pub mod process;
 pub mod queue;

@@ -1,4 +1,4 @@
-//! A structured end: no greenlet outlives the call that it was spawned under.
+//! Structured program end: no greenlet outlives the call of [`run`].
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,15 +11,16 @@ use ramie_hub::{Exception, SystemExit, catch, get_hub, getcurrent, raise, try_ge
 #[cfg(unix)]
 use crate::signal::{Interrupt, end_process};
 
-/// How long an interrupted program waits for its greenlets, unless it says itself.
+/// The default limit of the wait for greenlets after an interrupt.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(5);
 
 thread_local! {
-    /// How many `run`s this thread is in.
+    /// The number of nested `run` calls of this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Somebody has pressed Ctrl-C: raised in the main greenlet, at its wait, under [`run`]. The name is Python's.
+/// The exception for Ctrl-C, raised in the main greenlet, at its wait, under [`run`]. The name is
+/// Python's.
 ///
 /// # Examples
 ///
@@ -29,7 +30,7 @@ thread_local! {
 ///
 /// run(|| {
 ///     if catch::<KeyboardInterrupt, _>(|| sleep(Duration::from_secs(60))).is_err() {
-///         println!("woken early"); // and the program goes on, until the next one
+///         println!("woken early"); // the program continues until the next one
 ///     }
 /// });
 /// ```
@@ -44,14 +45,15 @@ impl fmt::Display for KeyboardInterrupt {
 
 impl std::error::Error for KeyboardInterrupt {}
 
-/// What [`Run`] does with the greenlets that are left when the body has returned.
+/// The treatment of greenlets that are left when the body has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     Kill,
     Join,
 }
 
-/// Runs a body in the main greenlet with a say in how it ends. See [`run`] for the usual case.
+/// A builder for a [`run`] with other settings: runs a body in the main greenlet and ends the other
+/// greenlets.
 ///
 /// # Examples
 ///
@@ -76,47 +78,47 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Kills what is left, and waits for it without limit.
+    /// Creates the default settings: kill the remaining greenlets and wait for them without limit.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Joins what is left, as far as it can still run, before it kills the rest.
+    /// Joins the remaining greenlets, as far as they can still run, before killing the rest.
     #[must_use]
     pub fn join_left(mut self) -> Self {
         self.left = Left::Join;
         self
     }
 
-    /// Waits at most that long for killed greenlets. Those that have not ended by then run on until the thread ends,
-    /// which kills them again, and abandons those that do not end within a second.
+    /// Limits the wait for killed greenlets. Greenlets that have not ended by then continue until
+    /// the thread ends. It kills them again, and abandons those that do not end within a second.
     ///
-    /// Unless it is set there is no limit, but one of 5 seconds once the program was interrupted.
+    /// By default there is no limit, except for 5 seconds after an interrupt.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
-    /// Says whether Ctrl-C ends the program as [`run`] has it. With `false` a `SIGINT` does what it did before; with
-    /// `true` it counts even where it was ignored when the process started, or handled by somebody else, who is called
-    /// too.
+    /// Sets whether Ctrl-C ends the program as described at [`run`]. With `false`, a `SIGINT` keeps
+    /// its previous effect. With `true`, a `SIGINT` is handled even if it was ignored when the
+    /// process started, or has a handler already, which is called too.
     #[must_use]
     pub fn interruptible(mut self, interruptible: bool) -> Self {
         self.interruptible = Some(interruptible);
         self
     }
 
-    /// Runs the body as [`run`](Run::run) does, if this thread has a hub or can have one.
+    /// Runs the body like [`run`](Run::run), if this thread has a hub or can have one.
     ///
     /// # Errors
     ///
-    /// What [`try_get_hub`] returns, for example `EMFILE` when the process has no descriptors left. Then the body was not
-    /// called.
+    /// Returns the error of [`try_get_hub`], for example `EMFILE` if the process has no descriptors
+    /// left. The body was not called then.
     ///
     /// # Panics
     ///
-    /// As [`run`](Run::run).
+    /// Panics if [`run`](Run::run) would.
     ///
     /// # Examples
     ///
@@ -134,19 +136,20 @@ impl Run {
 
     /// Runs the body on this thread, in its main greenlet; ends every other greenlet of the thread; returns.
     ///
-    /// When the body is left by a panic or an exception, the others are ended all the same before it goes on. When
-    /// it is left by [`SystemExit`], the process ends with that status once the others have ended; when by
-    /// [`KeyboardInterrupt`], by `SIGINT`.
+    /// If the body ends with a panic or an exception, the other greenlets are ended before it
+    /// propagates. If the body ends with [`SystemExit`], the process ends with that status after
+    /// the others have ended. If it ends with [`KeyboardInterrupt`], the process ends by `SIGINT`.
     ///
     /// # Panics
     ///
-    /// When it is called from a greenlet other than the main one, and with whatever the body panics with.
+    /// Panics if it is called from a greenlet other than the main one, or from a callback of the
+    /// hub, and if the body panics.
     pub fn run<R>(self, body: impl FnOnce() -> R) -> R {
         let free = getcurrent().is_main() && !get_hub().in_callback();
-        assert!(free, "run is called from the main greenlet");
+        assert!(free, "run must be called from the main greenlet");
         let level = Level::enter();
         let watch = Watch::new(level.is_outermost(), self.interruptible);
-        // Caught first, so that the others are ended from a frame that does not unwind.
+        // Caught first, so that the other greenlets are ended from a frame that is not unwinding.
         let result = catch_unwind(AssertUnwindSafe(|| interruptible(|| catch::<SystemExit, _>(body))));
         let mut interrupted = match &result {
             Ok(Err(interrupt)) => Some(interrupt.clone()),
@@ -157,7 +160,7 @@ impl Run {
         }
         loop {
             let grace = self.grace.or(interrupted.is_some().then_some(INTERRUPT_GRACE));
-            // What outlasts its grace is left to the end of the thread; there is nobody who could wait for it.
+            // Greenlets that outlast the limit are left to the end of the thread.
             match interruptible(|| get_hub().kill_all(grace)) {
                 Ok(_outlasted) => break,
                 Err(interrupt) => interrupted = Some(interrupt),
@@ -179,12 +182,12 @@ impl Run {
     }
 }
 
-/// Runs `f`; the exception, if it was interrupted.
+/// Runs `f`. Returns the exception if it was interrupted.
 fn interruptible<R>(f: impl FnOnce() -> R) -> Result<R, Exception> {
     catch::<KeyboardInterrupt, _>(f).map_err(|caught| caught.into_exception())
 }
 
-/// One `run` of the thread, until it is dropped.
+/// The nesting level of a `run` on this thread, until it is dropped.
 struct Level(usize);
 
 impl Level {
@@ -192,7 +195,7 @@ impl Level {
         Level(DEPTH.replace(DEPTH.get() + 1))
     }
 
-    /// One inside another leaves interrupts to that.
+    /// Returns `true` if no other `run` encloses this one. Only the outermost handles interrupts.
     fn is_outermost(&self) -> bool {
         self.0 == 0
     }
@@ -204,7 +207,7 @@ impl Drop for Level {
     }
 }
 
-/// What the system tells a `run` of Ctrl-C.
+/// The `SIGINT` watch of a `run`.
 struct Watch {
     outermost: bool,
     #[cfg(unix)]
@@ -212,7 +215,7 @@ struct Watch {
 }
 
 impl Watch {
-    #[cfg_attr(not(unix), expect(unused_variables, reason = "there nothing is watched"))]
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix systems are watched"))]
     fn new(outermost: bool, asked: Option<bool>) -> Self {
         Watch {
             outermost,
@@ -223,7 +226,7 @@ impl Watch {
         }
     }
 
-    /// Whether an interrupt has come that nobody has looked at.
+    /// Returns `true` if an interrupt has arrived that is not handled yet.
     fn is_due(&self) -> bool {
         #[cfg(unix)]
         return self.interrupt.as_ref().is_some_and(Interrupt::is_due);
@@ -231,8 +234,9 @@ impl Watch {
         false
     }
 
-    /// The end of an interrupted `run`. The process ends with the one of its main thread; with another one only when
-    /// that is the last, as the others have destructors to run too.
+    /// Ends an interrupted `run`. The `run` of the main thread ends the process. The `run` of
+    /// another thread does so only if it is the last, because the others must still run their
+    /// destructors.
     fn finish(self, interrupt: Exception) -> ! {
         #[cfg(unix)]
         {
@@ -252,31 +256,33 @@ impl Watch {
 
 /// Runs a body in the main greenlet of this thread and leaves no greenlet behind.
 ///
-/// When the body returns, every greenlet that has not ended is killed and unwound, so that its destructors run while
-/// the thread is still whole. [`Run`] has the other choices.
+/// When the body returns, every greenlet that has not ended is killed and unwound, so that its
+/// destructors run before the thread ends. [`Run`] has other settings.
 ///
 /// # Ctrl-C
 ///
-/// On Unix, a `SIGINT` raises [`KeyboardInterrupt`] in the main greenlet, at its wait. Unless the body catches it,
-/// every other greenlet is killed, so that destructors run everywhere, for at most 5 seconds; then the process ends by
-/// that same signal, as a shell expects. A second `SIGINT` ends the process at once, whatever it is busy with.
-/// [`Run::grace`] and [`Run::interruptible`] have other choices.
+/// On Unix, a `SIGINT` raises [`KeyboardInterrupt`] in the main greenlet, at its wait. Unless the
+/// body catches it, every other greenlet is killed, so that destructors run everywhere, for at most
+/// 5 seconds. Then the process ends by the same signal, as a shell expects. A second `SIGINT` ends
+/// the process at once, even if it is busy. [`Run::grace`] and [`Run::interruptible`] change this.
 ///
-/// Nothing of that is done where `SIGINT` was ignored from the start, as for a command in the background of a script,
-/// or has a handler already. Who listens to it by `ramie::signal` takes it over for as long as that lasts. Several
-/// threads that are each in a `run` are all interrupted; the process ends with that of the main thread, or with the
-/// last one.
+/// None of this happens if `SIGINT` was ignored from the start, as for a background command of a
+/// script, or has a handler already. A listener of `ramie::signal` takes precedence over `run` as
+/// long as it exists. If several threads are each in a `run`, all of them are interrupted; the
+/// process ends with the `run` of the main thread, or with the last one.
 ///
-/// Without `run` nothing is installed, and on Windows never.
+/// Without `run` no handler is installed. On Windows none is ever installed.
 ///
 /// # Without it
 ///
-/// Nothing requires it: every call of this crate works on any thread without it. Then greenlets that are unfinished
-/// when the thread ends have a second to unwind; those that take longer are [abandoned](ramie_hub#the-end-of-a-hub).
+/// `run` is optional: every call of this crate works on any thread without it. Greenlets that are
+/// unfinished when the thread ends have a second to unwind. After that they are
+/// [abandoned](ramie_hub#the-end-of-a-hub).
 ///
 /// # Panics
 ///
-/// When it is called from a greenlet other than the main one, and with whatever the body panics with.
+/// Panics if it is called from a greenlet other than the main one, or from a callback of the hub,
+/// and if the body panics.
 ///
 /// # Examples
 ///
@@ -297,7 +303,7 @@ impl Watch {
 ///         sleep(Duration::from_secs(3600));
 ///     });
 ///     sleep(Duration::from_millis(1));
-/// }); // rings here
+/// }); // prints here
 /// ```
 pub fn run<R>(body: impl FnOnce() -> R) -> R {
     Run::new().run(body)

@@ -1,13 +1,14 @@
-//! Waiting for the first of several: receive here, send there, accept, or time out.
+//! Waiting for the first of several operations: a receive, a send, an accept, or a timeout.
 //!
-//! [`select!`](crate::select!) is the form to write; the types here are what it is made of. [`wait`](fn@crate::wait) and
-//! [`iwait`] wait for objects without taking anything from them.
+//! Programs use [`select!`](crate::select!); the types here are its building blocks.
+//! [`wait`](fn@crate::wait) and [`iwait`] wait for objects without taking anything from them.
 //!
-//! **Order.** Arms are tried one after another, beginning each time with another one, so that arms that are ready all the
-//! time are chosen equally often. Only when none can go on does the greenlet wait, for all of them at once.
+//! **Order.** Arms are tried one after another, each time starting with a different one, so that
+//! arms that are always ready are chosen equally often. The greenlet waits, for all arms at once,
+//! only if none can proceed.
 //!
-//! **What a kill or a timeout leaves.** Nothing is taken and nothing is sent before an arm is chosen; an arm that is not chosen
-//! leaves its line.
+//! **A kill or a timeout during a wait.** Nothing is received or sent before an arm is chosen. An
+//! arm that is not chosen leaves its wait queue.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,24 +25,25 @@ use crate::net::{TcpListener, TcpStream};
 use crate::queue::{Channel, Order, Queue, ShutDown, SimpleQueue};
 use crate::shared;
 
-/// One arm of a [`select!`](crate::select!): something to wait for, and what to do when it is ready.
+/// An arm of a [`select!`](crate::select!): an operation that can be attempted, and the object to
+/// wait for.
 pub trait Arm {
-    /// What the arm gives when it is chosen.
+    /// The result of the operation.
     type Output;
 
-    /// Does it if that needs no waiting.
+    /// Performs the operation if it needs no wait.
     fn attempt(&mut self) -> Option<Self::Output>;
 
-    /// What to wait for when it needs to.
+    /// Returns the object to wait for before the next attempt.
     fn waitable(&self) -> &dyn Waitable;
 }
 
-/// Something that can be received from in a [`select!`](crate::select!).
+/// An object that a [`select!`](crate::select!) can receive from.
 pub trait Recv: Waitable {
-    /// What is received.
+    /// The type of received values.
     type Output;
 
-    /// Receives if that needs no waiting.
+    /// Receives a value if this needs no wait.
     fn attempt_recv(&self) -> Option<Self::Output>;
 }
 
@@ -193,7 +195,7 @@ impl Recv for crate::os::unix::net::UnixListener {
 /// The arm `recv(..)`.
 pub struct RecvArm<'a, R: Recv + ?Sized>(&'a R);
 
-/// Makes the arm `recv(..)`.
+/// Creates the arm `recv(..)`.
 pub fn recv<R: Recv + ?Sized>(from: &R) -> RecvArm<'_, R> {
     RecvArm(from)
 }
@@ -216,7 +218,7 @@ pub struct SendArm<'a, T: 'static> {
     message: Option<T>,
 }
 
-/// Makes the arm `send(..)`.
+/// Creates the arm `send(..)`.
 pub fn send<T: 'static>(sender: &Sender<T>, message: T) -> SendArm<'_, T> {
     SendArm { sender, message: Some(message) }
 }
@@ -240,10 +242,10 @@ impl<T: 'static> Arm for SendArm<'_, T> {
     }
 }
 
-/// The arm `ready(..)`: waits for anything waitable and takes nothing.
+/// The arm `ready(..)`, which waits for any waitable object and takes nothing.
 pub struct ReadyArm<'a>(&'a dyn Waitable);
 
-/// Makes the arm `ready(..)`.
+/// Creates the arm `ready(..)`.
 pub fn ready(object: &dyn Waitable) -> ReadyArm<'_> {
     ReadyArm(object)
 }
@@ -261,14 +263,15 @@ impl Arm for ReadyArm<'_> {
 }
 
 thread_local! {
-    /// Where the next round of attempts begins, as a fraction of the arms.
+    /// The start of the next round of attempts, as a fraction of the arms.
     static START: Cell<u64> = const { Cell::new(0) };
 }
 
-/// With which of so many arms to begin.
+/// Returns the index of the arm to try first.
 ///
-/// The beginnings are as far apart as the golden ratio puts them: whichever of them a selection gets, every second when
-/// two take turns, say, its own are spread evenly as well. A plain count would give it the same arm each time.
+/// Successive starts advance by the golden ratio. This keeps the starts of one selection evenly
+/// spread even if it gets only a part of them, for example every second one because two selections
+/// alternate. A plain counter would then give it the same arm each time.
 #[doc(hidden)]
 pub fn start(arms: usize) -> usize {
     let start = START.get();
@@ -276,26 +279,28 @@ pub fn start(arms: usize) -> usize {
     ((u128::from(start) * arms as u128) >> 64) as usize
 }
 
-/// Waits until one of the objects is ready or the limit is reached; false at the limit.
+/// Waits until one of the objects is ready or the limit is reached. Returns `false` at the limit.
 #[doc(hidden)]
 pub fn wait_any(objects: &[&dyn Waitable], limit: Limit) -> bool {
     iwait(objects).timeout(limit).next().is_some()
 }
 
-/// Waits for the first of several and goes on with that one.
+/// Waits for the first of several operations and runs the code of its arm.
 ///
 /// | arm | chosen when | gives |
 /// |---|---|---|
-/// | `recv(from) -> pattern => ...` | something can be received from a channel, a queue, a greenlet, an [`AsyncResult`](crate::sync::AsyncResult), a [`TcpListener`](crate::net::TcpListener) or a `UnixListener`; a permit can be had from a [`Semaphore`](crate::sync::Semaphore); an [`Event`](crate::sync::Event) is set | what the object's own call would: a `Result` where that can fail |
+/// | `recv(from) -> pattern => ...` | a value can be received from a channel, a queue, a greenlet, an [`AsyncResult`](crate::sync::AsyncResult), a [`TcpListener`](crate::net::TcpListener) or a `UnixListener`; a permit is free in a [`Semaphore`](crate::sync::Semaphore); an [`Event`](crate::sync::Event) is set | the result of the object's own method: a `Result` if that can fail |
 /// | `send(sender, message) -> pattern => ...` | there is room | `Result<(), SendError<_>>` |
-/// | `ready(object) => ...` | anything waitable is ready; nothing is taken | |
-/// | `default(duration) => ...` | nothing else was for that long | |
-/// | `default => ...` | nothing else is | |
+/// | `ready(object) => ...` | any waitable object is ready; nothing is taken | |
+/// | `default(duration) => ...` | no other arm was ready for that long | |
+/// | `default => ...` | no other arm is ready | |
 ///
-/// At most one `default`, as the last arm. Which of several ready arms is chosen, and what a kill leaves, says the page of
-/// [`ramie::select`](mod@crate::select). The message of a `send` arm that is not chosen is dropped.
+/// There may be one `default`, which must be the last arm. [`ramie::select`](mod@crate::select)
+/// describes the choice among several ready arms, and the effect of a kill or a timeout. The
+/// message of a `send` arm that is not chosen is dropped.
 ///
-/// A pattern has to match whatever comes, as that of a `let` does: what it left out would be lost.
+/// A pattern must be irrefutable, like that of a `let`: a value that it did not match would be
+/// lost.
 ///
 /// ```compile_fail,E0004
 /// # let (_sender, receiver) = ramie::channel::unbounded::<u32>();
@@ -340,7 +345,7 @@ macro_rules! select {
     };
     (@collect [$($arms:tt)*]) => {
         $crate::select!(@bind ($crate::select::Limit::Never) (true)
-            (::std::unreachable!("a selection without a limit ends with an arm")) [] [$($arms)*])
+            (::std::unreachable!("a selection without a limit must end with an arm")) [] [$($arms)*])
     };
     (@bind ($limit:expr) ($waits:expr) ($default:expr) [$($done:tt)*] [{($arm:expr) ($pattern:pat) ($body:expr)} $($rest:tt)*]) => {{
         let mut arm = $arm;
@@ -378,7 +383,7 @@ macro_rules! select {
         }
     }};
     (@collect $($other:tt)*) => {
-        ::std::compile_error!("an arm is recv(..) -> p => e, send(.., ..) -> p => e, ready(..) => e, default(..) => e or default => e")
+        ::std::compile_error!("an arm must be recv(..) -> p => e, send(.., ..) -> p => e, ready(..) => e, default(..) => e or default => e")
     };
     ($($arms:tt)+) => {
         $crate::select!(@collect [] $($arms)+)

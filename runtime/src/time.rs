@@ -1,20 +1,21 @@
-//! Time: sleeping, limits, deadlines.
+//! Time: sleeping, timeouts and deadlines.
 //!
 //! | to | use |
 //! |---|---|
 //! | pause | [`sleep`] or [`sleep_until`] |
 //! | limit one call | the call's own `_timeout` form, which returns a value |
-//! | limit a stretch of code | [`timeout`], [`timeout_at`], or a [`Timeout`] |
+//! | limit a section of code | [`timeout`], [`timeout_at`], or a [`Timeout`] |
 //!
-//! Sleeps last at least as long as asked for. The system is polled in whole milliseconds, so a sleep of less than one
-//! may last one.
+//! A sleep lasts at least as long as requested. The system is polled in whole milliseconds, so a
+//! shorter sleep may last one.
 
 use std::time::{Duration, Instant};
 
 use ramie_hub::{Event, LinkId, Waitable, Watcher, get_hub, with_timeout};
 pub use ramie_hub::{TimedOut, Timeout, sleep};
 
-/// Suspends the greenlet until a point in time; one that has passed is a yield. Others run meanwhile.
+/// Suspends the greenlet until `deadline`. A deadline in the past is a yield. Lets other greenlets
+/// run.
 ///
 /// # Examples
 ///
@@ -29,13 +30,14 @@ pub fn sleep_until(deadline: Instant) {
     sleep(deadline.saturating_duration_since(Instant::now()));
 }
 
-/// Runs `f` and unwinds it when it has not returned after `limit`; the same as [`ramie::with_timeout`].
+/// Runs `f`, and unwinds it if it has not returned after `limit`: the same as
+/// [`ramie::with_timeout`].
 ///
 /// [`ramie::with_timeout`]: crate::with_timeout
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when the time was over first.
+/// Returns [`TimedOut`] if the limit is reached first.
 ///
 /// # Examples
 ///
@@ -49,11 +51,11 @@ pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut>
     with_timeout(limit, f)
 }
 
-/// Runs `f` and unwinds it when it has not returned by `deadline`.
+/// Runs `f`, and unwinds it if it has not returned by `deadline`.
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when the time was over first.
+/// Returns [`TimedOut`] if the deadline is reached first.
 ///
 /// # Examples
 ///
@@ -70,14 +72,14 @@ pub fn timeout_at<R>(deadline: Instant, f: impl FnOnce() -> R) -> Result<R, Time
     Timeout::at(deadline).scope(f)
 }
 
-/// A point in time to wait for among other things: ready once it has come. Made by [`after`].
+/// A waitable point in time. Returned by [`after`].
 #[derive(Debug)]
 pub struct After {
     come: Event,
     _timer: Watcher,
 }
 
-/// Something waitable that becomes ready after a time.
+/// Creates a waitable object that becomes ready after `duration`.
 ///
 /// # Examples
 ///

@@ -50,9 +50,9 @@ fn names_are_looked_up_while_others_run() {
         assert_eq!(all(borrowed), [v4]);
 
         // What is no address is told at once.
-        assert!(refused("127.0.0.1").contains("without a port"));
-        assert!(refused("localhost:http").contains("no number"));
-        assert!(refused("localhost:65536").contains("no number"));
+        assert!(refused("127.0.0.1").contains("has no port"));
+        assert!(refused("localhost:http").contains("must be a number"));
+        assert!(refused("localhost:65536").contains("must be a number"));
 
         // A kill, a timeout and a deadline end the wait.
         let killed = spawn(|| "localhost:80".to_socket_addrs().map(drop));

@@ -340,7 +340,7 @@ fn handshake_with_a_stranger_fails_on_both_sides() {
             let accepted = spawn(move || Acceptor::new(server).accept(far).map(drop).unwrap_err());
             let error = tls::connect(near, name, client).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
-            assert!(error.to_string().starts_with("the TLS handshake has failed: "));
+            assert!(error.to_string().starts_with("the TLS handshake failed: "));
             let error = accepted.take().unwrap();
             // It is told by an alert.
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
@@ -425,7 +425,7 @@ fn failed_handshake_is_reported_where_somebody_asks() {
         while errors.is_empty() {
             sleep(Duration::from_millis(1));
         }
-        assert!(errors.words()[0].starts_with("the TLS handshake has failed: "), "{:?}", errors.words());
+        assert!(errors.words()[0].starts_with("the TLS handshake failed: "), "{:?}", errors.words());
         get_hub().set_error_handler(None);
         let stream = TcpStream::connect(server.address().unwrap()).unwrap();
         let mut stream = tls::connect(stream, "localhost", certificate.client()).unwrap();

@@ -1,95 +1,96 @@
-//! The ways in which a channel refuses, by the names of std and crossbeam. Messages are given back.
+//! The errors of channels, with the names of std and crossbeam. A message that was not sent is
+//! given back.
 
 use std::error::Error;
 use std::fmt;
 
-/// Every receiver is gone; gives the message back.
+/// Every receiver is dropped. Contains the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(
     /// The message.
     pub T,
 );
 
-/// Why [`try_send`](super::Sender::try_send) did not send.
+/// The error of [`try_send`](super::Sender::try_send).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
-    /// There is no room, or for a channel without room nobody who receives at this moment.
+    /// The channel is full, or it has no capacity and no receiver is waiting at this moment.
     Full(T),
-    /// Every receiver is gone.
+    /// Every receiver is dropped.
     Disconnected(T),
 }
 
-/// Why [`send_timeout`](super::Sender::send_timeout) did not send.
+/// The error of [`send_timeout`](super::Sender::send_timeout).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
-    /// The time was over first.
+    /// The wait timed out.
     Timeout(T),
-    /// Every receiver is gone.
+    /// Every receiver is dropped.
     Disconnected(T),
 }
 
-/// Every sender is gone and nothing is left.
+/// Every sender is dropped and no message is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecvError;
 
-/// Why [`try_recv`](super::Receiver::try_recv) did not receive.
+/// The error of [`try_recv`](super::Receiver::try_recv).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// Nothing is there.
+    /// The channel is empty.
     Empty,
-    /// Every sender is gone and nothing is left.
+    /// Every sender is dropped and no message is left.
     Disconnected,
 }
 
-/// Why [`recv_timeout`](super::Receiver::recv_timeout) did not receive.
+/// The error of [`recv_timeout`](super::Receiver::recv_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
-    /// The time was over first.
+    /// The wait timed out.
     Timeout,
-    /// Every sender is gone and nothing is left.
+    /// Every sender is dropped and no message is left.
     Disconnected,
 }
 
 impl<T> SendError<T> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
 impl<T> TrySendError<T> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> T {
         match self {
             TrySendError::Full(message) | TrySendError::Disconnected(message) => message,
         }
     }
 
-    /// Whether there was no room.
+    /// Returns `true` if the channel was full.
     pub fn is_full(&self) -> bool {
         matches!(self, TrySendError::Full(_))
     }
 
-    /// Whether every receiver is gone.
+    /// Returns `true` if every receiver is dropped.
     pub fn is_disconnected(&self) -> bool {
         !self.is_full()
     }
 }
 
 impl<T> SendTimeoutError<T> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> T {
         match self {
             SendTimeoutError::Timeout(message) | SendTimeoutError::Disconnected(message) => message,
         }
     }
 
-    /// Whether the time was over.
+    /// Returns `true` if the wait timed out.
     pub fn is_timeout(&self) -> bool {
         matches!(self, SendTimeoutError::Timeout(_))
     }
 
-    /// Whether every receiver is gone.
+    /// Returns `true` if every receiver is dropped.
     pub fn is_disconnected(&self) -> bool {
         !self.is_timeout()
     }

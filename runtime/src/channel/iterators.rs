@@ -1,9 +1,9 @@
-//! The iterators of a channel's receiving end, which are the same for both kinds of channels.
+//! The iterators of a receiver, which are the same for both kinds of channels.
 
-/// Declares `Iter`, `TryIter` and `IntoIter` for the `Receiver` of the module it stands in.
+/// Declares `Iter`, `TryIter` and `IntoIter` for the `Receiver` of the module that invokes it.
 macro_rules! iterators {
     () => {
-        /// An iterator that receives until every sender is gone. Made by [`Receiver::iter`].
+        /// An iterator that receives until every sender is dropped. Returned by [`Receiver::iter`].
         #[derive(Debug)]
         pub struct Iter<'a, T: 'static> {
             receiver: &'a Receiver<T>,
@@ -17,7 +17,7 @@ macro_rules! iterators {
             }
         }
 
-        /// An iterator over what is there. Made by [`Receiver::try_iter`].
+        /// An iterator over the messages that are available. Returned by [`Receiver::try_iter`].
         #[derive(Debug)]
         pub struct TryIter<'a, T: 'static> {
             receiver: &'a Receiver<T>,
@@ -31,7 +31,7 @@ macro_rules! iterators {
             }
         }
 
-        /// An iterator that owns its end of the channel.
+        /// An iterator that owns its receiver.
         #[derive(Debug)]
         pub struct IntoIter<T: 'static> {
             receiver: Receiver<T>,

@@ -1,10 +1,13 @@
-//! Channels between greenlets of one thread, with ends that disconnect: std's `mpsc` and crossbeam's channels.
+//! Channels between greenlets of one thread, with ends that disconnect, like std's `mpsc` and
+//! crossbeam's channels.
 //!
-//! Both ends may be cloned. When the last [`Receiver`] is gone, sending fails and gives the message back; when the last
-//! [`Sender`] is gone, receiving ends once everything that was sent is received. Messages need not be `Send`;
-//! [`ramie::shared`](crate::shared) has channels for other threads.
+//! Both ends may be cloned. When the last [`Receiver`] is dropped, sending fails and gives the
+//! message back. When the last [`Sender`] is dropped, receiving fails after all sent messages are
+//! received. Messages need not be `Send`; [`ramie::shared`](crate::shared) has channels for other
+//! threads.
 //!
-//! Fairness, and what a kill leaves behind, are those of [`ramie::queue`](crate::queue).
+//! The rules of fairness, and the effect of a kill or a timeout, are those of
+//! [`ramie::queue`](crate::queue).
 //!
 //! # Examples
 //!
@@ -36,25 +39,26 @@ pub use self::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, 
 const SENDERS: Lane = Lane::First;
 const RECEIVERS: Lane = Lane::Second;
 
-/// A message on its way. Its sender waits until `taken` when the channel stores nothing.
+/// A message in the channel. With capacity zero, its sender waits until `taken` is set.
 struct Parcel<T> {
     message: T,
     taken: Option<Rc<Cell<bool>>>,
 }
 
 struct State<T> {
-    /// What is stored; without room, what the waiting senders offer.
+    /// The stored messages. With capacity zero, the messages that waiting senders offer.
     parcels: RefCell<VecDeque<Parcel<T>>>,
     room: Option<usize>,
-    /// Without room: senders at the head of their lane whose parcel is gone and who have not been told.
+    /// With capacity zero: the number of senders at the head of their lane that must still be
+    /// notified that their message was taken.
     taken: Cell<usize>,
     senders: Cell<usize>,
     receivers: Cell<usize>,
-    /// Without room: whose raw links stand in the lanes.
+    /// With capacity zero: one entry for each raw link in the lanes, naming its greenlet.
     selecting: Rc<RefCell<Vec<AnyGreenlet>>>,
 }
 
-/// A raw link in a lane of a channel without room, which goes with its closure.
+/// The entry in `selecting` of one raw link. Removed when the closure of the link is dropped.
 struct Selecting {
     all: Rc<RefCell<Vec<AnyGreenlet>>>,
     greenlet: AnyGreenlet,
@@ -81,8 +85,9 @@ impl<T> State<T> {
         self.room.is_none_or(|room| self.len() < room)
     }
 
-    /// Without room: whether the head of the senders' lane is to be told. It is one whose parcel is gone; or, as nobody
-    /// offers a parcel, one who selects, and somebody else waits to whom it can offer its own.
+    /// With capacity zero: returns `true` if the first sender must be notified. It must if its
+    /// message was taken. It must also if no message is offered, the first sender is a `select`,
+    /// and another greenlet waits to receive.
     fn can_meet(&self, [senders, receivers]: [usize; 2]) -> bool {
         let met_itself = || {
             let selecting = self.selecting.borrow();
@@ -91,7 +96,8 @@ impl<T> State<T> {
         self.taken.get() > 0 || (self.len() == 0 && receivers > 0 && !met_itself())
     }
 
-    /// A raw link that counts among those who select, where that matters.
+    /// Wraps the closure of a raw link so that the link counts in `selecting`, if the capacity is
+    /// zero.
     fn selecting(&self, f: Box<dyn FnOnce()>) -> Box<dyn FnOnce()> {
         if !self.stores_nothing() {
             return f;
@@ -108,7 +114,7 @@ impl<T> State<T> {
 impl<T: 'static> Waits for State<T> {
     const RULE: Rule = Rule::Lanes;
 
-    /// Whether a receiver need not wait: a message is there, or none will come.
+    /// Returns `true` if a receiver need not wait: there is a message, or every sender is dropped.
     fn is_ready(&self) -> bool {
         self.len() > 0 || self.senders.get() == 0
     }
@@ -126,12 +132,13 @@ impl<T: 'static> Waits for State<T> {
     }
 }
 
-/// A channel for so many messages; with zero, a sender waits until its message is received.
+/// Creates a channel for at most `room` messages. With zero, a sender waits until its message is
+/// received.
 pub fn bounded<T: 'static>(room: usize) -> (Sender<T>, Receiver<T>) {
     channel(Some(room))
 }
 
-/// A channel without limit: sending never waits.
+/// Creates a channel without limit: sending never waits.
 pub fn unbounded<T: 'static>() -> (Sender<T>, Receiver<T>) {
     channel(None)
 }
@@ -148,12 +155,13 @@ fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
     (Sender { queue: queue.clone() }, Receiver { queue })
 }
 
-/// The end of a channel that sends. Clones send into the same channel.
+/// The sending end of a channel. Clones send into the same channel.
 pub struct Sender<T: 'static> {
     queue: WaitQueue<State<T>>,
 }
 
-/// The end of a channel that receives. Clones receive from the same channel; each message goes to one of them.
+/// The receiving end of a channel. Clones receive from the same channel; each message goes to one
+/// of them.
 pub struct Receiver<T: 'static> {
     queue: WaitQueue<State<T>>,
 }
@@ -187,7 +195,8 @@ impl<T> Drop for Receiver<T> {
         if self.queue.receivers.get() == 0 {
             self.queue.check();
             if !self.queue.stores_nothing() {
-                // Nobody will ever receive them. Taken out first: a message's destructor may use the channel.
+                // No receiver will take these messages. Taken out first, because the destructor of
+                // a message may use the channel.
                 let parcels = std::mem::take(&mut *self.queue.parcels.borrow_mut());
                 drop(parcels);
             }
@@ -195,7 +204,7 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-/// Takes an offer back that nobody took, when its sender leaves.
+/// Takes an offer back if its sender leaves before a receiver has taken it.
 struct Withdraw<'a, T: 'static> {
     state: &'a State<T>,
     taken: Rc<Cell<bool>>,
@@ -222,25 +231,28 @@ impl<T> Drop for Withdraw<'_, T> {
 }
 
 impl<T: 'static> Sender<T> {
-    /// Sends a message, waiting for room if there is none. Lets others run only if it waits.
+    /// Sends a message, waiting for room if there is none. Lets other greenlets run only if it
+    /// waits.
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the message when every receiver is gone, before or while it waited.
+    /// Returns [`SendError`] with the message if every receiver is dropped before or during the
+    /// wait.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has not sent the message, which is dropped; unless the channel stores nothing and
-    /// the message was received at that very moment.
+    /// A kill or a timeout during the wait sends nothing and drops the message, unless the capacity
+    /// is zero and the message was received at that very moment.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.send_for(message, Limit::Never).map_err(|error| SendError(error.into_inner()))
     }
 
-    /// Sends a message if there is room. Lets others run only when the channel stores nothing and somebody waits.
+    /// Sends a message if there is room. Lets other greenlets run only if the capacity is zero and
+    /// a receiver is waiting.
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the message.
+    /// Returns [`TrySendError`] with the message.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         if self.queue.receivers.get() == 0 {
             return Err(TrySendError::Disconnected(message));
@@ -263,11 +275,11 @@ impl<T: 'static> Sender<T> {
         Ok(())
     }
 
-    /// Sends a message, waiting at most that long for room.
+    /// Sends a message, waiting at most `timeout` for room.
     ///
     /// # Errors
     ///
-    /// [`SendTimeoutError`] with the message.
+    /// Returns [`SendTimeoutError`] with the message.
     pub fn send_timeout(&self, message: T, timeout: impl Into<Limit>) -> Result<(), SendTimeoutError<T>> {
         self.send_for(message, timeout.into())
     }
@@ -292,7 +304,7 @@ impl<T: 'static> Sender<T> {
         }
     }
 
-    /// Offers a message where nothing is stored, and waits until it is taken.
+    /// Offers a message in a channel of capacity zero, and waits until it is taken.
     fn offer(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
         if self.queue.receivers.get() == 0 {
             return Err(SendTimeoutError::Disconnected(message));
@@ -300,7 +312,7 @@ impl<T: 'static> Sender<T> {
         let taken = Rc::new(Cell::new(false));
         self.queue.parcels.borrow_mut().push_back(Parcel { message, taken: Some(taken.clone()) });
         let withdraw = Withdraw { state: &self.queue, taken };
-        // Why the wait ended does not matter: the parcel is gone, or it is taken back.
+        // The result of the wait does not matter: the message was taken, or it is taken back.
         let _ = self.queue.wait(SENDERS, limit, "Sender::send");
         match withdraw.take_back() {
             None => Ok(()),
@@ -309,46 +321,47 @@ impl<T: 'static> Sender<T> {
         }
     }
 
-    /// How many messages are stored, or offered.
+    /// Returns the number of messages that are stored or offered.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether no message is stored.
+    /// Returns `true` if no message is stored or offered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// For how many messages there is room; `None` is without limit.
+    /// Returns the capacity; `None` means no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.queue.room
     }
 
-    /// Whether both send into the same channel.
+    /// Returns `true` if both send into the same channel.
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         self.queue.is(&other.queue)
     }
 }
 
 impl<T: 'static> Receiver<T> {
-    /// Receives a message, waiting for one if none is there. Lets others run only if it waits.
+    /// Receives a message, waiting for one if there is none. Lets other greenlets run only if it
+    /// waits.
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when every sender is gone and nothing is left.
+    /// Returns [`RecvError`] if every sender is dropped and no message is left.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has received nothing.
+    /// A kill or a timeout during the wait receives nothing.
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_for(Limit::Never).map_err(|_| RecvError)
     }
 
-    /// Receives a message if one is there. Does not let others run.
+    /// Receives a message if there is one. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`].
+    /// Returns [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let parcel = self.queue.parcels.borrow_mut().pop_front();
         let Some(parcel) = parcel else {
@@ -363,11 +376,11 @@ impl<T: 'static> Receiver<T> {
         Ok(parcel.message)
     }
 
-    /// Receives a message, waiting at most that long for one.
+    /// Receives a message, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`].
+    /// Returns [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
         self.recv_for(timeout.into())
     }
@@ -387,38 +400,38 @@ impl<T: 'static> Receiver<T> {
         }
     }
 
-    /// Iterates over messages until every sender is gone; waits for each.
+    /// Iterates over messages until every sender is dropped. Waits for each message.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self }
     }
 
-    /// Iterates over the messages that are there; waits for none.
+    /// Iterates over the messages that are available. Does not wait.
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self }
     }
 
-    /// How many messages are stored, or offered.
+    /// Returns the number of messages that are stored or offered.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether no message is there.
+    /// Returns `true` if no message is stored or offered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// For how many messages there is room; `None` is without limit.
+    /// Returns the capacity; `None` means no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.queue.room
     }
 
-    /// Whether both receive from the same channel.
+    /// Returns `true` if both receive from the same channel.
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         self.queue.is(&other.queue)
     }
 }
 
-/// Ready when a message is there, or every sender is gone.
+/// Ready when there is a message or every sender is dropped.
 impl<T: 'static> Waitable for Receiver<T> {
     fn is_ready(&self) -> bool {
         self.queue.is_ready()
@@ -433,7 +446,7 @@ impl<T: 'static> Waitable for Receiver<T> {
     }
 }
 
-/// Ready when there is room, or every receiver is gone. A channel that stores nothing has room for a sender whenever
+/// Ready when there is room or every receiver is dropped. A channel of capacity zero has room while
 /// more receivers wait than messages are offered.
 impl<T: 'static> Waitable for Sender<T> {
     fn is_ready(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What is in a folder.
+//! Reading directories.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -10,19 +10,20 @@ use std::sync::Arc;
 
 use ramie_pool::{blocking, blocking_owned};
 
-/// How many entries are fetched by one job.
+/// The number of entries that one job fetches.
 const BATCH: usize = 64;
 
-/// Iterates over what is in a folder, in no particular order: `std::fs::read_dir`'s counterpart. Lets others run, here and whenever
-/// the iterator needs more.
+/// Iterates over the entries of a directory, in no particular order: the counterpart of
+/// `std::fs::read_dir`. Lets other greenlets run, in this call and whenever the iterator has to
+/// fetch more entries.
 ///
 /// # Errors
 ///
-/// std's.
+/// Returns the errors of std.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once. The folder is closed again when it has been opened.
+/// A kill or a timeout is raised at once. The directory is closed again if it has been opened.
 ///
 /// # Examples
 ///
@@ -38,7 +39,7 @@ const BATCH: usize = 64;
 /// ```
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref().to_owned();
-    // Most folders are small, so the first entries come along.
+    // Most directories are small, so the first entries are fetched by the same job.
     blocking_owned(move || {
         let mut entries = ReadDir { inner: Some(fs::read_dir(path)?), fetched: VecDeque::new() };
         entries.fetch();
@@ -46,22 +47,22 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     })
 }
 
-/// An iterator over what is in a folder. Made by [`read_dir`].
+/// An iterator over the entries of a directory. Returned by [`read_dir`].
 ///
-/// It fetches up to 64 entries at a time, and their kinds with them. What is made or removed in the folder meanwhile may be seen or
-/// not, as with std.
+/// It fetches up to 64 entries at a time, with their types. As with std, an entry that is created
+/// or removed during the iteration may be missing or present.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside `next` loses no entry.
+/// A kill or a timeout during `next` loses no entry.
 pub struct ReadDir {
-    /// `None` when it has come to its end.
+    /// `None` after the last entry.
     inner: Option<fs::ReadDir>,
     fetched: VecDeque<io::Result<DirEntry>>,
 }
 
 impl ReadDir {
-    /// Runs on a thread of the pool. What it has fetched is kept whatever becomes of its caller.
+    /// Fetches a batch on a thread of the pool. The batch is kept even if the caller is killed.
     fn fetch(&mut self) {
         let Some(inner) = &mut self.inner else { return };
         for entry in inner.by_ref().take(BATCH) {
@@ -91,30 +92,31 @@ impl fmt::Debug for ReadDir {
     }
 }
 
-/// Something in a folder. Given by [`ReadDir`].
+/// An entry of a directory. Returned by [`ReadDir`].
 pub struct DirEntry {
-    /// Shared with the jobs that ask the system about it.
+    /// Shared with the jobs that query the system about the entry.
     inner: Arc<fs::DirEntry>,
-    /// The kind, if it could be had when the entry was fetched.
+    /// The file type, if the system reported it with the entry.
     kind: Option<FileType>,
 }
 
 impl DirEntry {
-    /// The path: the name, below the path that [`read_dir`] was given. Does not let others run.
+    /// Returns the path of the entry: its name, joined to the path given to [`read_dir`]. Does not
+    /// let other greenlets run.
     pub fn path(&self) -> PathBuf {
         self.inner.path()
     }
 
-    /// The name without anything above it. Does not let others run.
+    /// Returns the name of the entry without its directory. Does not let other greenlets run.
     pub fn file_name(&self) -> OsString {
         self.inner.file_name()
     }
 
-    /// What is known about it. Symbolic links are not followed. Lets others run.
+    /// Returns the metadata of the entry. Does not follow symbolic links. Lets other greenlets run.
     ///
     /// # Errors
     ///
-    /// std's.
+    /// Returns the errors of std.
     ///
     /// # Cancellation
     ///
@@ -124,11 +126,12 @@ impl DirEntry {
         blocking_owned(move || inner.metadata())
     }
 
-    /// What kind of thing it is. Symbolic links are not followed. Lets others run only if the system did not tell before.
+    /// Returns the file type. Does not follow symbolic links. Lets other greenlets run only if the
+    /// system did not report the type with the entry.
     ///
     /// # Errors
     ///
-    /// std's.
+    /// Returns the errors of std.
     pub fn file_type(&self) -> io::Result<FileType> {
         match self.kind {
             Some(kind) => Ok(kind),

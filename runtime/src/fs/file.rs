@@ -12,39 +12,45 @@ use ramie_pool::blocking;
 use super::options::OpenOptions;
 use crate::shared::Mutex;
 
-/// An open file whose operations run on a thread of the pool: `std::fs::File`'s counterpart.
+/// An open file with operations that run on a thread of the pool: the counterpart of
+/// `std::fs::File`.
 ///
-/// Reading, writing and seeking also work through `&File`. On Unix it has std's `FileExt` too, whose `read_at` and `write_at` use no
-/// position. It may go to other threads.
+/// Reading, writing and seeking also work through `&File`. On Unix the file also implements std's
+/// `FileExt`; its `read_at` and `write_at` use no position. A file may be sent to other threads.
 ///
-/// Nothing is buffered here: what a call has written is with the system when it returns, `flush` has nothing to do, and
-/// a drop loses nothing. A drop closes the file on the spot, for which few file systems need any time.
+/// Nothing is buffered: the data of a write has been passed to the system when the call returns,
+/// `flush` has no effect, and a drop loses nothing. A drop closes the file on the calling thread,
+/// which takes time on few file systems.
 ///
-/// What a call costs, and what to do about many small ones, is said in the [module](crate::fs#costs). Reading and writing are one
-/// call each, and so are `read_exact`, `read_to_end`, `read_to_string`, `write_all` and `write!`. Seeking is a call to the pool
-/// only from the end.
+/// The [module](crate::fs#costs) describes the cost of a call, and how to reduce it for many small
+/// ones. A read or a write is one job, and so is each `read_exact`, `read_to_end`,
+/// `read_to_string`, `write_all` and `write!`. A seek is a job only if it is relative to the end.
 ///
 /// # Order
 ///
-/// What reads, writes, seeks, cuts, extends or synchronises is done one after the other, in the order in which it was called,
-/// whichever greenlets and threads call, and through whichever [clone](File::try_clone). So the data of one `write_all` is never
-/// mixed with that of another. The rest, and what `FileExt` adds, uses no position and does not stand in that line: several
-/// `read_at` run side by side.
+/// Reads, writes, seeks, truncations, extensions and syncs run one after another, in the order of
+/// the calls, whichever greenlets and threads make them, and through whichever
+/// [clone](File::try_clone). The data of one `write_all` is therefore never mixed with the data of
+/// another. Other operations, including those of `FileExt`, use no position and are not ordered:
+/// several `read_at` run in parallel.
 ///
-/// Whoever waits for its turn in a job of the global pool keeps a thread meanwhile. If all of them did, the file's next operation
-/// would have none: so a file that greenlets use at the same time is none for many such jobs.
+/// A job of the global pool that waits for its turn occupies a thread of the pool. If all threads
+/// waited, the next operation of the file could not run. A file that greenlets use must therefore
+/// not be used by many such jobs at the same time.
 ///
-/// A file that is a terminal or a device is no exception: a write waits for a read that waits for somebody to type. Use
+/// Terminals and devices are no exception: a write waits for a read that waits for input. Use
 /// [`Cooperative`](crate::io::Cooperative) for those.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout while an operation waits for those before it has done nothing. Once the thread is at work it
-/// is waited for; then the kill is raised, and the result of the operation dropped. So a killed `read` has moved the position by an
-/// unknown number of bytes, which are in the buffer, and a killed `write` has written an unknown part of its data; but a killed
-/// `write_all` has written everything, unless the system refused, and a killed `read_exact` or `read_to_end` has read everything.
-/// Between two calls anything may end: of an `io::copy` that was killed some blocks have been written, and what a
-/// `BufReader` or `BufWriter` holds is still in it.
+/// A kill or a timeout during the wait for earlier operations has no effect on the file. An
+/// operation that runs on a thread is waited for; then the kill is raised, and the result of the
+/// operation is dropped. A killed `read` has therefore moved the position by an unknown number of
+/// bytes, which are in the buffer, and a killed `write` has written an unknown part of its data. A
+/// killed `write_all` has written everything, unless the system reported an error, and a killed
+/// `read_exact` or `read_to_end` has read everything. A sequence of calls may end between any two
+/// of them: a killed `io::copy` has written some blocks, and a `BufReader` or `BufWriter` still
+/// holds its buffered data.
 ///
 /// # Examples
 ///
@@ -54,7 +60,7 @@ use crate::shared::Mutex;
 ///
 /// let path = std::env::temp_dir().join(format!("ramie-file-{}", std::process::id()));
 /// let mut file = File::create_new(&path)?;
-/// file.write_all(b"hello, world")?; // other greenlets run meanwhile
+/// file.write_all(b"hello, world")?; // lets other greenlets run
 /// file.sync_all()?;
 /// let mut file = File::open(&path)?;
 /// file.seek(SeekFrom::End(-5))?;
@@ -68,27 +74,28 @@ pub struct File {
     shared: Arc<Shared>,
 }
 
-/// What the clones of a file have in common.
+/// The state that the clones of a file share.
 struct Shared {
     file: fs::File,
-    /// Held by whoever uses the position or changes the contents: threads of the pool know no order.
+    /// Held during each operation that uses the position or changes the contents, because the
+    /// threads of the pool do not run jobs in order.
     turn: Mutex<()>,
 }
 
-/// Operations that std has under the same name: in their turn, or whenever they are called.
+/// Forwards operations to the ones of the same name in std, either in order or unordered.
 macro_rules! as_std {
     ($how:ident: $($(#[$doc:meta])* $name:ident($($argument:ident: $kind:ty)?) -> $gives:ty;)*) => {$(
         $(#[$doc])*
         ///
-        /// Lets others run.
+        /// Lets other greenlets run.
         ///
         /// # Errors
         ///
-        /// std's.
+        /// Returns the errors of std.
         ///
         /// # Cancellation
         ///
-        /// A kill or a timeout is raised when it is done.
+        /// A kill or a timeout is raised after the call has completed.
         pub fn $name(&self $(, $argument: $kind)?) -> io::Result<$gives> {
             self.$how(|file| file.$name($($argument)?))
         }
@@ -96,74 +103,76 @@ macro_rules! as_std {
 }
 
 impl File {
-    /// Opens a file for reading; see [`OpenOptions::open`]. Lets others run.
+    /// Opens a file for reading; see [`OpenOptions::open`]. Lets other greenlets run.
     ///
     /// # Errors
     ///
-    /// std's.
+    /// Returns the errors of std.
     pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).open(path)
     }
 
-    /// Opens a file for writing, which is made if it is not there, and emptied if it is; see [`OpenOptions::open`]. Lets
-    /// others run.
+    /// Opens a file for writing, creating it if it does not exist and truncating it if it does; see
+    /// [`OpenOptions::open`]. Lets other greenlets run.
     ///
     /// # Errors
     ///
-    /// std's.
+    /// Returns the errors of std.
     pub fn create(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
     }
 
-    /// Makes a file for reading and writing; see [`OpenOptions::open`]. Lets others run.
+    /// Creates a file for reading and writing; see [`OpenOptions::open`]. Lets other greenlets run.
     ///
     /// # Errors
     ///
-    /// std's; `AlreadyExists` if there is something of that name.
+    /// Returns the errors of std, among them `AlreadyExists` if the path exists.
     pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(path)
     }
 
-    /// [`OpenOptions::new`].
+    /// Returns [`OpenOptions::new`].
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
     as_std! { in_turn:
-        /// Cuts the file, or extends it by zeros. The position stays where it is.
+        /// Truncates the file, or extends it with zeros. Does not move the position.
         set_len(size: u64) -> ();
-        /// Waits until the contents and all that is known about the file are on the disk.
+        /// Waits until the contents and the metadata are on the disk.
         sync_all() -> ();
         /// Waits until the contents are on the disk.
         sync_data() -> ();
     }
 
     as_std! { at_once:
-        /// What is known about the file.
+        /// Returns the metadata of the file.
         metadata() -> Metadata;
         /// Changes the permissions.
         set_permissions(permissions: Permissions) -> ();
-        /// Changes the times.
+        /// Changes the timestamps.
         set_times(times: FileTimes) -> ();
-        /// Changes the time of the last change.
+        /// Changes the modification time.
         set_modified(time: SystemTime) -> ();
     }
 
-    /// A second handle of the same file, with the same position. The descriptor is shared and not duplicated: it is closed when the
-    /// last handle is dropped. Does not let others run.
+    /// Creates another handle of the same file, with the same position. The descriptor is shared
+    /// and not duplicated: it is closed when the last handle is dropped. Does not let other
+    /// greenlets run.
     ///
     /// # Errors
     ///
-    /// None here; `Result` is std's signature.
+    /// Returns no error; the `Result` is for compatibility with std.
     pub fn try_clone(&self) -> io::Result<File> {
         Ok(File { shared: self.shared.clone() })
     }
 
-    /// Gives the file to std, for blocking use. If there are clones it is a duplicate, which shares the position with them.
+    /// Converts the file to one of std, for blocking use. If there are clones, the result is a
+    /// duplicate that shares the position with them.
     ///
     /// # Errors
     ///
-    /// When there are clones and the system has no descriptor for a duplicate.
+    /// Returns an error if there are clones and the system has no descriptor left for a duplicate.
     pub fn into_std(self) -> io::Result<fs::File> {
         match Arc::try_unwrap(self.shared) {
             Ok(shared) => Ok(shared.file),
@@ -171,7 +180,7 @@ impl File {
         }
     }
 
-    /// Runs an operation after those that were called before.
+    /// Runs an operation after all earlier ones.
     fn in_turn<R: Send>(&self, op: impl FnOnce(&fs::File) -> R + Send) -> R {
         let _turn = self.shared.turn.lock();
         self.at_once(op)
@@ -183,7 +192,8 @@ impl File {
     }
 }
 
-/// The streams, for the value and for a reference to it. Each method is one job: std's own would make one for each piece.
+/// Implements the stream traits, for the value and for a reference to it. Each method is one job;
+/// the default methods of std would be one job for each piece.
 macro_rules! streams {
     ($($type:ty),*) => {$(
         impl Read for $type {
@@ -221,7 +231,7 @@ macro_rules! streams {
                 self.in_turn(|mut file| file.write_all(data))
             }
 
-            /// In one piece, instead of one for each argument.
+            /// Writes all arguments at once instead of one at a time.
             fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
                 self.write_all(text.to_string().as_bytes())
             }
@@ -234,9 +244,9 @@ macro_rules! streams {
         impl Seek for $type {
             fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
                 match to {
-                    // Somebody may have to ask another machine where that is.
+                    // A network file system may have to ask the server for the size.
                     SeekFrom::End(_) => self.in_turn(|mut file| file.seek(to)),
-                    // No more than a number that is set.
+                    // Only sets a number.
                     SeekFrom::Start(_) | SeekFrom::Current(_) => {
                         let _turn = self.shared.turn.lock();
                         (&self.shared.file).seek(to)
@@ -249,7 +259,7 @@ macro_rules! streams {
 
 streams!(File, &File);
 
-/// Without a position, so side by side with everything else.
+/// Uses no position, so these operations are not ordered.
 #[cfg(unix)]
 impl std::os::unix::fs::FileExt for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -1,8 +1,9 @@
-//! Files that do not stop the thread: `std::fs`, each call made on a thread of the [global pool](crate::ThreadPool::global) while
-//! other greenlets run.
+//! File operations that do not block the thread: the counterpart of `std::fs`. Each call runs on a
+//! thread of the [global pool](crate::ThreadPool::global) while other greenlets run.
 //!
-//! Systems do not tell when a file could be read without waiting for a disk, so there is nothing to wait for but a thread that
-//! makes the call. The names and the results are std's; a value of std that holds no file, such as [`Metadata`], is std's own.
+//! Systems do not report when a file can be read without waiting for a disk, so a thread has to
+//! make the call. Names and results are those of std. A type of std that owns no file, such as
+//! [`Metadata`], is reused.
 //!
 //! ```
 //! use std::io::{BufRead, BufReader, Write};
@@ -29,36 +30,42 @@
 //!
 //! # Costs
 //!
-//! A call is a job on the pool: about ten microseconds on top of its own. What a [`File`] reads or writes is not copied on the
-//! way, since the thread works on the caller's own buffer; paths, and the contents that [`write()`] is given, are copied. What does a whole thing in one call costs that once: [`read`], [`write()`], [`copy`],
-//! and on a [`File`] `read_to_end`, `read_exact`, `write_all` and `write!`. Whoever reads or writes in small pieces puts std's
-//! `BufReader::with_capacity` or `BufWriter::with_capacity` around the [`File`], with a quarter of a megabyte, say, instead of
-//! the 8 KiB that they have by themselves. `io::copy` takes the block size from a `BufReader` or `BufWriter` that it is given.
+//! A call is a job on the pool, which adds about ten microseconds. The data that a [`File`] reads
+//! or writes is not copied, because the thread works on the caller's own buffer. Paths, and the
+//! contents passed to [`write()`], are copied. An operation on a whole file is one job: [`read`],
+//! [`write()`], [`copy`], and the methods `read_to_end`, `read_exact`, `write_all` and `write!` of
+//! a [`File`]. To read or write in small pieces, put std's `BufReader::with_capacity` or
+//! `BufWriter::with_capacity` around the [`File`], with a capacity of, for example, 256 KiB instead
+//! of their default of 8 KiB. `io::copy` uses the capacity of a `BufReader` or `BufWriter` as its
+//! block size.
 //!
-//! At most 64 calls of the whole process are under way at a time, unless the pool is given [another
-//! size](crate::ThreadPool::set_maxsize); others wait for their turn.
+//! At most 64 calls of the process run at a time, unless the pool is given [another
+//! size](crate::ThreadPool::set_maxsize). Further calls wait for their turn.
 //!
 //! # What never ends
 //!
-//! A call occupies its thread for as long as it takes, and nothing can interrupt it. Opening a FIFO waits for its other end, and
-//! reading a device or a FIFO may last for ever. Open these in non-blocking mode and wrap them as
-//! [`Cooperative`](crate::io::Cooperative): then only a greenlet waits, and no thread.
+//! A call occupies its thread until it returns, and cannot be interrupted. Opening a FIFO waits for
+//! its other end, and reading a device or a FIFO may take forever. Open these in non-blocking mode
+//! and wrap them in [`Cooperative`](crate::io::Cooperative): then only the greenlet waits, and no
+//! thread.
 //!
 //! # Panics
 //!
-//! What waits raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in callbacks of the hub.
+//! Calls that wait raise [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in callbacks of
+//! the hub.
 //!
 //! # Cancellation
 //!
-//! A thread that is in the middle of a system call cannot be called back.
+//! A thread cannot be recalled from a system call.
 //!
-//! A function that is given a path owns a copy of what it needs: a kill or a timeout is raised at once, and the call goes on by
-//! itself on its thread of the pool. It may therefore still be done later, or fail unnoticed; what it returns is dropped. A call
-//! that stands in the pool's queue is not made. So a limit of time helps against a disk that does not answer.
+//! A function of a path owns a copy of its arguments: a kill or a timeout is raised at once, and
+//! the call continues on its thread of the pool. It may therefore complete later, or fail without a
+//! report; its result is dropped. A call that is still queued in the pool is not made. A timeout
+//! therefore helps against a disk that does not respond.
 //!
-//! An operation of a [`File`], and the `next` of a [`ReadDir`], works on the caller's own memory: a kill or a timeout that
-//! arrives meanwhile is raised when the operation has returned, and what it returned is dropped. What that means for the position
-//! of a file is said at [`File`].
+//! An operation of a [`File`], and the `next` of a [`ReadDir`], works on the caller's own memory. A
+//! kill or a timeout that arrives during the operation is raised after it has returned, and its
+//! result is dropped. [`File`] describes the effect on the position of a file.
 //!
 //! The end of the process waits for neither.
 

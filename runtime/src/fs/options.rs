@@ -1,4 +1,4 @@
-//! How files are opened and folders are made.
+//! Options for opening files and creating directories.
 
 use std::fs;
 use std::io;
@@ -8,9 +8,10 @@ use ramie_pool::blocking_owned;
 
 use super::file::File;
 
-/// How a file is opened: `std::fs::OpenOptions`' counterpart.
+/// Options for opening a file: the counterpart of `std::fs::OpenOptions`.
 ///
-/// On Unix it has std's `OpenOptionsExt` too. Made [from](From) std's type it has whatever else that was given.
+/// On Unix it also implements std's `OpenOptionsExt`. A value converted [from](From) std's type
+/// keeps all options of that value.
 ///
 /// # Examples
 ///
@@ -31,7 +32,7 @@ use super::file::File;
 #[derive(Clone, Debug)]
 pub struct OpenOptions(fs::OpenOptions);
 
-/// Passes calls on to the value of std inside.
+/// Forwards setters to the inner value of std.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -43,38 +44,39 @@ macro_rules! settings {
 }
 
 impl OpenOptions {
-    /// Nothing is allowed yet.
+    /// Creates options with all of them set to `false`.
     #[expect(clippy::new_without_default, reason = "std has no default for it either")]
     pub fn new() -> Self {
         OpenOptions(fs::OpenOptions::new())
     }
 
     settings! {
-        /// Whether it can be read.
+        /// Sets the option for read access.
         read;
-        /// Whether it can be written.
+        /// Sets the option for write access.
         write;
-        /// Whether each write goes to the end of the file, wherever that is by then.
+        /// Sets the option for append mode: each write goes to the current end of the file.
         append;
-        /// Whether what is in it is thrown away.
+        /// Sets the option to truncate the file.
         truncate;
-        /// Whether it is made if it is not there.
+        /// Sets the option to create the file if it does not exist.
         create;
-        /// Whether it is made, and must not be there: `AlreadyExists` otherwise.
+        /// Sets the option to create a new file, failing with `AlreadyExists` if the path exists.
         create_new;
     }
 
-    /// Opens a file. Lets others run.
+    /// Opens a file. Lets other greenlets run.
     ///
     /// # Errors
     ///
-    /// std's: those of the system, and `InvalidInput` for settings that contradict each other.
+    /// Returns the errors of std: those of the system, and `InvalidInput` for contradictory
+    /// options.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised at once, and the call goes on by itself: the file may be made or truncated later, and is
-    /// closed then. A FIFO without its other end keeps a thread of the pool for as long as that is missing: see [what never
-    /// ends](crate::fs#what-never-ends).
+    /// A kill or a timeout is raised at once, and the call continues: the file may be created or
+    /// truncated later, and is then closed. A FIFO without its other end occupies a thread of the
+    /// pool until the other end is opened: see [what never ends](crate::fs#what-never-ends).
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let (options, path) = (self.0.clone(), path.as_ref().to_owned());
         blocking_owned(move || options.open(path)).map(File::from)
@@ -87,7 +89,8 @@ impl From<fs::OpenOptions> for OpenOptions {
     }
 }
 
-/// Makes folders: `std::fs::DirBuilder`'s counterpart. On Unix it has std's `DirBuilderExt` too.
+/// A builder of directories: the counterpart of `std::fs::DirBuilder`. On Unix it also implements
+/// std's `DirBuilderExt`.
 ///
 /// # Examples
 ///
@@ -107,7 +110,7 @@ pub struct DirBuilder {
 }
 
 impl DirBuilder {
-    /// Makes one folder, with the mode that is usual.
+    /// Creates a builder for one directory, with the default mode.
     #[expect(clippy::new_without_default, reason = "std has no default for it either")]
     pub fn new() -> Self {
         DirBuilder {
@@ -117,21 +120,22 @@ impl DirBuilder {
         }
     }
 
-    /// Whether all that is missing above the folder is made too. Then it is no error if the folder is there.
+    /// Sets the option to create missing parent directories too. An existing directory is no error
+    /// then.
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
         self.recursive = recursive;
         self
     }
 
-    /// Makes the folder. Lets others run.
+    /// Creates the directory. Lets other greenlets run.
     ///
     /// # Errors
     ///
-    /// std's.
+    /// Returns the errors of std.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised at once, and the call goes on by itself.
+    /// A kill or a timeout is raised at once, and the call continues.
     pub fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(self.recursive);

@@ -1,4 +1,4 @@
-//! What is done to files by their paths.
+//! File operations by path.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use ramie_pool::blocking_owned;
 
-/// Functions of std that are given paths, and perhaps one thing more.
+/// Declares counterparts of functions of std with one or more paths and at most one other argument.
 macro_rules! by_path {
     ($($(#[$doc:meta])* $name:ident($($path:ident),+ $(; $argument:ident: $kind:ty)?) -> $gives:ty;)*) => {$(
         $(#[$doc])*
         ///
-        #[doc = concat!("[`std::fs::", stringify!($name), "`] on a thread of the pool. Lets others run.")]
+        #[doc = concat!("[`std::fs::", stringify!($name), "`] on a thread of the pool. Lets other greenlets run.")]
         ///
         /// # Errors
         ///
-        /// std's.
+        /// Returns the errors of std.
         ///
         /// # Cancellation
         ///
-        /// A kill or a timeout is raised at once, and the call goes on by itself; see the
+        /// A kill or a timeout is raised at once, and the call continues; see the
         /// [module](crate::fs#cancellation).
         pub fn $name($($path: impl AsRef<Path>),+ $(, $argument: $kind)?) -> io::Result<$gives> {
             $(let $path = $path.as_ref().to_owned();)+
@@ -31,52 +31,54 @@ macro_rules! by_path {
 by_path! {
     /// Reads a whole file.
     read(path) -> Vec<u8>;
-    /// Reads a whole file as text; `InvalidData` when it is not UTF-8.
+    /// Reads a whole file as text. Returns `InvalidData` if it is not UTF-8.
     read_to_string(path) -> String;
-    /// Copies the contents and the permissions of a file to another one, and returns how many bytes these were.
+    /// Copies the contents and the permissions of a file to another one. Returns the number of
+    /// bytes.
     ///
-    /// All of it is one call, and no greenlet's memory is used.
+    /// The whole copy is one job and uses no memory of the greenlet.
     copy(from, to) -> u64;
-    /// Makes a folder, whose parent must be there.
+    /// Creates a directory. Its parent must exist.
     create_dir(path) -> ();
-    /// Makes a folder and all that is missing above it.
+    /// Creates a directory and its missing parents.
     create_dir_all(path) -> ();
     /// Removes a file, or a symbolic link itself.
     remove_file(path) -> ();
-    /// Removes an empty folder.
+    /// Removes an empty directory.
     remove_dir(path) -> ();
-    /// Removes a folder and all that is in it. Symbolic links are not followed.
+    /// Removes a directory and its contents. Does not follow symbolic links.
     remove_dir_all(path) -> ();
-    /// Gives a file or a folder another name, replacing what has that name already.
+    /// Renames a file or a directory, replacing an existing one with the new name.
     rename(from, to) -> ();
-    /// Gives a file a second name.
+    /// Creates a hard link to a file.
     hard_link(original, link) -> ();
-    /// What a symbolic link points to.
+    /// Returns the target of a symbolic link.
     read_link(path) -> PathBuf;
-    /// The absolute path without symbolic links and dots.
+    /// Returns the absolute path without symbolic links and dots.
     canonicalize(path) -> PathBuf;
-    /// What is known about a file. Symbolic links are followed.
+    /// Returns the metadata of a file. Follows symbolic links.
     metadata(path) -> Metadata;
-    /// What is known about a file, or about a symbolic link itself.
+    /// Returns the metadata of a file, or of a symbolic link itself.
     symlink_metadata(path) -> Metadata;
     /// Changes the permissions of a file.
     set_permissions(path; permissions: Permissions) -> ();
-    /// Whether there is something of that name. A broken symbolic link is nothing.
+    /// Returns `true` if the path exists. A broken symbolic link does not count.
     exists(path) -> bool;
 }
 
-/// Writes a whole file: what was in it is replaced.
+/// Writes a whole file, replacing its contents.
 ///
-/// [`std::fs::write`] on a thread of the pool. Lets others run. The contents are copied first; `File::create` and `write_all` do
-/// without that.
+/// [`std::fs::write`] on a thread of the pool. Lets other greenlets run. The contents are copied
+/// first; `File::create` and `write_all` make no copy.
 ///
 /// # Errors
 ///
-/// std's. Then a part may have been written.
+/// Returns the errors of std. A part of the contents may have been written then.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once, and the call goes on by itself; see the [module](crate::fs#cancellation).
+/// A kill or a timeout is raised at once, and the call continues; see the
+/// [module](crate::fs#cancellation).
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let (path, contents) = (path.as_ref().to_owned(), contents.as_ref().to_owned());
     blocking_owned(move || fs::write(path, contents))

@@ -4,11 +4,12 @@ use std::io;
 #[cfg(any(feature = "tls", doc))]
 use std::io::{Read, Write};
 
-/// A stream that is read from and written to through a shared reference: what [`TlsStream`](crate::tls::TlsStream) asks of
-/// the stream below, so that one greenlet reads while another one writes.
+/// A stream that can be read and written through a shared reference.
+/// [`TlsStream`](crate::tls::TlsStream) requires it of its inner stream, so that one greenlet can
+/// read while another one writes.
 ///
-/// It says the same as `for<'a> &'a S: Read + Write`, which the compiler cannot follow through streams over streams. A type around
-/// a stream hands it on.
+/// It is equivalent to `for<'a> &'a S: Read + Write`, which the compiler cannot resolve for nested
+/// streams. A type around a stream forwards the calls.
 ///
 /// # Examples
 ///
@@ -36,25 +37,25 @@ use std::io::{Read, Write};
 /// }
 /// ```
 pub trait ReadWriteRef {
-    /// Reads, as [`Read::read`] does.
+    /// Reads like [`Read::read`].
     ///
     /// # Errors
     ///
-    /// The stream's own.
+    /// Returns the error of the stream.
     fn read_ref(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes, as [`Write::write`] does.
+    /// Writes like [`Write::write`].
     ///
     /// # Errors
     ///
-    /// The stream's own.
+    /// Returns the error of the stream.
     fn write_ref(&self, data: &[u8]) -> io::Result<usize>;
 
-    /// Sends what is buffered, as [`Write::flush`] does.
+    /// Sends buffered data like [`Write::flush`].
     ///
     /// # Errors
     ///
-    /// The stream's own.
+    /// Returns the error of the stream.
     fn flush_ref(&self) -> io::Result<()>;
 }
 
@@ -72,7 +73,7 @@ impl<S: ReadWriteRef + ?Sized> ReadWriteRef for &S {
     }
 }
 
-/// For a type whose references implement `Read` and `Write`.
+/// Implements [`ReadWriteRef`] for a type that implements `Read` and `Write` for its references.
 macro_rules! by_ref {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? crate::io::ReadWriteRef for $type {
@@ -93,7 +94,7 @@ macro_rules! by_ref {
 
 pub(crate) use by_ref;
 
-/// A stream as its reference.
+/// An adapter that implements `Read` and `Write` for a shared reference.
 #[cfg(feature = "tls")]
 pub(crate) struct ByRef<'a, S>(pub(crate) &'a S);
 

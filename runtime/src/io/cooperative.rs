@@ -1,4 +1,4 @@
-//! Anything that reads or writes without blocking, made to wait.
+//! A wrapper that makes any descriptor with non-blocking mode wait without blocking the thread.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -6,19 +6,21 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::handle::{Handle, close, handle, readable, writable};
 
-/// Makes something with a descriptor cooperative: where it would block it waits, and others run meanwhile.
+/// A wrapper around a value with a descriptor: where an operation would block, it waits and lets
+/// other greenlets run.
 ///
-/// It reads and writes as the value inside does. Where that can be read by `&`, several greenlets may share this, by way of
-/// [`read_with`](Cooperative::read_with). Sockets and pipes have types of their own
-/// in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this is for the rest: devices, the pipes of a child of std's, sockets
-/// of other libraries.
+/// It reads and writes like the inner value. If the inner value can be read through `&`, several
+/// greenlets may share the wrapper and use [`read_with`](Cooperative::read_with). Sockets and pipes
+/// have their own types in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this is for all
+/// others: devices, the pipes of a child of std, sockets of other libraries.
 ///
-/// The descriptor is put into non-blocking mode. That is a property of what was opened, which other processes may share: for
-/// what was inherited, standard input for one, there is [`Polled`](super::Polled).
+/// The descriptor is put into non-blocking mode. The mode belongs to the open file description,
+/// which other processes may share: for inherited descriptors, such as standard input, use
+/// [`Polled`](super::Polled).
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read or a write has consumed and written nothing.
+/// A kill or a timeout during a read or a write consumes and writes nothing.
 ///
 /// # Examples
 ///
@@ -30,7 +32,7 @@ use super::handle::{Handle, close, handle, readable, writable};
 /// let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
 /// let mut output = Cooperative::new(child.stdout.take().unwrap())?;
 /// let mut text = String::new();
-/// output.read_to_string(&mut text)?; // other greenlets run until the child has said it
+/// output.read_to_string(&mut text)?; // other greenlets run until the child has written it
 /// assert_eq!(text, "hello\n");
 /// # child.wait()?;
 /// # Ok::<(), std::io::Error>(())
@@ -45,35 +47,37 @@ writable!(@[T: AsFd] Cooperative<T>);
 close!(@[T: AsFd] Cooperative<T>);
 
 impl<T: AsFd> Cooperative<T> {
-    /// Takes something with a descriptor and puts that into non-blocking mode.
+    /// Wraps a value and puts its descriptor into non-blocking mode.
     ///
     /// # Errors
     ///
-    /// When the system refuses that mode.
+    /// Returns the error of the system if it cannot set the mode.
     pub fn new(inner: T) -> io::Result<Self> {
         set_nonblocking(inner.as_fd(), true)?;
         Ok(Cooperative { handle: Handle::new(inner)? })
     }
 
-    /// What is inside.
+    /// Returns the inner value.
     pub fn get_ref(&self) -> &T {
         self.handle.get_ref()
     }
 
-    /// Gives back what is inside, still in non-blocking mode.
+    /// Returns the inner value, still in non-blocking mode.
     ///
     /// # Errors
     ///
-    /// None: nobody shares it.
+    /// Returns no error: the wrapper has no clones.
     pub fn into_inner(self) -> io::Result<T> {
         self.handle.into_inner()
     }
 
-    /// Runs an operation that reads, of whatever kind, such as `|mut inner| inner.read(buffer)`; whenever it would block, waits until there is something to read.
+    /// Runs a reading operation, such as `|mut inner| inner.read(buffer)`. If it would block, waits
+    /// until the descriptor is readable and repeats it.
     ///
     /// # Errors
     ///
-    /// The operation's own; `TimedOut` by the read timeout; `EBADF` when it was closed.
+    /// Returns the error of the operation, `TimedOut` after the read timeout, or `EBADF` if the
+    /// descriptor was closed.
     ///
     /// # Examples
     ///
@@ -91,11 +95,13 @@ impl<T: AsFd> Cooperative<T> {
         self.handle.read_with(op)
     }
 
-    /// Runs an operation that writes, of whatever kind; whenever it would block, waits until there is room.
+    /// Runs a writing operation. If it would block, waits until the descriptor is writable and
+    /// repeats it.
     ///
     /// # Errors
     ///
-    /// The operation's own; `TimedOut` by the write timeout; `EBADF` when it was closed.
+    /// Returns the error of the operation, `TimedOut` after the write timeout, or `EBADF` if the
+    /// descriptor was closed.
     pub fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.handle.write_with(op)
     }
@@ -141,7 +147,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for Cooperative<T> {
     }
 }
 
-/// Sets a descriptor's mode, for everybody who shares what was opened.
+/// Sets the mode of an open file description, which affects every descriptor that shares it.
 pub(super) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, nonblocking)?)
 }

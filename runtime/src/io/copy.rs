@@ -1,15 +1,15 @@
-//! Copying both ways between two streams.
+//! Copying in both directions between two streams.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::panic::Location;
 
 use ramie_hub::{Builder, ScopedGreenlet, iwait, scope};
 
-/// A stream whose writing direction ends by itself, so that the other one can go on: what
-/// [`copy_bidirectional`] asks of its streams beside reading and writing.
+/// A stream with a writing direction that can be shut down separately. [`copy_bidirectional`]
+/// requires it of its streams, in addition to reading and writing.
 ///
-/// Sockets say so by `shutdown(2)`, and a [`TlsStream`](crate::tls::TlsStream) by a `close_notify`. A type around one of them
-/// hands it on:
+/// Sockets use `shutdown(2)`, and a [`TlsStream`](crate::tls::TlsStream) sends a `close_notify`. A
+/// type around one of them forwards the call:
 ///
 /// ```
 /// use std::io;
@@ -27,30 +27,31 @@ use ramie_hub::{Builder, ScopedGreenlet, iwait, scope};
 /// }
 /// ```
 pub trait ShutdownWrite {
-    /// Sends what was written and is kept back, and tells the other side that nothing more will come. Lets others run if it
+    /// Sends buffered data and shuts down the writing direction. Lets other greenlets run if it
     /// waits.
     ///
     /// # Errors
     ///
-    /// The stream's own.
+    /// Returns the error of the stream.
     fn shutdown_write(&self) -> io::Result<()>;
 }
 
-/// Copies from each of two streams to the other until both have ended, and returns how many bytes went from `a` to `b` and
-/// from `b` to `a`: tokio's function of that name.
+/// Copies from each of two streams to the other until both have ended. Returns the number of bytes
+/// copied from `a` to `b` and from `b` to `a`: tokio's function of the same name.
 ///
-/// When one stream ends, the other one is told so, and can still send: that is what a half-closed connection needs. Each
-/// direction is a greenlet of its own. The streams stay open; drop them when it returns. Either may be one of
-/// [TLS](crate::tls).
+/// When one stream ends, the writing direction of the other one is shut down, and the other one can
+/// still send: this supports half-closed connections. Each direction is a greenlet. The streams
+/// stay open; the caller drops them. Either stream may be a [TLS](crate::tls) stream.
 ///
 /// # Errors
 ///
-/// The first error in either direction, upon which the other direction is given up too. What was read and not yet written
-/// is lost then.
+/// Returns the first error in either direction. The other direction is cancelled then, and data
+/// that was read and not yet written is lost.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout ends both directions first. What was read and not yet written is lost; the streams stay open.
+/// A kill or a timeout first ends both directions. Data that was read and not yet written is lost;
+/// the streams stay open.
 ///
 /// # Examples
 ///
@@ -64,7 +65,7 @@ pub trait ShutdownWrite {
 /// ramie::spawn(move || {
 ///     let (mut stream, _) = server.accept().unwrap();
 ///     let mut question = String::new();
-///     stream.read_to_string(&mut question).unwrap(); // ends although the client waits for the answer
+///     stream.read_to_string(&mut question).unwrap(); // ends before the client closes
 ///     stream.write_all(question.to_uppercase().as_bytes()).unwrap();
 /// });
 /// let proxy = TcpListener::bind("127.0.0.1:0")?;
@@ -108,7 +109,8 @@ where
     })
 }
 
-/// How a direction has ended. A failure is a kill from outside, or a stack that could not be had.
+/// Returns the result of a direction. A greenlet fails here only by a kill from outside, or if no
+/// stack could be allocated.
 fn end_of(direction: ScopedGreenlet<'_, io::Result<u64>>) -> io::Result<u64> {
     direction.join().unwrap_or_else(|failure| Err(io::Error::other(failure.to_string())))
 }
@@ -120,7 +122,7 @@ where
 {
     let bytes = io::copy(&mut { from }, &mut { to })?;
     match to.shutdown_write() {
-        // It has gone by itself: there is nobody to tell.
+        // The destination is closed already, so there is nothing to shut down.
         Err(error) if is_gone(&error) => Ok(bytes),
         other => other.map(|()| bytes),
     }

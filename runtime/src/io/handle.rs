@@ -1,7 +1,8 @@
-//! What sockets and the ends of pipes have in common, written once.
+//! The common implementation of sockets and the ends of pipes.
 //!
-//! A [`Handle`] is a source that its clones share, with limits of its own. The macros give the types around it their
-//! public methods and traits; a generic type has `@` and its parameters in brackets in front.
+//! A [`Handle`] is a source that its clones share, with timeouts of its own. The macros give the
+//! types around it their public methods and traits. A generic type is passed as `@`, its parameters
+//! in brackets, and the type.
 
 use std::io;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use ramie_hub::{Io, Source};
 
 use super::limits::Limits;
 
-/// A shared source, and the limits of this handle.
+/// A shared source, and the timeouts of this handle.
 #[derive(Debug)]
 pub(crate) struct Handle<S: Source> {
     io: Rc<Io<S>>,
@@ -22,17 +23,17 @@ pub(crate) struct Handle<S: Source> {
 }
 
 impl<S: Source> Handle<S> {
-    /// Takes a source that is in non-blocking mode.
+    /// Creates a handle for a source in non-blocking mode.
     pub(crate) fn new(source: S) -> io::Result<Self> {
         Ok(Handle { io: Rc::new(Io::new(source)?), limits: Limits::default() })
     }
 
-    /// A second handle, with the same limits for now.
+    /// Creates another handle, with a copy of the timeouts.
     pub(crate) fn share(&self) -> Self {
         Handle { io: self.io.clone(), limits: self.limits.clone() }
     }
 
-    /// Whether both are handles of one source.
+    /// Returns `true` if both are handles of one source.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.io, &other.io)
     }
@@ -49,13 +50,13 @@ impl<S: Source> Handle<S> {
         self.io.get_ref()
     }
 
-    /// The source, for a handle that was never shared.
+    /// Returns the source of a handle that was never shared.
     #[cfg(unix)]
     pub(crate) fn get_mut(&mut self) -> (&mut Io<S>, &Limits) {
-        (Rc::get_mut(&mut self.io).expect("this handle is the only one"), &self.limits)
+        (Rc::get_mut(&mut self.io).expect("the handle must have no clones"), &self.limits)
     }
 
-    /// The source, if its descriptor is still what it was.
+    /// Returns the source if its descriptor has not been released.
     pub(crate) fn get_open(&self) -> io::Result<&S> {
         match self.io.is_released() {
             #[cfg(unix)]
@@ -66,10 +67,10 @@ impl<S: Source> Handle<S> {
         }
     }
 
-    /// The source itself, for blocking use, which its other handles must not get to see.
+    /// Returns the source, for blocking use, if there are no other handles.
     pub(crate) fn into_inner(self) -> io::Result<S> {
         self.get_open()?;
-        let busy = "a clone is in use, and would block the thread from now on";
+        let busy = "the descriptor has other handles, which would block the thread";
         match Rc::into_inner(self.io) {
             Some(io) => Ok(io.into_inner()),
             None => Err(io::Error::new(io::ErrorKind::ResourceBusy, busy)),
@@ -92,8 +93,8 @@ impl<S: Source> Handle<S> {
         self.limits.write_with(&self.io, op)
     }
 
-    /// Asks until there is an answer, which the source's being readable announces; `None` when the time was over first. Lets
-    /// others run while it waits.
+    /// Repeats `ask` after each wait for readability until it returns an answer. Returns `None` at
+    /// the deadline. Lets other greenlets run while it waits.
     #[cfg(unix)]
     pub(crate) fn ask_until<T>(
         &self,
@@ -112,10 +113,11 @@ impl<S: Source> Handle<S> {
         }
     }
 
-    /// Links to the source's being readable where only `ready` knows whether it is.
+    /// Links to readability, for sources for which only `ready` can tell if they are readable.
     #[cfg(unix)]
     pub(crate) fn link_ready(&self, ready: impl Fn() -> bool, f: Box<dyn FnOnce()>) -> LinkId {
-        // Says what is known to be so: otherwise a source that was never polled counts as worth an attempt.
+        // Reports the known state: otherwise a source that was never polled counts as worth an
+        // attempt.
         let _ = self.io.try_read_with(|_| match ready() {
             true => Ok(()),
             false => Err(io::ErrorKind::WouldBlock.into()),
@@ -123,8 +125,10 @@ impl<S: Source> Handle<S> {
         self.io.link_readable(f)
     }
 
-    /// Like [`write_with`](Handle::write_with), for an operation that lets others run. What is reported meanwhile says nothing
-    /// about the attempt, so when that would have blocked the system is asked anew.
+    /// Runs a writing operation that lets other greenlets run, like
+    /// [`write_with`](Handle::write_with). Readiness that is reported during the operation does not
+    /// prove that the next attempt would succeed, so after a `WouldBlock` the system is polled
+    /// again.
     #[cfg(unix)]
     pub(crate) fn write_elsewhere<R>(&self, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         while !self.io.is_closed() {
@@ -132,7 +136,8 @@ impl<S: Source> Handle<S> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.limits.nonblocking() => {
                     self.io.wait_writable(self.limits.write())?;
                 }
-                // What the system says of a socket that was closed meanwhile depends on when that was.
+                // The error of the system for a socket that was closed during the operation depends
+                // on the moment of the close.
                 Err(_) if self.io.is_closed() => break,
                 done => return done,
             }
@@ -141,7 +146,7 @@ impl<S: Source> Handle<S> {
     }
 }
 
-/// What every handle can do.
+/// Implements the methods of every handle.
 macro_rules! handle {
     ($(@[$($generics:tt)*])? $type:ty) => {
         #[cfg(unix)]
@@ -160,26 +165,27 @@ macro_rules! handle {
     };
 }
 
-/// What a handle can do that may be shared.
+/// Implements the methods of handles that may be shared.
 macro_rules! shared {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? $type {
-            /// A second handle of the same descriptor, which is shared and not duplicated; the limits of the new handle
-            /// are its own. The descriptor is closed when the last handle is dropped.
+            /// Creates another handle of the same descriptor, which is shared and not duplicated.
+            /// The new handle has its own timeouts. The descriptor is closed when the last handle
+            /// is dropped.
             ///
             /// # Errors
             ///
-            /// None here; `Result` is std's signature.
+            /// Returns no error; the `Result` is for compatibility with std.
             pub fn try_clone(&self) -> std::io::Result<Self> {
                 Ok(Self { handle: self.handle.share() })
             }
 
-            /// Whether operations through this handle wait: with `true` one that would wait fails with `WouldBlock`
-            /// instead. Unlike with std, clones are not affected, and neither is the descriptor's own mode.
+            /// Sets whether operations through this handle return `WouldBlock` instead of waiting.
+            /// Unlike with std, clones and the mode of the descriptor itself are not affected.
             ///
             /// # Errors
             ///
-            /// None here; `Result` is std's signature.
+            /// Returns no error; the `Result` is for compatibility with std.
             pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
                 self.handle.limits().set_nonblocking(nonblocking);
                 Ok(())
@@ -188,33 +194,34 @@ macro_rules! shared {
     };
 }
 
-/// What a handle that can be read from can do.
+/// Implements the methods of readable handles.
 macro_rules! readable {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? $type {
-            /// Sets how long a read, or whatever else waits for something to arrive, may wait. `None` is for ever.
+            /// Sets the timeout of a read and of any other operation that waits for input. `None`
+            /// means no limit.
             ///
             /// # Errors
             ///
-            /// `InvalidInput` for a time of zero, as with std.
+            /// Returns `InvalidInput` for a timeout of zero, as std does.
             pub fn set_read_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 self.handle.limits().set_read(timeout)
             }
 
-            /// How long a read may wait.
+            /// Returns the read timeout.
             ///
             /// # Errors
             ///
-            /// None here; `Result` is std's signature.
+            /// Returns no error; the `Result` is for compatibility with std.
             pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
                 Ok(self.handle.limits().read())
             }
 
-            /// Waits until something can be read, or the other side has ended.
+            /// Waits until the descriptor is readable or the peer has ended the stream.
             ///
             /// # Errors
             ///
-            /// `TimedOut` by the read timeout; `EBADF` when it was closed.
+            /// Returns `TimedOut` after the read timeout, and `EBADF` if the descriptor was closed.
             pub fn wait_readable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_readable(self.handle.limits().read())
             }
@@ -224,10 +231,10 @@ macro_rules! readable {
     };
 }
 
-/// `Waitable`: a part in `wait`, `iwait` and `select!`.
+/// Implements `Waitable`, for `wait`, `iwait` and `select!`.
 macro_rules! waitable {
     ($(@[$($generics:tt)*])? $type:ty) => {
-        /// Ready when something may have arrived.
+        /// Ready when input may be available.
         impl $(<$($generics)*>)? ramie_hub::Waitable for $type {
             fn is_ready(&self) -> bool {
                 self.handle.io().maybe_readable()
@@ -244,33 +251,34 @@ macro_rules! waitable {
     };
 }
 
-/// What a handle that can be written to can do.
+/// Implements the methods of writable handles.
 macro_rules! writable {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? $type {
-            /// Sets how long a write may wait. `None` is for ever.
+            /// Sets the timeout of a write. `None` means no limit.
             ///
             /// # Errors
             ///
-            /// `InvalidInput` for a time of zero, as with std.
+            /// Returns `InvalidInput` for a timeout of zero, as std does.
             pub fn set_write_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 self.handle.limits().set_write(timeout)
             }
 
-            /// How long a write may wait.
+            /// Returns the write timeout.
             ///
             /// # Errors
             ///
-            /// None here; `Result` is std's signature.
+            /// Returns no error; the `Result` is for compatibility with std.
             pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
                 Ok(self.handle.limits().write())
             }
 
-            /// Waits until something can be written.
+            /// Waits until the descriptor is writable.
             ///
             /// # Errors
             ///
-            /// `TimedOut` by the write timeout; `EBADF` when it was closed.
+            /// Returns `TimedOut` after the write timeout, and `EBADF` if the descriptor was
+            /// closed.
             pub fn wait_writable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_writable(self.handle.limits().write())
             }
@@ -278,16 +286,17 @@ macro_rules! writable {
     };
 }
 
-/// The end of what may not own its descriptor.
+/// Implements `close` for types that may not own their descriptor.
 #[cfg(unix)]
 macro_rules! close {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? $type {
-            /// Ends it for everybody who shares it: greenlets that wait on it get `EBADF` in a later turn, and so does every
-            /// operation from now on. Does not let others run.
+            /// Closes it for all its handles: greenlets that wait on it get `EBADF` in a later
+            /// iteration of the loop, and every later operation fails with `EBADF`. Does not let
+            /// other greenlets run.
             ///
-            /// What is inside may have borrowed its descriptor from others, so that stays open until what is inside is
-            /// dropped, with the last handle of this.
+            /// The inner value may have borrowed its descriptor. The descriptor therefore stays
+            /// open until the inner value is dropped, with the last handle.
             pub fn close(&self) {
                 self.handle.io().close();
             }
@@ -295,16 +304,17 @@ macro_rules! close {
     };
 }
 
-/// The end of what owns its descriptor.
+/// Implements `close` for types that own their descriptor.
 #[cfg(unix)]
 macro_rules! release {
     ($type:ty) => {
         impl $type {
-            /// Closes it for every handle: greenlets that wait on it get `EBADF` in a later turn, and so does every operation
-            /// from now on. The other side sees the end. Does not let others run.
+            /// Closes it for all its handles: greenlets that wait on it get `EBADF` in a later
+            /// iteration of the loop, and every later operation fails with `EBADF`. The peer sees
+            /// the end of the stream. Does not let other greenlets run.
             ///
-            /// The number of the descriptor stays taken until the last handle is dropped. Who reads from the bare descriptor,
-            /// or waits for it, finds a stream that has ended.
+            /// The number of the descriptor stays in use until the last handle is dropped. A read
+            /// from the bare descriptor, or a wait for it, finds a stream that has ended.
             pub fn close(&self) {
                 self.handle.io().release();
             }
@@ -312,7 +322,8 @@ macro_rules! release {
     };
 }
 
-/// `Read` for the value and for a reference to it, by the type's own `receive` and `receive_vectored`.
+/// Implements `Read` for the type and for references to it, by the type's own `receive` and
+/// `receive_vectored`.
 macro_rules! read {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? std::io::Read for &$type {
@@ -337,7 +348,8 @@ macro_rules! read {
     };
 }
 
-/// `Write` for the value and for a reference to it. Nothing is buffered, so there is nothing to flush.
+/// Implements `Write` for the type and for references to it. Nothing is buffered, so there is
+/// nothing to flush.
 macro_rules! write {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? std::io::Write for &$type {

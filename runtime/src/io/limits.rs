@@ -1,4 +1,4 @@
-//! What one handle's operations may wait for.
+//! Timeouts and the non-blocking mode of one handle.
 
 use std::cell::Cell;
 use std::io;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ramie_hub::{Io, Source};
 
-/// The limits of one handle: how long its reads and writes wait, and whether they wait at all.
+/// The timeouts of a handle's reads and writes, and its non-blocking mode.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Limits {
     read: Cell<Option<Duration>>,
@@ -52,7 +52,7 @@ impl Limits {
         }
     }
 
-    /// For sources of which a short read has taken all there was.
+    /// Reads from a source on which a short read means that no data is left.
     pub(crate) fn read_into<S: Source>(
         &self,
         io: &Io<S>,
@@ -77,10 +77,10 @@ impl Limits {
     }
 }
 
-/// std refuses a limit of zero, which would mean "never" to some systems.
+/// Rejects a timeout of zero, as std does. Some systems would take zero as no limit.
 pub(crate) fn check_timeout(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
     if timeout == Some(Duration::ZERO) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a time of zero is no time to wait"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a zero timeout"));
     }
     Ok(timeout)
 }

@@ -1,24 +1,28 @@
-//! Any descriptor: pipes, standard input and output, polling, and wrappers that make what is there cooperative.
+//! I/O on any descriptor: pipes, standard input and output, polling, and wrappers for other
+//! descriptors.
 //!
-//! | what it is | use | while it waits |
+//! | descriptor | use | while it waits |
 //! |---|---|---|
-//! | a socket | [`ramie::net`](crate::net), `ramie::os::unix::net` | others run |
-//! | a new pipe | [`pipe`] | others run |
-//! | a terminal, inherited pipes, standard input and output | [`stdin`], [`stdout`], [`stderr`], [`Polled`] | others run |
-//! | the pipes of a child process | [`process`](crate::process) | others run |
-//! | anything else that you opened: devices, sockets of other libraries | [`Cooperative`] | others run |
-//! | somebody else's descriptor, to be read by somebody else | [`wait_read`](crate::wait_read), [`wait_write`](crate::wait_write), [`poll`](fn@poll) | others run |
-//! | a regular file | [`ramie::fs`](crate::fs) | others run, as a thread of the pool reads it; any of the above does not wait, and reading blocks the thread for as long as the disk takes |
+//! | a socket | [`ramie::net`](crate::net), `ramie::os::unix::net` | other greenlets run |
+//! | a new pipe | [`pipe`] | other greenlets run |
+//! | a terminal, inherited pipes, standard input and output | [`stdin`], [`stdout`], [`stderr`], [`Polled`] | other greenlets run |
+//! | the pipes of a child process | [`process`](crate::process) | other greenlets run |
+//! | any other that the program opened: devices, sockets of other libraries | [`Cooperative`] | other greenlets run |
+//! | one that another library owns and reads | [`wait_read`](crate::wait_read), [`wait_write`](crate::wait_write), [`poll`](fn@poll) | other greenlets run |
+//! | a regular file | [`ramie::fs`](crate::fs) | other greenlets run, because a thread of the pool reads it; all of the above never wait for a file, and a read blocks the thread until the disk answers |
 //!
-//! Two streams, of TLS too, are joined by [`copy_bidirectional`]; for one direction there is std's own `io::copy`, which works on everything
-//! here, and from a file to a socket `sendfile`. The traits are std's `Read`, `Write` and `BufRead`.
+//! [`copy_bidirectional`] connects two streams, including TLS streams. For one direction, std's own
+//! `io::copy` works on everything here, and `sendfile` sends a file to a socket. The traits are
+//! std's `Read`, `Write` and `BufRead`.
 //!
-//! `close` ends the operations of every handle, what waits in them, and the descriptor: the other side of a pipe or a
-//! connection sees the end, an address is free for others. The number of the descriptor stays taken until the last handle is
-//! dropped, by a stream that has ended: so the bare descriptor may be borrowed meanwhile, and who waits for it, in `wait_read`
-//! or [`poll`](fn@poll), is told. Of a [`Cooperative`] or a [`Polled`], which may not own what is inside, only the operations end.
+//! `close` ends the operations of every handle, including those that wait, and closes the file or
+//! socket: the peer of a pipe or a connection sees the end, and an address becomes available. The
+//! number of the descriptor stays in use until the last handle is dropped, and refers to a stream
+//! that has ended. The bare descriptor may therefore be borrowed until then, and a greenlet that
+//! waits for it, in `wait_read` or [`poll`](fn@poll), is woken. For a [`Cooperative`] or a
+//! [`Polled`], which may not own its descriptor, `close` ends only the operations.
 //!
-//! On Windows there are [`copy_bidirectional`], [`ShutdownWrite`] and [`ReadWriteRef`] only.
+//! Windows has only [`copy_bidirectional`], [`ShutdownWrite`] and [`ReadWriteRef`].
 
 pub(crate) mod by_ref;
 #[cfg(unix)]

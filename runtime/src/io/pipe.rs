@@ -8,14 +8,15 @@ use std::process::Stdio;
 use super::cooperative::set_nonblocking;
 use super::handle::{Handle, handle, read, readable, release, shared, writable, write};
 
-/// A pipe whose ends wait without blocking the thread: `std::io::pipe`'s counterpart.
+/// Creates a pipe with ends that wait without blocking the thread: the counterpart of
+/// `std::io::pipe`.
 ///
-/// A reader gets the end of the stream when the writing end is closed, by `close` or by the drop of its last handle; a writer
-/// gets `BrokenPipe` when the reading end is.
+/// A reader gets the end of the stream after the writing end is closed, by `close` or by the drop
+/// of its last handle. A writer gets `BrokenPipe` after the reading end is closed.
 ///
 /// # Errors
 ///
-/// When the system has no descriptor left.
+/// Returns the error of the system if no descriptor is left.
 ///
 /// # Examples
 ///
@@ -30,7 +31,7 @@ use super::handle::{Handle, handle, read, readable, release, shared, writable, w
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// An end for a child process goes there in blocking mode:
+/// An end that is passed to a child process is put into blocking mode:
 ///
 /// ```
 /// use std::io::Read;
@@ -49,14 +50,14 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((PipeReader::try_from(OwnedFd::from(reader))?, PipeWriter::try_from(OwnedFd::from(writer))?))
 }
 
-/// What both ends have in common.
+/// Implements the methods and conversions of both ends.
 macro_rules! end {
     ($type:ty) => {
         handle!($type);
         shared!($type);
         release!($type);
 
-        /// Takes over the end of a pipe, and puts it into non-blocking mode.
+        /// Converts the end of a pipe, and puts it into non-blocking mode.
         impl TryFrom<OwnedFd> for $type {
             type Error = io::Error;
 
@@ -66,7 +67,8 @@ macro_rules! end {
             }
         }
 
-        /// Gives the end away in blocking mode; `ResourceBusy` while there are clones, `EBADF` when it was closed.
+        /// Converts the end to a descriptor in blocking mode. Fails with `ResourceBusy` if there
+        /// are clones, and with `EBADF` if it was closed.
         impl TryFrom<$type> for OwnedFd {
             type Error = io::Error;
 
@@ -77,7 +79,8 @@ macro_rules! end {
             }
         }
 
-        /// Gives the end to a child process, in blocking mode; `ResourceBusy` while there are clones.
+        /// Passes the end to a child process, in blocking mode. Fails with `ResourceBusy` if there
+        /// are clones.
         impl TryFrom<$type> for Stdio {
             type Error = io::Error;
 
@@ -88,11 +91,11 @@ macro_rules! end {
     };
 }
 
-/// The reading end of a [`pipe`]; also works through `&PipeReader`.
+/// The reading end of a [`pipe`]. Reading also works through `&PipeReader`.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read has consumed nothing.
+/// A kill or a timeout during a read consumes nothing.
 #[derive(Debug)]
 pub struct PipeReader {
     handle: Handle<File>,
@@ -112,11 +115,12 @@ impl PipeReader {
     }
 }
 
-/// The writing end of a [`pipe`]; also works through `&PipeWriter`.
+/// The writing end of a [`pipe`]. Writing also works through `&PipeWriter`.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a write has written nothing; inside `write_all` a part may have been written.
+/// A kill or a timeout during a write writes nothing. During `write_all`, a part may have been
+/// written.
 #[derive(Debug)]
 pub struct PipeWriter {
     handle: Handle<File>,

@@ -1,4 +1,4 @@
-//! Waiting for the first of many descriptors.
+//! Waiting for the first of several descriptors.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::{Limit, sleep, wait_any_fd, yield_now};
 use rustix::event::{PollFlags, Timespec};
 
-/// A descriptor in a [`poll`]: what is waited for, and what the last poll has found.
+/// A descriptor in a [`poll`], with the requested events and the results of the last poll.
 #[derive(Clone, Debug)]
 pub struct PollFd<'fd> {
     fd: BorrowedFd<'fd>,
@@ -16,17 +16,17 @@ pub struct PollFd<'fd> {
 }
 
 impl<'fd> PollFd<'fd> {
-    /// Waits until it can be read.
+    /// Requests readability.
     pub fn readable<F: AsFd + ?Sized>(fd: &'fd F) -> Self {
         Self::new(fd, PollFlags::IN)
     }
 
-    /// Waits until it can be written.
+    /// Requests writability.
     pub fn writable<F: AsFd + ?Sized>(fd: &'fd F) -> Self {
         Self::new(fd, PollFlags::OUT)
     }
 
-    /// Waits until it can be read or written.
+    /// Requests readability and writability.
     pub fn both<F: AsFd + ?Sized>(fd: &'fd F) -> Self {
         Self::new(fd, PollFlags::IN | PollFlags::OUT)
     }
@@ -35,33 +35,35 @@ impl<'fd> PollFd<'fd> {
         PollFd { fd: fd.as_fd(), wanted, found: PollFlags::empty() }
     }
 
-    /// Whether anything was found.
+    /// Returns `true` if the last poll reported any event.
     pub fn is_ready(&self) -> bool {
         !self.found.is_empty()
     }
 
-    /// Whether it was asked for reading and a read would not wait: there is something, or the end, or an error.
+    /// Returns `true` if readability was requested and a read would not wait: there is data, the
+    /// end of the stream, or an error.
     pub fn is_readable(&self) -> bool {
         self.wanted.contains(PollFlags::IN) && self.found.intersects(PollFlags::IN | BROKEN)
     }
 
-    /// Whether it was asked for writing and a write would not wait: there is room, or an error.
+    /// Returns `true` if writability was requested and a write would not wait: there is room, or an
+    /// error.
     pub fn is_writable(&self) -> bool {
         self.wanted.contains(PollFlags::OUT) && self.found.intersects(PollFlags::OUT | BROKEN)
     }
 
-    /// Whether the other side is gone.
+    /// Returns `true` if the peer is gone.
     pub fn is_hangup(&self) -> bool {
         self.found.contains(PollFlags::HUP)
     }
 
-    /// Whether there is an error, also that the descriptor is none that can be asked.
+    /// Returns `true` if there is an error, or if the descriptor cannot be polled.
     pub fn is_error(&self) -> bool {
         self.found.intersects(PollFlags::ERR | PollFlags::NVAL)
     }
 }
 
-/// What is reported without having been asked for.
+/// The events that are reported without being requested.
 const BROKEN: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
 impl AsFd for PollFd<'_> {
@@ -70,22 +72,24 @@ impl AsFd for PollFd<'_> {
     }
 }
 
-/// Waits until one of the descriptors is ready, and says how many are; 0 when the time is over. Others run meanwhile.
+/// Waits until one of the descriptors is ready. Returns the number of ready descriptors, or 0 after
+/// the timeout. Lets other greenlets run.
 ///
-/// The counterpart of `poll(2)` and of gevent's `select`: each [`PollFd`] says afterwards what was found. Descriptors that are
-/// ready already, and a timeout of zero, still let others run once. Without descriptors it is a sleep. Regular files are always
-/// ready. Urgent data is not looked for.
+/// The counterpart of `poll(2)` and of gevent's `select`: the results are stored in each
+/// [`PollFd`]. It lets other greenlets run once even if descriptors are already ready or the
+/// timeout is zero. Without descriptors it is a sleep. Regular files are always ready. Urgent data
+/// is not polled for.
 ///
-/// For sockets and pipes of this crate among other things that can be waited for, there are [`wait`](fn@crate::wait) and
-/// [`select!`](crate::select!).
+/// To wait for sockets and pipes of this crate together with other waitable objects, use
+/// [`wait`](fn@crate::wait) or [`select!`](crate::select!).
 ///
 /// # Errors
 ///
-/// The system's own.
+/// Returns the error of the system.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout leaves the descriptors as they were.
+/// A kill or a timeout does not affect the descriptors.
 ///
 /// # Examples
 ///
@@ -125,7 +129,7 @@ pub fn poll(fds: &mut [PollFd<'_>], limit: impl Into<Limit>) -> io::Result<usize
             Err(error) if error.kind() == io::ErrorKind::TimedOut => true,
             other => other.map(|()| false)?,
         };
-        // Somebody else may have taken what was there.
+        // Another reader may have taken the data that was available.
         let found = ask(fds)?;
         if found > 0 || over {
             return Ok(found);
@@ -133,7 +137,7 @@ pub fn poll(fds: &mut [PollFd<'_>], limit: impl Into<Limit>) -> io::Result<usize
     }
 }
 
-/// Asks the system what is ready now.
+/// Polls the system without waiting.
 fn ask(fds: &mut [PollFd<'_>]) -> io::Result<usize> {
     let mut asked = Vec::with_capacity(fds.len());
     asked.extend(fds.iter().map(|fd| rustix::event::PollFd::from_borrowed_fd(fd.fd, fd.wanted)));

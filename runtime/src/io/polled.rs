@@ -1,4 +1,4 @@
-//! Descriptors whose mode belongs to others.
+//! A wrapper for descriptors that must stay in blocking mode.
 
 use std::fmt;
 use std::io::{self, IoSliceMut, Write};
@@ -10,29 +10,33 @@ use rustix::fs::{FileType, fstat};
 use super::by_ref::by_ref;
 use super::handle::{Handle, close, handle, read, readable, shared, writable, write};
 
-/// The most that a pipe takes without blocking when it says that it takes something.
+/// The number of bytes that a pipe accepts without blocking when it is reported writable.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const ATOMIC: usize = 4096;
-/// What POSIX promises.
+/// The minimum that POSIX guarantees.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const ATOMIC: usize = 512;
 
-/// Reads and writes a descriptor that is in blocking mode, and leaves it so: it asks the system whether there is something to
-/// read, or room to write, before it tries.
+/// A wrapper for a descriptor that is and stays in blocking mode: it polls for data to read, or
+/// room to write, before each attempt.
 ///
-/// Non-blocking mode belongs to what was opened, not to the descriptor: who sets it for an inherited terminal or pipe sets it
-/// for every process that has the same one open, and their reads and writes begin to fail. So this is for what was inherited:
-/// [`stdin`](super::stdin) and its kin are made of it. Of a value that wraps the descriptor nothing but the descriptor is used.
+/// Non-blocking mode belongs to the open file description, not to the descriptor. Setting it for an
+/// inherited terminal or pipe sets it for every process that shares the description, and makes
+/// their reads and writes fail. This wrapper is therefore for inherited descriptors:
+/// [`stdin`](super::stdin), [`stdout`](super::stdout) and [`stderr`](super::stderr) are based on
+/// it. Only the descriptor of the inner value is used.
 ///
-/// A regular file is always ready and is read and written at once, in which time nobody else runs; see [`ramie::fs`](crate::fs).
+/// A regular file is always ready. It is read and written at once, and other greenlets do not run
+/// during that time; see [`ramie::fs`](crate::fs).
 ///
-/// What this cannot know: when two processes read one terminal or pipe, the other one may take what was there between the
-/// question and the read, which then blocks the thread until there is more. At most 4096 bytes go in one write (512 where
-/// not even that is promised), as a pipe that has room need not have more.
+/// There is one limitation: if two processes read one terminal or pipe, the other one may take the
+/// data between the poll and the read, which then blocks the thread until more data arrives. At
+/// most 4096 bytes are written at a time (512 where the system guarantees only that), because a
+/// pipe that is writable need not have more room.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read or a write has consumed and written nothing.
+/// A kill or a timeout during a read or a write consumes and writes nothing.
 ///
 /// # Examples
 ///
@@ -63,27 +67,27 @@ write!(@[T: AsFd] Polled<T>);
 by_ref!(@[T: AsFd] Polled<T>);
 
 impl<T: AsFd> Polled<T> {
-    /// Takes something with a descriptor, and leaves the mode of that as it is.
+    /// Wraps a value with a descriptor, and leaves the mode of the descriptor unchanged.
     ///
     /// # Errors
     ///
-    /// When the system does not know the descriptor.
+    /// Returns an error if the system does not know the descriptor.
     pub fn new(inner: T) -> io::Result<Self> {
         let kind = FileType::from_raw_mode(fstat(&inner)?.st_mode);
         let most = if kind == FileType::RegularFile { usize::MAX } else { ATOMIC };
         Ok(Polled { handle: Handle::new(Asked { inner, most })? })
     }
 
-    /// What is inside.
+    /// Returns the inner value.
     pub fn get_ref(&self) -> &T {
         &self.handle.get_ref().inner
     }
 
-    /// Gives back what is inside, as it was.
+    /// Returns the inner value, unchanged.
     ///
     /// # Errors
     ///
-    /// `ResourceBusy` while there are clones.
+    /// Returns `ResourceBusy` if there are clones.
     pub fn into_inner(self) -> io::Result<T> {
         Ok(self.handle.into_inner()?.inner)
     }
@@ -109,15 +113,15 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for Polled<T> {
     }
 }
 
-/// What is asked before it is used.
+/// A value that is polled before each use.
 struct Asked<T> {
     inner: T,
-    /// How many bytes go in one write.
+    /// The maximum number of bytes in one write.
     most: usize,
 }
 
 impl<T: AsFd> Asked<T> {
-    /// `WouldBlock` when it would.
+    /// Returns `WouldBlock` if an operation would block.
     fn check(&self, wanted: PollFlags) -> io::Result<()> {
         let mut fds = [PollFd::new(self, wanted)];
         match rustix::event::poll(&mut fds, Some(&Timespec::default()))? {
@@ -133,7 +137,8 @@ impl<T: AsFd> AsFd for Asked<T> {
     }
 }
 
-/// One write for all the pieces would have to be cut to size, so the first one goes alone, which is what `Write` does by itself.
+/// A vectored write would have to be limited in size. Therefore only the first slice is written,
+/// which is the default of `Write`.
 impl<T: AsFd> Write for &Asked<T> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.check(PollFlags::OUT)?;

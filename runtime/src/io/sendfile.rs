@@ -1,4 +1,4 @@
-//! Sending what is in a file without reading it.
+//! Sending the contents of a file without copying them through the process.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,34 +7,37 @@ use ramie_pool::blocking;
 
 use crate::net::Duplex;
 
-/// The most that is sent by one job: a socket whose other side is quick might keep a thread, and a kill, waiting for long.
+/// The maximum that one job sends. Otherwise a fast receiver could occupy a thread, and delay a
+/// kill, for a long time.
 const PIECE: u64 = 1 << 20;
-/// How much is read at a time where the system cannot send by itself.
+/// The block size where the system cannot send by itself.
 const BLOCK: u64 = 1 << 18;
 
-/// Sends a part of a file to a stream, and returns how many bytes that were: `count`, or fewer if the file ends before. The file's
-/// own position is neither used nor moved.
+/// Sends a part of a file to a stream. Returns the number of bytes: `count`, or fewer if the file
+/// ends before. The position of the file is neither used nor changed.
 ///
-/// `offset` says where the part begins, and is moved on by every byte that has been sent, so that it is known how far this
-/// came, whatever ended it: call it again with the same `offset`, and it goes on from there.
+/// `offset` is the start of the part, and is advanced by every byte that is sent. It therefore
+/// reports the progress however the call ends: another call with the same variable continues there.
 ///
-/// On Linux it is the system call of that name, in which the data passes by the process. Where there is none, or not for such a
-/// file, the data is read and written by way of a buffer. In either case the file is read on a thread of the [global
-/// pool](crate::ThreadPool::global), so that a slow disk keeps nobody else waiting, and only the greenlet waits when the stream has no
-/// room. Lets others run.
+/// On Linux this is the system call of the same name, which does not copy the data through the
+/// process. On other systems, or for a file that does not support it, the data is read and written
+/// through a buffer. In both cases the file is read on a thread of the [global
+/// pool](crate::ThreadPool::global), so that a slow disk does not block other greenlets. Only the
+/// greenlet waits when the stream has no room. Lets other greenlets run.
 ///
-/// Others that write to the same stream meanwhile get in between.
+/// Data that other greenlets write to the same stream during the call may be sent in between.
 ///
 /// # Errors
 ///
-/// The system's own: those of writing to the stream, and those of reading the file. `TimedOut` when the stream has had no
-/// room for as long as its write timeout says; `WouldBlock` when it is in [non-blocking mode](crate::net::TcpStream::set_nonblocking)
-/// and has no room; `EBADF` when it was closed.
+/// Returns the error of the system from writing to the stream or reading the file. Returns
+/// `TimedOut` if the stream has no room until its write timeout, `WouldBlock` if it is in
+/// [non-blocking mode](crate::net::TcpStream::set_nonblocking) and has no room, and `EBADF` if it
+/// was closed.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout ends the wait for room at once, and what the thread sends at that moment, a megabyte at most, is waited
-/// for. `offset` is right in both cases.
+/// A kill or a timeout ends a wait for room at once. Data that the thread is sending at that
+/// moment, at most a megabyte, is waited for. `offset` is correct in both cases.
 ///
 /// # Examples
 ///
@@ -48,7 +51,7 @@ const BLOCK: u64 = 1 << 18;
 /// let address = listener.local_addr()?;
 /// let server = ramie::spawn(move || {
 ///     let (stream, _) = listener.accept()?;
-///     let mut offset = 9; // where the name of the package begins, say
+///     let mut offset = 9; // the start of the package name, for example
 ///     sendfile(&stream, &File::open("Cargo.toml")?, &mut offset, 1 << 20)?;
 ///     std::io::Result::Ok(offset)
 /// });
@@ -77,19 +80,19 @@ where
     Ok(sent(*offset))
 }
 
-/// What came of an attempt to send.
+/// The result of an attempt to send.
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
-    expect(dead_code, reason = "nothing is attempted where it cannot succeed")
+    expect(dead_code, reason = "systems without sendfile make no attempt")
 )]
 enum Piece {
     Sent,
     End,
-    /// The system cannot send by itself, at least not from this file.
+    /// The system cannot send from this file by itself.
     Refused,
 }
 
-/// Reads on a thread of the pool, and writes as everybody does.
+/// Reads on a thread of the pool, and writes to the stream as usual.
 fn by_hand<S>(stream: &S, file: BorrowedFd<'_>, offset: &mut u64, count: u64) -> io::Result<()>
 where
     for<'a> &'a S: Write,
@@ -105,7 +108,7 @@ where
             return Ok(());
         }
         while !left.is_empty() {
-            // Not `write_all`: every byte counts.
+            // Not `write_all`: every byte must be counted.
             let written = match { stream }.write(left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
@@ -130,7 +133,8 @@ mod system {
 
     use super::Piece;
 
-    /// Runs on a thread of the pool. The offset is moved here, since the result of a call that was killed goes nowhere.
+    /// Runs on a thread of the pool. The offset is advanced here, because the result of a killed
+    /// call is dropped.
     pub(super) fn send(
         socket: BorrowedFd<'_>,
         file: BorrowedFd<'_>,

@@ -13,7 +13,8 @@ static STDIN: LazyLock<Mutex<BufReader<Raw<io::Stdin>>>> =
 static STDOUT: LazyLock<Mutex<Raw<io::Stdout>>> = LazyLock::new(|| Mutex::new(Raw(io::stdout)));
 static STDERR: LazyLock<Mutex<Raw<io::Stderr>>> = LazyLock::new(|| Mutex::new(Raw(io::stderr)));
 
-/// A descriptor of the process. Every use is a [`Polled`] of its own: that belongs to one thread, and this to all of them.
+/// A standard stream of the process. Every operation creates its own [`Polled`], which belongs to
+/// one thread, while this type is shared by all threads.
 #[derive(Debug)]
 struct Raw<T>(fn() -> T);
 
@@ -33,16 +34,18 @@ impl<T: AsFd> Write for Raw<T> {
     }
 }
 
-/// Standard input, read without blocking the thread: `std::io::stdin`'s counterpart.
+/// Returns a handle of standard input that waits without blocking the thread: the counterpart of
+/// `std::io::stdin`.
 ///
-/// It may be a terminal, a pipe or a file, and its mode is left as it is; see [`Polled`]. There is one buffer for the whole
-/// process, which is not std's: what has been read through `std::io::stdin` is not seen here.
+/// Standard input may be a terminal, a pipe or a file, and its mode is not changed; see [`Polled`].
+/// There is one buffer for the whole process, separate from the one of std: data that was read
+/// through `std::io::stdin` is not available here.
 ///
 /// # Examples
 ///
 /// ```no_run
 /// for line in ramie::io::stdin().lines() {
-///     println!("{} bytes", line?.len()); // other greenlets run while the user thinks
+///     println!("{} bytes", line?.len()); // other greenlets run while it waits for input
 /// }
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -50,11 +53,13 @@ pub fn stdin() -> Stdin {
     Stdin(())
 }
 
-/// Standard output, written without blocking the thread: `std::io::stdout`'s counterpart.
+/// Returns a handle of standard output that waits without blocking the thread: the counterpart of
+/// `std::io::stdout`.
 ///
-/// Nothing is buffered, so nothing has to be flushed, and what is written here and by `println!` keeps its order as far as
-/// that is flushed. `write!`, `writeln!` and `write_all` hold the lock: what one of them writes is not mixed with another's.
-/// Whoever writes in small pieces wraps it in a `BufWriter` or a `LineWriter`.
+/// Nothing is buffered, so nothing has to be flushed. The order relative to `println!` is kept as
+/// far as its buffer is flushed. `write!`, `writeln!` and `write_all` hold the lock: the output of
+/// one of them is not mixed with the output of another. A program that writes in small pieces
+/// should use a `BufWriter` or a `LineWriter`.
 ///
 /// # Examples
 ///
@@ -68,46 +73,48 @@ pub fn stdout() -> Stdout {
     Stdout(())
 }
 
-/// Standard error, written without blocking the thread: `std::io::stderr`'s counterpart. See [`stdout`].
+/// Returns a handle of standard error that waits without blocking the thread: the counterpart of
+/// `std::io::stderr`. See [`stdout`].
 pub fn stderr() -> Stderr {
     Stderr(())
 }
 
-/// A handle of standard input. Made by [`stdin`].
+/// A handle of standard input. Returned by [`stdin`].
 #[derive(Debug)]
 pub struct Stdin(());
 
-/// Standard input, for one greenlet as long as this lives. Made by [`Stdin::lock`].
+/// Exclusive access of one greenlet to standard input. Returned by [`Stdin::lock`].
 #[derive(Debug)]
 pub struct StdinLock<'a>(MutexGuard<'a, BufReader<Raw<io::Stdin>>>);
 
 impl Stdin {
-    /// Keeps others away from standard input until the lock is dropped. Lets others run if it waits.
+    /// Locks standard input until the lock is dropped. Lets other greenlets run if it waits.
     ///
-    /// Who locks again what it holds waits for itself.
+    /// A greenlet that locks it again while it holds the lock deadlocks.
     pub fn lock(&self) -> StdinLock<'static> {
         StdinLock(STDIN.lock())
     }
 
-    /// Reads a line and appends it, with its end: `BufRead::read_line` under the lock. 0 is the end of the input.
+    /// Reads a line and appends it with its line ending: `BufRead::read_line` under the lock.
+    /// Returns 0 at the end of the input.
     ///
     /// # Errors
     ///
-    /// The system's own; `InvalidData` when the line is not UTF-8.
+    /// Returns the error of the system, and `InvalidData` if the line is not UTF-8.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout in the middle of a line loses what was read of it.
+    /// A kill or a timeout in the middle of a line loses the part that was read.
     pub fn read_line(&self, line: &mut String) -> io::Result<usize> {
         self.lock().read_line(line)
     }
 
-    /// Iterates over the lines, which are its own until it is dropped.
+    /// Iterates over the lines. The iterator holds the lock until it is dropped.
     pub fn lines(self) -> io::Lines<StdinLock<'static>> {
         self.lock().lines()
     }
 
-    /// Whether it is a terminal.
+    /// Returns `true` if standard input is a terminal.
     pub fn is_terminal(&self) -> bool {
         io::stdin().is_terminal()
     }
@@ -150,23 +157,24 @@ impl AsFd for Stdin {
 /// Declares the handle of an output and its lock.
 macro_rules! output {
     ($handle:ident, $lock:ident, $std:ty, $static:ident, $function:ident) => {
-        #[doc = concat!("A handle of the output. Made by [`", stringify!($function), "`].")]
+        #[doc = concat!("A handle of the output. Returned by [`", stringify!($function), "`].")]
         #[derive(Debug)]
         pub struct $handle(());
 
-        #[doc = concat!("The output, for one greenlet as long as this lives. Made by [`", stringify!($handle), "::lock`].")]
+        #[doc = concat!("Exclusive access of one greenlet to the output. Returned by [`", stringify!($handle), "::lock`].")]
         #[derive(Debug)]
         pub struct $lock<'a>(MutexGuard<'a, Raw<$std>>);
 
         impl $handle {
-            /// Keeps others away from the output until the lock is dropped. Lets others run if it waits.
+            /// Locks the output until the lock is dropped. Lets other greenlets run if it waits.
             ///
-            /// Unlike with std, who locks again what it holds waits for itself: while it holds this, it writes through it.
+            /// Unlike with std, a greenlet that locks it again while it holds the lock deadlocks:
+            /// it must write through the lock that it holds.
             pub fn lock(&self) -> $lock<'static> {
                 $lock($static.lock())
             }
 
-            /// Whether it is a terminal.
+            /// Returns `true` if the output is a terminal.
             pub fn is_terminal(&self) -> bool {
                 io::$function().is_terminal()
             }
@@ -181,7 +189,7 @@ macro_rules! output {
                 Ok(())
             }
 
-            /// In one piece, instead of one for each argument.
+            /// Writes all arguments at once instead of one at a time.
             fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
                 match text.as_str() {
                     Some(text) => self.write_all(text.as_bytes()),

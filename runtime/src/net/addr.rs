@@ -1,11 +1,11 @@
-//! Addresses that somebody gave, tried one after another.
+//! Trying several addresses one after another.
 
 use std::io;
 use std::net::SocketAddr;
 
 use super::resolve::ToSocketAddrs;
 
-/// Tries one address after the other; the last one's error counts.
+/// Tries the addresses one after another. Returns the error of the last one.
 pub(crate) fn first_of<R>(
     address: impl ToSocketAddrs,
     f: impl FnMut(SocketAddr) -> io::Result<R>,
@@ -13,7 +13,7 @@ pub(crate) fn first_of<R>(
     first(address.to_socket_addrs()?, f)
 }
 
-/// The same for addresses that are known.
+/// Tries resolved addresses one after another; see `first_of`.
 pub(crate) fn first<R>(
     addresses: impl IntoIterator<Item = SocketAddr>,
     mut f: impl FnMut(SocketAddr) -> io::Result<R>,
@@ -28,11 +28,11 @@ pub(crate) fn first<R>(
     Err(last)
 }
 
-/// The first address, for those who cannot tell whether it was the right one.
+/// Returns the first address, for operations that cannot tell whether an address is the right one.
 pub(crate) fn one_of(address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
     address.to_socket_addrs()?.next().ok_or_else(none_given)
 }
 
 fn none_given() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "no address was given")
+    io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try")
 }

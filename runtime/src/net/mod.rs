@@ -1,22 +1,24 @@
 //! TCP and UDP with std's names. Every operation that has to wait lets other greenlets run.
 //!
-//! An operation is tried first and waits only if it would block. So data that is already there is read while no other
-//! greenlet runs, except once in about 128 such operations, and when the loop has not polled for 5 ms. Unix sockets are in
-//! `ramie::os::unix::net`, where std has them.
+//! An operation is attempted first, and waits only if it would block. Data that is already
+//! available is therefore read without letting other greenlets run, except once in about 128 such
+//! operations, and if the loop has not polled for 5 ms. Unix sockets are in `ramie::os::unix::net`,
+//! as in std.
 //!
-//! Host names are looked up by the system's resolver on a thread of the [global pool](crate::ThreadPool::global), while other
-//! greenlets run: see [`ToSocketAddrs`].
+//! Host names are resolved by the system's resolver on a thread of the [global
+//! pool](crate::ThreadPool::global), while other greenlets run: see [`ToSocketAddrs`].
 //!
 //! # Handles
 //!
-//! `try_clone` shares the descriptor instead of duplicating it, and costs next to nothing; the timeouts and the non-blocking
-//! mode of a clone are its own. Reads, writes and limits all work on `&self`, so greenlets may as well share one handle in
-//! an `Rc`. `close` ends a socket for everybody: whoever waits on it gets `EBADF` first.
+//! `try_clone` shares the descriptor instead of duplicating it, and is cheap. Each clone has its
+//! own timeouts and its own non-blocking mode. Reads, writes and timeouts all work on `&self`, so
+//! greenlets may also share one handle in an `Rc`. `close` closes the socket for all its handles:
+//! greenlets that wait on it get `EBADF`.
 //!
 //! # Options
 //!
-//! What has no method here is set with [socket2](https://docs.rs/socket2), whose `SockRef` works on everything with a
-//! descriptor:
+//! Options that have no method here can be set with [socket2](https://docs.rs/socket2). Its
+//! `SockRef` works on every type with a descriptor:
 //!
 //! ```
 //! use ramie::net::TcpListener;
@@ -27,8 +29,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! A socket that needs an option before it is bound or connected is made with `socket2::Socket`, goes `into()` the type of
-//! std, and from there through `from_std`. `from_std` does not connect: a socket2 `connect` blocks the thread.
+//! A socket that needs an option before it is bound or connected must be created as a
+//! `socket2::Socket`, converted to the type of std with `into()`, and passed to `from_std`.
+//! `from_std` does not connect: a `connect` of socket2 blocks the thread.
 
 pub(crate) mod addr;
 mod resolve;

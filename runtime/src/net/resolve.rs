@@ -1,4 +1,4 @@
-//! From what somebody calls an address to socket addresses.
+//! Conversion of host names and other address types to socket addresses.
 
 use std::io;
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -6,12 +6,13 @@ use std::{iter, option, slice, vec};
 
 use ramie_pool::ThreadPool;
 
-/// What socket addresses can be had from: std's trait of that name, for the same types, but a host name that has to be looked
-/// up lets other greenlets run.
+/// Conversion to socket addresses: std's trait of the same name, for the same types, except that
+/// resolving a host name lets other greenlets run.
 ///
-/// Numbers are read at once. Names go to the system's resolver, on a thread of the [global pool](ThreadPool::global): any
-/// number of greenlets can look names up at a time, as far as that pool has room. It says so on stderr when all its threads
-/// are stuck.
+/// Numeric addresses are parsed at once. Host names are passed to the system's resolver, on a
+/// thread of the [global pool](ThreadPool::global). Any number of greenlets can resolve names at
+/// the same time, up to the size of that pool. The pool reports on stderr when all its threads are
+/// stuck.
 ///
 /// # Examples
 ///
@@ -27,25 +28,26 @@ pub trait ToSocketAddrs {
     /// Iterates over the addresses.
     type Iter: Iterator<Item = SocketAddr>;
 
-    /// The addresses. Lets others run if a name has to be looked up.
+    /// Returns the addresses. Lets other greenlets run if a name has to be resolved.
     ///
     /// # Errors
     ///
-    /// The resolver's; `InvalidInput` for a text that is no host and port.
+    /// Returns the error of the resolver, and `InvalidInput` for a text that is no host and port.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout ends the wait at once; the lookup goes on on its thread, for nobody.
+    /// A kill or a timeout ends the wait at once. The lookup continues on its thread, and its
+    /// result is dropped.
     fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
 }
 
-/// What is no name is std's affair.
+/// Uses std's implementation for types that contain no host name.
 macro_rules! by_std {
     ($($(#[$attr:meta])* $t:ty),* $(,)?) => {
         $($(#[$attr])* impl ToSocketAddrs for $t {
             type Iter = option::IntoIter<SocketAddr>;
 
-            #[expect(clippy::disallowed_methods, reason = "numbers are not looked up")]
+            #[expect(clippy::disallowed_methods, reason = "numeric addresses are not resolved")]
             fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
                 net::ToSocketAddrs::to_socket_addrs(self)
             }
@@ -99,8 +101,8 @@ impl ToSocketAddrs for str {
             return Ok(vec![address].into_iter());
         }
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{what}: {self:?}"));
-        let (host, port) = self.rsplit_once(':').ok_or_else(|| invalid("an address without a port"))?;
-        let port = port.parse().map_err(|_| invalid("an address whose port is no number up to 65535"))?;
+        let (host, port) = self.rsplit_once(':').ok_or_else(|| invalid("the address has no port"))?;
+        let port = port.parse().map_err(|_| invalid("the port must be a number up to 65535"))?;
         (host, port).to_socket_addrs()
     }
 }
@@ -113,13 +115,10 @@ impl ToSocketAddrs for String {
     }
 }
 
-/// Asks the system's resolver, on a thread of the pool.
+/// Calls the system's resolver on a thread of the pool.
 fn look_up(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
     let host = host.to_owned();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it blocks a thread of the pool, and that is what they are for"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "it blocks only a thread of the pool")]
     let lookup =
         move || net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map(Iterator::collect::<Vec<_>>);
     match ThreadPool::global().spawn(lookup).take() {

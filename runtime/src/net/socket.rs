@@ -1,40 +1,44 @@
-//! What all sockets have in common beside what [`handle`](crate::io::handle) gives every handle.
+//! Macros for the methods that all sockets have in addition to those of every
+//! [`handle`](crate::io::handle).
 
-/// Errors and conversions: for a type around a [`Handle`](crate::io::handle::Handle), its counterpart in std, and
-/// how the latter, in non-blocking mode, becomes what the handle holds.
+/// Implements errors and conversions. The arguments are a type around a
+/// [`Handle`](crate::io::handle::Handle), its counterpart in std, and a conversion from that
+/// counterpart, in non-blocking mode, to the source in the handle.
 macro_rules! socket {
     ($type:ty, $std:ty, $wrap:expr) => {
         crate::io::handle::handle!($type);
         crate::io::handle::shared!($type);
 
         impl $type {
-            /// Takes over a socket from std. It is put into non-blocking mode.
+            /// Converts a socket of std. The socket is put into non-blocking mode.
             ///
             /// # Errors
             ///
-            /// When the system refuses that mode.
+            /// Returns the error of the system if it cannot set the mode.
             pub fn from_std(socket: $std) -> std::io::Result<Self> {
                 socket.set_nonblocking(true)?;
                 Ok(Self { handle: crate::io::handle::Handle::new($wrap(socket))? })
             }
 
-            /// Gives the socket to std, in blocking mode.
+            /// Converts the socket to one of std, in blocking mode.
             ///
             /// # Errors
             ///
-            /// `ResourceBusy` while there are clones, which would block the thread from then on; `EBADF` when it was closed and
-            /// nothing is left of it; when the system refuses that mode. This handle is gone then.
+            /// Returns `ResourceBusy` if there are clones, because they would block the thread from
+            /// then on. Returns `EBADF` if the socket was closed and its descriptor released, and
+            /// the error of the system if it cannot set the mode. This handle is dropped in all
+            /// cases.
             pub fn into_std(self) -> std::io::Result<$std> {
                 let socket: $std = self.handle.into_inner()?.into();
                 socket.set_nonblocking(false)?;
                 Ok(socket)
             }
 
-            /// The error that the socket has in store, which is cleared.
+            /// Returns and clears the pending error of the socket (`SO_ERROR`).
             ///
             /// # Errors
             ///
-            /// The system's own.
+            /// Returns the error of the system.
             pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
                 self.handle.get_open()?.take_error()
             }
@@ -72,22 +76,24 @@ macro_rules! socket {
     };
 }
 
-/// Closing what is known by its address, which others may have from then on.
+/// Implements `close` for sockets that own an address, which a close makes available to others.
 macro_rules! release {
     ($type:ty) => {
         impl $type {
-            /// Closes the socket for every handle: greenlets that wait on it get `EBADF` in a later turn, and so does every
-            /// operation from now on. Its address is free for others, and peers are refused. Does not let others run.
+            /// Closes the socket for all its handles: greenlets that wait on it get `EBADF` in a
+            /// later iteration of the loop, and every later operation fails with `EBADF`. Its
+            /// address becomes available, and peers are refused. Does not let other greenlets run.
             ///
-            /// The number of the descriptor stays taken until the last handle is dropped. Who reads from the bare descriptor,
-            /// or waits for it, finds a stream that has ended.
+            /// The number of the descriptor stays in use until the last handle is dropped. A read
+            /// from the bare descriptor, or a wait for it, finds a stream that has ended.
             pub fn close(&self) {
                 #[cfg(unix)]
                 self.handle.io().release();
                 #[cfg(not(unix))]
                 self.handle.io().close();
                 if !self.handle.io().is_released() {
-                    // As much as can be done while it is open. It may not have that: then there is nothing to end.
+                    // The descriptor is still open, so the socket is at least shut down. A socket
+                    // that does not support this has nothing to shut down.
                     let _ = socket2::SockRef::from(self.handle.get_ref()).shutdown(std::net::Shutdown::Both);
                 }
             }
@@ -95,34 +101,35 @@ macro_rules! release {
     };
 }
 
-/// Taking connections: for a listener, what it takes, the address that comes with it, the iterator over both, and how what
-/// the system gave becomes a stream.
+/// Implements accepting. The arguments are a listener, the stream and address types, the iterator
+/// over both, and a conversion from the system's result to the stream.
 macro_rules! listener {
     ($listener:ident, $stream:ident, $address:ty, $incoming:ident, $wrap:expr) => {
         crate::io::handle::waitable!($listener);
         crate::net::socket::release!($listener);
 
         impl $listener {
-            /// Takes the next connection, waiting for one if none is there. Lets others run while it waits.
+            /// Accepts the next connection, waiting for one if there is none. Lets other greenlets
+            /// run while it waits.
             ///
             /// # Errors
             ///
-            /// The system's own, of which those about the one connection or about missing descriptors pass; `EBADF` when the
-            /// listener was closed.
+            /// Returns the error of the system. Errors about one connection, and a lack of
+            /// descriptors, are temporary. Returns `EBADF` if the listener was closed.
             ///
             /// # Cancellation
             ///
-            /// A kill or a timeout takes no connection.
+            /// A kill or a timeout accepts no connection.
             pub fn accept(&self) -> std::io::Result<($stream, $address)> {
                 let (stream, peer) = self.handle.read_with(|listener| listener.accept())?;
                 Ok(($wrap(stream)?, peer))
             }
 
-            /// Takes the next connection, waiting at most that long.
+            /// Accepts the next connection, waiting at most `timeout`.
             ///
             /// # Errors
             ///
-            /// `TimedOut` when the time is over first, and as [`accept`](Self::accept).
+            /// Returns `TimedOut` after the timeout, and the errors of [`accept`](Self::accept).
             pub fn accept_timeout(
                 &self,
                 timeout: impl Into<ramie_hub::Limit>,
@@ -131,11 +138,11 @@ macro_rules! listener {
                 Ok(($wrap(stream)?, peer))
             }
 
-            /// Takes the next connection if one is there. Does not let others run.
+            /// Accepts the next connection if there is one. Does not let other greenlets run.
             ///
             /// # Errors
             ///
-            /// As [`accept`](Self::accept).
+            /// Returns the errors of [`accept`](Self::accept).
             pub fn try_accept(&self) -> std::io::Result<Option<($stream, $address)>> {
                 match self.handle.io().try_read_with(|listener| listener.accept())? {
                     Some((stream, peer)) => Ok(Some(($wrap(stream)?, peer))),
@@ -143,22 +150,22 @@ macro_rules! listener {
                 }
             }
 
-            /// Waits until a connection may be there.
+            /// Waits until a connection may be available.
             ///
             /// # Errors
             ///
-            /// `EBADF` when the listener was closed.
+            /// Returns `EBADF` if the listener was closed.
             pub fn wait_readable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_readable(None)
             }
 
-            /// Iterates over connections, for ever.
+            /// Iterates over connections without end.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming { listener: self }
             }
         }
 
-        /// An endless iterator over connections. Made by `incoming`.
+        /// An endless iterator over connections. Returned by `incoming`.
         #[derive(Debug)]
         pub struct $incoming<'a> {
             listener: &'a $listener,
@@ -174,7 +181,7 @@ macro_rules! listener {
     };
 }
 
-/// The two directions of a stream, beside `receive` and `receive_vectored`.
+/// Implements reading and writing for a stream that has `receive` and `receive_vectored`.
 macro_rules! stream {
     ($type:ident) => {
         crate::io::handle::readable!($type);
@@ -184,36 +191,40 @@ macro_rules! stream {
         crate::io::by_ref::by_ref!($type);
 
         impl $type {
-            /// Ends the socket for everybody who shares it: greenlets that wait on it get `EBADF` in a later turn, and so
-            /// does every operation from now on. The other side sees the end. Does not let others run.
+            /// Closes the socket for all its handles: greenlets that wait on it get `EBADF` in a
+            /// later iteration of the loop, and every later operation fails with `EBADF`. The peer
+            /// sees the end of the stream. Does not let other greenlets run.
             ///
-            /// The descriptor itself is given back when the last handle is dropped.
+            /// The descriptor itself is released when the last handle is dropped.
             pub fn close(&self) {
                 self.handle.io().close();
-                // It may not be connected, or not any more, or not have that: then there is nothing to end.
+                // A socket that is not connected, or no longer, or cannot be, has nothing to shut
+                // down.
                 let _ = socket2::SockRef::from(self.handle.get_ref()).shutdown(std::net::Shutdown::Both);
             }
 
-            /// Ends one direction or both. Greenlets that wait for it see the end of the stream.
+            /// Shuts down one direction or both. Greenlets that wait for it see the end of the
+            /// stream.
             ///
             /// # Errors
             ///
-            /// `NotConnected` when there is no other side; `EBADF` when it was closed.
+            /// Returns `NotConnected` if there is no peer, and `EBADF` if the socket was closed.
             pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
-                // It never waits, and is refused like everything else once the socket is closed.
+                // Never waits. Fails like every other operation after the socket was closed.
                 self.handle.io().try_write_with(|stream| stream.shutdown(how)).map(drop)
             }
 
-            /// The reading and the writing half, for two owners, as tokio's of that name.
+            /// Splits the stream into a reading and a writing half with separate owners, like
+            /// tokio's method of the same name.
             ///
-            /// Two greenlets can as well share the stream in an `Rc`, as everything works on `&self`. What halves add is that
-            /// the writing half says so to the other side when it is dropped.
+            /// Two greenlets can also share the stream in an `Rc`, because everything works on
+            /// `&self`. In addition, the writing half shuts down its direction when it is dropped.
             pub fn into_split(self) -> (crate::net::OwnedReadHalf<$type>, crate::net::OwnedWriteHalf<$type>) {
                 crate::net::split::split(self)
             }
         }
 
-        /// By [`shutdown`](Self::shutdown) of the writing direction.
+        /// Shuts down the writing direction; see [`shutdown`](Self::shutdown).
         impl crate::io::ShutdownWrite for $type {
             fn shutdown_write(&self) -> std::io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
@@ -240,7 +251,7 @@ macro_rules! stream {
     };
 }
 
-/// Calls that only ask the system for something: each does not wait, and has the system's own errors.
+/// Implements methods that make one system call, never wait, and return the error of the system.
 macro_rules! options {
     ($type:ty: $($(#[$doc:meta])* $name:ident($($argument:ident: $kind:ty),*) -> $gives:ty;)*) => {
         impl $type {$(
@@ -248,7 +259,7 @@ macro_rules! options {
             ///
             /// # Errors
             ///
-            /// The system's own.
+            /// Returns the error of the system.
             pub fn $name(&self $(, $argument: $kind)*) -> std::io::Result<$gives> {
                 self.handle.get_open()?.$name($($argument),*)
             }

@@ -1,4 +1,4 @@
-//! A stream in two halves with two owners.
+//! A stream split into two halves with separate owners.
 
 use std::error::Error;
 use std::fmt;
@@ -7,17 +7,18 @@ use std::ops::Deref;
 
 use crate::io::ShutdownWrite;
 
-/// A stream of two directions whose handles share one descriptor.
+/// A bidirectional stream with handles that share one descriptor.
 pub trait Duplex: ShutdownWrite + Sized + 'static {
-    /// A second handle.
+    /// Creates another handle.
     #[doc(hidden)]
     fn share(&self) -> Self;
 
-    /// Whether both are handles of one stream.
+    /// Returns `true` if both are handles of one stream.
     #[doc(hidden)]
     fn is_same(&self, other: &Self) -> bool;
 
-    /// Runs an operation that writes and lets others run, again whenever it would have blocked and there is room.
+    /// Runs a writing operation that lets other greenlets run. Repeats it after each wait for room
+    /// if it would block.
     #[cfg(unix)]
     #[doc(hidden)]
     fn write_elsewhere<R>(
@@ -26,18 +27,18 @@ pub trait Duplex: ShutdownWrite + Sized + 'static {
     ) -> io::Result<R>;
 }
 
-/// The reading half of a stream. Made by `into_split`.
+/// The reading half of a stream. Returned by `into_split`.
 ///
-/// It gives access to the stream itself, for addresses, options and limits.
+/// It gives access to the stream itself, for addresses, options and timeouts.
 #[derive(Debug)]
 pub struct OwnedReadHalf<S: Duplex> {
     stream: S,
 }
 
-/// The writing half of a stream. Made by `into_split`.
+/// The writing half of a stream. Returned by `into_split`.
 ///
-/// Dropping it tells the other side that nothing more will come, unless it was [forgotten](OwnedWriteHalf::forget). It gives
-/// access to the stream itself, for addresses, options and limits.
+/// Dropping it shuts down the writing direction, unless it was [forgotten](OwnedWriteHalf::forget).
+/// It gives access to the stream itself, for addresses, options and timeouts.
 ///
 /// # Examples
 ///
@@ -51,7 +52,7 @@ pub struct OwnedReadHalf<S: Duplex> {
 /// let (mut reading, mut writing) = near.into_split();
 /// ramie::spawn(move || writing.write_all(b"all there is"));
 /// let mut text = String::new();
-/// far.read_to_string(&mut text)?; // ends as the half was dropped
+/// far.read_to_string(&mut text)?; // ends, because the half was dropped
 /// far.write_all(b"thanks")?;
 /// drop(far);
 /// text.clear();
@@ -61,7 +62,7 @@ pub struct OwnedReadHalf<S: Duplex> {
 /// ```
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S: Duplex> {
-    /// `None` only while it is taken apart.
+    /// `None` only while the half is dropped or taken apart.
     stream: Option<S>,
 }
 
@@ -71,11 +72,11 @@ pub(crate) fn split<S: Duplex>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S
 }
 
 impl<S: Duplex> OwnedReadHalf<S> {
-    /// Puts the halves of one stream together.
+    /// Reunites the halves of one stream.
     ///
     /// # Errors
     ///
-    /// Both halves, when they are not of the same stream.
+    /// Returns both halves if they belong to different streams.
     pub fn reunite(self, other: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !self.stream.is_same(&other) {
             return Err(ReuniteError(self, other));
@@ -86,29 +87,29 @@ impl<S: Duplex> OwnedReadHalf<S> {
 }
 
 impl<S: Duplex> OwnedWriteHalf<S> {
-    /// Puts the halves of one stream together.
+    /// Reunites the halves of one stream.
     ///
     /// # Errors
     ///
-    /// Both halves, when they are not of the same stream.
+    /// Returns both halves if they belong to different streams.
     pub fn reunite(self, other: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
         other.reunite(self)
     }
 
-    /// Drops the half and tells the other side nothing.
+    /// Drops the half without shutting down the writing direction.
     pub fn forget(self) {
         drop(self.into_stream());
     }
 
     fn into_stream(mut self) -> S {
-        self.stream.take().expect("it is there until the half goes")
+        self.stream.take().expect("a half owns its stream until it is dropped")
     }
 }
 
 impl<S: Duplex> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
-            // The other side may have gone; then there is nobody to tell.
+            // The peer may be gone already; the error has no effect then.
             let _ = stream.shutdown_write();
         }
     }
@@ -126,7 +127,7 @@ impl<S: Duplex> Deref for OwnedWriteHalf<S> {
     type Target = S;
 
     fn deref(&self) -> &S {
-        self.stream.as_ref().expect("it is there until the half goes")
+        self.stream.as_ref().expect("a half owns its stream until it is dropped")
     }
 }
 
@@ -160,13 +161,13 @@ where
     }
 }
 
-/// Two halves that do not belong together, given back.
+/// Two halves of different streams, given back.
 #[derive(Debug)]
 pub struct ReuniteError<S: Duplex>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 impl<S: Duplex> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("these are halves of two streams")
+        f.write_str("the halves belong to different streams")
     }
 }
 

@@ -14,20 +14,22 @@ use super::socket::{listener, options, socket, stream};
 use crate::io::handle::Handle;
 use crate::io::limits::check_timeout;
 
-/// How many connections may wait to be accepted, unless a listener is told otherwise. The system may allow fewer: Linux
-/// `net.core.somaxconn`, which is 4096 by default. std asks for 128, with which a burst of clients is dropped, and some of them wait
-/// for a second or for ever.
+/// The default maximum of connections that wait to be accepted. The system may allow fewer: Linux
+/// allows `net.core.somaxconn`, which is 4096 by default. The backlog of std is 128: a burst of
+/// clients overflows it, and some of them wait for a second or forever.
 pub(crate) const BACKLOG: u32 = 4096;
 
-/// A TCP connection whose operations wait without blocking the thread: `std::net::TcpStream`'s counterpart.
+/// A TCP connection with operations that wait without blocking the thread: the counterpart of
+/// `std::net::TcpStream`.
 ///
-/// Reading and writing also work through `&TcpStream`, so two greenlets may share one in an `Rc`, or hold
-/// [clones](TcpStream::try_clone) or [halves](TcpStream::into_split), one reading and one writing. Any number may wait for
-/// either direction.
+/// Reading and writing also work through `&TcpStream`, so two greenlets may share a stream in an
+/// `Rc`, or hold [clones](TcpStream::try_clone) or [halves](TcpStream::into_split), one reading and
+/// one writing. Any number of greenlets may wait for either direction.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read has consumed nothing. Inside `write_all` a part of the data may have been sent.
+/// A kill or a timeout during a read consumes nothing. During `write_all`, a part of the data may
+/// have been sent.
 ///
 /// # Examples
 ///
@@ -56,28 +58,28 @@ impl TcpStream {
         Ok(TcpStream { handle: Handle::new(stream)? })
     }
 
-    /// Connects to the first of the addresses that answers. Lets others run while it waits.
+    /// Connects to the first address that accepts. Lets other greenlets run while it waits.
     ///
     /// # Errors
     ///
-    /// The last address's error; `InvalidInput` when there is no address at all.
+    /// Returns the error of the last address, and `InvalidInput` if there is no address.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout closes the socket that was being connected.
+    /// A kill or a timeout closes the socket that is being connected.
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         first_of(address, |address| Self::connect_one(&address, None))
     }
 
-    /// Connects to the first of the addresses that answers; all of them share one limit.
+    /// Connects to the first address that accepts. All addresses share one limit.
     ///
-    /// Each gets an equal share of the time that is left when it is its turn, so that an address which never answers
-    /// leaves some for the others. Looking up a host name counts.
+    /// Each address gets an equal share of the remaining time, so that an address that never
+    /// answers leaves time for the others. Resolving a host name counts.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a time of zero, as with std; `TimedOut` when the limit came first, or when the last address did not answer in its time; as
-    /// [`connect`](TcpStream::connect).
+    /// Returns `InvalidInput` for a timeout of zero (as std does), `TimedOut` at the limit, or if the last address does not answer within its share.
+    /// Returns the errors of [`connect`](TcpStream::connect).
     ///
     /// # Examples
     ///
@@ -86,8 +88,8 @@ impl TcpStream {
     /// use ramie::net::{TcpListener, TcpStream};
     ///
     /// let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    /// let addresses = [nobody, listener.local_addr()?];
+    /// let closed = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    /// let addresses = [closed, listener.local_addr()?];
     /// let stream = TcpStream::connect_timeout(&addresses[..], Duration::from_secs(5))?;
     /// assert_eq!(stream.peer_addr()?, addresses[1]);
     /// # Ok::<(), std::io::Error>(())
@@ -113,7 +115,7 @@ impl TcpStream {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             stream.handle.io().wait_writable(left)?;
-            // Being writable is a hint: the connection may have failed, or not be made yet.
+            // Writability is a hint: the connection may have failed, or may not be established yet.
             if let Some(error) = stream.take_error()? {
                 return Err(error);
             }
@@ -129,7 +131,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// As [`read`](Read::read).
+    /// Returns the errors of [`read`](Read::read).
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.handle.read_with(|stream| stream.peek(buffer))
     }
@@ -143,41 +145,42 @@ impl TcpStream {
         self.handle.read_into(wanted, |mut stream| stream.read_vectored(buffers))
     }
 
-    /// Sets how long a drop waits for unsent data; `Some(ZERO)` resets the connection instead.
+    /// Sets how long a drop waits for unsent data (`SO_LINGER`). `Some(ZERO)` resets the connection
+    /// instead.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self.handle.get_ref()).set_linger(linger)
     }
 
-    /// How long a drop waits for unsent data.
+    /// Returns how long a drop waits for unsent data.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self.handle.get_ref()).linger()
     }
 }
 
 options! { TcpStream:
-    /// The other side's address; `NotConnected` when there is no other side.
+    /// Returns the address of the peer, or `NotConnected` if there is none.
     peer_addr() -> SocketAddr;
-    /// This side's address.
+    /// Returns the local address.
     local_addr() -> SocketAddr;
-    /// Sends small pieces at once instead of gathering them.
+    /// Sets `TCP_NODELAY`: small segments are sent at once instead of being merged.
     set_nodelay(nodelay: bool) -> ();
-    /// Whether small pieces are sent at once.
+    /// Returns `true` if small segments are sent at once.
     nodelay() -> bool;
     /// Sets the time to live of packets.
     set_ttl(ttl: u32) -> ();
-    /// The time to live of packets.
+    /// Returns the time to live of packets.
     ttl() -> u32;
 }
 
-/// A TCP socket that takes connections: `std::net::TcpListener`'s counterpart.
+/// A TCP socket that accepts connections: the counterpart of `std::net::TcpListener`.
 ///
 /// Any number of greenlets may accept on one listener.
 ///
@@ -204,25 +207,26 @@ socket!(TcpListener, net::TcpListener, mio::net::TcpListener::from_std);
 listener!(TcpListener, TcpStream, SocketAddr, Incoming, TcpStream::from_mio);
 
 impl TcpListener {
-    /// Binds to the first of the addresses that can be had, with a backlog of 4096, or as much as the system allows.
+    /// Binds to the first usable address, with a backlog of 4096, or as much as the system allows.
     ///
-    /// As with std, the address may be reused at once on Unix. Lets others run if a name has to be looked up.
+    /// As with std, the address can be reused at once on Unix. Lets other greenlets run if a name
+    /// has to be resolved.
     ///
     /// # Errors
     ///
-    /// The last address's error; `InvalidInput` when there is no address at all.
+    /// Returns the error of the last address, and `InvalidInput` if there is no address.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         Self::bind_with_backlog(address, BACKLOG)
     }
 
-    /// Binds as [`bind`](TcpListener::bind) does, and has the system keep at most that many connections which have not been
-    /// accepted: gevent's `backlog`. The system may round it, and allow fewer.
+    /// Binds like [`bind`](TcpListener::bind), with a limit on the connections that wait to be
+    /// accepted: gevent's `backlog`. The system may round the limit, or allow fewer.
     ///
-    /// When there are more, the system leaves clients to try again.
+    /// If there are more connections, the system leaves it to the clients to try again.
     ///
     /// # Errors
     ///
-    /// As [`bind`](TcpListener::bind).
+    /// Returns the errors of [`bind`](TcpListener::bind).
     ///
     /// # Examples
     ///
@@ -240,11 +244,11 @@ impl TcpListener {
 }
 
 options! { TcpListener:
-    /// The address it is bound to.
+    /// Returns the local address.
     local_addr() -> SocketAddr;
     /// Sets the time to live of packets.
     set_ttl(ttl: u32) -> ();
-    /// The time to live of packets.
+    /// Returns the time to live of packets.
     ttl() -> u32;
 }
 

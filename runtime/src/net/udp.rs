@@ -8,18 +8,20 @@ use super::resolve::ToSocketAddrs;
 use super::socket::{options, release, socket};
 use crate::io::handle::{Handle, readable, writable};
 
-/// A UDP socket whose operations wait without blocking the thread: `std::net::UdpSocket`'s counterpart.
+/// A UDP socket with operations that wait without blocking the thread: the counterpart of
+/// `std::net::UdpSocket`.
 ///
-/// Any number of greenlets may wait to receive on one socket; each datagram goes to one of them. A datagram that is longer
-/// than the buffer is cut off at its end on Unix and is an error on Windows, as the system has it; an empty datagram is
-/// received as 0 bytes and is no end of anything.
+/// Any number of greenlets may wait to receive on one socket; each datagram goes to one of them. A
+/// datagram that is longer than the buffer is truncated on Unix and is an error on Windows, as
+/// defined by the system. An empty datagram is received as 0 bytes and does not mark an end.
 ///
-/// On a [connected](UdpSocket::connect) socket, an answer of the other host that nobody listens there is an error of a later
-/// call, `ConnectionRefused`; the socket works on after that.
+/// On a [connected](UdpSocket::connect) socket, if the peer reports that no socket is bound to its
+/// port, a later call fails with `ConnectionRefused`. The socket remains usable.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout while it waits has received nothing and sent nothing: a datagram goes whole or not at all.
+/// A kill or a timeout during a wait receives nothing and sends nothing: a datagram is sent whole
+/// or not at all.
 ///
 /// # Examples
 ///
@@ -52,123 +54,131 @@ writable!(UdpSocket);
 release!(UdpSocket);
 
 impl UdpSocket {
-    /// Binds to the first of the addresses that can be had. Lets others run if a name has to be looked up.
+    /// Binds to the first usable address. Lets other greenlets run if a name has to be resolved.
     ///
     /// # Errors
     ///
-    /// The last address's error; `InvalidInput` when there is no address at all.
+    /// Returns the error of the last address, and `InvalidInput` if there is no address.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         Self::from_std(first_of(address, net::UdpSocket::bind)?)
     }
 
-    /// Sets whom [`send`](UdpSocket::send) sends to and, at the same time, from whom alone is received: the first of the
-    /// addresses that can be. Lets others run if a name has to be looked up.
+    /// Sets the peer: [`send`](UdpSocket::send) sends to it, and only its datagrams are received.
+    /// Uses the first usable address. Lets other greenlets run if a name has to be resolved.
     ///
     /// # Errors
     ///
-    /// The last address's error; `InvalidInput` when there is no address at all.
+    /// Returns the error of the last address, and `InvalidInput` if there is no address.
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         first_of(address, |address| self.handle.get_open()?.connect(address))
     }
 
-    /// Receives a datagram and says who sent it. Lets others run if it waits.
+    /// Receives a datagram. Returns its length and the address of its sender. Lets other greenlets
+    /// run if it waits.
     ///
     /// # Errors
     ///
-    /// `TimedOut` by the read timeout; `EBADF` when the socket was closed; the system's own.
+    /// Returns `TimedOut` after the read timeout, `EBADF` if the socket was closed, or the error of
+    /// the system.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.handle.read_with(|socket| socket.recv_from(buffer))
     }
 
-    /// Receives a datagram if one is there, and says who sent it. Does not let others run.
+    /// Receives a datagram if there is one. Returns its length and the address of its sender. Does
+    /// not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from), without the timeout.
+    /// Returns the errors of [`recv_from`](UdpSocket::recv_from), except the timeout.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
         self.handle.io().try_read_with(|socket| socket.recv_from(buffer))
     }
 
-    /// Receives a datagram of whom the socket is connected to.
+    /// Receives a datagram of the connected peer.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from); `ConnectionRefused` when an earlier datagram found nobody.
+    /// Returns the errors of [`recv_from`](UdpSocket::recv_from), and `ConnectionRefused` if no
+    /// socket was bound for an earlier datagram.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.handle.read_with(|socket| socket.recv(buffer))
     }
 
-    /// Like [`recv_from`](UdpSocket::recv_from), and leaves the datagram there.
+    /// Receives like [`recv_from`](UdpSocket::recv_from), without consuming the datagram.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from).
+    /// Returns the errors of [`recv_from`](UdpSocket::recv_from).
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.handle.read_with(|socket| socket.peek_from(buffer))
     }
 
-    /// Like [`recv`](UdpSocket::recv), and leaves the datagram there.
+    /// Receives like [`recv`](UdpSocket::recv), without consuming the datagram.
     ///
     /// # Errors
     ///
-    /// As [`recv`](UdpSocket::recv).
+    /// Returns the errors of [`recv`](UdpSocket::recv).
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.handle.read_with(|socket| socket.peek(buffer))
     }
 
-    /// Sends a datagram to the first of the addresses; as with std, no other one is tried. Lets others run if it waits for
-    /// room or a name has to be looked up.
+    /// Sends a datagram to the first of the addresses. As with std, no other address is tried. Lets
+    /// other greenlets run if it waits for room or a name has to be resolved.
     ///
     /// # Errors
     ///
-    /// `TimedOut` by the write timeout; `EBADF` when the socket was closed; the system's own, such as `EMSGSIZE` for a
-    /// datagram that is too long.
+    /// Returns `TimedOut` after the write timeout, `EBADF` if the socket was closed, or the error
+    /// of the system, such as `EMSGSIZE` for a datagram that is too long.
     pub fn send_to(&self, data: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
         let address = one_of(address)?;
         self.handle.write_with(|socket| socket.send_to(data, address))
     }
 
-    /// Sends a datagram to whom the socket is connected to.
+    /// Sends a datagram to the connected peer.
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UdpSocket::send_to); `ConnectionRefused` when an earlier datagram found nobody.
+    /// Returns the errors of [`send_to`](UdpSocket::send_to), and `ConnectionRefused` if no socket
+    /// was bound for an earlier datagram.
     pub fn send(&self, data: &[u8]) -> io::Result<usize> {
         self.handle.write_with(|socket| socket.send(data))
     }
 }
 
 options! { UdpSocket:
-    /// The address it is connected to; `NotConnected` when it is not.
+    /// Returns the address of the connected peer, or `NotConnected` if there is none.
     peer_addr() -> SocketAddr;
-    /// The address it is bound to.
+    /// Returns the local address.
     local_addr() -> SocketAddr;
-    /// Allows sending to a broadcast address.
+    /// Sets whether sending to a broadcast address is allowed.
     set_broadcast(on: bool) -> ();
-    /// Whether sending to a broadcast address is allowed.
+    /// Returns `true` if sending to a broadcast address is allowed.
     broadcast() -> bool;
     /// Sets the time to live of packets.
     set_ttl(ttl: u32) -> ();
-    /// The time to live of packets.
+    /// Returns the time to live of packets.
     ttl() -> u32;
-    /// Says whether this host gets the IPv4 multicast datagrams that it sends.
+    /// Sets whether this host receives the IPv4 multicast datagrams that it sends.
     set_multicast_loop_v4(on: bool) -> ();
-    /// Whether this host gets the IPv4 multicast datagrams that it sends.
+    /// Returns `true` if this host receives the IPv4 multicast datagrams that it sends.
     multicast_loop_v4() -> bool;
-    /// Sets the time to live of IPv4 multicast packets, which is 1 by default: they stay in the local network.
+    /// Sets the time to live of IPv4 multicast packets. The default is 1: they stay in the local
+    /// network.
     set_multicast_ttl_v4(ttl: u32) -> ();
-    /// The time to live of IPv4 multicast packets.
+    /// Returns the time to live of IPv4 multicast packets.
     multicast_ttl_v4() -> u32;
-    /// Says whether this host gets the IPv6 multicast datagrams that it sends.
+    /// Sets whether this host receives the IPv6 multicast datagrams that it sends.
     set_multicast_loop_v6(on: bool) -> ();
-    /// Whether this host gets the IPv6 multicast datagrams that it sends.
+    /// Returns `true` if this host receives the IPv6 multicast datagrams that it sends.
     multicast_loop_v6() -> bool;
-    /// Joins a group on the interface with that address; an address of zeros leaves the choice to the system.
+    /// Joins a multicast group on the interface with the given address. With the unspecified
+    /// address, the system chooses the interface.
     join_multicast_v4(group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-    /// Joins a group on the interface with that index; 0 leaves the choice to the system.
+    /// Joins a multicast group on the interface with the given index. With 0, the system chooses
+    /// the interface.
     join_multicast_v6(group: &Ipv6Addr, interface: u32) -> ();
-    /// Leaves a group that was [joined](UdpSocket::join_multicast_v4).
+    /// Leaves a multicast group that was [joined](UdpSocket::join_multicast_v4).
     leave_multicast_v4(group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-    /// Leaves a group that was [joined](UdpSocket::join_multicast_v6).
+    /// Leaves a multicast group that was [joined](UdpSocket::join_multicast_v6).
     leave_multicast_v6(group: &Ipv6Addr, interface: u32) -> ();
 }

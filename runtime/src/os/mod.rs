@@ -1,4 +1,4 @@
-//! What only some systems have, where std has it.
+//! Functionality of particular systems, in the same place as in std.
 
 #[cfg(unix)]
 pub mod unix;

@@ -1,4 +1,4 @@
-//! Children that run.
+//! Running child processes.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,20 +17,21 @@ use super::{exit, orphans};
 use crate::io::handle::Handle;
 use crate::io::{PipeReader, PipeWriter};
 
-/// What is written to a child's standard input: the writing end of a pipe.
+/// The standard input of a child: the writing end of a pipe.
 pub type ChildStdin = PipeWriter;
-/// What a child writes to its standard output: the reading end of a pipe.
+/// The standard output of a child: the reading end of a pipe.
 pub type ChildStdout = PipeReader;
-/// What a child writes to its standard error: the reading end of a pipe.
+/// The standard error of a child: the reading end of a pipe.
 pub type ChildStderr = PipeReader;
 
-/// A child process, with the ends of its pipes: `std::process::Child`'s counterpart. Made by
-/// [`Command::spawn`](super::Command::spawn).
+/// A child process with the ends of its pipes: the counterpart of `std::process::Child`. Returned
+/// by [`Command::spawn`](super::Command::spawn).
 ///
-/// It dereferences to its [`ChildHandle`], of which other greenlets may have clones: to kill what this one waits for.
+/// It dereferences to its [`ChildHandle`]. Other greenlets may have clones of the handle, for
+/// example to kill a child that this one waits for.
 ///
-/// Dropped, the child runs on, unless it was started with [`kill_on_drop`](super::Command::kill_on_drop); the
-/// [module's page](super#what-becomes-of-a-child) says more.
+/// When it is dropped, the child continues to run, unless it was started with
+/// [`kill_on_drop`](super::Command::kill_on_drop); see [the module](super#what-becomes-of-a-child).
 ///
 /// # Examples
 ///
@@ -42,22 +43,22 @@ pub type ChildStderr = PipeReader;
 /// let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
 /// writeln!(child.stdin.as_ref().unwrap(), "are you there?")?;
 /// assert_eq!(lines.next().unwrap()?, "are you there?");
-/// assert!(child.wait()?.success()); // closes its input, at the end of which it ends
+/// assert!(child.wait()?.success()); // closes the child's input, which makes it exit
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// The child's standard input, if that is a pipe. Dropping it is the end of the input.
+    /// The standard input of the child, if it is a pipe. A drop closes it.
     pub stdin: Option<ChildStdin>,
-    /// The child's standard output, if that is a pipe.
+    /// The standard output of the child, if it is a pipe.
     pub stdout: Option<ChildStdout>,
-    /// The child's standard error, if that is a pipe.
+    /// The standard error of the child, if it is a pipe.
     pub stderr: Option<ChildStderr>,
     pub(super) process: Owned,
 }
 
 impl Child {
-    /// Takes over a child of std's.
+    /// Converts a child of std.
     pub(super) fn new(mut std: process::Child, kill_on_drop: bool) -> io::Result<Self> {
         let (stdin, stdout, stderr) = (std.stdin.take(), std.stdout.take(), std.stderr.take());
         let pid = Pid::from_child(&std);
@@ -65,14 +66,14 @@ impl Child {
         let exit = match exit {
             Ok(exit) => exit,
             Err(error) => {
-                // Nobody will ever hear of it.
+                // No caller can get a handle of this child any more.
                 let _ = std.kill();
                 orphans::adopt(std);
                 return Err(error);
             }
         };
         let handle = ChildHandle(Rc::new(Process { pid, std: RefCell::new(Some(std)), exit }));
-        // From here on a failure kills it.
+        // From here on an error kills the child.
         let process = Owned { handle, kill_on_drop: true };
         let child = Child {
             stdin: stdin.map(|end| PipeWriter::try_from(OwnedFd::from(end))).transpose()?,
@@ -88,16 +89,17 @@ impl Child {
         self
     }
 
-    /// The handle, which may be cloned.
+    /// Returns the handle, which can be cloned.
     pub fn handle(&self) -> &ChildHandle {
         self
     }
 
-    /// Closes the child's standard input, and waits until it has ended. Returns at once, and the same, if it has.
+    /// Closes the standard input of the child, and waits until it has exited. Returns the same
+    /// status at once if it has exited already.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     ///
     /// # Cancellation
     ///
@@ -107,34 +109,34 @@ impl Child {
         self.process.handle.wait()
     }
 
-    /// Closes the child's standard input, reads what it writes, and waits until it has ended.
+    /// Closes the standard input of the child, reads its output, and waits until it has exited.
     ///
     /// # Errors
     ///
-    /// The system's own; the child is killed then.
+    /// Returns the error of the system. The child is killed then.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout kills and reaps the child first. What was read is lost.
+    /// A kill or a timeout first kills and reaps the child. The output that was read is lost.
     pub fn wait_with_output(self) -> io::Result<Output> {
         communicate(self, &[], None)
     }
 
-    /// Writes `input` to the child, closes its input, reads what it writes meanwhile, and waits until it has ended: gevent's
-    /// `communicate`.
+    /// Writes `input` to the child, closes its input, reads its output at the same time, and waits
+    /// until it has exited: gevent's `communicate`.
     ///
-    /// However much there is in whichever direction, nobody waits for the other. A child that does not read all of its
-    /// input, or none, is no error. Of the output there is what goes into a pipe: see
+    /// It cannot deadlock, however much data there is in either direction. A child that does not
+    /// read all of its input is no error. The output contains only the streams that are pipes: see
     /// [`Stdio::piped`](super::Stdio::piped).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when there is something to write, and no pipe to write it to; the system's own. The child is
-    /// killed then.
+    /// Returns `InvalidInput` if there is input and no pipe to write it to, or the error of the
+    /// system. The child is killed then.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout kills and reaps the child first. What was read is lost.
+    /// A kill or a timeout first kills and reaps the child. The output that was read is lost.
     ///
     /// # Examples
     ///
@@ -149,16 +151,17 @@ impl Child {
         communicate(self, input.as_ref(), None)
     }
 
-    /// [`communicate`](Child::communicate) with a limit for all of it, at which the child is killed and reaped.
+    /// Runs [`communicate`](Child::communicate) with a timeout for all of it. After the timeout the
+    /// child is killed and reaped.
     ///
     /// # Errors
     ///
-    /// As [`communicate`](Child::communicate), and `TimedOut`, with a [`TimeoutExpired`](super::TimeoutExpired) that
-    /// has what was read.
+    /// Returns the errors of [`communicate`](Child::communicate), and `TimedOut` with a
+    /// [`TimeoutExpired`](super::TimeoutExpired) that contains the output that was read.
     ///
     /// # Cancellation
     ///
-    /// As [`communicate`](Child::communicate).
+    /// Same as for [`communicate`](Child::communicate).
     pub fn communicate_timeout(
         self,
         input: impl AsRef<[u8]>,
@@ -168,7 +171,7 @@ impl Child {
     }
 }
 
-/// Takes over a child that std has started; its pipes are put into non-blocking mode on this side.
+/// Converts a child that std has started. Its pipes are put into non-blocking mode on this side.
 impl TryFrom<process::Child> for Child {
     type Error = io::Error;
 
@@ -185,7 +188,7 @@ impl Deref for Child {
     }
 }
 
-/// A child and what its end of life is to be.
+/// A child, and the choice whether a drop kills it.
 #[derive(Debug)]
 pub(super) struct Owned {
     pub(super) handle: ChildHandle,
@@ -200,10 +203,10 @@ impl Drop for Owned {
     }
 }
 
-/// A child process without its pipes, for whoever has to kill it or to wait for it. Made by [`Child::handle`].
+/// A child process without its pipes, to kill it or wait for it. Returned by [`Child::handle`].
 ///
-/// A clone is a handle of the same child. Like the child it belongs to one thread. It is ready, as something to
-/// [`wait`](fn@crate::wait) for, when the child has ended.
+/// Clones are handles of the same child. Like the child, a handle belongs to one thread. As an
+/// object to [`wait`](fn@crate::wait) for, it is ready when the child has exited.
 ///
 /// # Examples
 ///
@@ -221,62 +224,64 @@ impl Drop for Owned {
 pub struct ChildHandle(Rc<Process>);
 
 impl ChildHandle {
-    /// The number of the process.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.0.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Kills the child, by `SIGKILL`. For one that has ended nothing happens. Does not let others run, nor wait for the end.
+    /// Kills the child by `SIGKILL`. Does nothing if it has exited. Does not wait for the exit, and
+    /// does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn kill(&self) -> io::Result<()> {
         self.signal(Signal::KILL)
     }
 
-    /// Asks the child to end, by `SIGTERM`. See [`send_signal`](ChildHandle::send_signal).
+    /// Asks the child to exit by `SIGTERM`. See [`send_signal`](ChildHandle::send_signal).
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::TERM)
     }
 
-    /// Sends the child one of the [signals](crate::signal) that have a name. For one that has ended nothing happens.
-    /// Does not let others run.
+    /// Sends one of the named [signals](crate::signal) to the child. Does nothing if it has exited.
+    /// Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what is no such signal; the system's own.
+    /// Returns `InvalidInput` if there is no such signal, or the error of the system.
     pub fn send_signal(&self, signal: i32) -> io::Result<()> {
         let known = Signal::from_named_raw(signal);
         self.signal(known.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no such signal"))?)
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        // As long as it has not been reaped, its number is nobody else's.
+        // The process id is not reused before the child has been reaped.
         match self.try_wait()? {
             Some(_) => Ok(()),
             None => Ok(kill_process(self.0.pid, signal)?),
         }
     }
 
-    /// How the child has ended; `None` if it has not. Does not let others run.
+    /// Returns the exit status of the child, or `None` if it is running. Does not let other
+    /// greenlets run.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
         self.0.std.borrow_mut().as_mut().map_or(Ok(None), process::Child::try_wait)
     }
 
-    /// Waits until the child has ended. Any number of greenlets may.
+    /// Waits until the child has exited. Any number of greenlets may wait.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     ///
     /// # Cancellation
     ///
@@ -289,12 +294,12 @@ impl ChildHandle {
         }
     }
 
-    /// Waits at most that long for the end of the child, and leaves its pipes alone; `None` when the time is over, and
-    /// the child runs on.
+    /// Waits at most `timeout` until the child has exited, and leaves its pipes open. Returns
+    /// `None` after the timeout; the child continues to run.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     ///
     /// # Cancellation
     ///
@@ -321,8 +326,8 @@ impl ChildHandle {
         self.0.exit.ask_until(deadline, || self.try_wait())
     }
 
-    /// Kills the child and waits for its end, if it has not ended. In a callback of the hub, where nothing can wait, it
-    /// only kills.
+    /// Kills the child if it has not exited, and waits for it. Only kills in a callback of the hub,
+    /// where nothing can wait.
     pub(super) fn put_down(&self) {
         if let Ok(None) = self.try_wait() {
             let killed = self.kill();
@@ -365,10 +370,10 @@ impl Waitable for Child {
     }
 }
 
-/// A process that only its handles know.
+/// A process that is known only by its handles.
 struct Process {
     pid: Pid,
-    /// `None` only when it is dropped.
+    /// `None` only while it is dropped.
     std: RefCell<Option<process::Child>>,
     exit: Handle<OwnedFd>,
 }

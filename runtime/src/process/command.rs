@@ -1,4 +1,4 @@
-//! What is to be started, and how.
+//! The builder of child processes.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,14 +12,14 @@ use ramie_hub::Limit;
 use super::child::Child;
 use super::communicate::{TimeoutExpired, Ward, communicate};
 
-/// Starts a process: `std::process::Command`'s counterpart, with the same methods.
+/// A builder of processes: the counterpart of `std::process::Command`, with the same methods.
 ///
-/// What is not here is reached through the one inside, by [`as_std_mut`](Command::as_std_mut) or by
-/// `Command::from(std::process::Command)`.
+/// Other settings can be reached through the inner command, by [`as_std_mut`](Command::as_std_mut)
+/// or `Command::from(std::process::Command)`.
 ///
 /// # Examples
 ///
-/// Two at once:
+/// Two processes at once:
 ///
 /// ```
 /// use ramie::process::Command;
@@ -33,7 +33,7 @@ use super::communicate::{TimeoutExpired, Ward, communicate};
 #[derive(Debug)]
 pub struct Command {
     std: process::Command,
-    /// Which of the three streams were chosen here.
+    /// `true` for each of the three streams that was set through this type.
     chosen: [bool; 3],
     kill_on_drop: bool,
 }
@@ -43,7 +43,8 @@ const STDOUT: usize = 1;
 const STDERR: usize = 2;
 
 impl Command {
-    /// Will start this program, which is looked for as std does, with no arguments, this process's environment and folder.
+    /// Creates a command for a program, with no arguments and this process's environment and
+    /// current directory. The program is searched for as by std.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         process::Command::new(program).into()
     }
@@ -81,66 +82,70 @@ impl Command {
         self
     }
 
-    /// Leaves only those variables that are set from now on.
+    /// Removes all variables, so that only those that are set later remain.
     pub fn env_clear(&mut self) -> &mut Self {
         self.std.env_clear();
         self
     }
 
-    /// Sets the folder that it works in.
+    /// Sets the current directory of the child.
     pub fn current_dir(&mut self, folder: impl AsRef<Path>) -> &mut Self {
         self.std.current_dir(folder);
         self
     }
 
-    /// Sets its standard input. Unless it is set it is inherited, or, by [`output`](Command::output), nothing.
+    /// Sets the standard input. The default is to inherit it, and an empty input for
+    /// [`output`](Command::output).
     ///
-    /// An end of a [`pipe`](crate::io::pipe) is given by `Stdio::try_from`.
+    /// Use `Stdio::try_from` to pass an end of a [`pipe`](crate::io::pipe).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
         self.std.stdin(stdin);
         self.chosen[STDIN] = true;
         self
     }
 
-    /// Sets its standard output. Unless it is set it is inherited, or, by [`output`](Command::output), read.
+    /// Sets the standard output. The default is to inherit it, and a pipe for
+    /// [`output`](Command::output).
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
         self.std.stdout(stdout);
         self.chosen[STDOUT] = true;
         self
     }
 
-    /// Sets its standard error. Unless it is set it is inherited, or, by [`output`](Command::output), read.
+    /// Sets the standard error. The default is to inherit it, and a pipe for
+    /// [`output`](Command::output).
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         self.std.stderr(stderr);
         self.chosen[STDERR] = true;
         self
     }
 
-    /// Sets the user that it runs as: `std::os::unix::process::CommandExt::uid`.
+    /// Sets the user id of the child: `std::os::unix::process::CommandExt::uid`.
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.std.uid(id);
         self
     }
 
-    /// Sets the group that it runs as: `std::os::unix::process::CommandExt::gid`.
+    /// Sets the group id of the child: `std::os::unix::process::CommandExt::gid`.
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.std.gid(id);
         self
     }
 
-    /// Puts it into a process group, 0 being a new one, which the signals of a terminal do not reach.
+    /// Sets the process group of the child; 0 creates a new group. Signals of the terminal do not
+    /// reach a new group.
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.std.process_group(group);
         self
     }
 
-    /// Sets what it is told as its own name.
+    /// Sets the program name that the child sees as its first argument.
     pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         self.std.arg0(arg);
         self
     }
 
-    /// Says whether a [`Child`] that is dropped is killed. At first it is not, as with std.
+    /// Sets whether a dropped [`Child`] is killed. The default is `false`, as in std.
     ///
     /// # Examples
     ///
@@ -158,54 +163,61 @@ impl Command {
         self
     }
 
-    /// Starts it. Does not let others run: the thread is blocked until the program runs, or could not be started.
+    /// Starts the process. Does not let other greenlets run: the thread is blocked until the
+    /// program runs or could not be started.
     ///
     /// # Errors
     ///
-    /// What starting it failed with, such as `NotFound`; when the system has no descriptor left for it.
+    /// Returns the error of starting the program, such as `NotFound`, or of the system if no
+    /// descriptor is left.
     pub fn spawn(&mut self) -> io::Result<Child> {
         Child::new(self.std.spawn()?, self.kill_on_drop)
     }
 
-    /// Starts it, reads what it writes to its standard output and its standard error, and waits until it has ended.
+    /// Starts the process, reads its standard output and standard error, and waits until it has
+    /// exited.
     ///
-    /// Unless they were set, both are pipes, and its standard input is nothing. See [`Child::communicate`] for who has
-    /// input.
+    /// By default both are pipes, and the standard input is empty. To write input, use
+    /// [`Child::communicate`].
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Command::spawn), and the system's own. How it ended is no error: ask the `Output`'s status.
+    /// Returns the errors of [`spawn`](Command::spawn), or the error of the system. An unsuccessful
+    /// exit is no error: check the status of the `Output`.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout kills and reaps the child first. What was read is lost.
+    /// A kill or a timeout first kills and reaps the child. The output that was read is lost.
     pub fn output(&mut self) -> io::Result<Output> {
         communicate(self.spawn_captured()?, &[], None)
     }
 
-    /// [`output`](Command::output) with a limit, at which the child is killed and reaped: gevent's
-    /// `check_output(timeout=...)`.
+    /// Runs [`output`](Command::output) with a timeout, after which the child is killed and reaped:
+    /// gevent's `check_output(timeout=...)`.
     ///
     /// # Errors
     ///
-    /// As [`output`](Command::output), and `TimedOut`, with a [`TimeoutExpired`] that has what was read.
+    /// Returns the errors of [`output`](Command::output), and `TimedOut` with a [`TimeoutExpired`]
+    /// that contains the output that was read.
     ///
     /// # Cancellation
     ///
-    /// As [`output`](Command::output).
+    /// Same as for [`output`](Command::output).
     pub fn output_timeout(&mut self, timeout: impl Into<Limit>) -> io::Result<Output> {
         communicate(self.spawn_captured()?, &[], timeout.into().duration())
     }
 
-    /// Starts it and waits until it has ended. If its standard input is a pipe, that is closed first.
+    /// Starts the process and waits until it has exited. If its standard input is a pipe, the pipe
+    /// is closed first.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Command::spawn), and the system's own. How it ended is no error: ask the status.
+    /// Returns the errors of [`spawn`](Command::spawn), or the error of the system. An unsuccessful
+    /// exit is no error: check the status.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout kills and reaps the child first.
+    /// A kill or a timeout first kills and reaps the child.
     ///
     /// # Examples
     ///
@@ -217,15 +229,16 @@ impl Command {
         self.status_for(None)
     }
 
-    /// [`status`](Command::status) with a limit, at which the child is killed and reaped: gevent's `call(timeout=...)`.
+    /// Runs [`status`](Command::status) with a timeout, after which the child is killed and reaped:
+    /// gevent's `call(timeout=...)`.
     ///
     /// # Errors
     ///
-    /// As [`status`](Command::status), and `TimedOut`, with a [`TimeoutExpired`].
+    /// Returns the errors of [`status`](Command::status), and `TimedOut` with a [`TimeoutExpired`].
     ///
     /// # Cancellation
     ///
-    /// As [`status`](Command::status).
+    /// Same as for [`status`](Command::status).
     pub fn status_timeout(&mut self, timeout: impl Into<Limit>) -> io::Result<ExitStatus> {
         self.status_for(timeout.into().duration())
     }
@@ -243,7 +256,8 @@ impl Command {
         })
     }
 
-    /// Starts it with pipes where nothing else was chosen, and leaves the choice as it was.
+    /// Starts the process with pipes for the streams that were not set, and leaves the settings
+    /// unchanged.
     fn spawn_captured(&mut self) -> io::Result<Child> {
         let set = |command: &mut Self, to: [fn() -> Stdio; 3]| {
             let [stdin, stdout, stderr] = to;
@@ -263,7 +277,7 @@ impl Command {
         child
     }
 
-    /// The one of std inside, to be looked at.
+    /// Returns the inner command of std for inspection.
     ///
     /// # Examples
     ///
@@ -274,21 +288,23 @@ impl Command {
         &self.std
     }
 
-    /// The one of std inside, for what is not here: `pre_exec` for one. Nobody should start it there: that would block
-    /// the thread.
+    /// Returns the inner command of std, for settings that this type does not have, such as
+    /// `pre_exec`. The command must not be started through it, because that would block the thread.
     ///
-    /// Of streams that are set here [`output`](Command::output) knows nothing; it sets its own.
+    /// [`output`](Command::output) does not see streams that are set on the inner command, and
+    /// replaces them.
     pub fn as_std_mut(&mut self) -> &mut process::Command {
         &mut self.std
     }
 
-    /// Gives the one of std inside away.
+    /// Returns the inner command of std.
     pub fn into_std(self) -> process::Command {
         self.std
     }
 }
 
-/// Takes over what std was told. Of streams that were set there [`output`](Command::output) knows nothing; it sets its own.
+/// Converts a command of std. [`output`](Command::output) does not see streams that were set on it,
+/// and replaces them.
 impl From<process::Command> for Command {
     fn from(std: process::Command) -> Self {
         Command { std, chosen: [false; 3], kill_on_drop: false }

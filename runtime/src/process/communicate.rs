@@ -1,4 +1,4 @@
-//! Feeding a child and reading from it, all at once.
+//! Writing to a child and reading from it at the same time.
 
 use std::error::Error;
 use std::fmt;
@@ -12,11 +12,12 @@ use rustix::io::Errno;
 
 use super::child::{Child, ChildHandle, ChildStdin, ChildStdout};
 
-/// How much is read at once: what a pipe of Linux holds.
+/// The size of one read: the capacity of a pipe on Linux.
 const CHUNK: usize = 1 << 16;
 
-/// The time for a child was over: it was killed, or had ended, and something that it has left keeps its output open. Found inside the
-/// `io::Error` of kind `TimedOut` that says so.
+/// The error of a child that did not finish before a timeout. Either the child was killed, or it
+/// has exited and a process that it left behind keeps its output open. Contained in the `io::Error`
+/// of kind `TimedOut`.
 ///
 /// # Examples
 ///
@@ -34,13 +35,13 @@ const CHUNK: usize = 1 << 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeoutExpired {
-    /// The limit.
+    /// The timeout.
     pub timeout: Duration,
-    /// How the child had ended by itself; `None` if it had not, and was killed.
+    /// The status of a child that exited by itself, or `None` if it was killed.
     pub status: Option<ExitStatus>,
-    /// What the child had written to its standard output, as far as it was read.
+    /// The standard output of the child, as far as it was read.
     pub stdout: Vec<u8>,
-    /// What the child had written to its standard error, as far as it was read.
+    /// The standard error of the child, as far as it was read.
     pub stderr: Vec<u8>,
 }
 
@@ -48,9 +49,9 @@ impl fmt::Display for TimeoutExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let timeout = self.timeout;
         match self.status {
-            None => write!(f, "the process was killed as it had not ended after {timeout:?}"),
+            None => write!(f, "the process was killed because it did not exit within {timeout:?}"),
             Some(status) => {
-                write!(f, "the process has ended ({status}), but its pipes had not after {timeout:?}")
+                write!(f, "the process exited ({status}), but its pipes were not closed within {timeout:?}")
             }
         }
     }
@@ -64,7 +65,8 @@ impl TimeoutExpired {
     }
 }
 
-/// Kills and reaps a child that has not ended by the end of the call that owns it, however that comes.
+/// Kills and reaps a child that has not exited when the call that owns it ends, for whatever
+/// reason.
 pub(super) struct Ward<'a>(pub(super) &'a ChildHandle);
 
 impl Drop for Ward<'_> {
@@ -77,12 +79,12 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
     let Child { stdin, stdout, stderr, process } = child;
     let ward = Ward(&process.handle);
     if stdin.is_none() && !input.is_empty() {
-        let what = "there is input, and the standard input of the process is no pipe";
+        let what = "the standard input of the process must be a pipe to write input to it";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut pipes = Pipes {
-        // Without input its end is now.
+        // Without input the pipe is closed now.
         stdin: stdin.filter(|_| !input.is_empty()),
         input,
         outputs: [stdout, stderr],
@@ -96,19 +98,20 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
         Ok(status) => status.is_none(),
         Err(error) => error.kind() == io::ErrorKind::TimedOut,
     };
-    // It may have ended by itself, and only something that it has left keeps the pipes open.
+    // The child may have exited by itself, while a process that it left behind keeps the pipes
+    // open.
     let status = if expired { process.handle.try_wait()? } else { None };
     drop(ward);
     match (ended, timeout) {
         (_, Some(timeout)) if expired => Err(TimeoutExpired { timeout, status, stdout, stderr }.into_error()),
         (Ok(Some(status)), _) => Ok(Output { status, stdout, stderr }),
-        // Without a limit there is a status or an error.
+        // Without a deadline the result is a status or an error.
         (Ok(None), _) => Err(io::ErrorKind::TimedOut.into()),
         (Err(error), _) => Err(error),
     }
 }
 
-/// The pipes of a child, those that have not ended.
+/// The pipes of a child that have not ended.
 struct Pipes<'a> {
     stdin: Option<ChildStdin>,
     input: &'a [u8],
@@ -117,9 +120,10 @@ struct Pipes<'a> {
 }
 
 impl Pipes<'_> {
-    /// Moves what there is, whatever way, until all pipes have ended.
+    /// Moves data in all directions until all pipes have ended.
     ///
-    /// One greenlet does it, past the pipes' own waits: so whatever is raised in it ends everything at once.
+    /// One greenlet does this, without the waits of the pipes themselves: an exception raised in it
+    /// ends all directions at once.
     fn pump(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -135,12 +139,13 @@ impl Pipes<'_> {
                 return Ok(());
             }
             let left = left(deadline)?;
-            // A child that is never silent does not keep the thread.
+            // A child that writes without pause must not keep the thread busy.
             if moved { yield_now() } else { wait_any_fd(&ends, left)? }
         }
     }
 
-    /// Writes what goes in, unless the child has stopped reading. Says whether to try again at once.
+    /// Writes input, unless the child has stopped reading. Returns `true` if it should be called
+    /// again at once.
     fn feed(&mut self) -> io::Result<bool> {
         let Some(stdin) = &self.stdin else { return Ok(false) };
         match rustix::io::write(stdin, self.input) {
@@ -157,7 +162,7 @@ impl Pipes<'_> {
     }
 }
 
-/// Reads what is there. Says whether to try again at once.
+/// Reads available output. Returns `true` if it should be called again at once.
 fn drain(from: &mut Option<ChildStdout>, chunk: &mut [u8], into: &mut Vec<u8>) -> io::Result<bool> {
     let Some(end) = from else { return Ok(false) };
     match rustix::io::read(end, &mut *chunk) {
@@ -170,7 +175,7 @@ fn drain(from: &mut Option<ChildStdout>, chunk: &mut [u8], into: &mut Vec<u8>) -
     Ok(true)
 }
 
-/// What is left until a deadline, never nothing.
+/// Returns the time until the deadline, which is never zero.
 fn left(deadline: Option<Instant>) -> io::Result<Option<Duration>> {
     let Some(deadline) = deadline else { return Ok(None) };
     match deadline.saturating_duration_since(Instant::now()) {

@@ -1,4 +1,4 @@
-//! How the hub learns that a child has ended: by a descriptor that becomes readable.
+//! Exit notification: a descriptor that becomes readable when a child exits.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,14 +8,14 @@ use std::thread;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-/// A descriptor for a child, which is readable from the end of that on.
+/// Returns a descriptor that is readable after the child has exited.
 pub(super) fn notice(child: &mut Child) -> io::Result<OwnedFd> {
     if child.try_wait()?.is_some() {
-        // Its number may be another's by now: this one's other end is closed already.
+        // The process id may be reused by now. The other end of this pair is closed already.
         return Ok(UnixStream::pair()?.0.into());
     }
     let pid = Pid::from_child(child);
-    // Where there is no pidfd, or where it is not allowed.
+    // Fallback for systems without pidfd, or where it is not permitted.
     by_pidfd(pid).or_else(|_| by_thread(pid))
 }
 
@@ -29,13 +29,14 @@ fn by_pidfd(_: Pid) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// One end of a pair whose other end is closed by a thread that waits for the child, and leaves it to be reaped by others.
+/// Returns one end of a socket pair. A thread waits for the child without reaping it, and then
+/// closes the other end.
 fn by_thread(pid: Pid) -> io::Result<OwnedFd> {
     let (near, far) = UnixStream::pair()?;
     let wait = move || {
         let _far = far;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        // Any other error means that it has been reaped.
+        // Any other error means that the child has been reaped.
         while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
     };
     thread::Builder::new().name("ramie-child".to_owned()).spawn(wait)?;
@@ -49,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// A child that lives until its input ends.
+    /// Starts a child that runs until its input ends.
     fn child() -> Child {
         Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
     }
@@ -62,7 +63,7 @@ mod tests {
         assert!(child.try_wait().unwrap().is_none());
         drop(child.stdin.take());
         ramie_hub::wait_read(&fd, Some(Duration::from_secs(30))).unwrap();
-        // Left to be reaped by whoever has the child.
+        // Not reaped: the owner of the child can still get its status.
         assert!(child.try_wait().unwrap().unwrap().success());
         ramie_hub::wait_read(&fd, Some(Duration::from_secs(30))).unwrap();
     }

@@ -1,9 +1,10 @@
-//! Child processes that are waited for without blocking the thread: `std::process`'s counterpart, and gevent's `subprocess`.
+//! Child processes with waits that do not block the thread: the counterpart of `std::process`, and
+//! gevent's `subprocess`.
 //!
 //! ```
 //! use ramie::process::Command;
 //!
-//! let output = Command::new("echo").arg("hello").output()?; // other greenlets run meanwhile
+//! let output = Command::new("echo").arg("hello").output()?; // lets other greenlets run
 //! assert_eq!(output.stdout, b"hello\n");
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -15,26 +16,30 @@
 //! | `communicate(input, timeout)` | [`Child::communicate`], [`communicate_timeout`](Child::communicate_timeout) |
 //! | `wait(timeout)`, `poll()` | [`Child::wait`], [`wait_timeout`](ChildHandle::wait_timeout), [`try_wait`](ChildHandle::try_wait) |
 //! | `kill`, `terminate`, `send_signal` | the same, of [`ChildHandle`], to which a [`Child`] dereferences |
-//! | `gevent.wait([popen])` | [`wait`](fn@crate::wait), [`iwait`](crate::iwait): a child is something to wait for |
+//! | `gevent.wait([popen])` | [`wait`](fn@crate::wait), [`iwait`](crate::iwait): a child is a waitable object |
 //! | `TimeoutExpired` | [`TimeoutExpired`], inside an `io::Error` of kind `TimedOut` |
 //! | `returncode < 0` | std's `ExitStatusExt::signal` |
 //!
 //! # What becomes of a child
 //!
-//! * A call that owns its child from start to end ([`Command::output`], [`Command::status`], [`Child::communicate`] and
-//!   their kin) leaves none behind: when its time is over, or its greenlet is killed or timed out inside, the child is
-//!   killed and reaped first. Grandchildren are not: they may keep the pipes open, which nobody waits for then.
-//! * A [`Child`] that is dropped runs on, as with std; with [`Command::kill_on_drop`] it is killed. Either way, when it
-//!   has ended nothing is left of it: a thread of this crate's, which is there from the first such child on, waits for
-//!   it.
+//! * A call that owns its child from start to exit ([`Command::output`], [`Command::status`],
+//!   [`Child::communicate`] and their variants) leaves no child behind: after a timeout, or when
+//!   its greenlet is killed, the child is first killed and reaped. Grandchildren are not killed.
+//!   They may keep the pipes open, which are not waited for then.
+//! * A dropped [`Child`] continues to run, as in std; with [`Command::kill_on_drop`] it is killed.
+//!   In both cases it is reaped after its exit: a thread of this crate, started for the first such
+//!   child, waits for it.
 //!
-//! # How it is waited for
+//! # Exit notification
 //!
-//! By a descriptor that says when the child has ended: a pidfd on Linux since 5.3, elsewhere a pipe that a thread holds
-//! which waits for this one child. `SIGCHLD` is left alone, and so are children of others. From the start of a child on
-//! that takes one descriptor, and one for each pipe.
+//! The hub polls a descriptor that reports the exit: a pidfd on Linux since 5.3; on other systems a
+//! socket pair, with a thread that waits for this one child. `SIGCHLD` is not used, and children of
+//! other libraries are not touched. Each child uses one descriptor from its start, and one for each
+//! pipe.
 //!
-//! Starting a child blocks the thread until the new program runs or has failed to: mostly less than a millisecond, more
+//! Starting a child blocks the thread until the new program runs or has failed to start. This
+//! usually takes less than a millisecond, and longer if the file has to be read from a slow disk.
+//! If that is too long:
 //! where the file has to come from a slow disk. Where that is too long:
 //!
 //! ```
@@ -46,7 +51,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Only on Unix.
+//! Available on Unix only.
 
 mod child;
 mod command;
@@ -57,5 +62,5 @@ mod orphans;
 pub use self::child::{Child, ChildHandle, ChildStderr, ChildStdin, ChildStdout};
 pub use self::command::Command;
 pub use self::communicate::TimeoutExpired;
-/// std's own.
+/// The types of std.
 pub use std::process::{ExitStatus, Output, Stdio};

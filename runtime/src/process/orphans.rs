@@ -1,4 +1,4 @@
-//! Children whose `Child` was dropped before they had ended: one thread of the process looks after all of them.
+//! Children that outlive their `Child`: one thread of the process waits for all of them.
 
 use std::process::Child;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How soon a new orphan is looked at again.
+/// The first interval between two checks of a new orphan.
 const SOON: Duration = Duration::from_millis(10);
-/// How long one that has ended remains at most.
+/// The longest interval between two checks.
 const AT_MOST: Duration = Duration::from_secs(1);
 
-/// The children that the thread has not been given, and its address once there is one.
+/// The children that are not yet passed to the thread, and the channel to the thread once it runs.
 struct Reaper {
     waiting: Vec<Child>,
     address: Option<Sender<Child>>,
@@ -19,17 +19,17 @@ struct Reaper {
 
 static REAPER: Mutex<Reaper> = Mutex::new(Reaper { waiting: Vec::new(), address: None });
 
-/// Takes a child that nobody will wait for.
+/// Takes over a child without an owner.
 pub(super) fn adopt(child: Child) {
     let mut reaper = REAPER.lock().unwrap_or_else(PoisonError::into_inner);
     let Reaper { waiting, address } = &mut *reaper;
     waiting.push(child);
     if address.is_none() {
-        // Where there can be no thread now, there may be one when the next child comes.
+        // If no thread can be started now, the next orphan tries again.
         *address = start();
     }
     if let Some(address) = address {
-        // It never ends, so it takes everything.
+        // The thread never ends, so the send cannot fail.
         waiting.drain(..).for_each(|child| drop(address.send(child)));
     }
 }
@@ -40,7 +40,7 @@ fn start() -> Option<Sender<Child>> {
     Some(address)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, that does nothing else")]
+#[expect(clippy::disallowed_methods, reason = "a dedicated thread may block")]
 fn reap(orphans: &Receiver<Child>) {
     let mut living: Vec<Child> = Vec::new();
     let mut pause = SOON;

@@ -1,4 +1,4 @@
-//! Queues with a limit, an end, and a count of what is not done yet: gevent's `Queue` and its kinds.
+//! Bounded and unbounded queues with shutdown and task counting: gevent's `Queue` and its variants.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -9,11 +9,11 @@ use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits
 use super::error::{GetError, NoTaskLeft, PutError, ShutDown};
 use super::order::{Fifo, Lifo, Order, Smallest};
 
-/// Those who put wait in this lane.
+/// The lane of waiting putters.
 const PUTTERS: Lane = Lane::First;
-/// What a queue panics with that a comparison or a clone of one of its items uses.
+/// The panic message of a queue that is used by a comparison or a clone of one of its items.
 const IN_USE: &str = "a comparison or a clone of an item must not use the queue that holds the item";
-/// Those who get or peek wait in this one.
+/// The lane of greenlets that wait in `get` or `peek`.
 const GETTERS: Lane = Lane::Second;
 
 struct State<T, O> {
@@ -50,12 +50,12 @@ impl<T: 'static, O: Order<T> + 'static> State<T, O> {
 impl<T: 'static, O: Order<T> + 'static> Waits for State<T, O> {
     const RULE: Rule = Rule::Lanes;
 
-    /// Whether a getter need not wait: there is something to get, or there never will be.
+    /// Returns `true` if a getter need not wait: there is an item, or the queue was shut down.
     fn is_ready(&self) -> bool {
         self.len() > 0 || self.shut.get()
     }
 
-    /// A putter, then a getter, then a putter again, as long as there is one that can go on.
+    /// Alternates between putters and getters, as long as one of them can proceed.
     fn next_lane(&self, waiting: [usize; 2], last: Option<Lane>) -> Option<Lane> {
         let putter = (waiting[0] > 0 && self.has_room()).then_some(PUTTERS);
         let getter = (waiting[1] > 0 && self.is_ready()).then_some(GETTERS);
@@ -67,7 +67,7 @@ impl<T: 'static, O: Order<T> + 'static> Waits for State<T, O> {
     }
 }
 
-/// The tasks that were put and not yet reported as done; those who join wait for it.
+/// The state that `join` waits on: `true` while tasks are unfinished.
 struct Undone(Cell<bool>);
 
 impl Waits for Undone {
@@ -78,10 +78,12 @@ impl Waits for Undone {
     }
 }
 
-/// A queue that greenlets put into and get from: gevent's `Queue` (and `JoinableQueue`). Clones are the same queue.
+/// A queue of items between greenlets: gevent's `Queue` (and `JoinableQueue`). Clones are the same
+/// queue.
 ///
-/// Whoever asks while there is room, or an item, is served at once, ahead of those who wait; those who wait are served
-/// in order, putters and getters in turn. [`LifoQueue`] and [`PriorityQueue`] differ in what comes out first.
+/// A call that finds room, or an item, is served at once, ahead of the waiters. Waiters are served
+/// in order, putters and getters in turn. [`LifoQueue`] and [`PriorityQueue`] differ in the order
+/// of the items.
 ///
 /// # Examples
 ///
@@ -106,14 +108,16 @@ pub struct Queue<T, O = Fifo<T>> {
     undone: WaitQueue<Undone>,
 }
 
-/// A [`Queue`] from which the last item that was put comes out first.
+/// A [`Queue`] that returns the most recently put item first.
 pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 
-/// A [`Queue`] from which the smallest item comes out first, and equal ones in the order in which they were put.
+/// A [`Queue`] that returns the smallest item first, and equal items in the order in which they
+/// were put.
 ///
 /// The queue is borrowed while two items are compared. A comparison that waits raises
-/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller of the queue; the queue
-/// then holds the same items as before, and one that was being put as well.
+/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a comparison that uses the queue panics,
+/// both in the caller of the queue. The queue then holds the same items as before, and also an item
+/// that was being put.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -129,20 +133,21 @@ impl<T: 'static, O: Order<T> + 'static> Default for Queue<T, O> {
 }
 
 impl<T: 'static> Queue<T> {
-    /// A queue without limit.
+    /// Creates a queue without limit.
     pub fn unbounded() -> Self {
         Self::default()
     }
 
-    /// A queue for so many items. Zero admits none: see [`Channel`](super::Channel) for a hand-over.
+    /// Creates a queue for at most `maxsize` items. A queue of size zero admits no items: see
+    /// [`Channel`](super::Channel) for a rendezvous.
     pub fn bounded(maxsize: usize) -> Self {
         Self::with_maxsize(Some(maxsize), [])
     }
 }
 
 impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
-    /// A queue for so many items, or without limit, that holds some already; these may exceed the limit and count as
-    /// unfinished.
+    /// Creates a queue that already holds `items`, with a limit of `maxsize` or none. The items may
+    /// exceed the limit and count as unfinished.
     pub fn with_maxsize(maxsize: Option<usize>, items: impl IntoIterator<Item = T>) -> Self {
         let mut order = O::default();
         for item in items {
@@ -161,58 +166,59 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         }
     }
 
-    /// How many items it holds: gevent's `qsize`.
+    /// Returns the number of items: gevent's `qsize`.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether it holds none.
+    /// Returns `true` if the queue holds no item.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether it has no room.
+    /// Returns `true` if the queue has no room for another item.
     pub fn is_full(&self) -> bool {
         !self.queue.has_room()
     }
 
-    /// How many items it may hold.
+    /// Returns the maximum number of items, or `None` if there is no limit.
     pub fn maxsize(&self) -> Option<usize> {
         self.queue.maxsize.get()
     }
 
-    /// Changes how many items it may hold. Those who wait for room that is there now are told.
+    /// Changes the maximum number of items. Putters for which there is room now are woken.
     pub fn set_maxsize(&self, maxsize: Option<usize>) {
         self.queue.maxsize.set(maxsize);
         self.queue.check();
     }
 
-    /// How many wait to put, and how many to get or to peek.
+    /// Returns the number of waiting putters, and the number of greenlets that wait in `get` or
+    /// `peek`.
     pub fn waiting(&self) -> (usize, usize) {
         let [putters, getters] = self.queue.waiting();
         (putters, getters)
     }
 
-    // --- putting ------------------------------------------------------------------------------------------------
+    // --- putting ---------------------------------------------------------------------------------
 
-    /// Puts an item, waiting for room if there is none. Lets others run only if it waits.
+    /// Puts an item, waiting for room if there is none. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
-    /// [`ShutDown`] with the item, when the queue was shut down before or while it waited.
+    /// Returns [`ShutDown`] with the item if the queue was shut down before or during the wait.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has not put the item, which is dropped.
+    /// A kill or a timeout during the wait puts nothing. The item is dropped.
     pub fn put(&self, item: T) -> Result<(), ShutDown<T>> {
         self.put_for(item, Limit::Never).map_err(|error| ShutDown(error.into_inner()))
     }
 
-    /// Puts an item if there is room. Does not let others run.
+    /// Puts an item if there is room. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`PutError`] with the item.
+    /// Returns [`PutError`] with the item.
     pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
         if self.queue.shut.get() {
             return Err(PutError::ShutDown(item));
@@ -222,17 +228,18 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         }
         self.queue.unfinished.set(self.queue.unfinished.get() + 1);
         self.undone.0.set(true);
-        // Those who wait are told even if comparing the item with others panics: it is in the queue by then.
+        // Waiters are notified even if comparing the item with others panics: the item is in the
+        // queue by then.
         let _tell = Tell(&self.queue);
         self.queue.order(|items| items.push(item));
         Ok(())
     }
 
-    /// Puts an item, waiting at most that long for room.
+    /// Puts an item, waiting at most `timeout` for room.
     ///
     /// # Errors
     ///
-    /// [`PutError`] with the item.
+    /// Returns [`PutError`] with the item.
     pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
         self.put_for(item, timeout.into())
     }
@@ -255,27 +262,28 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         }
     }
 
-    // --- getting ------------------------------------------------------------------------------------------------
+    // --- getting ---------------------------------------------------------------------------------
 
-    /// Takes the first item, waiting for one if there is none. Lets others run only if it waits.
+    /// Removes and returns the first item, waiting for one if there is none. Lets other greenlets
+    /// run only if it waits.
     ///
     /// # Errors
     ///
-    /// [`ShutDown`] when the queue was shut down and is empty. A `get` that waits when the queue is shut
-    /// down takes an item if one is left; gevent's raises then, and leaves the item.
+    /// Returns [`ShutDown`] if the queue was shut down and is empty. Unlike in gevent, a `get` that
+    /// is waiting when the queue is shut down takes an item if one is left.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has taken nothing.
+    /// A kill or a timeout during the wait removes nothing.
     pub fn get(&self) -> Result<T, ShutDown> {
         self.get_for(Limit::Never).map_err(|_| ShutDown(()))
     }
 
-    /// Takes the first item if there is one. Does not let others run.
+    /// Removes and returns the first item if there is one. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`GetError`].
+    /// Returns [`GetError`].
     pub fn try_get(&self) -> Result<T, GetError> {
         let item = self.queue.pop();
         match item {
@@ -288,11 +296,11 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         }
     }
 
-    /// Takes the first item, waiting at most that long for one.
+    /// Removes and returns the first item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`GetError`].
+    /// Returns [`GetError`].
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.get_for(timeout.into())
     }
@@ -301,7 +309,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         self.wait_until(limit, "Queue::get", || self.try_get())
     }
 
-    /// Tries until the queue is no longer empty, the limit is reached, or the queue is shut down.
+    /// Repeats `attempt` until the queue is not empty, the limit is reached, or the queue is shut
+    /// down.
     fn wait_until<R>(
         &self,
         limit: Limit,
@@ -311,7 +320,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
         while matches!(result, Err(GetError::Empty)) {
-            // A shutdown ends the wait, and leaves the items: the next attempt decides.
+            // A shutdown ends the wait, and the remaining items can still be taken.
             let waited = self.queue.wait(GETTERS, limit, reason);
             result = attempt();
             if waited.is_err() {
@@ -321,18 +330,19 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         result
     }
 
-    /// Iterates over items until the queue is shut down and empty; waits for each.
+    /// Iterates over items until the queue is shut down and empty. Waits for each item.
     pub fn iter(&self) -> Iter<'_, T, O> {
         Iter { queue: self }
     }
 
-    // --- tasks and the end --------------------------------------------------------------------------------------
+    // --- tasks and shutdown ----------------------------------------------------------------------
 
-    /// Reports one item as done: gevent's `task_done`, to be called once for each item that was got.
+    /// Reports one item as done: gevent's `task_done`. Must be called once for each item that was
+    /// taken from the queue.
     ///
     /// # Errors
     ///
-    /// [`NoTaskLeft`] when everything that was put is done already.
+    /// Returns [`NoTaskLeft`] if all items that were put are already done.
     pub fn task_done(&self) -> Result<(), NoTaskLeft> {
         let unfinished = self.queue.unfinished.get().checked_sub(1).ok_or(NoTaskLeft)?;
         self.queue.unfinished.set(unfinished);
@@ -343,12 +353,13 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         Ok(())
     }
 
-    /// How many items were put and not reported as done.
+    /// Returns the number of items that were put and not yet reported as done.
     pub fn unfinished_tasks(&self) -> usize {
         self.queue.unfinished.get()
     }
 
-    /// Waits until everything that was put is reported as done. Returns too when new items were put meanwhile.
+    /// Waits until all items that were put are reported as done. Also returns if new items are put
+    /// after that moment and before the waiter runs.
     ///
     /// # Cancellation
     ///
@@ -357,66 +368,68 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         self.join_for(Limit::Never);
     }
 
-    /// Waits at most that long; says whether everything was done.
+    /// Waits at most `timeout` until all items are done. Returns `true` if they are.
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.join_for(timeout.into())
     }
 
     fn join_for(&self, limit: Limit) -> bool {
         let done = || self.unfinished_tasks() == 0;
-        // Who comes while others are told comes after them.
+        // A caller that arrives during a notification is queued behind the waiters that it serves.
         (done() && !self.undone.notifying())
             || self.undone.wait(Lane::First, limit, "Queue::join").is_ok()
             || done()
     }
 
-    /// Ends the queue: nothing can be put any more; what is in it can still be got. Everybody who waits is told in a
-    /// later turn, and what they wanted to put is given back. A second call changes nothing.
+    /// Shuts the queue down: no item can be put any more, and the remaining items can still be
+    /// taken. All waiters are woken in a later iteration of the loop, and waiting putters get their
+    /// items back. A second call changes nothing.
     pub fn shutdown(&self) {
         self.queue.shut.set(true);
         self.queue.close();
-        // Raw links stay in line: they learn that waiting is over.
+        // Raw links remain registered: the notification tells them that the wait is over.
         self.queue.check();
     }
 
-    /// Ends the queue and drops what is in it; each dropped item counts as done.
+    /// Shuts the queue down and drops the remaining items. Each dropped item counts as done.
     pub fn shutdown_immediate(&self) {
         self.queue.shut.set(true);
-        // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic. Those who
-        // join are told before those who are refused.
+        // All items are taken out and counted before the first is dropped: a destructor may use the
+        // queue, or panic. Greenlets in `join` are notified before the putters and getters.
         let dropped: Vec<T> = std::iter::from_fn(|| self.queue.pop()).collect();
         for _ in &dropped {
-            // An item that somebody reported as done without getting it has been counted before.
+            // An item that was reported as done without having been taken is already counted.
             let _ = self.task_done();
         }
         self.shutdown();
         drop(dropped);
     }
 
-    /// Whether it was shut down.
+    /// Returns `true` if the queue was shut down.
     pub fn is_shutdown(&self) -> bool {
         self.queue.shut.get()
     }
 }
 
 impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
-    /// A clone of the first item, which stays; waits for one if there is none.
+    /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
     ///
     /// The queue is borrowed while the item is cloned. A `clone` that waits raises
-    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller.
+    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a `clone` that uses the queue panics,
+    /// both in the caller.
     ///
     /// # Errors
     ///
-    /// As [`get`](Queue::get).
+    /// Returns the errors of [`get`](Queue::get).
     pub fn peek(&self) -> Result<T, ShutDown> {
         self.wait_until(Limit::Never, "Queue::peek", || self.try_peek()).map_err(|_| ShutDown(()))
     }
 
-    /// A clone of the first item, if there is one.
+    /// Returns a clone of the first item if there is one.
     ///
     /// # Errors
     ///
-    /// [`GetError`].
+    /// Returns [`GetError`].
     pub fn try_peek(&self) -> Result<T, GetError> {
         let items = self.queue.items.try_borrow().expect(IN_USE);
         let head = while_borrowed("the clone of an item", || items.head().cloned());
@@ -424,17 +437,17 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
         head.ok_or(if self.is_shutdown() { GetError::ShutDown } else { GetError::Empty })
     }
 
-    /// A clone of the first item, waiting at most that long for one.
+    /// Returns a clone of the first item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`GetError`].
+    /// Returns [`GetError`].
     pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.wait_until(timeout.into(), "Queue::peek", || self.try_peek())
     }
 }
 
-/// Tells those who wait, whichever way a change was left.
+/// Notifies the waiters on drop, however the change ended.
 struct Tell<'a, T: 'static, O: Order<T> + 'static>(&'a WaitQueue<State<T, O>>);
 
 impl<T: 'static, O: Order<T> + 'static> Drop for Tell<'_, T, O> {
@@ -443,7 +456,8 @@ impl<T: 'static, O: Order<T> + 'static> Drop for Tell<'_, T, O> {
     }
 }
 
-/// An iterator that gets until the queue is shut down and empty. Made by [`Queue::iter`].
+/// An iterator that takes items until the queue is shut down and empty. Returned by
+/// [`Queue::iter`].
 pub struct Iter<'a, T, O> {
     queue: &'a Queue<T, O>,
 }
@@ -465,7 +479,7 @@ impl<'a, T: 'static, O: Order<T> + 'static> IntoIterator for &'a Queue<T, O> {
     }
 }
 
-/// Ready when something can be got, or the queue was shut down.
+/// Ready when there is an item or the queue was shut down.
 impl<T: 'static, O: Order<T> + 'static> Waitable for Queue<T, O> {
     fn is_ready(&self) -> bool {
         self.queue.is_ready()

@@ -1,17 +1,17 @@
-//! The ways in which a queue refuses. What was to be put is given back.
+//! The errors of queues. An item that was not put is given back.
 
 use std::error::Error;
 use std::fmt;
 
-/// The queue was shut down: nothing can be put, and nothing is left to get.
+/// The queue was shut down: no item can be put, and none is left to take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ShutDown<T = ()>(
-    /// What could not be put.
+    /// The item that was not put.
     pub T,
 );
 
 impl<T> ShutDown<T> {
-    /// What could not be put.
+    /// Returns the item that was not put.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -34,21 +34,21 @@ impl<T> Error for ShutDown<T> {}
 /// The error of `try_put` and `put_timeout`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PutError<T> {
-    /// The queue was full, and stayed so for as long as the call waited.
+    /// The queue was full until the end of the wait.
     Full(T),
     /// The queue was shut down.
     ShutDown(T),
 }
 
 impl<T> PutError<T> {
-    /// What could not be put.
+    /// Returns the item that was not put.
     pub fn into_inner(self) -> T {
         match self {
             PutError::Full(item) | PutError::ShutDown(item) => item,
         }
     }
 
-    /// Whether the queue was full.
+    /// Returns `true` if the queue was full.
     pub fn is_full(&self) -> bool {
         matches!(self, PutError::Full(_))
     }
@@ -68,17 +68,17 @@ impl<T> fmt::Display for PutError<T> {
 
 impl<T> Error for PutError<T> {}
 
-/// Why `try_get`, `get_timeout` or a form of `peek` did not get.
+/// The error of `try_get`, `get_timeout` and the forms of `peek`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GetError {
-    /// The queue was empty, and stayed so for as long as the call waited.
+    /// The queue was empty until the end of the wait.
     Empty,
     /// The queue is empty and was shut down.
     ShutDown,
 }
 
 impl GetError {
-    /// Whether the queue was empty but may still be filled.
+    /// Returns `true` if the queue was empty and not shut down.
     pub fn is_empty(&self) -> bool {
         *self == GetError::Empty
     }
@@ -92,7 +92,7 @@ impl fmt::Display for GetError {
 
 impl Error for GetError {}
 
-/// [`task_done`](crate::queue::Queue::task_done) was called more often than something was put.
+/// [`task_done`](crate::queue::Queue::task_done) was called more often than items were put.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoTaskLeft;
 

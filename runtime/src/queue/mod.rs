@@ -1,21 +1,22 @@
 //! Queues between greenlets of one thread, with gevent's names and behaviour.
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
-//! | pass items, with a limit, an end, and a count of what is done | [`Queue`] |
+//! | pass items, with a limit, shutdown and a count of unfinished tasks | [`Queue`] |
 //! | pass items and nothing else | [`SimpleQueue`] |
-//! | get the last one, or the smallest, first | [`LifoQueue`], [`PriorityQueue`] |
-//! | hand over without storing | [`Channel`] |
-//! | have ends that disconnect, as std's and crossbeam's channels do | [`ramie::channel`](crate::channel) |
+//! | get the last item, or the smallest, first | [`LifoQueue`], [`PriorityQueue`] |
+//! | hand over items without storing them | [`Channel`] |
+//! | have ends that disconnect, like the channels of std and crossbeam | [`ramie::channel`](crate::channel) |
 //! | reach another thread | [`ramie::shared`](crate::shared) |
 //!
-//! **Fairness.** Whoever asks while the answer is there gets it at once, ahead of those who wait. Those who wait are
-//! served in order of arrival, and keep their place when somebody was faster.
+//! **Fairness.** A call that can be served at once is served ahead of the waiters. Waiters are
+//! served in order of arrival. A waiter keeps its place if another caller was faster.
 //!
-//! **What lets others run.** Only a call that has to wait. The non-blocking and timed forms of [`Channel`] always do.
+//! **Letting other greenlets run.** Only a call that has to wait does, except that the non-blocking
+//! and timed forms of [`Channel`] always do.
 //!
-//! **What a kill or a timeout leaves.** An item that was waiting to be put is not in the queue; nothing that was
-//! waiting to be got is lost; nobody's place in line is.
+//! **A kill or a timeout during a wait.** An item that was waiting to be put is not in the queue.
+//! No item that a getter was waiting for is lost, and no other waiter loses its place.
 
 mod bounded;
 mod error;

@@ -1,4 +1,4 @@
-//! The orders in which a queue gives back what was put.
+//! The orders in which a queue returns its items.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -6,17 +6,18 @@ use std::fmt;
 
 /// The order of a queue: [`Fifo`], [`Lifo`] or [`Smallest`].
 pub trait Order<T>: Default {
-    /// Whether [`push`](Order::push) and [`pop`](Order::pop) call code of the items, such as a comparison. That code must not
-    /// wait: the queue is borrowed meanwhile, and a wait in it raises [`WaitWhileBorrowed`](crate::WaitWhileBorrowed).
+    /// `true` if [`push`](Order::push) and [`pop`](Order::pop) call code of the items, such as a
+    /// comparison. That code must not wait: the queue is borrowed during the call, and a wait
+    /// raises [`WaitWhileBorrowed`](crate::WaitWhileBorrowed).
     const CALLS_ITEMS: bool = true;
 
     /// Adds an item.
     fn push(&mut self, item: T);
-    /// Takes the item whose turn it is.
+    /// Removes and returns the next item.
     fn pop(&mut self) -> Option<T>;
-    /// The item whose turn it is.
+    /// Returns the next item.
     fn head(&self) -> Option<&T>;
-    /// How many items there are.
+    /// Returns the number of items.
     fn size(&self) -> usize;
 }
 
@@ -78,7 +79,7 @@ impl<T> Order<T> for Lifo<T> {
     }
 }
 
-/// The smallest first; equal ones in the order in which they were put.
+/// The smallest item first; equal items in the order in which they were put.
 pub struct Smallest<T> {
     heap: BinaryHeap<Reverse<Ranked<T>>>,
     put: u64,

@@ -1,4 +1,4 @@
-//! A hand-over without a store: whoever puts waits for whoever gets.
+//! A rendezvous channel: `put` waits for a matching `get`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,13 +13,14 @@ use super::error::{GetError, PutError};
 const PUTTERS: Lane = Lane::First;
 const GETTERS: Lane = Lane::Second;
 
-/// What a putter offers; empty once a getter has taken it.
+/// The item of a waiting putter. Empty after a getter has taken it.
 type Offer<T> = Rc<Cell<Option<T>>>;
 
 struct State<T> {
-    /// The offers of the waiting putters that nobody has taken, in order.
+    /// The offers of the waiting putters that no getter has taken, in order.
     offers: RefCell<VecDeque<Offer<T>>>,
-    /// How many putters at the head of their lane had their offer taken and have not been told.
+    /// The number of putters at the head of their lane that must still be notified that their offer
+    /// was taken.
     taken: Cell<usize>,
 }
 
@@ -30,7 +31,7 @@ impl<T: 'static> Waits for State<T> {
         !self.offers.borrow().is_empty()
     }
 
-    /// A getter, which takes the first offer; then the putter whose offer it was.
+    /// Selects a getter, which takes the first offer, and then the putter of that offer.
     fn next_lane(&self, waiting: [usize; 2], _last: Option<Lane>) -> Option<Lane> {
         if self.taken.get() > 0 {
             return Some(PUTTERS);
@@ -43,10 +44,12 @@ impl<T: 'static> Waits for State<T> {
     }
 }
 
-/// A place where two greenlets meet to hand over an item: gevent's `Channel`. Clones are the same channel.
+/// A rendezvous of two greenlets that hands over an item: gevent's `Channel`. Clones are the same
+/// channel.
 ///
-/// Nothing is stored: `put` waits until somebody has taken the item, `get` until somebody offers one. Pairs meet in
-/// order of arrival; the getter goes on first, then the putter.
+/// The channel stores nothing: `put` waits until a getter has taken the item, `get` waits until a
+/// putter offers one. Putters and getters are matched in order of arrival. The getter runs first,
+/// then the putter.
 ///
 /// # Examples
 ///
@@ -77,7 +80,7 @@ impl<T: 'static> Default for Channel<T> {
     }
 }
 
-/// Takes back an offer that nobody took, when its putter leaves.
+/// Takes an offer back if its putter leaves before a getter has taken it.
 struct Withdraw<'a, T: 'static> {
     channel: &'a Channel<T>,
     offer: Offer<T>,
@@ -89,52 +92,53 @@ impl<T: 'static> Drop for Withdraw<'_, T> {
         let before = state.offers.borrow().len();
         state.offers.borrow_mut().retain(|offer| !Rc::ptr_eq(offer, &self.offer));
         if state.offers.borrow().len() == before {
-            // It was taken, and its putter, told or interrupted, goes now.
+            // The offer was taken, and its putter leaves now, notified or interrupted.
             state.taken.set(state.taken.get().saturating_sub(1));
         }
     }
 }
 
 impl<T: 'static> Channel<T> {
-    /// A channel at which nobody waits.
+    /// Creates a channel.
     pub fn new() -> Self {
         Channel {
             queue: WaitQueue::new(State { offers: RefCell::new(VecDeque::new()), taken: Cell::new(0) }),
         }
     }
 
-    /// How many putters wait, less how many getters do.
+    /// Returns the number of waiting putters minus the number of waiting getters.
     pub fn balance(&self) -> isize {
-        // A putter whose item was taken stands in line until its turn, but waits for nobody.
+        // A putter that has handed over its item stays queued until it runs, but no longer waits
+        // for a getter.
         let [_, getters] = self.queue.waiting();
         self.queue.offers.borrow().len() as isize - getters as isize
     }
 
-    /// Hands an item over, waiting until somebody has taken it.
+    /// Hands an item over, waiting until a getter has taken it.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits hands nothing over, and drops the item; unless the item was taken at that very
-    /// moment.
+    /// A kill or a timeout during the wait hands nothing over and drops the item, unless the item
+    /// was taken at that very moment.
     pub fn put(&self, item: T) {
-        // Without a limit it is handed over, or the wait does not return.
+        // Without a limit the wait returns only after the item was handed over.
         let _ = self.put_for(item, Limit::Never);
     }
 
-    /// Hands an item over to a getter that waits already. Lets others run once.
+    /// Hands an item over to a getter that is already waiting. Lets other greenlets run once.
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] with the item when nobody waits for it.
+    /// Returns [`PutError::Full`] with the item if no getter is waiting.
     pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
         self.put_for(item, Limit::After(Duration::ZERO))
     }
 
-    /// Hands an item over, waiting at most that long for somebody to take it.
+    /// Hands an item over, waiting at most `timeout` for a getter.
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] with the item.
+    /// Returns [`PutError::Full`] with the item.
     pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
         self.put_for(item, timeout.into())
     }
@@ -147,17 +151,17 @@ impl<T: 'static> Channel<T> {
         match withdraw.offer.take() {
             None => Ok(()),
             Some(item) => {
-                debug_assert!(waited.is_err(), "a putter is told when its offer was taken");
+                debug_assert!(waited.is_err(), "a putter is notified after its offer was taken");
                 Err(PutError::Full(item))
             }
         }
     }
 
-    /// Takes an item over, waiting until somebody offers one.
+    /// Takes an item, waiting until a putter offers one.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits takes nothing.
+    /// A kill or a timeout during the wait takes nothing.
     pub fn get(&self) -> T {
         loop {
             if let Ok(item) = self.get_for(Limit::Never) {
@@ -166,31 +170,32 @@ impl<T: 'static> Channel<T> {
         }
     }
 
-    /// Takes an item over from a putter that waits already. Lets others run once.
+    /// Takes an item from a putter that is already waiting. Lets other greenlets run once.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`] when nobody offers one.
+    /// Returns [`GetError::Empty`] if no putter is waiting.
     pub fn try_get(&self) -> Result<T, GetError> {
         self.get_for(Limit::After(Duration::ZERO))
     }
 
-    /// Takes an item over, waiting at most that long for one.
+    /// Takes an item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`].
+    /// Returns [`GetError::Empty`].
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.get_for(timeout.into())
     }
 
     fn get_for(&self, limit: Limit) -> Result<T, GetError> {
-        // In line first: who waits longer is served first, even if an offer is there. Told or not, it looks.
+        // Queues first, even if an offer is available: longer waiters are served first. The getter
+        // looks for an offer whether it was notified or timed out.
         let _ = self.queue.wait(GETTERS, limit, "Channel::get");
         self.take_offer().ok_or(GetError::Empty)
     }
 
-    /// Takes an item over if one is offered, without waiting.
+    /// Takes an offered item, if there is one. Does not wait.
     pub(crate) fn take_offer(&self) -> Option<T> {
         let offer = self.queue.offers.borrow_mut().pop_front()?;
         self.queue.taken.set(self.queue.taken.get() + 1);

@@ -1,4 +1,4 @@
-//! A queue without an end and without a count of tasks.
+//! A queue without shutdown and without task counting.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use ramie_hub::{LinkId, Waitable};
 use super::bounded::Queue;
 use super::error::{GetError, PutError};
 
-/// A queue of items and nothing else: gevent's `SimpleQueue`. Clones are the same queue.
+/// A queue of items without shutdown and task counting: gevent's `SimpleQueue`. Clones are the same
+/// queue.
 ///
 /// It is never shut down, so `put` and `get` cannot fail.
 ///
@@ -37,34 +38,34 @@ impl<T: 'static> Default for SimpleQueue<T> {
 }
 
 impl<T: 'static> SimpleQueue<T> {
-    /// A queue without limit.
+    /// Creates a queue without limit.
     pub fn unbounded() -> Self {
         SimpleQueue(Queue::unbounded())
     }
 
-    /// A queue for so many items.
+    /// Creates a queue for at most `maxsize` items.
     pub fn bounded(maxsize: usize) -> Self {
         SimpleQueue(Queue::bounded(maxsize))
     }
 
-    /// How many items it holds.
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it holds none.
+    /// Returns `true` if the queue holds no item.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it has no room.
+    /// Returns `true` if the queue has no room for another item.
     pub fn is_full(&self) -> bool {
         self.0.is_full()
     }
 
     /// Puts an item, waiting for room; see [`Queue::put`].
     pub fn put(&self, item: T) {
-        // The queue behind it is never shut down.
+        // The inner queue is never shut down.
         let _ = self.0.put(item);
     }
 
@@ -72,64 +73,64 @@ impl<T: 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] with the item.
+    /// Returns [`PutError::Full`] with the item.
     pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
         self.0.try_put(item)
     }
 
-    /// Puts an item, waiting at most that long for room.
+    /// Puts an item, waiting at most `timeout` for room.
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] with the item.
+    /// Returns [`PutError::Full`] with the item.
     pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
         self.0.put_timeout(item, timeout)
     }
 
-    /// Takes the first item, waiting for one; see [`Queue::get`].
+    /// Removes and returns the first item, waiting for one; see [`Queue::get`].
     pub fn get(&self) -> T {
         self.0.get().unwrap_or_else(|_| unreachable!("a simple queue is never shut down"))
     }
 
-    /// Takes the first item if there is one.
+    /// Removes and returns the first item if there is one.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`].
+    /// Returns [`GetError::Empty`].
     pub fn try_get(&self) -> Result<T, GetError> {
         self.0.try_get()
     }
 
-    /// Takes the first item, waiting at most that long for one.
+    /// Removes and returns the first item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`].
+    /// Returns [`GetError::Empty`].
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.0.get_timeout(timeout)
     }
 }
 
 impl<T: Clone + 'static> SimpleQueue<T> {
-    /// A clone of the first item, which stays; waits for one if there is none.
+    /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
     pub fn peek(&self) -> T {
         self.0.peek().unwrap_or_else(|_| unreachable!("a simple queue is never shut down"))
     }
 
-    /// A clone of the first item, if there is one.
+    /// Returns a clone of the first item if there is one.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`].
+    /// Returns [`GetError::Empty`].
     pub fn try_peek(&self) -> Result<T, GetError> {
         self.0.try_peek()
     }
 
-    /// A clone of the first item, waiting at most that long for one.
+    /// Returns a clone of the first item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`].
+    /// Returns [`GetError::Empty`].
     pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.0.peek_timeout(timeout)
     }

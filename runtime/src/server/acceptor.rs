@@ -1,4 +1,4 @@
-//! The greenlet of a server that takes what arrives.
+//! The acceptor: the greenlet of a server that accepts connections or receives datagrams.
 
 use std::cell::Cell;
 use std::io;
@@ -15,10 +15,11 @@ use super::place::Place;
 use super::socket::Socket;
 use super::trouble::{Trouble, trouble};
 
-/// Takes one connection or datagram and starts its handler; says whether there was one. Does not let others run.
+/// Accepts one connection or datagram and starts its handler. Returns `false` if none was
+/// available. Does not let other greenlets run.
 pub(super) type Take<S> = Box<dyn Fn(&S, &Place) -> io::Result<bool>>;
 
-/// What a server and the greenlet that takes have in common.
+/// The state that a server shares with its acceptor.
 pub(super) struct Work<S> {
     pub(super) socket: S,
     pub(super) take: Take<S>,
@@ -28,10 +29,10 @@ pub(super) struct Work<S> {
     pub(super) max_delay: Cell<Duration>,
 }
 
-/// Why nothing was taken.
+/// The reason why accepting failed.
 enum Mishap {
     Error(io::Error),
-    /// Of what prepares a greenlet, or of a socket that somebody else has written.
+    /// A panic of the code that prepares a greenlet, or of a socket type of another crate.
     Panic(Failure),
 }
 
@@ -42,7 +43,7 @@ impl<S: Socket> Work<S> {
         }
     }
 
-    /// Takes until it is stopped.
+    /// Accepts until it is stopped.
     fn run(&self, place: &Place, stopped: &Cell<bool>) -> io::Result<()> {
         let mut taken = 0;
         let mut delay = None;
@@ -51,7 +52,7 @@ impl<S: Socket> Work<S> {
                 taken = 0;
                 yield_now();
             }
-            // Who waits for a slot leaves what arrives where it is.
+            // While the acceptor waits for a slot, connections stay in the backlog.
             let free = place.wait();
             if stopped.get() {
                 return Ok(());
@@ -66,7 +67,7 @@ impl<S: Socket> Work<S> {
                 }
                 Ok(false) => taken = 0,
                 Err(Mishap::Error(error)) => match trouble(&error) {
-                    // It counts: an error that does not go away must not keep the thread.
+                    // Counts towards the limit: a permanent error must not keep the thread busy.
                     Trouble::Peer => taken += 1,
                     Trouble::Fatal => return self.end(error, stopped),
                     Trouble::Passing => {
@@ -83,7 +84,8 @@ impl<S: Socket> Work<S> {
         }
     }
 
-    /// Takes one, or waits until there may be one; says which.
+    /// Accepts one connection or datagram, or waits until one may be available. Returns `true` if
+    /// it accepted one.
     fn take_or_wait(&self, place: &Place) -> Result<bool, Mishap> {
         let taken = match catch_unwind(AssertUnwindSafe(|| (self.take)(&self.socket, place))) {
             Ok(taken) => taken.map_err(Mishap::Error)?,
@@ -96,7 +98,7 @@ impl<S: Socket> Work<S> {
         Ok(taken)
     }
 
-    /// Reports, waits, and says for how long to wait the next time.
+    /// Reports the failure and pauses. Returns the duration of the next pause.
     fn pause(&self, failure: &Failure, delay: Option<Duration>) -> Duration {
         get_hub().handle_error(&ErrorContext::Server(getcurrent()), failure);
         let delay = delay.unwrap_or(self.min_delay.get()).min(self.max_delay.get());
@@ -104,7 +106,8 @@ impl<S: Socket> Work<S> {
         delay.saturating_mul(2)
     }
 
-    /// The end of a socket: an error, unless the server itself was told to end.
+    /// Ends the acceptor because of a socket error. Returns the error, unless the server was told
+    /// to end.
     fn end(&self, error: io::Error, stopped: &Cell<bool>) -> io::Result<()> {
         if stopped.get() || self.closed.get() {
             return Ok(());
@@ -114,7 +117,7 @@ impl<S: Socket> Work<S> {
     }
 }
 
-/// The greenlet that takes, from a start to the stop.
+/// The acceptor greenlet, from a start of the server to its stop.
 #[derive(Clone)]
 pub(super) struct Acceptor {
     greenlet: AnyGreenlet,
@@ -133,14 +136,15 @@ impl Acceptor {
         !self.stopped.get() && !self.greenlet.ready()
     }
 
-    /// Nothing is taken from now on. Does not let others run.
+    /// Stops accepting. Does not let other greenlets run.
     pub(super) fn stop(&self) {
-        // It may be about to go on: the kill comes in a later turn.
+        // The acceptor may be about to resume, and the kill is delivered only in a later iteration
+        // of the loop.
         self.stopped.set(true);
         self.greenlet.kill_nowait();
     }
 
-    /// Whether it was told to stop.
+    /// Returns `true` if `stop` was called.
     pub(super) fn stopped(&self) -> bool {
         self.stopped.get()
     }
@@ -149,7 +153,7 @@ impl Acceptor {
         self.greenlet.join();
     }
 
-    /// What ended it, if that was its socket.
+    /// Returns the socket error that ended the acceptor, if there was one.
     pub(super) fn error(&self) -> Option<io::Error> {
         let failure = self.greenlet.exception()?;
         let error = failure.downcast_ref::<io::Error>()?;

@@ -1,4 +1,4 @@
-//! What all servers have in common: starting, stopping, and the limits.
+//! The base of all servers: starting, stopping and limits.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -18,35 +18,39 @@ use super::acceptor::{Acceptor, Take, Work};
 use super::place::Place;
 use super::socket::Socket;
 
-/// gevent's defaults.
+/// The defaults of gevent.
 const MAX_ACCEPT: usize = 100;
 const MIN_DELAY: Duration = Duration::from_millis(10);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a stop waits for the handlers that it has killed.
+/// The limit of the wait for handlers that a stop has killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What every server can do: gevent's `BaseServer`. [`StreamServer`](super::StreamServer) and
-/// [`DatagramServer`](super::DatagramServer) dereference to it; clones are the same server.
+/// The operations of every server: gevent's `BaseServer`. [`StreamServer`](super::StreamServer) and
+/// [`DatagramServer`](super::DatagramServer) dereference to it. Clones are the same server.
 ///
 /// # Handlers
 ///
-/// Each handler is a greenlet, and they begin in the order in which their connections or datagrams came. Its `Err`, or its
-/// panic, is the failure of that greenlet: it is reported as any other, and the server goes on. A server has no limit on its
-/// handlers, unless [one is set](BaseServer::set_limit). While that is reached nothing is taken: peers stay in the system's
-/// backlog, whose length is the listener's, and datagrams in the socket's buffer.
+/// Each handler is a greenlet. Handlers start in the order in which their connections or datagrams
+/// arrived. An `Err` or a panic of a handler is the failure of its greenlet: it is reported like
+/// any other, and the server continues. The number of handlers is not limited, unless [a limit is
+/// set](BaseServer::set_limit). While the limit is reached nothing is accepted: connections stay in
+/// the backlog of the listener, and datagrams in the socket's buffer.
 ///
-/// # Errors of taking
+/// # Errors while accepting
 ///
-/// An error about one peer, who has gone before its turn, is passed over. Any other, such as the want of a descriptor, is
-/// reported to the hub's error handler as [`ErrorContext::Server`](crate::ErrorContext::Server), and followed by a pause, the
-/// first of 10 milliseconds, each twice as long as the one before, none longer than a second; the server goes on when
-/// there is a descriptor again. If the socket itself is of no use any more the server is closed, and the error reported.
+/// An error about one peer, such as a connection that is reset before it is accepted, is ignored.
+/// Any other error, such as a lack of descriptors, is reported to the hub's error handler as
+/// [`ErrorContext::Server`](crate::ErrorContext::Server) and followed by a pause. The first pause
+/// lasts 10 milliseconds, each further one is twice as long as the one before, and none is longer
+/// than a second. The server continues when the error no longer occurs. If the socket itself has
+/// become unusable, the server is closed and the error is reported.
 ///
-/// # What keeps it running
+/// # Lifetime
 ///
-/// The greenlet that takes waits for the socket, so `Hub::join` does not return, and main may wait for anything, while a
-/// server is started. A server whose last handle is dropped stops taking; its handlers go on.
+/// While a server is started, its acceptor waits for the socket: `Hub::join` does not return, and a
+/// wait of the main greenlet does not end with a `LoopExit`. When the last handle of a server is
+/// dropped, the server stops accepting; its handlers continue.
 pub struct BaseServer<S: Socket> {
     inner: Rc<Inner<S>>,
 }
@@ -58,9 +62,9 @@ struct Inner<S: Socket> {
     place: RefCell<Place>,
     stop_timeout: Cell<Duration>,
     acceptor: RefCell<Option<Acceptor>>,
-    /// How often it was stopped or closed.
+    /// The number of times the server was stopped or closed.
     stops: Cell<usize>,
-    /// Cleared while it was told to take nothing, and neither to start again nor to stop.
+    /// Cleared by `stop_accepting`, and set by the next start or stop.
     decided: Event,
 }
 
@@ -94,15 +98,17 @@ impl<S: Socket> BaseServer<S> {
         }
     }
 
-    // --- what is set --------------------------------------------------------------------------------------------
+    // --- settings --------------------------------------------------------------------------------
 
-    /// Lets no more than that many handlers run at once: gevent's `spawn=limit`. Counts from the next start on.
+    /// Limits the number of handlers that run at the same time: gevent's `spawn=limit`. Takes
+    /// effect at the next start.
     pub fn set_limit(&self, limit: usize) {
         self.set_pool(Pool::with_builder(Some(limit), Builder::new().spawn_site(self.inner.site)));
     }
 
-    /// Has handlers run in a pool, which may be shared with other servers and other work: gevent's `spawn=pool`. It limits
-    /// them together, and its builder makes their greenlets. Counts from the next start on.
+    /// Runs handlers in a pool, which may be shared with other servers and other work: gevent's
+    /// `spawn=pool`. The pool limits all of them together, and its builder makes their greenlets.
+    /// Takes effect at the next start.
     ///
     /// # Examples
     ///
@@ -120,70 +126,74 @@ impl<S: Socket> BaseServer<S> {
         drop(old);
     }
 
-    /// How many connections or datagrams are taken before others get their turn, if so many are there: 100 by default.
+    /// Sets how many connections or datagrams are accepted in a row before other greenlets run. The
+    /// default is 100.
     ///
     /// # Panics
     ///
-    /// When it is 0.
+    /// Panics if `max_accept` is 0.
     pub fn set_max_accept(&self, max_accept: usize) {
-        assert!(max_accept > 0, "a server that takes nothing needs no start");
+        assert!(max_accept > 0, "max_accept must be at least 1");
         self.inner.work.max_accept.set(max_accept);
     }
 
-    /// How long the first pause after an error is, 10 milliseconds by default, and the longest one, a second by default.
+    /// Sets the durations of the first and the longest pause after an error. The defaults are 10
+    /// milliseconds and a second.
     pub fn set_delays(&self, min_delay: Duration, max_delay: Duration) {
         self.inner.work.min_delay.set(min_delay);
         self.inner.work.max_delay.set(max_delay);
     }
 
-    /// How long [`stop`](BaseServer::stop) waits for handlers before it kills them: a second by default.
+    /// Sets how long [`stop`](BaseServer::stop) waits for handlers before it kills them. The
+    /// default is a second.
     pub fn set_stop_timeout(&self, timeout: Duration) {
         self.inner.stop_timeout.set(timeout);
     }
 
-    // --- what is asked ------------------------------------------------------------------------------------------
+    // --- state -----------------------------------------------------------------------------------
 
-    /// Whether it takes what arrives, or would if its limit were not reached.
+    /// Returns `true` if the server accepts, or would if its limit were not reached.
     pub fn started(&self) -> bool {
         self.inner.acceptor.borrow().as_ref().is_some_and(Acceptor::running)
     }
 
-    /// Whether it was closed, by [`close`](BaseServer::close) or by an error of its socket.
+    /// Returns `true` if the server was closed, by [`close`](BaseServer::close) or by an error of
+    /// its socket.
     pub fn closed(&self) -> bool {
         self.inner.work.closed.get()
     }
 
-    /// The socket.
+    /// Returns the socket.
     pub fn socket(&self) -> &S {
         &self.inner.work.socket
     }
 
-    /// The address that it is bound to.
+    /// Returns the local address of the socket.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn address(&self) -> io::Result<S::Address> {
         self.socket().local_addr()
     }
 
-    /// The handlers that are running, as a group.
+    /// Returns the running handlers as a group.
     pub fn handlers(&self) -> Group {
         self.inner.place.borrow().group.clone()
     }
 
-    // --- starting and stopping ----------------------------------------------------------------------------------
+    // --- starting and stopping -------------------------------------------------------------------
 
-    /// Begins to take what arrives; nothing happens if it does already. Does not let others run.
+    /// Starts to accept. Does nothing if the server is started. Does not let other greenlets run.
     ///
-    /// Peers that have come before, in the backlog, are taken too.
+    /// Connections that are already in the backlog are accepted too.
     ///
     /// # Errors
     ///
-    /// `NotConnected` when the server was closed.
+    /// Returns `NotConnected` if the server was closed.
     pub fn start(&self) -> io::Result<()> {
         if self.closed() {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, "the server was closed"));
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the server is closed"));
         }
         if !self.started() {
             let place = self.inner.place.borrow().clone();
@@ -195,30 +205,35 @@ impl<S: Socket> BaseServer<S> {
         Ok(())
     }
 
-    /// Takes nothing any more, and waits for nobody. Handlers go on, and peers wait in the backlog until the next
-    /// [`start`](BaseServer::start). Does not let others run.
+    /// Stops accepting, without waiting for handlers. Handlers continue, and connections wait in
+    /// the backlog until the next [`start`](BaseServer::start). Does not let other greenlets run.
     pub fn stop_accepting(&self) {
         self.inner.stop_accepting();
         self.inner.decided.clear();
     }
 
-    /// Stops taking, waits for the handlers for as long as [was set](BaseServer::set_stop_timeout), and kills those that are
-    /// left; see [`stop_timeout`](BaseServer::stop_timeout).
+    /// Stops accepting, waits for the handlers for the [configured
+    /// time](BaseServer::set_stop_timeout), and kills the remaining ones; see
+    /// [`stop_timeout`](BaseServer::stop_timeout).
     pub fn stop(&self) -> bool {
         self.stop_timeout(self.inner.stop_timeout.get())
     }
 
-    /// Stops taking, waits at most that long for the handlers, and kills those that are left; says whether none runs any more.
+    /// Stops accepting, waits at most `timeout` for the handlers, and kills the remaining ones.
+    /// Returns `true` if no handler is left.
     ///
-    /// Those that have been killed are waited for too, but no longer than a second: one that goes on all the same is left
-    /// alone. A handler may call this; it is neither waited for nor killed. Lets others run if there are handlers.
+    /// It then waits for the killed handlers, but no longer than a second: a handler that still
+    /// runs after that is left alone. A handler may call this method; it is neither waited for nor
+    /// killed. Lets other greenlets run if there are handlers.
     ///
-    /// The listener stays open, so that the server can be [started](BaseServer::start) again, and the system takes connections
-    /// for it into the backlog meanwhile; [`close`](BaseServer::close) has them refused.
+    /// The listener stays open, so that the server can be [started](BaseServer::start) again. Until
+    /// then the system accepts connections into the backlog; [`close`](BaseServer::close) makes it
+    /// refuse them.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout of the caller leaves the handlers as they are; nothing is taken any more.
+    /// A kill or a timeout of the caller does not affect the handlers. The server has stopped
+    /// accepting.
     ///
     /// # Examples
     ///
@@ -248,30 +263,34 @@ impl<S: Socket> BaseServer<S> {
             ended(&handlers, KILL_TIMEOUT);
         }
         if self.handlers().iter().any(|handler| handler.ready()) {
-            // They leave in a turn of their own, which has been queued.
+            // Handlers leave the group in an iteration of the loop that is already queued.
             yield_now();
         }
         handlers.iter().all(|handler| handler.ready())
     }
 
-    /// Closes the socket for everybody: peers in the backlog are reset, and later ones refused. Handlers go on. It cannot be
-    /// started again. Does not let others run.
+    /// Closes the socket, also for its other handles: connections in the backlog are reset, and
+    /// later ones are refused. Handlers continue. The server cannot be started again. Does not let
+    /// other greenlets run.
     pub fn close(&self) {
         self.inner.end();
         self.inner.work.close();
     }
 
-    /// Starts if need be, waits until somebody stops it, and [stops](BaseServer::stop) on every way out.
+    /// Starts the server if necessary, waits until it is stopped, and [stops](BaseServer::stop) it
+    /// however the wait ends.
     ///
-    /// [`stop_accepting`](BaseServer::stop_accepting) is no stop: then it waits for what comes next.
+    /// [`stop_accepting`](BaseServer::stop_accepting) does not end this call, which then waits for
+    /// the next start or stop.
     ///
     /// # Errors
     ///
-    /// As [`start`](BaseServer::start); the error by which the socket came to its end.
+    /// Returns the errors of [`start`](BaseServer::start), and the error that made the socket
+    /// unusable.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout of the caller stops the server first, handlers and all.
+    /// A kill or a timeout of the caller first stops the server and its handlers.
     ///
     /// # Examples
     ///
@@ -312,26 +331,26 @@ impl<S: Socket> BaseServer<S> {
 }
 
 impl<S: Socket<Address = SocketAddr>> BaseServer<S> {
-    /// The address of the interface that it is bound to.
+    /// Returns the IP address that the server is bound to.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn server_host(&self) -> io::Result<IpAddr> {
         Ok(self.address()?.ip())
     }
 
-    /// The port that it is bound to.
+    /// Returns the port that the server is bound to.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn server_port(&self) -> io::Result<u16> {
         Ok(self.address()?.port())
     }
 }
 
-/// Waits at most that long for greenlets; says whether all have ended.
+/// Waits at most `timeout` for greenlets. Returns `true` if all have ended.
 fn ended(greenlets: &[AnyGreenlet], limit: impl Into<Limit>) -> bool {
     let options = JoinOptions { timeout: limit.into(), ..JoinOptions::default() };
     joinall_with(greenlets, options).is_ok_and(|ended| ended.len() == greenlets.len())

@@ -1,4 +1,4 @@
-//! Servers of datagrams.
+//! Datagram servers.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,14 +15,14 @@ use super::place::{Outcome, Place};
 use super::socket::DatagramSocket;
 use crate::net::{ToSocketAddrs, UdpSocket};
 
-/// Longer than any datagram of UDP.
+/// The size of the receive buffer, larger than any UDP datagram.
 const BUFFER_SIZE: usize = 65536;
 
-/// A server that gives each datagram to a handler in a greenlet of its own: gevent's `DatagramServer`. Clones are the same
-/// server.
+/// A server that runs a handler in a new greenlet for each datagram: gevent's `DatagramServer`.
+/// Clones are the same server.
 ///
-/// Starting, stopping and limits are found on [`BaseServer`], to which this dereferences. A datagram of 64 KiB or more, as
-/// Unix sockets may bring, is cut off at its end.
+/// Starting, stopping and limits are methods of [`BaseServer`], to which this type dereferences. A
+/// datagram of 64 KiB or more, which a Unix socket may deliver, is truncated.
 ///
 /// # Examples
 ///
@@ -49,12 +49,12 @@ pub struct DatagramServer<S: DatagramSocket = UdpSocket> {
 }
 
 impl DatagramServer<UdpSocket> {
-    /// Binds to the first of the addresses that can be had, and makes a server that is to be [started](BaseServer::start).
-    /// Lets others run if a name has to be looked up.
+    /// Binds to the first usable address and returns a server that must be
+    /// [started](BaseServer::start). Lets other greenlets run if a name has to be resolved.
     ///
     /// # Errors
     ///
-    /// As [`UdpSocket::bind`].
+    /// Returns the errors of [`UdpSocket::bind`].
     #[track_caller]
     pub fn bind<R: Outcome>(
         address: impl ToSocketAddrs,
@@ -66,7 +66,7 @@ impl DatagramServer<UdpSocket> {
 }
 
 impl<S: DatagramSocket> DatagramServer<S> {
-    /// A server over a socket, that is to be [started](BaseServer::start).
+    /// Creates a server for a socket. The server must be [started](BaseServer::start).
     #[track_caller]
     pub fn new<R: Outcome>(socket: S, handle: impl Fn(Vec<u8>, S::Address) -> R + 'static) -> Self {
         let handle = Rc::new(handle);
@@ -86,11 +86,11 @@ impl<S: DatagramSocket> DatagramServer<S> {
         DatagramServer { base: BaseServer::new("DatagramServer", Location::caller(), socket, Box::new(take)) }
     }
 
-    /// Sends a datagram from the server's socket. Lets others run while there is no room.
+    /// Sends a datagram from the server's socket. Lets other greenlets run while there is no room.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     pub fn sendto(&self, data: &[u8], peer: &S::Address) -> io::Result<usize> {
         self.socket().send_to(data, peer)
     }

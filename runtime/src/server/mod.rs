@@ -1,9 +1,11 @@
-//! Servers: gevent's `StreamServer` and `DatagramServer`, over any listener and any datagram socket of this crate.
+//! Servers: gevent's `StreamServer` and `DatagramServer`, over any listener and any datagram socket
+//! of this crate.
 //!
-//! A server takes what arrives in a greenlet of its own and gives each connection, or each datagram, to a handler, in a
-//! greenlet of its own. What it adds to a loop around `accept` is all that such a loop forgets: a limit on the handlers that
-//! leaves everybody else in the system's backlog, pauses while the process has no descriptor left, and a stop that waits
-//! for the handlers and ends those that do not come to an end.
+//! A server accepts in a greenlet of its own, and runs a handler in a new greenlet for each
+//! connection or datagram. Compared to a loop around `accept`, it adds a limit on the number of
+//! handlers, which leaves further connections in the backlog of the system; pauses while the
+//! process has no descriptor left; and a stop that waits for the handlers and kills the remaining
+//! ones.
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -38,9 +40,10 @@
 //! | `stop(timeout)`, `close`, `serve_forever` | [`stop_timeout`](BaseServer::stop_timeout), [`close`](BaseServer::close), [`serve_forever`](BaseServer::serve_forever) |
 //! | `started`, `closed`, `address`, `server_host`, `server_port` | the same |
 //!
-//! Three things differ. A stopped server keeps its listener and can be started again; what `close` ends is ended. `stop`
-//! waits for the handlers of this server and kills them, whatever they run in: without a limit too, and of a shared pool
-//! no others. And an error of one connection that is gone before it is accepted makes no pause.
+//! There are three differences. A stopped server keeps its listener and can be started again;
+//! `close` is final. `stop` waits for the handlers of this server and kills them, wherever they
+//! run: also without a limit, and in a shared pool no greenlets of others. An error about a
+//! connection that is reset before it is accepted causes no pause.
 
 mod acceptor;
 mod base;

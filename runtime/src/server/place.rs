@@ -1,4 +1,4 @@
-//! Where handlers run, and what they may return.
+//! The pool or group that runs handlers, and the result type of handlers.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,18 +6,19 @@ use std::fmt;
 use ramie_hub::Body;
 use ramie_pool::{Group, Pool};
 
-/// What a handler may return: nothing, or a `Result`, whose error is the failure of the handler's greenlet.
+/// The result of a handler: nothing, or a `Result`. Its error is the failure of the handler's
+/// greenlet.
 ///
-/// The value of a `Result` is dropped, so `io::copy(…)` is a fine end of a handler.
+/// The value of a `Result` is dropped, so a handler may end with `io::copy(…)`.
 pub trait Outcome {
-    /// What a bad end is.
+    /// The error type.
     type Error: fmt::Debug + fmt::Display + 'static;
 
-    /// The outcome as a `Result`.
+    /// Converts the outcome to a `Result`.
     ///
     /// # Errors
     ///
-    /// What the handler has failed with.
+    /// Returns the error of the handler.
     fn into_result(self) -> Result<(), Self::Error>;
 }
 
@@ -37,7 +38,8 @@ impl<T, E: fmt::Debug + fmt::Display + 'static> Outcome for Result<T, E> {
     }
 }
 
-/// Where handlers run: in a group, by which their server knows them, and perhaps in a pool that limits them.
+/// The execution context of handlers: a group, which tracks the handlers of one server, and
+/// optionally a pool, which limits them.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) group: Group,
@@ -45,12 +47,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Waits until another handler may begin, and reserves nothing; says whether one may. Without a limit it does not wait.
+    /// Waits until another handler may start, without reserving a slot. Returns `false` if none may
+    /// start. Does not wait if there is no limit.
     pub(super) fn wait(&self) -> bool {
         self.pool.as_ref().is_none_or(|pool| pool.wait_available() > 0)
     }
 
-    /// Starts a handler. It waits for a slot only if somebody took it after [`wait`](Place::wait).
+    /// Starts a handler. Waits for a slot only if another greenlet took it after
+    /// [`wait`](Place::wait).
     pub(super) fn spawn<B: Body>(&self, body: B) {
         match &self.pool {
             None => drop(self.group.spawn(body)),

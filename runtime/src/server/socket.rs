@@ -1,64 +1,65 @@
-//! What a server asks of its socket.
+//! The socket traits of servers.
 
 use std::io;
 use std::net::SocketAddr;
 
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 
-/// A socket that a server can be made of. [`Listener`] and [`DatagramSocket`] say what arrives there.
+/// A socket that a server can use. [`Listener`] and [`DatagramSocket`] define the operations on it.
 pub trait Socket: 'static {
-    /// Its addresses, and those of its peers.
+    /// The type of local and peer addresses.
     type Address: 'static;
 
-    /// The address it is bound to.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     fn local_addr(&self) -> io::Result<Self::Address>;
 
-    /// Waits until something may have arrived. May return although there is nothing.
+    /// Waits until a connection or a datagram may be available. May return although none is.
     ///
     /// # Errors
     ///
-    /// `EBADF` when it was closed; the system's own.
+    /// Returns `EBADF` if the socket was closed, or another error of the system.
     fn wait_readable(&self) -> io::Result<()>;
 
-    /// Ends it for everybody: the system refuses who connects from now on.
+    /// Closes the socket for all its handles: the system refuses further connections.
     fn close(&self);
 }
 
-/// A socket that takes connections.
+/// A socket that accepts connections.
 pub trait Listener: Socket {
-    /// What a connection is.
+    /// The type of connections.
     type Stream: 'static;
 
-    /// Takes the next connection if one is there. Must not let others run.
+    /// Accepts the next connection if one is available. Must not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     fn try_accept(&self) -> io::Result<Option<(Self::Stream, Self::Address)>>;
 }
 
 /// A socket that sends and receives datagrams.
 pub trait DatagramSocket: Socket {
-    /// Receives a datagram if one is there, and says who sent it. Must not let others run.
+    /// Receives a datagram and its sender's address if one is available. Must not let other
+    /// greenlets run.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Self::Address)>>;
 
-    /// Sends a datagram. Lets others run while there is no room.
+    /// Sends a datagram. Lets other greenlets run while there is no room.
     ///
     /// # Errors
     ///
-    /// The system's own.
+    /// Returns the error of the system.
     fn send_to(&self, data: &[u8], peer: &Self::Address) -> io::Result<usize>;
 }
 
-/// What the sockets of this crate have by the same names.
+/// Forwards to the methods of the same names that the sockets of this crate have.
 macro_rules! socket {
     ($type:ty, $address:ty) => {
         impl Socket for $type {

@@ -1,4 +1,4 @@
-//! Servers of connections.
+//! Stream servers.
 
 use std::fmt;
 use std::io;
@@ -14,15 +14,16 @@ use super::place::{Outcome, Place};
 use super::socket::Listener;
 use crate::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-/// A server that gives each connection to a handler in a greenlet of its own: gevent's `StreamServer`. Clones are the same
-/// server.
+/// A server that runs a handler in a new greenlet for each connection: gevent's `StreamServer`.
+/// Clones are the same server.
 ///
-/// Starting, stopping and limits are found on [`BaseServer`], to which this dereferences. The connection is the handler's:
-/// it ends when the handler drops it, by returning, by failing, by a panic or a kill.
+/// Starting, stopping and limits are methods of [`BaseServer`], to which this type dereferences.
+/// The handler owns the connection: it is closed when the handler drops it, by returning, by an
+/// error, a panic or a kill.
 ///
 /// # Examples
 ///
-/// A handler that ends the service tells so whoever holds the server:
+/// A handler that ends the service notifies the owner of the server:
 ///
 /// ```
 /// use std::io::{self, BufRead, BufReader, Write};
@@ -52,12 +53,12 @@ pub struct StreamServer<L: Listener = TcpListener> {
 }
 
 impl StreamServer<TcpListener> {
-    /// Binds to the first of the addresses that can be had, and makes a server that is to be [started](BaseServer::start).
-    /// Lets others run if a name has to be looked up.
+    /// Binds to the first usable address and returns a server that must be
+    /// [started](BaseServer::start). Lets other greenlets run if a name has to be resolved.
     ///
     /// # Errors
     ///
-    /// As [`TcpListener::bind`].
+    /// Returns the errors of [`TcpListener::bind`].
     #[track_caller]
     pub fn bind<R: Outcome>(
         address: impl ToSocketAddrs,
@@ -67,12 +68,12 @@ impl StreamServer<TcpListener> {
         Ok(Self::new(listener, handle))
     }
 
-    /// Binds as [`bind`](StreamServer::bind) does, with a backlog: gevent's `StreamServer(address, backlog=...)`. See
-    /// [`TcpListener::bind_with_backlog`].
+    /// Binds like [`bind`](StreamServer::bind), with a backlog: gevent's
+    /// `StreamServer(address, backlog=...)`. See [`TcpListener::bind_with_backlog`].
     ///
     /// # Errors
     ///
-    /// As [`TcpListener::bind`].
+    /// Returns the errors of [`TcpListener::bind`].
     #[track_caller]
     pub fn bind_with_backlog<R: Outcome>(
         address: impl ToSocketAddrs,
@@ -85,9 +86,9 @@ impl StreamServer<TcpListener> {
 }
 
 impl<L: Listener> StreamServer<L> {
-    /// A server over a listener, that is to be [started](BaseServer::start).
+    /// Creates a server for a listener. The server must be [started](BaseServer::start).
     ///
-    /// Other handles of the listener may be used as before: a connection goes to whoever takes it first.
+    /// Other handles of the listener remain usable: a connection goes to the first that accepts it.
     ///
     /// # Examples
     ///
@@ -118,21 +119,24 @@ impl<L: Listener> StreamServer<L> {
         })
     }
 
-    /// A server of TLS: the handler gets a stream whose handshake has been made, in the handler's greenlet, so that a slow peer
-    /// keeps nobody else waiting. See [`ramie::tls`](crate::tls).
+    /// Creates a TLS server. The handler gets a stream after its handshake, which runs in the
+    /// handler's greenlet, so that a slow peer delays no other connection. See
+    /// [`ramie::tls`](crate::tls).
     ///
-    /// A handshake that fails, or takes longer than the [acceptor](crate::tls::Acceptor) allows, is the end of that connection
-    /// alone. It is a failure of the handler's greenlet, an [`AcceptError`](crate::tls::AcceptError), which the hub's error
-    /// handler is told of; the default report passes over it, since any stranger can bring it about.
+    /// A handshake that fails, or takes longer than the [acceptor](crate::tls::Acceptor) allows,
+    /// ends only its own connection. It is a failure of the handler's greenlet, an
+    /// [`AcceptError`](crate::tls::AcceptError), which is passed to the hub's error handler. The
+    /// default report ignores it, because any peer can cause it.
     ///
-    /// A handshake takes a place within the [limit](BaseServer::set_limit), if there is one.
+    /// A handshake counts as a handler for the [limit](BaseServer::set_limit), if there is one.
     ///
-    /// The end of a TLS stream is to be said: a handler that writes calls [`shutdown`](crate::tls::TlsStream::shutdown) before
-    /// it returns, or the other side must take what it got for a part of it.
+    /// The end of a TLS stream must be announced: a handler that writes must call
+    /// [`shutdown`](crate::tls::TlsStream::shutdown) before it returns, or the peer must assume
+    /// that the data is truncated.
     ///
     /// # Examples
     ///
-    /// On the page of [`ramie::tls`](crate::tls).
+    /// See [`ramie::tls`](crate::tls).
     #[cfg(feature = "tls")]
     #[track_caller]
     pub fn tls<R: Outcome>(

@@ -1,15 +1,15 @@
-//! What an error of taking means for the server that takes.
+//! Classifies accept errors.
 
 use std::io::{self, ErrorKind};
 
-/// What to do about an error.
+/// The kind of an accept error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// It was about one peer, which is gone: go on at once.
+    /// An error about one peer: continue at once.
     Peer,
-    /// Something is missing, or nobody knows: say so, and try again after a pause.
+    /// A lack of resources, or an unknown error: report it, and try again after a pause.
     Passing,
-    /// The socket is no longer one that anything arrives at.
+    /// The socket has become unusable.
     Fatal,
 }
 
@@ -21,9 +21,9 @@ pub(super) fn trouble(error: &io::Error) -> Trouble {
         return Trouble::Peer;
     }
     match error.kind() {
-        // The first two have no peer any more; the others are what Linux hands on from a connection's packets. The
-        // refusal is that of a datagram which was sent from this socket. The socket may have a limit of its own for reading,
-        // in which nobody came.
+        // In the first two the peer is gone. Linux passes the others on from packets of a
+        // connection. `ConnectionRefused` is for a datagram that was sent from this socket.
+        // `TimedOut` may also be a receive timeout of the socket itself.
         ErrorKind::ConnectionAborted
         | ErrorKind::ConnectionReset
         | ErrorKind::TimedOut
@@ -31,7 +31,7 @@ pub(super) fn trouble(error: &io::Error) -> Trouble {
         | ErrorKind::HostUnreachable
         | ErrorKind::NetworkUnreachable
         | ErrorKind::NetworkDown => Trouble::Peer,
-        // What a socket that was closed here says where there is no `EBADF`.
+        // The error of a closed socket where there is no `EBADF`.
         ErrorKind::NotConnected => Trouble::Fatal,
         _ => Trouble::Passing,
     }
@@ -44,7 +44,7 @@ mod system {
     pub(super) const FATAL: [i32; 3] =
         [Errno::BADF.raw_os_error(), Errno::INVAL.raw_os_error(), Errno::NOTSOCK.raw_os_error()];
 
-    /// Those that have no kind in std: the protocol failed, the host is down, a firewall forbids it.
+    /// Errors without an `ErrorKind` in std: protocol error, host down, forbidden by a firewall.
     pub(super) const OF_PEERS: [i32; 3] =
         [Errno::PROTO.raw_os_error(), Errno::HOSTDOWN.raw_os_error(), Errno::PERM.raw_os_error()];
 }

@@ -1,11 +1,13 @@
-//! Channels between threads, with ends that disconnect: [`ramie::channel`](crate::channel) for sharing, by the same names
-//! and with the same errors.
+//! Channels between threads, with ends that disconnect: the thread-safe counterpart of
+//! [`ramie::channel`](crate::channel), with the same names and errors.
 //!
-//! Both ends may be cloned and sent to other threads. When the last [`Receiver`] is gone, sending fails and gives the message
-//! back; when the last [`Sender`] is gone, receiving ends once everything that was sent is received. Messages of one sender
-//! are received in the order in which they were sent.
+//! Both ends may be cloned and sent to other threads. When the last [`Receiver`] is dropped,
+//! sending fails and gives the message back. When the last [`Sender`] is dropped, receiving fails
+//! after all sent messages are received. Messages of one sender are received in the order in which
+//! they were sent.
 //!
-//! Fairness, what lets others run, and what a kill leaves behind says the page of [`ramie::shared`](crate::shared).
+//! See [`ramie::shared`](crate::shared) for fairness, for the calls that let other greenlets run,
+//! and for the effect of a kill or a timeout.
 //!
 //! # Examples
 //!
@@ -36,19 +38,21 @@ pub use crate::channel::{
 const SENDERS: Lane = Lane::First;
 const RECEIVERS: Lane = Lane::Second;
 
-/// A message on its way. Where nothing is stored it is on offer, under the ticket of the sender that waits with it.
+/// A message in the channel. With capacity zero it is an offer, identified by the ticket of the
+/// sender that waits.
 struct Parcel<T> {
     message: T,
     offer: Option<u64>,
 }
 
 struct State<T> {
-    /// What is stored; without room, what is offered, and what was left for a receiver that waits.
+    /// The stored messages. With capacity zero: the offered messages, and messages left for a
+    /// waiting receiver.
     parcels: VecDeque<Parcel<T>>,
     room: Option<usize>,
-    /// Offers that were taken and whose sender has not looked since.
+    /// The number of senders that have not yet re-checked since their offer was taken.
     taken: usize,
-    /// Receivers that wait, told or not.
+    /// The number of waiting receivers, notified or not.
     receiving: usize,
     senders: usize,
     receivers: usize,
@@ -59,9 +63,9 @@ impl<T> State<T> {
         self.room == Some(0)
     }
 
-    /// For how many messages there is room.
+    /// Returns the number of messages for which there is room.
     fn free(&self) -> usize {
-        // Without room there is some for each receiver that waits and has no message coming.
+        // With capacity zero there is room for each waiting receiver that has no message assigned.
         let room = if self.stores_nothing() { self.receiving } else { self.room.unwrap_or(usize::MAX) };
         room.saturating_sub(self.parcels.len())
     }
@@ -88,7 +92,8 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes an offer back that nobody took; otherwise its sender knows now that somebody did.
+    /// Takes an offer back if no receiver has taken it. Otherwise records that its sender has
+    /// noticed.
     fn withdraw(&mut self, ticket: u64) -> Option<T> {
         match self.parcels.iter().position(|parcel| parcel.offer == Some(ticket)) {
             Some(at) => self.parcels.remove(at).map(|parcel| parcel.message),
@@ -125,12 +130,13 @@ impl<T: 'static> Waits for State<T> {
     }
 }
 
-/// A channel for so many messages; with zero, a sender waits until its message is received.
+/// Creates a channel for at most `room` messages. With zero, a sender waits until its message is
+/// received.
 pub fn bounded<T: 'static>(room: usize) -> (Sender<T>, Receiver<T>) {
     channel(Some(room))
 }
 
-/// A channel without limit: sending never waits.
+/// Creates a channel without limit: sending never waits.
 pub fn unbounded<T: 'static>() -> (Sender<T>, Receiver<T>) {
     channel(None)
 }
@@ -141,9 +147,9 @@ fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
     (Sender { queue: queue.clone() }, Receiver { queue })
 }
 
-/// The end of a channel that sends. Clones send into the same channel.
+/// The sending end of a channel. Clones send into the same channel.
 ///
-/// Messages must be [`Send`] for it to be:
+/// A sender is [`Send`] only if its messages are:
 ///
 /// ```compile_fail,E0277
 /// fn sends<T: Send>() {}
@@ -153,7 +159,8 @@ pub struct Sender<T: 'static> {
     queue: WaitQueue<State<T>>,
 }
 
-/// The end of a channel that receives. Clones receive from the same channel; each message goes to one of them.
+/// The receiving end of a channel. Clones receive from the same channel; each message goes to one
+/// of them.
 pub struct Receiver<T: 'static> {
     queue: WaitQueue<State<T>>,
 }
@@ -183,8 +190,8 @@ impl<T> Drop for Receiver<T> {
         let mut state = self.queue.lock();
         state.receivers -= 1;
         if state.receivers == 0 {
-            // Nobody will ever receive them; offers are taken back by their senders. Dropped outside of the lock: a
-            // message's destructor may use the channel.
+            // No receiver will take these messages; offers are taken back by their senders. Dropped
+            // after the lock is released: the destructor of a message may use the channel.
             let parcels = std::mem::take(&mut state.parcels);
             let (offers, stored) = parcels.into_iter().partition(|parcel| parcel.offer.is_some());
             state.parcels = offers;
@@ -195,41 +202,43 @@ impl<T> Drop for Receiver<T> {
 }
 
 impl<T: 'static> Sender<T> {
-    /// Sends a message, waiting for room if there is none. Lets others run only if it waits.
+    /// Sends a message, waiting for room if there is none. Lets other greenlets run only if it
+    /// waits.
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the message when every receiver is gone, before or while it waited.
+    /// Returns [`SendError`] with the message if every receiver is dropped before or during the
+    /// wait.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has not sent the message, which is dropped; unless the channel stores nothing and
-    /// the message was received at that very moment.
+    /// A kill or a timeout during the wait sends nothing and drops the message, unless the capacity
+    /// is zero and the message was received at that very moment.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.send_for(message, Limit::Never).map_err(|error| SendError(error.into_inner()))
     }
 
-    /// Sends a message if there is room. Does not let others run.
+    /// Sends a message if there is room. Does not let other greenlets run.
     ///
-    /// A channel that stores nothing has room for as many messages as receivers wait. Should one of them be killed before it
-    /// comes to take its message, the next that receives gets it.
+    /// A channel of capacity zero has room for as many messages as there are waiting receivers. If
+    /// one of them is killed before it takes its message, the next receiver gets the message.
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the message.
+    /// Returns [`TrySendError`] with the message.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         self.queue.lock().try_send(message)
     }
 
-    /// Sends a message, waiting at most that long for room.
+    /// Sends a message, waiting at most `timeout` for room.
     ///
     /// # Errors
     ///
-    /// [`SendTimeoutError`] with the message.
+    /// Returns [`SendTimeoutError`] with the message.
     ///
     /// # Cancellation
     ///
-    /// As with [`send`](Sender::send).
+    /// Same as for [`send`](Sender::send).
     pub fn send_timeout(&self, message: T, timeout: impl Into<Limit>) -> Result<(), SendTimeoutError<T>> {
         self.send_for(message, timeout.into())
     }
@@ -250,31 +259,32 @@ impl<T: 'static> Sender<T> {
                 }
             }
         });
-        sent.unwrap_or_else(|TimedOut| unreachable!("the last look gives the message back"))
+        sent.unwrap_or_else(|TimedOut| unreachable!("the last attempt returns the message"))
     }
 
-    /// How many messages are stored, or offered.
+    /// Returns the number of messages that are stored or offered.
     pub fn len(&self) -> usize {
         self.queue.lock().parcels.len()
     }
 
-    /// Whether no message is stored.
+    /// Returns `true` if no message is stored or offered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// For how many messages there is room; `None` is without limit.
+    /// Returns the capacity; `None` means no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.queue.lock().room
     }
 
-    /// Whether both send into the same channel.
+    /// Returns `true` if both send into the same channel.
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         self.queue.is(&other.queue)
     }
 }
 
-/// One look of a sender where nothing is stored: the first offers the message, the others see what has become of it.
+/// Makes one attempt of a sender on a channel of capacity zero. The first attempt offers the
+/// message, later ones check if it was taken.
 fn offer<T>(
     state: &mut State<T>,
     turn: Turn,
@@ -300,37 +310,38 @@ fn offer<T>(
 }
 
 impl<T: 'static> Receiver<T> {
-    /// Receives a message, waiting for one if none is there. Lets others run only if it waits.
+    /// Receives a message, waiting for one if there is none. Lets other greenlets run only if it
+    /// waits.
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when every sender is gone and nothing is left.
+    /// Returns [`RecvError`] if every sender is dropped and no message is left.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits has received nothing.
+    /// A kill or a timeout during the wait receives nothing.
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_for(Limit::Never).map_err(|_| RecvError)
     }
 
-    /// Receives a message if one is there. Does not let others run.
+    /// Receives a message if there is one. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`].
+    /// Returns [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.queue.lock().try_recv()
     }
 
-    /// Receives a message, waiting at most that long for one.
+    /// Receives a message, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`].
+    /// Returns [`RecvTimeoutError`].
     ///
     /// # Cancellation
     ///
-    /// As with [`recv`](Receiver::recv).
+    /// Same as for [`recv`](Receiver::recv).
     pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
         self.recv_for(timeout.into())
     }
@@ -355,39 +366,39 @@ impl<T: 'static> Receiver<T> {
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
-    /// Iterates over messages until every sender is gone; waits for each.
+    /// Iterates over messages until every sender is dropped. Waits for each message.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self }
     }
 
-    /// Iterates over the messages that are there; waits for none.
+    /// Iterates over the messages that are available. Does not wait.
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self }
     }
 
-    /// How many messages are stored, or offered.
+    /// Returns the number of messages that are stored or offered.
     pub fn len(&self) -> usize {
         self.queue.lock().parcels.len()
     }
 
-    /// Whether no message is there.
+    /// Returns `true` if no message is stored or offered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// For how many messages there is room; `None` is without limit.
+    /// Returns the capacity; `None` means no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.queue.lock().room
     }
 
-    /// Whether both receive from the same channel.
+    /// Returns `true` if both receive from the same channel.
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         self.queue.is(&other.queue)
     }
 }
 
-/// Ready when a message is there, or every sender is gone. To wait for it is not to wait for a message: where nothing is
-/// stored, [`Sender::try_send`] does not count it.
+/// Ready when there is a message or every sender is dropped. Waiting through this trait does not
+/// count as a waiting receiver: with capacity zero, [`Sender::try_send`] ignores it.
 impl<T: 'static> Waitable for Receiver<T> {
     fn is_ready(&self) -> bool {
         self.queue.lock().ready(RECEIVERS) > 0

@@ -1,4 +1,4 @@
-//! A flag to wait for, from any thread.
+//! An event that any thread can set and wait for.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use ramie_hub::{Lane, Limit, LinkId, Waitable};
 #[derive(Debug, Default)]
 struct Flag {
     set: bool,
-    /// How often it was set. Who waits goes on when this has changed, even if the flag was cleared again.
+    /// The number of times the event was set. A waiter returns after this has changed, even if the
+    /// event was cleared again.
     times: u64,
 }
 
@@ -18,7 +19,8 @@ impl Waits for Flag {
     }
 }
 
-/// A flag that greenlets and threads wait for: [`sync::Event`](crate::sync::Event) for sharing. Clones are the same event.
+/// A flag that greenlets and threads wait for: the thread-safe counterpart of
+/// [`sync::Event`](crate::sync::Event). Clones are the same event.
 ///
 /// # Examples
 ///
@@ -40,32 +42,33 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event that is not set.
+    /// Creates an event that is not set.
     pub fn new() -> Self {
         Event { queue: WaitQueue::new(Flag::default()) }
     }
 
-    /// Whether it is set.
+    /// Returns `true` if the event is set.
     pub fn is_set(&self) -> bool {
         self.queue.lock().set
     }
 
-    /// Sets the flag and wakes everybody who waits, in order. What was done before is seen by whoever a wait of this event
-    /// lets go on. Does not let others run.
+    /// Sets the event and wakes all waiters, in order. Memory written before this call is visible
+    /// to each waiter that it wakes. Does not let other greenlets run.
     pub fn set(&self) {
         let mut flag = self.queue.lock();
         flag.set = true;
         flag.times = flag.times.wrapping_add(1);
     }
 
-    /// Clears the flag. Who was waiting when it was set goes on all the same. Does not let others run.
+    /// Clears the event. Waiters that were waiting when it was set still return. Does not let other
+    /// greenlets run.
     pub fn clear(&self) {
         self.queue.lock().set = false;
     }
 
-    /// Waits until the event is set. Lets others run only if it waits.
+    /// Waits until the event is set. Lets other greenlets run only if it waits.
     ///
-    /// Returns too when the event was set and cleared again in the meantime.
+    /// Also returns if the event is set and cleared again before the waiter runs.
     ///
     /// # Cancellation
     ///
@@ -74,12 +77,12 @@ impl Event {
         self.wait_for(Limit::Never);
     }
 
-    /// Waits until the event is set, at most that long; says whether it was.
+    /// Waits at most `timeout` until the event is set. Returns `true` if it was set.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }
 
-    /// How many wait for it or are linked and have not been told.
+    /// Returns the number of waiters and links that are not yet notified.
     pub fn linkcount(&self) -> usize {
         self.queue.lock().waiting().iter().sum()
     }

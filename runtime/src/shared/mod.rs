@@ -1,40 +1,47 @@
-//! The same names for sharing: channels, events, locks and one-shots that any thread may hold and wait on.
+//! Channels, events, locks and one-shots that any thread may hold and wait on, with the same names
+//! as those of one thread.
 //!
-//! | to | take | on one thread |
+//! | to | use | on one thread |
 //! |---|---|---|
 //! | pass messages | [`channel::bounded`], [`channel::unbounded`] | [`ramie::channel`](crate::channel) |
 //! | pass one message, once | [`oneshot::channel`] | [`AsyncResult`](crate::AsyncResult) |
-//! | wait for a flag, all at once | [`Event`] | [`sync::Event`](crate::sync::Event) |
+//! | wait for a flag | [`Event`] | [`sync::Event`](crate::sync::Event) |
 //! | count permits | [`Semaphore`] | [`sync::Semaphore`](crate::sync::Semaphore) |
 //! | guard a value | [`Mutex`] | [`sync::Mutex`](crate::sync::Mutex) |
-//! | make something else to wait for | [`WaitQueue`], [`Waits`] | [`ramie::WaitQueue`](crate::WaitQueue) |
+//! | build another waitable object | [`WaitQueue`], [`Waits`] | [`ramie::WaitQueue`](crate::WaitQueue) |
 //!
-//! Greenlets of any hub wait on these side by side with plain threads. A greenlet lets the others of its thread run
-//! meanwhile and keeps its hub's loop alive; a thread that has no hub is parked, and gets no hub by it. Between greenlets of
-//! one thread the primitives of [`ramie::sync`](crate::sync), [`ramie::queue`](crate::queue) and
-//! [`ramie::channel`](crate::channel) cost less and take messages that are not `Send`. To have a hub *do* something there is
-//! [`Remote`](crate::Remote).
+//! Greenlets of any hub and plain threads wait on these side by side. A waiting greenlet lets the
+//! other greenlets of its thread run and keeps the loop of its hub alive. A thread without a hub is
+//! parked; the wait creates no hub. Between greenlets of one thread, the primitives of
+//! [`ramie::sync`](crate::sync), [`ramie::queue`](crate::queue) and
+//! [`ramie::channel`](crate::channel) cost less and accept messages that are not `Send`. To make a
+//! hub *do* something, use [`Remote`](crate::Remote).
 //!
-//! **Fairness.** Whoever asks while the answer is there gets it at once, ahead of those who wait. Those who wait are told in
-//! order of arrival, whichever threads they are on, and keep their place when somebody was faster. As many are told as can
-//! go on, no more. When a thread takes a lock again and again without a pause, those who wait get their turn when they
-//! happen to come in between.
+//! **Fairness.** A call that can be served at once is served ahead of the waiters. Waiters are
+//! notified in order of arrival, whichever threads they are on, and keep their place if another
+//! caller was faster. No more waiters are notified than can proceed. If a thread acquires a lock
+//! repeatedly without a pause, waiters get their turn only when they happen to run between a
+//! release and the next acquisition.
 //!
-//! **What lets others run.** Only a call that has to wait. Releasing, setting, sending into room and dropping never do. Each
-//! call takes a lock for a few instructions, on which the thread may stop while another one holds it.
+//! **Letting other greenlets run.** Only a call that has to wait does. Releasing, setting, sending
+//! into free room and dropping never do. Each call takes a lock for a few instructions; the thread
+//! may block on that lock while another thread holds it.
 //!
-//! **What a kill or a timeout leaves.** Whoever waits leaves the line and takes nothing with it; if it had been told already,
-//! the next in line is told in its place. Guards release when they are dropped, so also by an unwinding; nothing is poisoned.
+//! **A kill or a timeout during a wait.** The waiter leaves the queue and takes nothing with it. If
+//! it was notified already, the notification is passed on to the next waiter. Guards release when
+//! they are dropped, which includes unwinding. Nothing is poisoned.
 //!
-//! **When a peer goes.** Dropping the last sender or the last receiver ends the waits of the other side with an error, which
-//! gives a message back. When a thread ends with greenlets that still wait here, their places in line go to the next, what
-//! they were sending is dropped unsent, and who waits in [`oneshot::Receiver::recv`] counts as gone. These greenlets are unwound,
-//! so that their ends of channels and their guards are dropped too. Only what a greenlet holds that [does not
-//! end](ramie_hub#the-end-of-a-hub) within a second is leaked.
+//! **Disconnection.** Dropping the last sender or the last receiver ends the waits of the other
+//! side with an error, which gives a message back. When a thread ends while some of its greenlets
+//! wait here, their places go to the next waiters, the messages they were sending are dropped
+//! unsent, and a receiver in [`oneshot::Receiver::recv`] counts as dropped. These greenlets are
+//! unwound, so that their ends of channels and their guards are dropped too. Only the values of a
+//! greenlet that [does not end](ramie_hub#the-end-of-a-hub) within a second are leaked.
 //!
-//! **In a selection.** [`channel::Receiver`], [`oneshot::Receiver`], [`Event`] and [`Semaphore`] can be waited for by
-//! [`select!`](crate::select!), [`wait`](fn@crate::wait) and [`iwait`](crate::iwait). Those report that something *was*
-//! ready: another thread may take it before the greenlet runs. A `select!` looks again by itself.
+//! **In a selection.** [`channel::Receiver`], [`oneshot::Receiver`], [`Event`] and [`Semaphore`]
+//! can be waited for by [`select!`](crate::select!), [`wait`](fn@crate::wait) and
+//! [`iwait`](crate::iwait). `wait` and `iwait` report that an object *was* ready: another thread
+//! may use it up before the greenlet runs. `select!` checks again by itself.
 //!
 //! # Examples
 //!
@@ -44,7 +51,7 @@
 //!
 //! let (jobs, job) = channel::bounded::<u64>(8);
 //! let (results, result) = channel::unbounded();
-//! // A plain thread, for what would stop every greenlet.
+//! // A plain thread, for work that would block every greenlet.
 //! thread::spawn(move || {
 //!     for n in job {
 //!         results.send((1..=n).product::<u64>()).unwrap();

@@ -1,4 +1,4 @@
-//! A lock around a value, for any thread.
+//! A mutual exclusion lock around a value, for any thread.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,9 +8,11 @@ use ramie_hub::Limit;
 
 use super::semaphore::Semaphore;
 
-/// A lock around a value, held across waits: [`sync::Mutex`](crate::sync::Mutex) for sharing. It is never poisoned.
+/// A mutual exclusion lock that may be held across waits: the thread-safe counterpart of
+/// [`sync::Mutex`](crate::sync::Mutex). It is never poisoned.
 ///
-/// Unlike with `std::sync::Mutex`, a greenlet that has to wait for it does not stop its thread, so its holder may wait.
+/// Unlike with `std::sync::Mutex`, a greenlet that waits for the lock does not block its thread.
+/// The holder may therefore wait while it holds the lock.
 ///
 /// # Examples
 ///
@@ -24,7 +26,7 @@ use super::semaphore::Semaphore;
 ///     thread::spawn(move || {
 ///         let mut total = total.lock();
 ///         let before = *total;
-///         sleep(Duration::from_millis(1)); // nobody else gets in
+///         sleep(Duration::from_millis(1)); // no other greenlet gets the lock
 ///         *total = before + 1;
 ///     })
 /// }).collect();
@@ -34,7 +36,7 @@ use super::semaphore::Semaphore;
 /// assert_eq!(*total.lock(), 4);
 /// ```
 ///
-/// A guard stays on the thread that locked:
+/// A guard must stay on the thread that locked:
 ///
 /// ```compile_fail,E0277
 /// fn sends<T: Send>() {}
@@ -42,18 +44,18 @@ use super::semaphore::Semaphore;
 /// ```
 pub struct Mutex<T: ?Sized> {
     free: Semaphore,
-    /// Locked exactly while the permit is held, so nobody ever waits for it.
+    /// Locked exactly while the permit is held, so that locking it never blocks.
     value: sync::Mutex<T>,
 }
 
-/// Gives access to the value; releases the lock when it is dropped.
+/// A guard that gives access to the value and releases the lock when it is dropped.
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// Dropped first: whoever gets the permit finds the value free.
+    /// Dropped first: the next holder of the permit must find this lock free.
     value: sync::MutexGuard<'a, T>,
     _lock: Release<'a>,
 }
 
-/// Gives the permit back.
+/// Releases the permit on drop.
 struct Release<'a>(&'a Semaphore);
 
 impl Drop for Release<'_> {
@@ -63,52 +65,52 @@ impl Drop for Release<'_> {
 }
 
 impl<T> Mutex<T> {
-    /// A lock that is free.
+    /// Creates an unlocked mutex.
     pub fn new(value: T) -> Self {
         Mutex { free: Semaphore::new(1), value: sync::Mutex::new(value) }
     }
 
-    /// The value, as nobody can hold the lock.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.value.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Locks, waiting until the lock is free. Lets others run only if it waits.
+    /// Locks, waiting until the lock is free. Lets other greenlets run only if it waits.
     ///
-    /// Who locks again what it holds waits for itself.
+    /// A greenlet or thread that locks a mutex that it already holds deadlocks.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits leaves the lock to others.
+    /// A kill or a timeout during the wait does not take the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.free.acquire();
         self.guard()
     }
 
-    /// Locks if the lock is free. Does not let others run.
+    /// Locks if the lock is free. Does not let other greenlets run.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.free.try_acquire().then(|| self.guard())
     }
 
-    /// Locks, waiting at most that long.
+    /// Locks, waiting at most `timeout`.
     pub fn lock_timeout(&self, timeout: impl Into<Limit>) -> Option<MutexGuard<'_, T>> {
         self.free.acquire_timeout(timeout).then(|| self.guard())
     }
 
     fn guard(&self) -> MutexGuard<'_, T> {
         let lock = Release(&self.free);
-        // Poisoned by an unwinding that went past a guard, which means nothing here.
+        // Poisoning records that a guard was dropped by unwinding, which is no error here.
         MutexGuard { value: self.value.lock().unwrap_or_else(PoisonError::into_inner), _lock: lock }
     }
 
-    /// Whether somebody holds the lock.
+    /// Returns `true` if the lock is held.
     pub fn is_locked(&self) -> bool {
         self.free.locked()
     }
 
-    /// The value, without locking: a mutable reference shows that nobody holds the lock.
+    /// Returns the value without locking: the mutable reference proves that the lock is not held.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! One message, once, from any thread to any other.
+//! A channel for one message, from any thread to any other.
 
 use std::any::Any;
 use std::fmt;
@@ -8,9 +8,9 @@ use ramie_hub::{Lane, Limit, LinkId, TimedOut, Waitable};
 
 use crate::channel::{RecvError, RecvTimeoutError, TryRecvError};
 
-/// Where a receiver waits that lives on when its wait is cancelled.
+/// The lane of a receiver that outlives its wait.
 const BORROWED: Lane = Lane::First;
-/// Where a receiver waits that ends with its wait.
+/// The lane of a receiver that is consumed by its wait.
 const OWNED: Lane = Lane::Second;
 
 struct State<T> {
@@ -37,23 +37,23 @@ impl<T: 'static> Waits for State<T> {
         if lane == BORROWED {
             return None;
         }
-        // Told of now and not when the receiver is dropped: one that its hub has abandoned never is.
+        // Recorded now, because the receiver of an abandoned hub is never dropped.
         self.receiver = false;
         self.message.take().map(|message| Box::new(message) as Box<dyn Any>)
     }
 }
 
-/// The end that sends, once.
+/// The sending end of a one-shot channel.
 pub struct Sender<T: 'static> {
     queue: WaitQueue<State<T>>,
 }
 
-/// The end that receives, once.
+/// The receiving end of a one-shot channel.
 pub struct Receiver<T: 'static> {
     queue: WaitQueue<State<T>>,
 }
 
-/// A channel for one message.
+/// Creates a channel for one message.
 ///
 /// # Examples
 ///
@@ -71,13 +71,13 @@ pub fn channel<T: 'static>() -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T: 'static> Sender<T> {
-    /// Sends the message and wakes the receiver. Never waits and does not let others run.
+    /// Sends the message and wakes the receiver. Never waits, and does not let other greenlets run.
     ///
-    /// That it was sent does not mean that it will be received: the receiver may still be dropped.
+    /// A sent message is not necessarily received: the receiver may still be dropped.
     ///
     /// # Errors
     ///
-    /// The message, when the receiver is gone.
+    /// Returns the message if the receiver is dropped.
     pub fn send(self, message: T) -> Result<(), T> {
         let mut state = self.queue.lock();
         if !state.receiver {
@@ -87,7 +87,7 @@ impl<T: 'static> Sender<T> {
         Ok(())
     }
 
-    /// Whether the receiver is gone, so that the message need not be made.
+    /// Returns `true` if the receiver is dropped, so that no message needs to be made.
     pub fn is_disconnected(&self) -> bool {
         !self.queue.lock().receiver
     }
@@ -100,11 +100,12 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T: 'static> Receiver<T> {
-    /// Waits for the message. Lets others run only if it waits.
+    /// Waits for the message. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when the sender is dropped without having sent, or the message was received before.
+    /// Returns [`RecvError`] if the sender is dropped without having sent, or if the message was
+    /// already received.
     ///
     /// # Cancellation
     ///
@@ -113,12 +114,12 @@ impl<T: 'static> Receiver<T> {
         self.look(OWNED, Limit::Never, "oneshot::Receiver::recv").unwrap_or(Err(RecvError))
     }
 
-    /// Takes the message if it was sent. Does not let others run.
+    /// Takes the message if it was sent. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] when it was not yet; [`TryRecvError::Disconnected`] when the sender was dropped without having
-    /// sent, or the message was received before.
+    /// Returns [`TryRecvError::Empty`] if it was not yet sent, and [`TryRecvError::Disconnected`]
+    /// if the sender was dropped without having sent or the message was already received.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match self.queue.lock().look() {
             Some(received) => received.map_err(|RecvError| TryRecvError::Disconnected),
@@ -126,11 +127,11 @@ impl<T: 'static> Receiver<T> {
         }
     }
 
-    /// Waits for the message, at most that long. The receiver stays.
+    /// Waits at most `timeout` for the message. The receiver remains usable.
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`].
+    /// Returns [`RecvTimeoutError`].
     ///
     /// # Cancellation
     ///
@@ -162,7 +163,7 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-/// Ready when the message was sent, or the sender is gone.
+/// Ready when the message was sent or the sender is dropped.
 impl<T: 'static> Waitable for Receiver<T> {
     fn is_ready(&self) -> bool {
         self.queue.is_ready()

@@ -1,4 +1,4 @@
-//! A counter of permits, for any thread.
+//! A counting semaphore for any thread.
 
 use std::fmt;
 use std::mem;
@@ -22,10 +22,12 @@ impl Waits for Permits {
     }
 }
 
-/// A counter of permits: [`sync::Semaphore`](crate::sync::Semaphore) for sharing. Clones are the same semaphore.
+/// A counting semaphore: the thread-safe counterpart of
+/// [`sync::Semaphore`](crate::sync::Semaphore). Clones are the same semaphore.
 ///
-/// Whoever asks while a permit is free takes it at once, ahead of those who wait; those who wait are told in order. A
-/// permit is never handed to somebody who does not run: neither a kill nor the end of a hub can lose one that is free.
+/// A call that finds a free permit takes it at once, ahead of the waiters. Waiters are notified in
+/// order. A waiter takes its permit itself when it runs, so neither a kill nor the end of a hub can
+/// lose a free permit.
 ///
 /// # Examples
 ///
@@ -47,42 +49,45 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// A semaphore with that many permits.
+    /// Creates a semaphore with `permits` permits.
     pub fn new(permits: usize) -> Self {
         Semaphore { queue: WaitQueue::new(Permits(permits)) }
     }
 
-    /// How many permits are free.
+    /// Returns the number of free permits.
     pub fn counter(&self) -> usize {
         self.queue.lock().0
     }
 
-    /// Whether no permit is free.
+    /// Returns `true` if no permit is free.
     pub fn locked(&self) -> bool {
         self.counter() == 0
     }
 
-    /// Takes a permit if one is free. Does not let others run.
+    /// Acquires a permit if one is free. Does not let other greenlets run.
     pub fn try_acquire(&self) -> bool {
         self.queue.lock().take().is_some()
     }
 
-    /// Takes a permit, waiting for one if none is free. Lets others run only if it waits.
+    /// Acquires a permit, waiting for one if none is free. Lets other greenlets run only if it
+    /// waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line. One that comes between this and
-    /// [`release`](Semaphore::release) leaves the permit taken: [`permit`](Semaphore::permit) gives it back in any case.
+    /// A kill or a timeout during the wait acquires no permit and leaves the queue. A kill or a
+    /// timeout between this call and [`release`](Semaphore::release) leaves the permit taken:
+    /// [`permit`](Semaphore::permit) releases it in any case.
     pub fn acquire(&self) {
         self.acquire_for(Limit::Never);
     }
 
-    /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
+    /// Acquires a permit, waiting at most `timeout`. Returns `true` if it was acquired. A timeout
+    /// of zero waits for one iteration of the loop.
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.acquire_for(timeout.into())
     }
 
-    /// How many wait for it or are linked and have not been told.
+    /// Returns the number of waiters and links that are not yet notified.
     pub fn linkcount(&self) -> usize {
         self.queue.lock().waiting().iter().sum()
     }
@@ -91,23 +96,24 @@ impl Semaphore {
         self.queue.wait(Lane::First, limit, "shared::Semaphore::acquire", |permits, _| permits.take()).is_ok()
     }
 
-    /// Gives a permit back, whoever took it and on whichever thread; returns how many are free now. Does not let others run.
+    /// Releases a permit and returns the number of free permits. Any thread may release any permit.
+    /// Does not let other greenlets run.
     ///
     /// # Panics
     ///
-    /// When the counter would exceed `usize::MAX`.
+    /// Panics if the counter would exceed `usize::MAX`.
     pub fn release(&self) -> usize {
         let mut permits = self.queue.lock();
-        permits.0 = permits.0.checked_add(1).expect("a semaphore counts to usize::MAX");
+        permits.0 = permits.0.checked_add(1).expect("the number of permits must not exceed usize::MAX");
         permits.0
     }
 
-    /// Takes a permit as [`acquire`](Semaphore::acquire) does. It is given back when what this returns is dropped, so a
-    /// greenlet that is killed or unwinds keeps none.
+    /// Acquires a permit like [`acquire`](Semaphore::acquire). The permit is released when the
+    /// returned guard is dropped, so a greenlet that is killed or unwinds keeps none.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout during the wait acquires no permit and leaves the queue.
     ///
     /// # Examples
     ///
@@ -125,31 +131,32 @@ impl Semaphore {
         SemaphorePermit { semaphore: self }
     }
 
-    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    /// Acquires a permit with a guard, if one is free. Does not let other greenlets run.
     pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.try_acquire().then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    /// Acquires a permit with a guard, waiting at most `timeout`.
     pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<SemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends.
+    /// Runs `f` with a permit. The permit is released however `f` ends.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.permit();
         f()
     }
 }
 
-/// A permit of a [`Semaphore`], which is given back when this is dropped, on any thread. Made by [`Semaphore::permit`] and its kin.
-#[must_use = "a permit that is dropped at once is given back at once"]
+/// A guard that releases a permit of a [`Semaphore`] when it is dropped, on any thread. Returned by
+/// [`Semaphore::permit`] and its variants.
+#[must_use = "the permit is released when the guard is dropped"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
 }
 
 impl SemaphorePermit<'_> {
-    /// Keeps the permit taken: whoever calls [`Semaphore::release`] later gives it back.
+    /// Keeps the permit taken. A later call of [`Semaphore::release`] releases it.
     pub fn forget(self) {
         mem::forget(self);
     }

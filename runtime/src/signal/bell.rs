@@ -1,10 +1,10 @@
-//! What a signal rings: a pair of sockets, one end for the handlers of the signals, one for the hub.
+//! A self-pipe: signal handlers write to one end, the hub polls the other.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-/// Both ends, in non-blocking mode.
+/// The two ends, in non-blocking mode.
 #[derive(Debug)]
 pub(super) struct Bell {
     rope: UnixStream,
@@ -19,17 +19,17 @@ impl Bell {
         Ok(Bell { rope, sound })
     }
 
-    /// The end that is written to.
+    /// Returns the end that signal handlers write to.
     pub(super) fn rope(&self) -> &UnixStream {
         &self.rope
     }
 
-    /// Rings without a signal. A full bell rings already.
+    /// Writes a byte without a signal. A full pipe is readable already.
     pub(super) fn ring(&self) {
         let _ = (&self.rope).write(b"x");
     }
 
-    /// Takes what has rung.
+    /// Drains the pipe.
     pub(super) fn hush(&self) {
         while matches!((&self.sound).read(&mut [0; 64]), Ok(1..)) {}
     }

@@ -11,25 +11,27 @@ use ramie_hub::{Builder, SystemExit, Watcher, get_hub};
 use super::hearing::hear;
 use super::kind::{Ear, Role};
 
-/// Runs `f` in a new greenlet of this thread whenever the signal has come, until the handle is dropped or
-/// [cancelled](SignalHandler::cancel): gevent's function of that name.
+/// Runs `f` in a new greenlet of this thread after each arrival of the signal, until the handle is
+/// dropped or [cancelled](SignalHandler::cancel): gevent's function of the same name.
 ///
-/// The handler may wait, as it is no handler of the system's: that only takes note of the signal, and the greenlet
-/// starts when the loop runs next. If the signal comes again while a handler runs, a second greenlet runs it again;
-/// signals that come before the loop has looked are one. Several handlers of one signal all run, those of other threads
-/// too.
+/// `f` may wait, because it does not run inside the signal handler of the system: that handler only
+/// records the signal, and the greenlet starts in the next iteration of the loop. If the signal
+/// arrives again while `f` runs, a second greenlet runs it again. Signals that arrive before the
+/// loop checks are merged into one. If a signal has several handlers, of this or of other threads,
+/// all of them run.
 ///
-/// A handler that fails, by an exception or by a panic, has its failure reported like every greenlet's, and raised in
-/// the main greenlet as well. The handler stays in force.
+/// A failure of `f`, by an exception or a panic, is reported like the failure of any greenlet, and
+/// is also raised in the main greenlet. The handler stays active.
 ///
-/// Waiting for signals does not keep the loop alive, unless [`SignalHandler::set_ref`] says so: with nothing else left,
-/// [`Hub::join`](crate::Hub::join) returns, and a main greenlet that waits gets its [`LoopExit`](crate::LoopExit).
+/// Waiting for signals does not keep the loop alive, unless [`SignalHandler::set_ref`] says so. If
+/// nothing else is left, [`Hub::join`](crate::Hub::join) returns, and a waiting main greenlet gets
+/// its [`LoopExit`](crate::LoopExit).
 ///
-/// When the last one that listens to the signal has been dropped, the process does again what it did before.
+/// When the last listener of the signal is dropped, the signal has its previous effect again.
 ///
 /// # Errors
 ///
-/// Those of [`Signals::new`](super::Signals::new).
+/// Returns the errors of [`Signals::new`](super::Signals::new).
 ///
 /// # Examples
 ///
@@ -41,7 +43,7 @@ use super::kind::{Ear, Role};
 /// let done = Rc::new(ramie::Event::new());
 /// let tell = done.clone();
 /// let handler = signal_handler(SIGUSR2, move || {
-///     ramie::sleep(Duration::from_millis(1)); // it may wait
+///     ramie::sleep(Duration::from_millis(1)); // a handler may wait
 ///     tell.set();
 /// })?;
 /// kill_ourselves(SIGUSR2);
@@ -57,36 +59,38 @@ pub fn signal_handler(signal: i32, f: impl Fn() + 'static) -> io::Result<SignalH
     Ok(SignalHandler { signal, ear: RefCell::new(Some(ear)), watcher })
 }
 
-/// Runs a handler in a greenlet, and has main learn of its failure.
+/// Runs a handler in a greenlet and raises its failure in the main greenlet.
 fn call(f: Rc<impl Fn() + 'static>, site: &'static Location<'static>) {
     let greenlet = Builder::new().spawn_site(site).spawn(move || f());
     greenlet.rawlink(|greenlet| {
-        // A system exit has found its way by itself.
+        // A `SystemExit` reaches the main greenlet without help.
         if let Some(failure) = greenlet.exception().filter(|failure| !failure.is::<SystemExit>()) {
             get_hub().main().throw(failure);
         }
     });
 }
 
-/// A handler that is in force as long as this lives. Made by [`signal_handler`].
-#[must_use = "dropping it cancels it"]
+/// A handle that keeps a signal handler active. Returned by [`signal_handler`].
+#[must_use = "the handler is cancelled when the handle is dropped"]
 pub struct SignalHandler {
     signal: i32,
-    /// Dropped before the bell, which the watcher has: who rings one that is gone gets a `SIGPIPE`.
+    /// Dropped before the watcher, which owns the self-pipe: writing to a closed pipe raises
+    /// `SIGPIPE`.
     ear: RefCell<Option<Rc<Ear>>>,
     watcher: Watcher,
 }
 
 impl SignalHandler {
-    /// Ends it: a signal that has come, and whose greenlet has not been made, is forgotten; greenlets that run go on.
-    /// Once more is no error. Does not let others run.
+    /// Cancels the handler. A signal that has arrived without its greenlet having been created is
+    /// discarded; greenlets that already run continue. Does nothing if the handler is already
+    /// cancelled. Does not let other greenlets run.
     pub fn cancel(&self) {
         let ear = self.ear.take();
         drop(ear);
         self.watcher.stop();
     }
 
-    /// Says whether waiting for the signal keeps the loop alive. At first it does not.
+    /// Sets whether waiting for the signal keeps the loop alive. The default is `false`.
     pub fn set_ref(&self, keeps: bool) {
         self.watcher.set_ref(keeps);
     }

@@ -1,4 +1,4 @@
-//! What is done in the hub whenever a signal has come.
+//! Callbacks of the hub for signals.
 
 use std::io;
 use std::rc::Rc;
@@ -8,8 +8,9 @@ use ramie_hub::{Watcher, get_hub};
 use super::bell::Bell;
 use super::kind::{Ear, Role};
 
-/// Listens to a signal and has the hub call `act` whenever it has come, as long as both that are returned live. The ear goes
-/// first: the watcher has the bell, which nobody may ring any more then. The watcher does not keep the loop alive.
+/// Registers for a signal and makes the hub call `act` after each one, while both returned values
+/// are alive. The `Ear` must be dropped before the watcher, which owns the self-pipe: no signal
+/// handler may write to the pipe after that. The watcher does not keep the loop alive.
 pub(super) fn hear(signal: i32, role: Role, act: impl Fn() + 'static) -> io::Result<(Rc<Ear>, Watcher)> {
     let bell = Rc::new(Bell::new()?);
     let watcher = get_hub().io(bell.clone(), true, false);

@@ -1,4 +1,4 @@
-//! `SIGINT` under `run`.
+//! Handling of `SIGINT` under `run`.
 
 use std::fmt;
 use std::io::Write;
@@ -12,15 +12,16 @@ use super::hearing::hear;
 use super::kind::{Ear, Role, was_default};
 use crate::run::KeyboardInterrupt;
 
-/// Has an interrupt raised in the main greenlet, as long as it lives.
+/// Raises an interrupt in the main greenlet for each `SIGINT`, while it is alive.
 pub(crate) struct Interrupt {
     ear: Rc<Ear>,
     _watcher: Watcher,
 }
 
 impl Interrupt {
-    /// Begins to watch. Unless it is `asked` for, only if nobody has decided otherwise about the signal: whoever started the
-    /// process, or set a handler. `None` also when the system has no descriptor left; the signal then does what it did.
+    /// Starts to watch for `SIGINT`. Returns `None` if the signal was ignored when the process
+    /// started, or has a handler already, unless the watch is `asked` for. Also returns `None` if
+    /// the system has no descriptor left; the signal then keeps its previous effect.
     pub(crate) fn watch(asked: bool) -> Option<Self> {
         if !asked && !was_default(SIGINT) {
             return None;
@@ -29,22 +30,23 @@ impl Interrupt {
         Some(Interrupt { ear, _watcher: watcher })
     }
 
-    /// Whether one has come that the loop has not looked at.
+    /// Returns `true` if a signal has arrived that the loop has not handled yet.
     pub(crate) fn is_due(&self) -> bool {
         self.ear.is_due()
     }
 
-    /// Watches no longer; says whether other threads in a `run` still do. Of those that leave, one is the last.
+    /// Stops watching. Returns `true` if a `run` of another thread still watches. Of all callers
+    /// exactly one, the last, gets `false`.
     pub(crate) fn leave(self) -> bool {
         let Interrupt { ear, _watcher } = self;
-        // Before the bell, which the watcher has.
+        // Dropped before the watcher, which owns the self-pipe.
         Rc::into_inner(ear).is_some_and(Ear::leave)
     }
 }
 
-/// Ends the process by the signal, so that whoever waits for it sees what it was ended by.
+/// Ends the process by the signal, so that the parent process sees the signal as the cause.
 pub(crate) fn end_process() -> ! {
-    // The end by a signal flushes nothing.
+    // A process that is ended by a signal flushes no buffer.
     let _ = std::io::stdout().flush();
     let _ = emulate_default_handler(SIGINT);
     std::process::exit(128 + SIGINT)

@@ -1,11 +1,11 @@
-//! Who listens to which signal of the process, and what a signal does that nobody listens to any more.
+//! The listeners of each signal, and the effect of a signal without listeners.
 //!
-//! 1. What the process did at a signal before it was first listened to is looked up once and comes back when the last
-//!    listener has gone. signal-hook leaves its handler in place for good, so the default is done by it: its first
-//!    action does what the system would have done, whenever `default` is set.
-//! 2. Listeners go before `run`: while there is one, an interrupt is theirs alone.
-//! 3. While only `run` listens, the first signal sets `default`, so that a second one ends the process at once,
-//!    whatever that is busy with.
+//! 1. The effect that a signal had before its first listener is determined once. It is restored
+//!    when the last listener is dropped. signal-hook never removes its handler, so the handler
+//!    performs the default effect: its first action does so whenever `default` is set.
+//! 2. Listeners take precedence over `run`: while there is a listener, `run` ignores the interrupt.
+//! 3. While `run` is the only user, the first signal sets `default`, so that a second signal ends
+//!    the process at once, even if the process is busy.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,19 +18,19 @@ use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::{flag, low_level};
 
-/// Every signal that was ever listened to.
+/// Every signal that has or had a listener.
 static KINDS: Mutex<BTreeMap<i32, Kind>> = Mutex::new(BTreeMap::new());
 
-/// What happened at a signal before anybody listened here.
+/// The effect of a signal before its first listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Default,
     Ignored,
-    /// There was a handler, of others.
+    /// Another library or the application had set a handler.
     Handled,
 }
 
-/// One signal.
+/// The state of one signal.
 #[derive(Debug)]
 struct Kind {
     before: Before,
@@ -41,28 +41,29 @@ struct Kind {
     arm: Option<SigId>,
 }
 
-/// Whom an [`Ear`] listens for.
+/// The user of an [`Ear`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Listener,
     Run,
 }
 
-/// Listens to one signal as long as it lives: notes it, then rings a bell.
+/// A registration for one signal: the handler sets a flag, then writes to the self-pipe.
 #[derive(Debug)]
 pub(super) struct Ear {
     signal: i32,
     role: Role,
     heard: Arc<AtomicBool>,
-    /// None once it has left.
+    /// `None` after the registration has ended.
     actions: Option<[SigId; 2]>,
 }
 
 impl Ear {
-    /// Begins to listen. A byte is written to `bell` after each signal, unless that is full.
+    /// Registers for a signal. The handler writes a byte to `bell` after each signal, unless the
+    /// pipe is full.
     pub(super) fn new(signal: i32, role: Role, bell: &UnixStream) -> io::Result<Self> {
         if FORBIDDEN.contains(&signal) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "nobody can listen to this signal"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "this signal cannot be handled"));
         }
         let bell = bell.try_clone()?;
         let mut kinds = kinds();
@@ -84,22 +85,23 @@ impl Ear {
         self.signal
     }
 
-    /// Whether the signal has come since it was last taken.
+    /// Returns `true` if the signal has arrived since the flag was last cleared.
     pub(super) fn heard(&self) -> bool {
         self.heard.load(Ordering::SeqCst)
     }
 
-    /// The same, and takes it.
+    /// Clears the flag. Returns `true` if the signal has arrived since it was last cleared.
     pub(super) fn take(&self) -> bool {
         self.heard.swap(false, Ordering::SeqCst)
     }
 
-    /// Listens no longer; says whether others in this role still do. Of those that leave, one is the last.
+    /// Ends the registration. Returns `true` if there are other registrations of the same role. Of
+    /// all callers exactly one, the last, gets `false`.
     pub(super) fn leave(mut self) -> bool {
         self.go() > 0
     }
 
-    /// How many in this role are left when it has gone.
+    /// Ends the registration and returns the number of remaining registrations of the same role.
     fn go(&mut self) -> usize {
         let Some(actions) = self.actions.take() else { return 0 };
         let mut kinds = kinds();
@@ -112,12 +114,13 @@ impl Ear {
         *kind.count(self.role)
     }
 
-    /// Whether the signal has come, and is this one's to act on. Takes it.
+    /// Returns `true` if the signal has arrived and this registration must act on it. Clears the
+    /// flag.
     pub(super) fn is_due(&self) -> bool {
         self.take() && !self.is_taken_over()
     }
 
-    /// Whether the signal is a listener's, so that it means nothing to `run`.
+    /// Returns `true` if a listener takes precedence, so that `run` must ignore the signal.
     fn is_taken_over(&self) -> bool {
         self.role == Role::Run && kinds().get(&self.signal).is_some_and(|kind| kind.listeners > 0)
     }
@@ -133,7 +136,8 @@ impl Kind {
     fn new(signal: i32) -> io::Result<Self> {
         let before = before(signal);
         let default = Arc::new(AtomicBool::new(false));
-        // signal-hook knows the default of no signal without a name, such as the real-time ones.
+        // signal-hook does not know the default effect of signals without a name, such as the
+        // real-time signals.
         if low_level::signal_name(signal).is_some() {
             flag::register_conditional_default(signal, default.clone())?;
         }
@@ -147,15 +151,15 @@ impl Kind {
         }
     }
 
-    /// Applies the rules after somebody has come or gone.
+    /// Applies the rules after a registration was added or removed.
     fn settle(&mut self, signal: i32) {
         let only_run = self.listeners == 0 && self.runs > 0;
         match self.arm {
-            // A second interrupt stays the last one, whoever else begins to run.
+            // A second interrupt still ends the process, even if another thread enters `run`.
             Some(_) if only_run => {}
             None if only_run => {
                 self.default.store(false, Ordering::SeqCst);
-                // Without it a second one is like the first.
+                // If this fails, a second interrupt has the effect of the first.
                 self.arm = flag::register(signal, self.default.clone()).ok();
             }
             _ => {
@@ -173,13 +177,13 @@ fn kinds() -> MutexGuard<'static, BTreeMap<i32, Kind>> {
     KINDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a signal was left to the system's default before anybody listened to it here.
+/// Returns `true` if the signal had the default effect before its first listener.
 pub(super) fn was_default(signal: i32) -> bool {
     let known = kinds().get(&signal).map(|kind| kind.before);
     known.unwrap_or_else(|| before(signal)) == Before::Default
 }
 
-/// What happens at a signal now, where the system tells without being asked through unsafe code.
+/// Determines the current effect of a signal, where the system reports it without unsafe code.
 fn before(signal: i32) -> Before {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let has = |key: &str| {

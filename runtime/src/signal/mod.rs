@@ -1,23 +1,26 @@
 //! Signals of the process: [`Signals`] to wait for, and gevent's [`signal_handler`].
 //!
-//! Both are for the greenlets of one thread; each gets every signal that comes to the process. Neither runs anything of
-//! yours inside a handler of the system's: there a signal is only noted, and a descriptor written to that the hub
-//! polls. So what comes while a greenlet computes is served when the loop runs next.
+//! Both serve the greenlets of one thread, and each of them gets every signal that the process
+//! receives. Neither runs user code inside a signal handler of the system: that handler only
+//! records the signal and writes to a descriptor that the hub polls. A signal that arrives while a
+//! greenlet computes is therefore handled in the next iteration of the loop.
 //!
-//! The system's handler takes some KiB of whatever stack it interrupts, a greenlet's too: who listens to signals, or is in a
-//! [`run`](fn@crate::run), leaves that much room where stack sizes are set by hand.
+//! The signal handler of the system needs some KiB of the stack that it interrupts, which may be
+//! the stack of a greenlet. A program that listens to signals or uses [`run`](fn@crate::run) must
+//! leave that much room if it sets stack sizes itself.
 //!
-//! `SIGINT` under [`run`](fn@crate::run) needs none of this: it ends the program in good order. Who listens to it here
-//! takes it over for as long as that lasts.
+//! `SIGINT` under [`run`](fn@crate::run) needs none of this: `run` ends the program in good order.
+//! A listener for `SIGINT` takes precedence over `run` as long as it exists.
 //!
-//! Children that end are noticed without `SIGCHLD`: see [`process`](crate::process).
+//! The exit of children is noticed without `SIGCHLD`: see [`process`](crate::process).
 //!
-//! When nobody listens to a signal any more, the process does by itself what it did before: it goes on ignoring a
-//! signal, or does what is the default, as far as that can be told (on Linux by `/proc`; elsewhere it is taken for the
-//! default). Handlers that other libraries set beforehand are called all along. Who sets one with signal-hook itself
-//! and drops it again should set it before this crate first listens to that signal.
+//! When the last listener of a signal is dropped, the signal has its previous effect again: it is
+//! ignored, or has the default effect, as far as that can be determined (on Linux through `/proc`;
+//! elsewhere the default is assumed). Handlers that other libraries set beforehand are called
+//! throughout. A program that sets a handler with signal-hook and later removes it should set it
+//! before this crate first listens to that signal.
 //!
-//! Only on Unix.
+//! Available on Unix only.
 
 mod bell;
 mod handler;

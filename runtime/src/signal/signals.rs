@@ -1,4 +1,4 @@
-//! Signals as something to wait for.
+//! Waiting for signals.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,19 +12,22 @@ use super::bell::Bell;
 use super::kind::{Ear, Role};
 use crate::io::handle::Handle;
 
-/// Signals of the process, of several kinds, to be waited for one after another.
+/// A set of signals of the process to wait for, one after another.
 ///
-/// As long as this lives, the process does not do at these signals what it would do by default: they are here, and
-/// whoever waits gets them. Signals that came before anybody waits are kept. When the last one that listens to a signal
-/// has been dropped, the process does again what it did before.
+/// While it exists, the process does not have the default effect of these signals. Signals that
+/// arrive while no greenlet waits are kept. When the last listener of a signal is dropped, the
+/// signal has its previous effect again.
 ///
-/// * Signals of one kind that come before they are taken are one, as with the system itself. Those of several kinds are each
-///   reported, in the order in which the kinds were asked for.
-/// * Every `Signals`, and every [`signal_handler`](super::signal_handler), in whatever thread, gets each signal.
-///   Greenlets that wait on the same `Signals` share them out: each signal goes to one.
-/// * A wait keeps the loop alive, as something may still come: it is not found to be a [`LoopExit`](crate::LoopExit).
+/// * Signals of one kind that arrive before they are taken are merged into one, as by the system
+///   itself. Signals of several kinds are each reported, in the order in which the kinds were
+///   given.
+/// * Every `Signals`, and every [`signal_handler`](super::signal_handler), of any thread, gets each
+///   signal. Greenlets that wait on the same `Signals` compete: each signal goes to one of them.
+/// * A wait keeps the loop alive, because a signal may still arrive: it does not end with a
+///   [`LoopExit`](crate::LoopExit).
 ///
-/// It is also something to wait for among others: in [`wait`](fn@crate::wait), [`iwait`](crate::iwait).
+/// A `Signals` can also be waited for together with other objects, in [`wait`](fn@crate::wait) and
+/// [`iwait`](crate::iwait).
 ///
 /// # Examples
 ///
@@ -41,18 +44,19 @@ use crate::io::handle::Handle;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Signals {
-    /// Dropped first: who rings a bell that is gone gets a `SIGPIPE`.
+    /// Dropped first: writing to a closed self-pipe raises `SIGPIPE`.
     ears: RefCell<Vec<Ear>>,
     handle: Handle<Bell>,
 }
 
 impl Signals {
-    /// Begins to listen to these signals.
+    /// Starts to listen to the given signals.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE` and `SIGSEGV`, which nobody can listen to; the
-    /// system's own for what is no signal, and when it has no descriptor left.
+    /// Returns `InvalidInput` for `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE` and `SIGSEGV`, which
+    /// cannot be handled. Returns the error of the system for a number that is no signal, and if no
+    /// descriptor is left.
     pub fn new(signals: impl IntoIterator<Item = i32>) -> io::Result<Self> {
         let new = Signals { handle: Handle::new(Bell::new()?)?, ears: RefCell::default() };
         for signal in signals {
@@ -61,11 +65,11 @@ impl Signals {
         Ok(new)
     }
 
-    /// Listens to one more. One that is listened to already is no error.
+    /// Starts to listen to one more signal. Does nothing if the signal is already in the set.
     ///
     /// # Errors
     ///
-    /// As [`new`](Signals::new).
+    /// Same as for [`new`](Signals::new).
     pub fn add(&self, signal: i32) -> io::Result<()> {
         if self.ears.borrow().iter().any(|ear| ear.signal() == signal) {
             return Ok(());
@@ -75,11 +79,11 @@ impl Signals {
         Ok(())
     }
 
-    /// Waits for the next signal and returns its number. Returns without letting others run if one has come already.
+    /// Waits for the next signal and returns its number. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
-    /// When the system refuses to poll.
+    /// Returns an error if the system refuses to poll.
     ///
     /// # Cancellation
     ///
@@ -92,16 +96,17 @@ impl Signals {
         }
     }
 
-    /// Waits at most that long for the next signal; `None` when the time is over. See [`wait`](Signals::wait).
+    /// Waits at most `timeout` for the next signal. Returns `None` after the timeout. See
+    /// [`wait`](Signals::wait).
     ///
     /// # Errors
     ///
-    /// As [`wait`](Signals::wait).
+    /// Same as for [`wait`](Signals::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<i32>> {
         self.wait_until(timeout.into().instant())
     }
 
-    /// The next signal, if one has come. Does not let others run.
+    /// Returns the next signal if one has arrived. Does not let other greenlets run.
     pub fn try_wait(&self) -> Option<i32> {
         let ears = self.ears.borrow();
         ears.iter().find(|ear| ear.take()).map(Ear::signal)
@@ -121,7 +126,7 @@ impl Signals {
         self.ears.borrow().iter().any(Ear::heard)
     }
 
-    /// Has the bell ring exactly if there is something to take.
+    /// Makes the self-pipe readable exactly if there is a signal to take.
     fn hush(&self) {
         let bell = self.handle.get_ref();
         bell.hush();

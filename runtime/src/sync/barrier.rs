@@ -1,11 +1,12 @@
-//! A place where a number of greenlets meet.
+//! A barrier for a fixed number of greenlets.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use ramie_hub::Event;
 
-/// A place where `n` greenlets wait for each other, again and again: `std::sync::Barrier`'s counterpart.
+/// A barrier at which `n` greenlets wait for each other: the counterpart of `std::sync::Barrier`.
+/// It can be used again after each round.
 ///
 /// # Examples
 ///
@@ -24,22 +25,22 @@ use ramie_hub::Event;
 pub struct Barrier {
     size: usize,
     arrived: Cell<usize>,
-    /// Set when everybody of the present round has come; each round has its own.
+    /// Set when all greenlets of the current round have arrived. Each round has its own event.
     round: RefCell<Event>,
 }
 
-/// What [`Barrier::wait`] returns.
+/// The result of [`Barrier::wait`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
-    /// Whether this greenlet was the one that completed the round.
+    /// Returns `true` if this greenlet completed the round.
     pub fn is_leader(&self) -> bool {
         self.0
     }
 }
 
-/// One who waits and is interrupted has not arrived.
+/// Takes the arrival back when a waiter is interrupted.
 struct Arrival<'a> {
     barrier: &'a Barrier,
     round: Event,
@@ -54,16 +55,17 @@ impl Drop for Arrival<'_> {
 }
 
 impl Barrier {
-    /// A barrier for so many; zero and one never wait.
+    /// Creates a barrier for `n` greenlets. With zero or one, `wait` never waits.
     pub fn new(n: usize) -> Self {
         Barrier { size: n, arrived: Cell::new(0), round: Event::new().into() }
     }
 
-    /// Waits until all have come. The last one does not wait and is the leader.
+    /// Waits until all greenlets of the round have arrived. The last one does not wait and is the
+    /// leader.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes the arrival back: the others wait for somebody else.
+    /// A kill or a timeout takes the arrival back: the others wait for another greenlet.
     pub fn wait(&self) -> BarrierWaitResult {
         let arrived = self.arrived.get() + 1;
         if arrived >= self.size {

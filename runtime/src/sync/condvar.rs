@@ -1,4 +1,4 @@
-//! Waiting for a change of what a lock guards.
+//! A condition variable: waiting for a change of the value that a lock guards.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,7 +8,7 @@ use ramie_hub::{Lane, Limit, WaitQueue, Waits};
 
 use super::mutex::MutexGuard;
 
-/// How many of those who wait are to be told.
+/// The number of waiters to notify.
 #[derive(Debug)]
 struct Signals(Cell<usize>);
 
@@ -22,7 +22,7 @@ impl Waits for Signals {
     }
 }
 
-/// A place to wait for a change under a [`Mutex`](super::Mutex): `std::sync::Condvar`'s counterpart.
+/// A condition variable for a [`Mutex`](super::Mutex): the counterpart of `std::sync::Condvar`.
 ///
 /// # Examples
 ///
@@ -46,18 +46,19 @@ pub struct Condvar {
     queue: WaitQueue<Signals>,
 }
 
-/// Whether a wait on a [`Condvar`] ended because its time was over.
+/// The result of a wait with a limit on a [`Condvar`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Whether the time was over.
+    /// Returns `true` if the wait timed out.
     pub fn timed_out(&self) -> bool {
         self.0
     }
 }
 
-/// A waiter that leaves: a signal for which nobody is left goes with it.
+/// Guards a waiter that leaves. On drop, signals beyond the number of remaining waiters are
+/// discarded.
 struct Leave<'a>(&'a Condvar);
 
 impl Drop for Leave<'_> {
@@ -67,7 +68,8 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// A notification that is not used yet: it goes to the next in line if its waiter is ended while it waits for the lock.
+/// Guards a notification that is not used yet. If the notified waiter ends while it waits for the
+/// lock, the notification is passed on to the next waiter.
 struct HandOn<'a>(Option<&'a Condvar>);
 
 impl Drop for HandOn<'_> {
@@ -79,22 +81,22 @@ impl Drop for HandOn<'_> {
 }
 
 impl Condvar {
-    /// A condition variable on which nobody waits.
+    /// Creates a condition variable.
     pub fn new() -> Self {
         Condvar { queue: WaitQueue::new(Signals(Cell::new(0))) }
     }
 
-    /// Releases the lock, waits until it is notified, and locks again. Others run meanwhile.
+    /// Releases the lock, waits for a notification, and locks again. Lets other greenlets run.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits, also for the lock, unwinds with the lock released; a notification goes to the
-    /// next in line.
+    /// A kill or a timeout during the wait, or while it waits for the lock, unwinds with the lock
+    /// released. A notification that was already received is passed on to the next waiter.
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.wait_for(guard, Limit::Never).0
     }
 
-    /// Waits as long as `condition` holds.
+    /// Waits while `condition` returns `true`.
     pub fn wait_while<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -107,7 +109,7 @@ impl Condvar {
         guard
     }
 
-    /// Waits at most that long for a notification; the time to lock again comes on top.
+    /// Waits at most `timeout` for a notification. The time to lock again is not limited.
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -116,7 +118,7 @@ impl Condvar {
         self.wait_for(guard, timeout.into())
     }
 
-    /// Waits at most that long, and as long as `condition` holds.
+    /// Waits at most `timeout`, while `condition` returns `true`.
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -155,12 +157,13 @@ impl Condvar {
         (guard, WaitTimeoutResult(!told))
     }
 
-    /// Queues the wake-up of the first in line that none is queued for yet. Does not let others run.
+    /// Queues the wake-up of the first waiter that has no wake-up queued yet. Does not let other
+    /// greenlets run.
     pub fn notify_one(&self) {
         self.signal(self.queue.0.get() + 1);
     }
 
-    /// Queues the wake-up of everybody in line. Does not let others run.
+    /// Queues the wake-up of all waiters. Does not let other greenlets run.
     pub fn notify_all(&self) {
         self.signal(usize::MAX);
     }

@@ -1,28 +1,30 @@
-//! Locks, flags and meeting points for greenlets of one thread.
+//! Locks, events and barriers for greenlets of one thread.
 //!
-//! | to | take | named by |
+//! | to | use | named by |
 //! |---|---|---|
-//! | wait for a flag, all at once | [`Event`] | gevent |
+//! | wait for a flag | [`Event`] | gevent |
 //! | wait for a value or a failure | [`AsyncResult`] | gevent |
 //! | count permits | [`Semaphore`], [`BoundedSemaphore`], [`DummySemaphore`] | gevent |
-//! | lock again what one holds already | [`RLock`] | gevent |
+//! | lock recursively | [`RLock`] | gevent |
 //! | guard a value | [`Mutex`], [`RwLock`] | std |
 //! | wait for a change under a lock | [`Condvar`] | std |
-//! | meet | [`Barrier`], [`WaitGroup`] | std, crossbeam |
-//! | do once | [`Once`], [`OnceCell`] | std |
+//! | wait for other greenlets | [`Barrier`], [`WaitGroup`] | std, crossbeam |
+//! | initialize once | [`Once`], [`OnceCell`] | std |
 //!
-//! A lock is of use where its holder waits in between: greenlets are switched at waits only, so a `RefCell` does for
-//! everything that does not wait. std's own locks must not be held across a wait: whoever then asks for one stops the
-//! thread for ever.
+//! A lock is needed only if its holder waits while it holds the lock: greenlets are switched only
+//! when they wait, so a `RefCell` is enough for everything else. A lock of std must not be held
+//! across a wait: the next greenlet that locks it blocks the thread forever.
 //!
-//! **Fairness.** Whoever asks while the lock is free, or a permit is there, gets it at once, ahead of those who wait:
-//! that is fast, and a greenlet that releases and asks again without waiting never hands over. Those who wait are
-//! served in order. [`RwLock`] alone makes newcomers wait, so that readers cannot keep a writer out for ever.
+//! **Fairness.** A call that finds the lock free, or a permit available, takes it at once, ahead of
+//! the waiters. This is fast, but a greenlet that releases and acquires again without waiting never
+//! hands over. Waiters are served in order. Only [`RwLock`] queues new readers behind waiting
+//! writers, so that readers cannot starve a writer.
 //!
-//! **What lets others run.** Only a call that has to wait. Releasing, setting and notifying never do.
+//! **Letting other greenlets run.** Only a call that has to wait does. Releasing, setting and
+//! notifying never do.
 //!
-//! **What a kill or a timeout leaves.** Whoever waits leaves the line and takes nothing with it. Guards release when
-//! they are dropped, so also by an unwinding; nothing is poisoned by it.
+//! **A kill or a timeout during a wait.** The waiter leaves the queue and takes nothing with it.
+//! Guards release when they are dropped, which includes unwinding. Nothing is poisoned.
 
 mod barrier;
 mod condvar;

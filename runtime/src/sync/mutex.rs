@@ -1,4 +1,4 @@
-//! A lock around a value.
+//! A mutual exclusion lock around a value.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt;
@@ -7,7 +7,8 @@ use std::ops::{Deref, DerefMut};
 use ramie_hub::Limit;
 use ramie_hub::Semaphore;
 
-/// A lock around a value, held across waits: `std::sync::Mutex`'s counterpart. It is never poisoned.
+/// A mutual exclusion lock that may be held across waits: the counterpart of `std::sync::Mutex`. It
+/// is never poisoned.
 ///
 /// # Examples
 ///
@@ -21,7 +22,7 @@ use ramie_hub::Semaphore;
 ///     spawn(move || {
 ///         let mut total = total.lock();
 ///         let before = *total;
-///         yield_now(); // nobody else gets in
+///         yield_now(); // no other greenlet gets the lock
 ///         *total = before + 1;
 ///     })
 /// }).collect();
@@ -33,15 +34,16 @@ pub struct Mutex<T: ?Sized> {
     value: RefCell<T>,
 }
 
-/// Gives access to the value; releases the lock when it is dropped.
+/// A guard that gives access to the value and releases the lock when it is dropped.
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// Borrowed exactly while the lock is held. Dropped first, and the release after it lets nobody run.
+    /// Borrowed exactly while the lock is held. Dropped before the lock is released; the release
+    /// lets no other greenlet run.
     value: RefMut<'a, T>,
     _lock: Release<'a>,
     mutex: &'a Mutex<T>,
 }
 
-/// Gives the permit back.
+/// Returns the permit on drop.
 struct Release<'a>(&'a Semaphore);
 
 impl Drop for Release<'_> {
@@ -51,36 +53,36 @@ impl Drop for Release<'_> {
 }
 
 impl<T> Mutex<T> {
-    /// A lock that is free.
+    /// Creates an unlocked mutex.
     pub fn new(value: T) -> Self {
         Mutex { free: Semaphore::new(1), value: RefCell::new(value) }
     }
 
-    /// The value, as nobody can hold the lock.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Locks, waiting until the lock is free. Lets others run only if it waits.
+    /// Locks, waiting until the lock is free. Lets other greenlets run only if it waits.
     ///
-    /// A greenlet that locks again what it holds waits for itself: see [`RLock`](super::RLock).
+    /// A greenlet that locks a mutex that it already holds deadlocks: see [`RLock`](super::RLock).
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits leaves the lock to others.
+    /// A kill or a timeout during the wait does not take the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.free.acquire();
         self.guard()
     }
 
-    /// Locks if the lock is free. Does not let others run.
+    /// Locks if the lock is free. Does not let other greenlets run.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.free.try_acquire().then(|| self.guard())
     }
 
-    /// Locks, waiting at most that long.
+    /// Locks, waiting at most `timeout`.
     pub fn lock_timeout(&self, timeout: impl Into<Limit>) -> Option<MutexGuard<'_, T>> {
         self.free.acquire_timeout(timeout).then(|| self.guard())
     }
@@ -90,19 +92,19 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard { value: self.value.borrow_mut(), _lock: lock, mutex: self }
     }
 
-    /// Whether somebody holds the lock.
+    /// Returns `true` if the lock is held.
     pub fn is_locked(&self) -> bool {
         self.free.locked()
     }
 
-    /// The value, without locking: a mutable reference shows that nobody holds the lock.
+    /// Returns the value without locking: the mutable reference proves that the lock is not held.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// Releases the lock and returns it, for who will lock it again.
+    /// Releases the lock and returns the mutex, so that the caller can lock it again.
     pub(super) fn unlock(self) -> &'a Mutex<T> {
         self.mutex
     }

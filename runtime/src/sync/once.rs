@@ -1,13 +1,14 @@
-//! Doing something once, even if it takes a wait.
+//! One-time initialization that may wait.
 
 use std::cell;
 use std::fmt;
 
 use ramie_hub::Semaphore;
 
-/// A value that is made once, by the first who asks: `std::sync::OnceLock`'s counterpart, named as the cell it is.
+/// A value that is initialized once, by the first caller: the counterpart of `std::sync::OnceLock`,
+/// with the name of a cell.
 ///
-/// Making it may wait; whoever asks meanwhile waits too.
+/// The initialization may wait. Other callers wait until it is finished.
 ///
 /// # Examples
 ///
@@ -25,26 +26,26 @@ pub struct OnceCell<T> {
 }
 
 impl<T> OnceCell<T> {
-    /// A cell without a value.
+    /// Creates an empty cell.
     pub fn new() -> Self {
         OnceCell { value: cell::OnceCell::new(), making: Semaphore::new(1) }
     }
 
-    /// The value, if it was made.
+    /// Returns the value if it is initialized.
     pub fn get(&self) -> Option<&T> {
         self.value.get()
     }
 
-    /// The value, if it was made.
+    /// Returns the value if it is initialized.
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
     }
 
-    /// Sets the value, waiting for somebody who is just making it.
+    /// Sets the value. Waits while another greenlet initializes it.
     ///
     /// # Errors
     ///
-    /// The value given, when there is one already.
+    /// Returns the given value if the cell already has one.
     pub fn set(&self, value: T) -> Result<(), T> {
         if self.value.get().is_some() {
             return Err(value);
@@ -52,12 +53,12 @@ impl<T> OnceCell<T> {
         self.making.with(|| self.value.set(value))
     }
 
-    /// The value, made by `f` if there is none. Waits while somebody else makes it; an `f` that asks for the value it is
-    /// to make waits for itself.
+    /// Returns the value, initializing it with `f` if there is none. Waits while another greenlet
+    /// initializes it. An `f` that asks the same cell for its value deadlocks.
     ///
     /// # Panics
     ///
-    /// With what `f` panics with; the next who asks tries again.
+    /// Panics if `f` panics. The next caller tries again.
     ///
     /// # Cancellation
     ///
@@ -70,11 +71,11 @@ impl<T> OnceCell<T> {
         }
     }
 
-    /// The value, made by `f` if there is none and `f` succeeds.
+    /// Returns the value, initializing it with `f` if there is none and `f` succeeds.
     ///
     /// # Errors
     ///
-    /// What `f` returns; the next who asks tries again.
+    /// Returns the error of `f`. The next caller tries again.
     pub fn get_or_try_init<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
         if let Some(value) = self.value.get() {
             return Ok(value);
@@ -88,12 +89,12 @@ impl<T> OnceCell<T> {
         })
     }
 
-    /// The value, if it was made.
+    /// Returns the value if it is initialized.
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }
 
-    /// Takes the value out; the cell is as new.
+    /// Takes the value and leaves an empty cell.
     pub fn take(&mut self) -> Option<T> {
         self.value.take()
     }
@@ -111,7 +112,8 @@ impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
     }
 }
 
-/// Something that is done once: `std::sync::Once`'s counterpart. It is never poisoned: what panicked is tried again.
+/// One-time execution of a closure: the counterpart of `std::sync::Once`. It is never poisoned:
+/// after a panic the next caller tries again.
 ///
 /// # Examples
 ///
@@ -130,21 +132,22 @@ pub struct Once {
 }
 
 impl Once {
-    /// Nothing was done yet.
+    /// Creates a `Once` that has not run.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Calls `f` unless somebody has; waits for somebody who is at it.
+    /// Calls `f` unless an earlier call has completed. Waits while another greenlet runs its
+    /// closure.
     ///
     /// # Panics
     ///
-    /// With what `f` panics with; the next who asks tries again.
+    /// Panics if `f` panics. The next caller tries again.
     pub fn call_once(&self, f: impl FnOnce()) {
         self.done.get_or_init(f);
     }
 
-    /// Whether it was done.
+    /// Returns `true` if a call has completed.
     pub fn is_completed(&self) -> bool {
         self.done.get().is_some()
     }

@@ -1,4 +1,4 @@
-//! A lock that its holder may take again.
+//! A recursive lock.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -14,7 +14,8 @@ struct State {
     count: Cell<usize>,
 }
 
-/// A lock that belongs to a greenlet, which may take it again and gives it back as often: gevent's `RLock`.
+/// A recursive lock that is owned by a greenlet: gevent's `RLock`. The owner may acquire it again,
+/// and must release it as often as it acquired it.
 ///
 /// Clones are the same lock.
 ///
@@ -36,7 +37,7 @@ pub struct RLock {
     state: Rc<State>,
 }
 
-/// An [`RLock`] was released by somebody who does not hold it.
+/// The error of releasing an [`RLock`] that the caller does not own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotOwner;
 
@@ -48,18 +49,19 @@ impl fmt::Display for NotOwner {
 
 impl Error for NotOwner {}
 
-/// Releases the lock once when it is dropped, unless its owner has given it back by then. Made by [`RLock::lock`].
+/// A guard that releases the lock once when it is dropped, unless the owner has released it
+/// already. Returned by [`RLock::lock`].
 #[derive(Debug)]
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
-    /// Who took it.
+    /// The greenlet that acquired the lock.
     owner: AnyGreenlet,
 }
 
 impl Drop for RLockGuard<'_> {
     fn drop(&mut self) {
-        // The guard took it. Dropped by another greenlet it still gives back what it took, but not what is somebody else's
-        // since an explicit release.
+        // A guard that another greenlet drops still releases its own acquisition. It releases
+        // nothing if the lock has a different owner since an explicit release.
         let mine = self.lock.state.owner.borrow().as_ref().is_some_and(|owner| owner.is(&self.owner));
         if mine {
             self.lock.give_back();
@@ -68,31 +70,32 @@ impl Drop for RLockGuard<'_> {
 }
 
 impl RLock {
-    /// A lock that is free.
+    /// Creates an unlocked lock.
     pub fn new() -> Self {
         RLock {
             state: Rc::new(State { free: Semaphore::new(1), owner: RefCell::new(None), count: Cell::new(0) }),
         }
     }
 
-    /// Whether anybody holds it.
+    /// Returns `true` if a greenlet owns the lock.
     pub fn locked(&self) -> bool {
         self.state.count.get() > 0
     }
 
-    /// Whether the running greenlet holds it.
+    /// Returns `true` if the running greenlet owns the lock.
     pub fn is_owned(&self) -> bool {
-        // A callback of the hub is nobody, although it runs on main's stack.
+        // A callback of the hub runs on main's stack, but it is no greenlet and owns nothing.
         !get_hub().in_callback()
             && self.state.owner.borrow().as_ref().is_some_and(|owner| owner.is(&getcurrent()))
     }
 
-    /// Takes the lock, waiting until it is free or the running greenlet's own. Lets others run only if it waits.
+    /// Acquires the lock, waiting until it is free or owned by the running greenlet. Lets other
+    /// greenlets run only if it waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits leaves the lock to others. A holder that ends without releasing it leaves it
-    /// locked: [`lock`](RLock::lock) does not.
+    /// A kill or a timeout during the wait does not take the lock. An owner that ends without a
+    /// release leaves the lock locked; the guard of [`lock`](RLock::lock) releases it.
     pub fn acquire(&self) {
         if !self.again() {
             self.state.free.acquire();
@@ -100,27 +103,27 @@ impl RLock {
         }
     }
 
-    /// Takes the lock if it is free or the running greenlet's own.
+    /// Acquires the lock if it is free or owned by the running greenlet.
     pub fn try_acquire(&self) -> bool {
         self.again() || self.owned_if(self.state.free.try_acquire())
     }
 
-    /// Takes the lock, waiting at most that long; says whether it got it.
+    /// Acquires the lock, waiting at most `timeout`. Returns `true` if it was acquired.
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.again() || self.owned_if(self.state.free.acquire_timeout(timeout))
     }
 
-    /// Takes the lock, and releases it when the guard is dropped.
+    /// Acquires the lock and returns a guard that releases it when it is dropped.
     pub fn lock(&self) -> RLockGuard<'_> {
         self.acquire();
         RLockGuard { lock: self, owner: getcurrent() }
     }
 
-    /// Gives the lock back once.
+    /// Releases the lock once.
     ///
     /// # Errors
     ///
-    /// [`NotOwner`] when the running greenlet does not hold it.
+    /// Returns [`NotOwner`] if the running greenlet does not own the lock.
     pub fn release(&self) -> Result<(), NotOwner> {
         if !self.is_owned() {
             return Err(NotOwner);

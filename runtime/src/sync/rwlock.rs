@@ -1,4 +1,4 @@
-//! A lock that many may hold to read, or one to write.
+//! A reader-writer lock around a value.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -12,7 +12,8 @@ const READERS: Lane = Lane::Second;
 struct State {
     readers: Cell<usize>,
     writing: Cell<bool>,
-    /// How many waiting readers come before the next writer: those who waited when the last writer left.
+    /// The number of waiting readers that go before the next writer: the readers that were waiting
+    /// when the last writer released the lock.
     admitted: Cell<usize>,
 }
 
@@ -39,10 +40,12 @@ impl Waits for State {
     }
 }
 
-/// A lock that many may hold to read, or one to write: `std::sync::RwLock`'s counterpart. It is never poisoned.
+/// A lock that allows many readers or one writer: the counterpart of `std::sync::RwLock`. It is
+/// never poisoned.
 ///
-/// A reader that comes while a writer waits, waits behind it; when a writer leaves, the readers that waited by then go
-/// first. So neither keeps the other out for ever, and a greenlet that reads must not ask to read again.
+/// A reader that arrives while a writer waits is queued behind it. When a writer releases the lock,
+/// the readers that are waiting by then go first. Neither side can starve the other. A greenlet
+/// that holds a read lock must not acquire another one: it deadlocks if a writer waits.
 ///
 /// # Examples
 ///
@@ -62,13 +65,13 @@ pub struct RwLock<T: ?Sized> {
     value: RefCell<T>,
 }
 
-/// Gives shared access to the value; releases the lock when it is dropped.
+/// A guard that gives shared access to the value and releases the lock when it is dropped.
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     value: Ref<'a, T>,
     _lock: StopReading<'a>,
 }
 
-/// Gives access to the value; releases the lock when it is dropped.
+/// A guard that gives exclusive access to the value and releases the lock when it is dropped.
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     value: RefMut<'a, T>,
     _lock: StopWriting<'a>,
@@ -94,7 +97,8 @@ impl Drop for StopWriting<'_> {
     }
 }
 
-/// Somebody leaves the line without having been told: what was kept back for its sake may go on.
+/// Guards a waiter. If the waiter leaves without a notification, its share of `admitted` is
+/// cancelled and the waiters it held back are notified.
 struct LeaveLine<'a> {
     queue: &'a WaitQueue<State>,
     told: bool,
@@ -111,58 +115,61 @@ impl Drop for LeaveLine<'_> {
 }
 
 impl<T> RwLock<T> {
-    /// A lock that is free.
+    /// Creates an unlocked lock.
     pub fn new(value: T) -> Self {
         let state = State { readers: Cell::new(0), writing: Cell::new(false), admitted: Cell::new(0) };
         RwLock { queue: WaitQueue::new(state), value: RefCell::new(value) }
     }
 
-    /// The value, as nobody can hold the lock.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Locks to read, waiting while somebody writes or waits to write. Lets others run only if it waits.
+    /// Locks for reading, waiting while a writer holds the lock or waits for it. Lets other
+    /// greenlets run only if it waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits leaves the lock to others.
+    /// A kill or a timeout during the wait does not take the lock.
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.read_for(Limit::Never).unwrap_or_else(|| unreachable!("a wait without limit ends with the lock"))
     }
 
-    /// Locks to read if that needs no waiting. Does not let others run.
+    /// Locks for reading if this needs no wait. Does not let other greenlets run.
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         let [writers, _] = self.queue.waiting();
         (!self.queue.writing.get() && writers == 0).then(|| self.reading())
     }
 
-    /// Locks to read, waiting at most that long.
+    /// Locks for reading, waiting at most `timeout`.
     pub fn read_timeout(&self, timeout: impl Into<Limit>) -> Option<RwLockReadGuard<'_, T>> {
         self.read_for(timeout.into())
     }
 
-    /// Locks to write, waiting while anybody reads or writes. Lets others run only if it waits.
+    /// Locks for writing, waiting while any reader or writer holds the lock. Lets other greenlets
+    /// run only if it waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout while it waits leaves the lock to others.
+    /// A kill or a timeout during the wait does not take the lock.
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.write_for(Limit::Never)
             .unwrap_or_else(|| unreachable!("a wait without limit ends with the lock"))
     }
 
-    /// Locks to write if that needs no waiting. Does not let others run.
+    /// Locks for writing if this needs no wait. Does not let other greenlets run.
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         let [_, readers] = self.queue.waiting();
-        // A writer that locks again at once would otherwise keep out those that are about to be told.
+        // Otherwise a writer that locks again at once would starve the readers that are about to be
+        // notified.
         let free = !self.queue.writing.get() && self.queue.readers.get() == 0;
         (free && self.queue.admitted.get().min(readers) == 0).then(|| self.writing())
     }
 
-    /// Locks to write, waiting at most that long.
+    /// Locks for writing, waiting at most `timeout`.
     pub fn write_timeout(&self, timeout: impl Into<Limit>) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_for(timeout.into())
     }
@@ -216,7 +223,7 @@ impl<T: ?Sized> RwLock<T> {
         RwLockWriteGuard { value: self.value.borrow_mut(), _lock: lock }
     }
 
-    /// The value, without locking: a mutable reference shows that nobody holds the lock.
+    /// Returns the value without locking: the mutable reference proves that the lock is not held.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

@@ -1,4 +1,4 @@
-//! gevent's other semaphores: one that notices a release too many, and one that never blocks.
+//! The other semaphores of gevent: one that detects a surplus release, and one that never blocks.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::mem;
 use ramie_hub::Limit;
 use ramie_hub::{LinkId, Semaphore, Waitable};
 
-/// A [`Semaphore`] that refuses to be released more often than it was acquired. Clones are the same semaphore.
+/// A [`Semaphore`] that refuses to be released more often than it was acquired. Clones are the same
+/// semaphore.
 ///
 /// # Examples
 ///
@@ -25,7 +26,7 @@ pub struct BoundedSemaphore {
     permits: usize,
 }
 
-/// A [`BoundedSemaphore`] was released more often than acquired.
+/// The error of releasing a [`BoundedSemaphore`] more often than it was acquired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverRelease;
 
@@ -38,51 +39,52 @@ impl fmt::Display for OverRelease {
 impl Error for OverRelease {}
 
 impl BoundedSemaphore {
-    /// A semaphore with that many permits, and never more.
+    /// Creates a semaphore with `permits` permits, which is also its maximum.
     pub fn new(permits: usize) -> Self {
         BoundedSemaphore { semaphore: Semaphore::new(permits), permits }
     }
 
-    /// How many permits are free.
+    /// Returns the number of free permits.
     pub fn counter(&self) -> usize {
         self.semaphore.counter()
     }
 
-    /// Whether no permit is free.
+    /// Returns `true` if no permit is free.
     pub fn locked(&self) -> bool {
         self.semaphore.locked()
     }
 
-    /// Takes a permit; see [`Semaphore::acquire`].
+    /// Acquires a permit; see [`Semaphore::acquire`].
     pub fn acquire(&self) {
         self.semaphore.acquire();
     }
 
-    /// Takes a permit if one is free.
+    /// Acquires a permit if one is free.
     pub fn try_acquire(&self) -> bool {
         self.semaphore.try_acquire()
     }
 
-    /// Takes a permit, waiting at most that long; says whether it got one.
+    /// Acquires a permit, waiting at most `timeout`. Returns `true` if it was acquired.
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.semaphore.acquire_timeout(timeout)
     }
 
-    /// Waits until a permit is free, without taking it; returns how many are free.
+    /// Waits until a permit is free, without acquiring it. Returns the number of free permits.
     pub fn wait(&self) -> usize {
         self.semaphore.wait()
     }
 
-    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    /// Waits at most `timeout` until a permit is free, without acquiring it. Returns the number of
+    /// free permits.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.semaphore.wait_timeout(timeout)
     }
 
-    /// Gives a permit back and returns how many are free now.
+    /// Releases a permit and returns the number of free permits.
     ///
     /// # Errors
     ///
-    /// [`OverRelease`] when all are free already; nothing changes.
+    /// Returns [`OverRelease`] if all permits are already free. Nothing changes then.
     pub fn release(&self) -> Result<usize, OverRelease> {
         if self.counter() >= self.permits {
             return Err(OverRelease);
@@ -90,12 +92,12 @@ impl BoundedSemaphore {
         Ok(self.semaphore.release())
     }
 
-    /// Takes a permit as [`acquire`](BoundedSemaphore::acquire) does. It is given back when what this returns is dropped, so a
-    /// greenlet that is killed or unwinds keeps none.
+    /// Acquires a permit like [`acquire`](BoundedSemaphore::acquire). The permit is released when
+    /// the returned guard is dropped, so a greenlet that is killed or unwinds keeps none.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout during the wait acquires no permit and leaves the queue.
     ///
     /// # Examples
     ///
@@ -113,31 +115,33 @@ impl BoundedSemaphore {
         BoundedSemaphorePermit { semaphore: self }
     }
 
-    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    /// Acquires a permit with a guard, if one is free. Does not let other greenlets run.
     pub fn try_permit(&self) -> Option<BoundedSemaphorePermit<'_>> {
         self.try_acquire().then(|| BoundedSemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    /// Acquires a permit with a guard, waiting at most `timeout`.
     pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<BoundedSemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| BoundedSemaphorePermit { semaphore: self })
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends, unless all are free by then.
+    /// Runs `f` with a permit. The permit is released however `f` ends, unless all permits are free
+    /// by then.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.permit();
         f()
     }
 }
 
-/// A permit of a [`BoundedSemaphore`], which is given back when this is dropped, unless all are free by then. Made by [`BoundedSemaphore::permit`] and its kin.
-#[must_use = "a permit that is dropped at once is given back at once"]
+/// A guard that releases a permit of a [`BoundedSemaphore`] when it is dropped, unless all permits
+/// are free by then. Returned by [`BoundedSemaphore::permit`] and its variants.
+#[must_use = "the permit is released when the guard is dropped"]
 pub struct BoundedSemaphorePermit<'a> {
     semaphore: &'a BoundedSemaphore,
 }
 
 impl BoundedSemaphorePermit<'_> {
-    /// Keeps the permit taken: whoever calls [`BoundedSemaphore::release`] later gives it back.
+    /// Keeps the permit taken. A later call of [`BoundedSemaphore::release`] releases it.
     pub fn forget(self) {
         mem::forget(self);
     }
@@ -145,7 +149,7 @@ impl BoundedSemaphorePermit<'_> {
 
 impl Drop for BoundedSemaphorePermit<'_> {
     fn drop(&mut self) {
-        // One too many may have been released meanwhile: the bound holds all the same.
+        // A permit too many may have been released by now: the bound holds all the same.
         let _ = self.semaphore.release();
     }
 }
@@ -170,17 +174,17 @@ impl Waitable for BoundedSemaphore {
     }
 }
 
-/// A semaphore that never blocks: for code that takes one and is to run without.
+/// A semaphore that never blocks, for code that expects a semaphore but must not wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DummySemaphore;
 
 impl DummySemaphore {
-    /// Always one.
+    /// Returns one.
     pub fn counter(&self) -> usize {
         1
     }
 
-    /// Never.
+    /// Returns `false`.
     pub fn locked(&self) -> bool {
         false
     }
@@ -188,17 +192,17 @@ impl DummySemaphore {
     /// Does nothing.
     pub fn acquire(&self) {}
 
-    /// Always succeeds.
+    /// Returns `true`.
     pub fn try_acquire(&self) -> bool {
         true
     }
 
-    /// Always succeeds, at once.
+    /// Returns `true` at once.
     pub fn acquire_timeout(&self, _timeout: impl Into<Limit>) -> bool {
         true
     }
 
-    /// Returns one, at once.
+    /// Returns one at once.
     pub fn wait(&self) -> usize {
         1
     }

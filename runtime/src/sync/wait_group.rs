@@ -1,11 +1,11 @@
-//! Waiting until everybody who takes part is done.
+//! Waiting until all members of a group are done.
 
 use std::fmt;
 use std::rc::Rc;
 
 use ramie_hub::Event;
 
-/// Sets the event when the last of those who take part is gone.
+/// Sets the event when the last member is dropped.
 struct Group {
     empty: Event,
 }
@@ -16,7 +16,8 @@ impl Drop for Group {
     }
 }
 
-/// A group of greenlets of unknown number, each of which holds a clone: crossbeam's `WaitGroup`.
+/// A group of greenlets of which each holds a clone: the counterpart of crossbeam's `WaitGroup`.
+/// The number of members need not be known in advance.
 ///
 /// # Examples
 ///
@@ -39,7 +40,7 @@ pub struct WaitGroup {
 }
 
 impl WaitGroup {
-    /// A group with one member.
+    /// Creates a group with one member.
     pub fn new() -> Self {
         WaitGroup { group: Rc::new(Group { empty: Event::new() }) }
     }
@@ -48,7 +49,7 @@ impl WaitGroup {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout has left the group all the same.
+    /// A kill or a timeout during the wait does not undo the leaving.
     pub fn wait(self) {
         let empty = self.group.empty.clone();
         drop(self);

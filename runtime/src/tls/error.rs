@@ -1,23 +1,24 @@
-//! How a handshake fails.
+//! Errors of TLS handshakes.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A TLS handshake that came to nothing. Becomes an `io::Error` by `?`.
+/// The error of a failed TLS handshake. The `?` operator converts it to an `io::Error`.
 ///
-/// The `io::Error` inside is `TimedOut` when the time was over, `InvalidData` when the two sides do not agree or one is not trusted,
-/// `UnexpectedEof` when the other side has hung up, or the stream's own.
+/// The inner `io::Error` is `TimedOut` after the timeout, `InvalidData` if the peers do not agree
+/// or a certificate is not trusted, `UnexpectedEof` if the peer closed the connection, or the error
+/// of the stream.
 #[derive(Debug)]
 pub struct HandshakeError(pub(super) io::Error);
 
 impl HandshakeError {
-    /// What has failed.
+    /// Returns the kind of the inner error.
     pub fn kind(&self) -> io::ErrorKind {
         self.0.kind()
     }
 
-    /// The error by which it has failed.
+    /// Returns the inner error.
     pub fn into_inner(self) -> io::Error {
         self.0
     }
@@ -25,7 +26,7 @@ impl HandshakeError {
 
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the TLS handshake has failed: {}", self.0)
+        write!(f, "the TLS handshake failed: {}", self.0)
     }
 }
 
@@ -41,13 +42,14 @@ impl From<HandshakeError> for io::Error {
     }
 }
 
-/// By what a connection of a [`StreamServer::tls`](crate::server::StreamServer::tls) has ended that never was one of TLS: the failure
-/// of its handler's greenlet. The hub's default report passes over it, as any stranger can bring it about.
+/// The error of a connection of a [`StreamServer::tls`](crate::server::StreamServer::tls) that did
+/// not complete its handshake: the failure of its handler's greenlet. The hub's default report
+/// ignores it, because any peer can cause it.
 #[derive(Debug)]
 pub struct AcceptError(pub(crate) HandshakeError);
 
 impl AcceptError {
-    /// How its handshake has failed.
+    /// Returns the error of the handshake.
     pub fn handshake(&self) -> &HandshakeError {
         &self.0
     }

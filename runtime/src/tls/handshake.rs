@@ -1,4 +1,4 @@
-//! How a stream becomes one of TLS.
+//! TLS handshakes.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -12,16 +12,19 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use super::error::HandshakeError;
 use super::stream::TlsStream;
 
-/// How long a server waits for a handshake.
+/// The default timeout of a handshake on the server side.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes the handshake as a client, with a server of that name: a DNS name or an IP address. Lets others run while it waits.
+/// Performs the handshake as a client, with a server of the given name: a DNS name or an IP
+/// address. Lets other greenlets run while it waits.
 ///
-/// It waits for as long as the stream does; [`with_timeout`](crate::with_timeout) limits it.
+/// The stream's own timeouts apply; [`with_timeout`](crate::with_timeout) limits the handshake as a
+/// whole.
 ///
 /// # Errors
 ///
-/// [`HandshakeError`], and with it the stream is gone: `InvalidInput` for a name that is none.
+/// Returns [`HandshakeError`] and drops the stream. The error is `InvalidInput` if the name is
+/// invalid.
 ///
 /// # Cancellation
 ///
@@ -38,11 +41,13 @@ pub fn connect<S: Read + Write>(
     TlsStream::handshake(Connection::Client(connection), stream).map_err(HandshakeError)
 }
 
-/// Makes handshakes as a server, each within a limit. Made from a [`ServerConfig`]; clones share it.
+/// Performs handshakes as a server, each with a timeout. Created from a [`ServerConfig`]; clones
+/// share it.
 ///
 /// # Examples
 ///
-/// [`StreamServer::tls`](crate::server::StreamServer::tls) takes one, or a bare configuration:
+/// [`StreamServer::tls`](crate::server::StreamServer::tls) accepts an `Acceptor` or a plain
+/// configuration:
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,23 +66,23 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Gives each handshake ten seconds.
+    /// Creates an acceptor with a timeout of ten seconds for each handshake.
     pub fn new(config: impl Into<Arc<ServerConfig>>) -> Self {
         Acceptor { config: config.into(), handshake_timeout: Some(HANDSHAKE_TIMEOUT) }
     }
 
-    /// Gives each handshake that long; with `None`, as long as the stream itself waits.
+    /// Sets the timeout of each handshake. With `None`, only the stream's own timeouts apply.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;
         self
     }
 
-    /// Makes the handshake on a connection that was accepted. Lets others run while it waits.
+    /// Performs the handshake on an accepted connection. Lets other greenlets run while it waits.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError`], and with it the stream is gone.
+    /// Returns [`HandshakeError`] and drops the stream.
     ///
     /// # Cancellation
     ///

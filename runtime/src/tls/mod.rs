@@ -11,7 +11,7 @@
 //! # let certificate = made.cert.der().clone();
 //! # let key = tls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
 //!
-//! // A certificate and its key, from files by `rustls::pki_types::pem::PemObject` in most programs.
+//! // Most programs read these from files, by `rustls::pki_types::pem::PemObject`.
 //! let config = ServerConfig::builder().with_no_client_auth();
 //! let config = Arc::new(config.with_single_cert(vec![certificate.clone()], key).unwrap());
 //! let server = StreamServer::tls(TcpListener::bind("127.0.0.1:0")?, config, |mut stream, _peer| {
@@ -20,7 +20,7 @@
 //! });
 //! server.start()?;
 //!
-//! // Whom to trust: most programs ask `webpki-roots` or `rustls-native-certs`.
+//! // The trusted roots: most programs use `webpki-roots` or `rustls-native-certs`.
 //! let mut roots = RootCertStore::empty();
 //! roots.add(certificate).unwrap();
 //! let config = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
@@ -31,15 +31,17 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! Certificates, protocols and versions are rustls' business: [`rustls`](mod@rustls) is re-exported as this crate was built with
-//! it, with its *ring* provider. A program that links a second provider has to say which one to use, by
-//! `ClientConfig::builder_with_provider` or `CryptoProvider::install_default`.
+//! Certificates, protocols and versions are configured with rustls. [`rustls`](mod@rustls) is
+//! re-exported as this crate was built with it, with its *ring* provider. A program that links a
+//! second provider must select one, by `ClientConfig::builder_with_provider` or
+//! `CryptoProvider::install_default`.
 //!
 //! # Time
 //!
-//! A handshake waits for the other side, which may never answer: [`Acceptor`] gives it ten seconds; a client says how long by
-//! [`with_timeout`](crate::with_timeout) around [`connect`], or by the timeouts of its stream. Its computations, a millisecond or
-//! less, are done by the thread and let nobody else run.
+//! A handshake waits for the peer, which may never answer. An [`Acceptor`] limits it to ten
+//! seconds. A client sets a limit by [`with_timeout`](crate::with_timeout) around [`connect`], or
+//! by the timeouts of its stream. The computations of a handshake take a millisecond or less, run
+//! on the thread, and do not let other greenlets run.
 
 mod error;
 mod handshake;

@@ -1,9 +1,10 @@
-//! A connection of TLS between the greenlets that read from it and those that write to it.
+//! A TLS connection, shared by the greenlets that read from it and those that write to it.
 //!
-//! No borrow of the connection is held across a wait: what is received goes from the stream into [`Incoming`] and from there to
-//! rustls, and what rustls has encrypted goes into [`Outgoing`] and from there to the stream. Each of both has a lock, which is
-//! held by the greenlet that uses the stream in this direction. A wait in the stream that is cut short has moved nothing, by
-//! the contract of the stream; so both are complete at any time.
+//! No borrow of the connection is held across a wait. Received data goes from the stream into
+//! [`Incoming`] and from there to rustls. Encrypted data goes from rustls into [`Outgoing`] and
+//! from there to the stream. Each of the two has a lock, held by the greenlet that uses the stream
+//! in that direction. By the contract of the stream, an interrupted wait has moved no data, so both
+//! buffers are consistent at any time.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -15,15 +16,17 @@ use rustls::Connection;
 
 use crate::sync::Mutex;
 
-/// How much may be taken before it is sent.
+/// The maximum size of data that is accepted before it is sent.
 const BUFFER_LIMIT: usize = 64 * 1024;
-/// How much is received at once, at first and when the last receipt was as long as it could be.
+/// The size of a receive, at first and after a receive that did not fill the buffer. After a full
+/// one it is `LARGE_CHUNK`.
 const CHUNK: usize = 4096;
 const LARGE_CHUNK: usize = 16 * 1024;
-/// How long a reader waits before it tries again to send what is left. Each wait is twice as long as the one before.
+/// The first pause of a reader before it tries again to send the remaining data. Each pause is
+/// twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// What was received and has not been decrypted.
+/// Received data that is not yet decrypted.
 #[derive(Default)]
 struct Incoming {
     data: Vec<u8>,
@@ -36,7 +39,7 @@ impl Incoming {
         &self.data[self.start..self.end]
     }
 
-    /// Receives into the buffer, which is empty.
+    /// Receives into the buffer, which must be empty.
     fn fill(&mut self, wire: &mut impl Read) -> io::Result<usize> {
         let filled = !self.data.is_empty() && self.end == self.data.len();
         self.data.resize(if filled { LARGE_CHUNK } else { CHUNK }, 0);
@@ -46,7 +49,7 @@ impl Incoming {
     }
 }
 
-/// What was encrypted and has not been sent.
+/// Encrypted data that is not yet sent.
 #[derive(Default)]
 struct Outgoing {
     data: Vec<u8>,
@@ -71,12 +74,12 @@ pub(super) struct Session {
     connection: RefCell<Connection>,
     incoming: Mutex<Incoming>,
     outgoing: Mutex<Outgoing>,
-    /// Whether the other side was told that nothing more will come.
+    /// `true` after a `close_notify` was queued.
     ended: Cell<bool>,
 }
 
 impl Session {
-    /// Makes the handshake.
+    /// Performs the handshake.
     pub(super) fn handshake(mut connection: Connection, wire: &mut (impl Read + Write)) -> io::Result<Self> {
         connection.set_buffer_limit(Some(BUFFER_LIMIT));
         let session = Session {
@@ -92,7 +95,7 @@ impl Session {
             }
             let mut incoming = session.incoming.lock();
             if !session.decrypt(&mut incoming, wire)? && incoming.fill(wire)? == 0 {
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "the peer has hung up"));
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, "the peer closed the connection"));
             }
         }
         session.flush(wire)?;
@@ -103,13 +106,13 @@ impl Session {
         self.connection.borrow()
     }
 
-    /// The connection, for a change that does not wait.
+    /// Borrows the connection for a change that does not wait.
     fn change(&self) -> io::Result<RefMut<'_, Connection>> {
-        let busy = "the connection is being looked at";
+        let busy = "the connection is borrowed";
         self.connection.try_borrow_mut().map_err(|_| io::Error::new(ErrorKind::ResourceBusy, busy))
     }
 
-    // --- reading ------------------------------------------------------------------------------------------------
+    // --- reading ---------------------------------------------------------------------------------
 
     pub(super) fn read(&self, wire: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -117,7 +120,7 @@ impl Session {
                 return Ok(done);
             }
             let mut incoming = self.incoming.lock();
-            // The greenlet that had the lock may have left something.
+            // The previous holder of the lock may have left decrypted data.
             if let Some(done) = self.take(buffer)? {
                 return Ok(done);
             }
@@ -127,7 +130,7 @@ impl Session {
         }
     }
 
-    /// Takes what was decrypted; `None` when nothing was and there is no end yet.
+    /// Takes decrypted data. Returns `None` if there is none and the stream has not ended.
     fn take(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.change()?.reader().read(buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -135,32 +138,32 @@ impl Session {
         }
     }
 
-    /// Decrypts a part of what was received; says whether there was something. Does not let others run, unless there is
-    /// an error to be told to the other side.
+    /// Decrypts a part of the received data. Returns `false` if there is none. Does not let other
+    /// greenlets run, unless an error has to be sent to the peer.
     fn decrypt(&self, incoming: &mut Incoming, wire: &mut impl Write) -> io::Result<bool> {
         if incoming.left().is_empty() {
             return Ok(false);
         }
         let mut connection = self.change()?;
         match connection.read_tls(&mut incoming.left())? {
-            // What comes after the end of the other side is no part of the connection.
+            // Data after the end of the connection is ignored.
             0 => incoming.start = incoming.end,
             taken => incoming.start += taken,
         }
         if let Err(error) = connection.process_new_packets() {
             drop(connection);
-            // The other side is told why, if it listens.
+            // Sends the reason to the peer if possible.
             let _ = self.try_send(wire);
             return Err(io::Error::new(ErrorKind::InvalidData, error));
         }
         Ok(true)
     }
 
-    /// Waits until something has been received, and has the connection know of the end of the stream.
+    /// Waits until data is received, and passes the end of the stream to the connection.
     ///
-    /// The other side may be waiting for what is left to be sent: an answer to a change of keys, or the rest of a write that
-    /// was cut short. That is tried without waiting, and again after pauses, so that reading depends on nothing but
-    /// what is received.
+    /// The peer may wait for data that is still to be sent: an answer to a key update, or the rest
+    /// of an interrupted write. Such data is sent without waiting, and again after pauses, so that
+    /// reading depends only on received data.
     fn receive(&self, incoming: &mut Incoming, wire: &mut (impl Read + Write)) -> io::Result<()> {
         let mut pause = FIRST_PAUSE;
         let received = loop {
@@ -187,9 +190,9 @@ impl Session {
         Ok(())
     }
 
-    // --- writing ------------------------------------------------------------------------------------------------
+    // --- writing ---------------------------------------------------------------------------------
 
-    /// Has the connection take data, and sends it.
+    /// Passes data to the connection and sends it.
     pub(super) fn write(
         &self,
         wire: &mut impl Write,
@@ -197,33 +200,34 @@ impl Session {
     ) -> io::Result<usize> {
         self.check_open()?;
         let mut outgoing = self.outgoing.lock();
-        // What an earlier call has left comes first, or its error. Nothing of this call's is taken before that is sent.
+        // Sends the rest of an earlier call first, or returns its error. The data of this call is
+        // not accepted before that.
         self.send(&mut outgoing, wire)?;
         self.check_open()?;
         let taken = give(&mut self.change()?.writer())?;
-        // It is encrypted and cannot be taken back, so the call reports it whatever comes: an error comes again with the next
-        // call, and a kill or a timeout at the next wait.
+        // The data is encrypted and cannot be taken back, so the call always reports it. An error
+        // is returned by the next call, and a kill or a timeout is raised at the next wait.
         put_off(|| self.send(&mut outgoing, wire));
         Ok(taken)
     }
 
-    /// Sends everything that is left, and has the stream send it.
+    /// Sends all remaining data and flushes the stream.
     pub(super) fn flush(&self, wire: &mut impl Write) -> io::Result<()> {
         let mut outgoing = self.outgoing.lock();
         self.send(&mut outgoing, wire)
     }
 
-    /// Tells the other side that nothing more will come.
+    /// Sends a `close_notify` after the remaining data.
     pub(super) fn shutdown(&self, wire: &mut impl Write) -> io::Result<()> {
         let mut outgoing = self.outgoing.lock();
         self.end()?;
         self.send(&mut outgoing, wire)
     }
 
-    /// Tells the other side that nothing more will come, as far as that goes without waiting.
+    /// Sends a `close_notify` after the remaining data, as far as this needs no wait.
     pub(super) fn try_shutdown(&self, wire: &mut impl Write) {
         if self.end().is_ok() {
-            // A greenlet that is sending sends it.
+            // If another greenlet is sending, it sends the `close_notify` too.
             let _ = self.try_send(wire);
         }
     }
@@ -258,7 +262,7 @@ impl Session {
         }
     }
 
-    /// Moves what was encrypted out of the connection.
+    /// Moves encrypted data out of the connection.
     fn collect(&self, outgoing: &mut Outgoing) -> io::Result<()> {
         let mut connection = self.change()?;
         while connection.wants_write() {
@@ -267,21 +271,22 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what is left as far as that goes without waiting; says whether it is worth another attempt.
+    /// Sends remaining data as far as this needs no wait. Returns `true` if another attempt is
+    /// useful.
     ///
-    /// An error is not reported here: it comes again with the next call that writes.
+    /// An error is not reported: the next writing call returns it.
     fn try_send(&self, wire: &mut impl Write) -> bool {
-        // A greenlet that has the lock sends everything.
+        // The holder of the lock sends all data.
         let Some(mut outgoing) = self.outgoing.try_lock() else { return false };
         if self.collect(&mut outgoing).is_err() || outgoing.left().is_empty() {
             return false;
         }
         let mut send = || self.send(&mut outgoing, wire);
         let sent = if cfg!(panic = "abort") {
-            // Nothing can cut it short.
+            // Without unwinding no timeout can interrupt the send.
             Some(send())
         } else if get_hub().in_callback() {
-            // The wait is refused.
+            // A wait in a callback of the hub is refused.
             put_off(send)
         } else {
             with_timeout(Duration::ZERO, send).ok()

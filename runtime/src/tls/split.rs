@@ -1,4 +1,4 @@
-//! A TLS connection in two halves with two owners.
+//! A TLS connection split into two halves with separate owners.
 
 use std::error::Error;
 use std::fmt;
@@ -11,19 +11,19 @@ use ramie_hub::has_hub;
 use super::stream::TlsStream;
 use crate::io::ReadWriteRef;
 
-/// The reading half of a TLS connection. Made by [`TlsStream::into_split`].
+/// The reading half of a TLS connection. Returned by [`TlsStream::into_split`].
 ///
-/// It gives access to the connection itself, for the stream below and what was agreed on.
+/// It gives access to the connection itself, for the inner stream and the negotiated parameters.
 #[derive(Debug)]
 pub struct OwnedReadHalf<S> {
     stream: Rc<TlsStream<S>>,
 }
 
-/// The writing half of a TLS connection. Made by [`TlsStream::into_split`].
+/// The writing half of a TLS connection. Returned by [`TlsStream::into_split`].
 ///
-/// Dropping it tells the other side that nothing more will come, by a `close_notify`, as far as that goes without waiting, unless
-/// it was [forgotten](OwnedWriteHalf::forget). [`shutdown_write`](crate::io::ShutdownWrite::shutdown_write) waits, and has
-/// the error.
+/// Dropping it sends a `close_notify`, as far as this needs no wait, unless it was
+/// [forgotten](OwnedWriteHalf::forget).
+/// [`shutdown_write`](crate::io::ShutdownWrite::shutdown_write) waits, and returns errors.
 ///
 /// # Examples
 ///
@@ -46,7 +46,7 @@ pub struct OwnedReadHalf<S> {
 /// let echo = spawn(move || {
 ///     let stream = Acceptor::new(server).accept(far).unwrap();
 ///     let (mut reading, mut writing) = stream.into_split();
-///     std::io::copy(&mut reading, &mut writing) // and the end, as the halves are dropped
+///     std::io::copy(&mut reading, &mut writing) // the drop of the halves sends the end
 /// });
 /// let (mut reading, mut writing) = tls::connect(near, "localhost", client)?.into_split();
 /// let writer = spawn(move || writing.write_all(&[7; 1_000_000]));
@@ -59,7 +59,7 @@ pub struct OwnedReadHalf<S> {
 /// ```
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S> {
-    /// `None` only while it is taken apart.
+    /// `None` only while the half is dropped or taken apart.
     stream: Option<Rc<TlsStream<S>>>,
     end: fn(&TlsStream<S>),
 }
@@ -71,43 +71,43 @@ pub(super) fn split<S: ReadWriteRef>(stream: TlsStream<S>) -> (OwnedReadHalf<S>,
 }
 
 impl<S> OwnedReadHalf<S> {
-    /// Puts the halves of one connection together.
+    /// Reunites the halves of one connection.
     ///
     /// # Errors
     ///
-    /// Both halves, when they are not of the same connection.
+    /// Returns both halves if they belong to different connections.
     pub fn reunite(self, other: OwnedWriteHalf<S>) -> Result<TlsStream<S>, ReuniteError<S>> {
         if !std::ptr::eq(&raw const *self.stream, &raw const *other) {
             return Err(ReuniteError(self, other));
         }
         drop(self);
-        Ok(Rc::into_inner(other.into_stream()).expect("there were two halves"))
+        Ok(Rc::into_inner(other.into_stream()).expect("the halves are the only owners of the stream"))
     }
 }
 
 impl<S> OwnedWriteHalf<S> {
-    /// Puts the halves of one connection together.
+    /// Reunites the halves of one connection.
     ///
     /// # Errors
     ///
-    /// Both halves, when they are not of the same connection.
+    /// Returns both halves if they belong to different connections.
     pub fn reunite(self, other: OwnedReadHalf<S>) -> Result<TlsStream<S>, ReuniteError<S>> {
         other.reunite(self)
     }
 
-    /// Drops the half and tells the other side nothing.
+    /// Drops the half without sending a `close_notify`.
     pub fn forget(self) {
         drop(self.into_stream());
     }
 
     fn into_stream(mut self) -> Rc<TlsStream<S>> {
-        self.stream.take().expect("it is there until the half goes")
+        self.stream.take().expect("a half owns its stream until it is dropped")
     }
 }
 
 impl<S> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
-        // At the end of its thread there is no hub to send with.
+        // At the end of its thread there is no hub that could send.
         if let Some(stream) = self.stream.as_ref().filter(|_| has_hub()) {
             (self.end)(stream);
         }
@@ -126,7 +126,7 @@ impl<S> Deref for OwnedWriteHalf<S> {
     type Target = TlsStream<S>;
 
     fn deref(&self) -> &TlsStream<S> {
-        self.stream.as_ref().expect("it is there until the half goes")
+        self.stream.as_ref().expect("a half owns its stream until it is dropped")
     }
 }
 
@@ -150,13 +150,13 @@ impl<S: ReadWriteRef> Write for OwnedWriteHalf<S> {
     }
 }
 
-/// Two halves that do not belong together, given back.
+/// Two halves of different connections, given back.
 #[derive(Debug)]
 pub struct ReuniteError<S>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 impl<S> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("these are halves of two connections")
+        f.write_str("the halves belong to different connections")
     }
 }
 

@@ -11,70 +11,76 @@ use super::split::{OwnedReadHalf, OwnedWriteHalf, split};
 use crate::io::by_ref::{ByRef, by_ref};
 use crate::io::{ReadWriteRef, ShutdownWrite};
 
-/// A TLS connection over a stream. Reading and writing wait as the stream does.
+/// A TLS connection over a stream. Reading and writing wait like the stream.
 ///
-/// Reading and writing also work through `&TlsStream`, where the stream below can do the same (it is [`ReadWriteRef`]): one greenlet may
-/// read while another one writes. They share the connection in an `Rc`, or have its [halves](TlsStream::into_split).
-/// Several that read, or several that write, take turns.
+/// Reading and writing also work through `&TlsStream`, if the inner stream supports this (see
+/// [`ReadWriteRef`]): one greenlet may read while another one writes. They share the connection in
+/// an `Rc`, or use its [halves](TlsStream::into_split). Several readers, or several writers, take
+/// turns.
 ///
 /// # Reading
 ///
-/// The end is 0 bytes if the other side has said that it is one, by a `close_notify`, and an error, `UnexpectedEof`, if the
-/// stream has just ended: then something may be missing.
+/// A read returns 0 bytes if the peer announced the end with a `close_notify`. If the stream ends
+/// without one, a read fails with `UnexpectedEof`: the data may be truncated.
 ///
-/// Reading never waits for room to write. What is left to be sent, an answer to a change of keys or the rest of a write that
-/// was cut short, is sent as far as that goes without waiting; if something is still left, the next write or `flush` sends it,
-/// and a read that waits tries again after pauses. While that is so, a read timeout of the stream below may come later
-/// than it was set for, after twice the time at most.
+/// Reading never waits for room to write. Data that is still to be sent, such as an answer to a key
+/// update or the rest of an interrupted write, is sent as far as this needs no wait. The rest is
+/// sent by the next write or `flush`, and a waiting read tries again after pauses. During that time
+/// a read timeout of the inner stream may be exceeded, at most by a factor of two.
 ///
 /// # Writing
 ///
-/// What is written is sent before the call returns, 64 KiB at most in one call of `write`: a peer that does not read makes the
-/// writer wait. When the stream fails in the middle, the call says how much it took, and the next call, or `flush`, has the
-/// error. So `flush` before a drop tells whether all was sent. From a peer that takes nothing any more can still be read what it
-/// has sent. [`shutdown`](TlsStream::shutdown) ends the connection in order. Dropping it does not, and neither does it wait: the
-/// other side gets `UnexpectedEof`.
+/// Data is sent before the call returns, at most 64 KiB in one call of `write`: a peer that does
+/// not read makes the writer wait. If the stream fails during a write, the call returns the number
+/// of accepted bytes, and the next call, or `flush`, returns the error. A `flush` before a drop
+/// therefore reports whether everything was sent. Data from a peer that accepts no more data can
+/// still be read. [`shutdown`](TlsStream::shutdown) ends the connection in order. A drop does not,
+/// and does not wait: the peer gets `UnexpectedEof`.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read has consumed nothing. What a `write` has not reported was not taken: one that is cut
-/// short before it has taken anything raises, and may be repeated. What it has taken it reports, and a kill or a timeout that
-/// comes while it sends that is raised at the next wait; the rest is sent by the next write or `flush`. Inside `write_all` a part
-/// of the data may have been taken. The stream below stays open until this is dropped.
+/// A kill or a timeout during a read consumes nothing. A `write` accepts exactly the bytes that it
+/// reports. A write that is interrupted before it has accepted any raises the exception, and may be
+/// repeated. After it has accepted data it always reports them: a kill or a timeout during the send
+/// is raised at the next wait, and the rest is sent by the next write or `flush`. During
+/// `write_all`, a part of the data may have been accepted. The inner stream stays open until this
+/// is dropped.
 pub struct TlsStream<S> {
     session: Session,
     stream: S,
 }
 
 impl<S> TlsStream<S> {
-    /// The stream below.
+    /// Returns the inner stream.
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// The stream below. Reading from it or writing to it breaks the connection; setting its limits does not.
+    /// Returns the inner stream. Reading from it or writing to it breaks the connection; setting
+    /// its timeouts does not.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// What rustls knows about the connection: the other side's certificates, the protocol that was agreed on.
+    /// Returns the rustls connection, which has the peer's certificates and the negotiated
+    /// protocol.
     ///
-    /// While it is borrowed, reads and writes of other greenlets fail with `ResourceBusy`, so it is not to be kept across a
-    /// wait.
+    /// Reads and writes of other greenlets fail with `ResourceBusy` while the connection is
+    /// borrowed. The borrow must not be kept across a wait.
     pub fn connection(&self) -> Ref<'_, Connection> {
         self.session.connection()
     }
 
-    /// The stream below, and the end of TLS on it. The other side is told nothing.
+    /// Returns the inner stream and ends TLS on it. The peer is not notified.
     pub fn into_inner(self) -> S {
         self.stream
     }
 
-    /// Splits the connection into its reading and its writing half, for two owners.
+    /// Splits the connection into a reading and a writing half with separate owners.
     ///
     /// # Examples
     ///
-    /// On the page of [`OwnedWriteHalf`].
+    /// See [`OwnedWriteHalf`].
     pub fn into_split(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>)
     where
         S: ReadWriteRef,
@@ -82,7 +88,7 @@ impl<S> TlsStream<S> {
         split(self)
     }
 
-    /// Tells the other side that nothing more will come, as far as that goes without waiting.
+    /// Sends a `close_notify` after the remaining data, as far as this needs no wait.
     pub(super) fn try_shutdown(&self)
     where
         S: ReadWriteRef,
@@ -96,23 +102,24 @@ impl<S: Read + Write> TlsStream<S> {
         Ok(TlsStream { session: Session::handshake(connection, &mut stream)?, stream })
     }
 
-    /// Says that nothing more will come, by a `close_notify`, and sends what is left before. The other side can still send,
-    /// and reading goes on. Lets others run if it waits. Through a shared reference it is
-    /// [`shutdown_write`](ShutdownWrite::shutdown_write).
+    /// Sends the remaining data and announces the end with a `close_notify`. The peer can still
+    /// send, and reading continues. Lets other greenlets run if it waits. Through a shared
+    /// reference, use [`shutdown_write`](ShutdownWrite::shutdown_write).
     ///
     /// # Errors
     ///
-    /// The stream's own. A second call does no harm; what is written from now on is refused with `BrokenPipe`.
+    /// Returns the errors of the stream. A second call has no effect. Later writes fail with
+    /// `BrokenPipe`.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout leaves a rest to be sent, by another call of this or by `flush`.
+    /// After a kill or a timeout, unsent data remains. Another call of this, or `flush`, sends it.
     pub fn shutdown(&mut self) -> io::Result<()> {
         self.session.shutdown(&mut self.stream)
     }
 }
 
-/// By a `close_notify`; see [`TlsStream::shutdown`].
+/// Sends a `close_notify`; see [`TlsStream::shutdown`].
 impl<S: ReadWriteRef> ShutdownWrite for TlsStream<S> {
     fn shutdown_write(&self) -> io::Result<()> {
         self.session.shutdown(&mut ByRef(&self.stream))

@@ -1,7 +1,8 @@
-//! What only Unix can do to files: `std::os::unix::fs`, on a thread of the pool. For files in general there is [`ramie::fs`](crate::fs).
+//! File operations of Unix systems: the counterpart of `std::os::unix::fs`, on a thread of the
+//! pool. General file operations are in [`ramie::fs`](crate::fs).
 //!
-//! std's traits of that module work here as they are: `FileExt`, `OpenOptionsExt`, `DirBuilderExt`, `DirEntryExt`, and those of std's
-//! own values.
+//! The traits of that module of std work here unchanged: `FileExt`, `OpenOptionsExt`,
+//! `DirBuilderExt`, `DirEntryExt`, and those of types that std owns.
 
 use std::io;
 use std::os::unix::fs;
@@ -9,15 +10,15 @@ use std::path::Path;
 
 use ramie_pool::blocking_owned;
 
-/// Makes a symbolic link to `original`, which need not exist. Lets others run.
+/// Creates a symbolic link to `original`, which need not exist. Lets other greenlets run.
 ///
 /// # Errors
 ///
-/// std's.
+/// Returns the errors of std.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once, and the call goes on by itself.
+/// A kill or a timeout is raised at once, and the call continues.
 ///
 /// # Examples
 ///
@@ -35,25 +36,26 @@ pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result
     blocking_owned(move || fs::symlink(original, link))
 }
 
-/// Changes the owner or the group of a file; `None` leaves it. Symbolic links are followed. Lets others run.
+/// Changes the owner and the group of a file; `None` keeps the current one. Follows symbolic links.
+/// Lets other greenlets run.
 ///
 /// # Errors
 ///
-/// std's.
+/// Returns the errors of std.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once, and the call goes on by itself.
+/// A kill or a timeout is raised at once, and the call continues.
 pub fn chown(path: impl AsRef<Path>, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking_owned(move || fs::chown(path, owner, group))
 }
 
-/// Changes the owner or the group of a file, or of a symbolic link itself; as [`chown`].
+/// Changes the owner and the group of a file, or of a symbolic link itself; see [`chown`].
 ///
 /// # Errors
 ///
-/// std's.
+/// Returns the errors of std.
 pub fn lchown(path: impl AsRef<Path>, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking_owned(move || fs::lchown(path, owner, group))

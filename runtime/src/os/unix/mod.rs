@@ -1,4 +1,4 @@
-//! What Unix has.
+//! Functionality of Unix systems.
 
 pub mod fs;
 pub mod net;

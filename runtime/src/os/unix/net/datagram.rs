@@ -9,14 +9,15 @@ use super::patience::keep_trying;
 use crate::io::handle::{Handle, readable, writable};
 use crate::net::socket::{options, release, socket};
 
-/// A Unix datagram socket: `std::os::unix::net::UnixDatagram`'s counterpart.
+/// A Unix datagram socket: the counterpart of `std::os::unix::net::UnixDatagram`.
 ///
-/// Nothing gets lost: who sends to a socket whose queue is full waits. Datagrams that are longer than the buffer are cut off at
-/// their end; an empty one is received as 0 bytes.
+/// No datagram is lost: a sender waits while the queue of the receiving socket is full. A datagram
+/// that is longer than the buffer is truncated. An empty datagram is received as 0 bytes.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout while it waits has received nothing and sent nothing: a datagram goes whole or not at all.
+/// A kill or a timeout during a wait receives nothing and sends nothing: a datagram is sent whole
+/// or not at all.
 ///
 /// # Examples
 ///
@@ -41,11 +42,11 @@ writable!(UnixDatagram);
 release!(UnixDatagram);
 
 impl UnixDatagram {
-    /// Binds to a path, where nothing may be yet.
+    /// Binds to a path, which must not exist.
     ///
     /// # Errors
     ///
-    /// The system's own; `AddrInUse` when something is there.
+    /// Returns `AddrInUse` if the path exists, or another error of the system.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         Self::from_std(net::UnixDatagram::bind(path)?)
     }
@@ -54,59 +55,64 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixDatagram::bind).
+    /// Returns the errors of [`bind`](UnixDatagram::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
         Self::from_std(net::UnixDatagram::bind_addr(address)?)
     }
 
-    /// A socket without an address: one that sends only, or is connected later.
+    /// Creates a socket without an address: to be used for sending only, or to be connected later.
     ///
     /// # Errors
     ///
-    /// When the system has no descriptor left.
+    /// Returns the error of the system if no descriptor is left.
     pub fn unbound() -> io::Result<UnixDatagram> {
         Self::from_std(net::UnixDatagram::unbound()?)
     }
 
-    /// Two sockets that are connected to each other.
+    /// Creates two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// When the system has no descriptor left.
+    /// Returns the error of the system if no descriptor is left.
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, other) = net::UnixDatagram::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
     }
 
-    /// Sets whom [`send`](UnixDatagram::send) sends to, and from whom alone is received. Does not wait.
+    /// Sets the peer: [`send`](UnixDatagram::send) sends to it, and only its datagrams are
+    /// received. Does not wait.
     ///
     /// # Errors
     ///
-    /// The system's own: `NotFound` when nothing is there.
+    /// Returns the error of the system: `NotFound` if the path does not exist.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.handle.get_open()?.connect(path)
     }
 
-    /// Receives a datagram and says who sent it. Lets others run if it waits.
+    /// Receives a datagram. Returns its length and the address of its sender. Lets other greenlets
+    /// run if it waits.
     ///
     /// # Errors
     ///
-    /// `TimedOut` by the read timeout; `EBADF` when the socket was closed; the system's own.
+    /// Returns `TimedOut` after the read timeout, `EBADF` if the socket was closed, or the error of
+    /// the system.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive_with(
             |socket| socket.recv_from(buffer),
             || {
-                // Nobody's address, as std has it here; there is no other way to make one.
+                // std returns the unnamed address here, and there is no other way to make one.
                 Ok((0, net::UnixDatagram::unbound()?.local_addr()?))
             },
         )
     }
 
-    /// Receives a datagram if one is there, and says who sent it. Does not let others run.
+    /// Receives a datagram if there is one. Returns its length and the address of its sender. Does
+    /// not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// `NotConnected` when receiving was shut down; as [`recv_from`](UnixDatagram::recv_from), without the timeout.
+    /// Returns `NotConnected` if receiving was shut down, and the errors of
+    /// [`recv_from`](UnixDatagram::recv_from), except the timeout.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
         let received = self.handle.io().try_read_with(|socket| socket.recv_from(buffer))?;
         if received.is_none() && is_shut(self.handle.get_ref())? {
@@ -119,7 +125,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UnixDatagram::recv_from).
+    /// Returns the errors of [`recv_from`](UnixDatagram::recv_from).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.receive_with(|socket| socket.recv(buffer), || Ok(0))
     }
@@ -135,15 +141,16 @@ impl UnixDatagram {
         })
     }
 
-    /// Sends a datagram to the socket at `path`. Lets others run while there is no room.
+    /// Sends a datagram to the socket at `path`. Lets other greenlets run while there is no room.
     ///
-    /// When it is the other one's queue that is full, the system gives no notice of its end to somebody who is not connected:
-    /// then the attempt is repeated, at first after a millisecond and later every 16. A connected socket is told.
+    /// The system does not notify an unconnected sender when the queue of the receiving socket has
+    /// room again. The attempt is therefore repeated, first after a millisecond and later every 16.
+    /// A connected sender is notified.
     ///
     /// # Errors
     ///
-    /// `TimedOut` by the write timeout; `EBADF` when the socket was closed; the system's own, such as `EMSGSIZE` for a
-    /// datagram that is too long.
+    /// Returns `TimedOut` after the write timeout, `EBADF` if the socket was closed, or the error
+    /// of the system, such as `EMSGSIZE` for a datagram that is too long.
     pub fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_with(|socket| socket.send_to(data, path.as_ref()))
     }
@@ -152,7 +159,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UnixDatagram::send_to).
+    /// Returns the errors of [`send_to`](UnixDatagram::send_to).
     pub fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
         self.send_with(|socket| socket.send_to_addr(data, address))
     }
@@ -162,7 +169,7 @@ impl UnixDatagram {
         if limits.nonblocking() {
             return self.handle.write_with(op);
         }
-        // The budget of operations that need not wait is spent here, and nothing is waited for.
+        // The operation counts towards the I/O budget, but does not wait.
         let attempt = || {
             io.write_with(None, |socket| match op(socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -173,34 +180,37 @@ impl UnixDatagram {
             return Ok(sent);
         }
         keep_trying(limits.write(), |left| {
-            // It may be our own buffer that is full: that the system tells.
+            // This socket's own buffer may be full, and the system does notify of that.
             io.wait_writable(left)?;
             attempt()
         })
     }
 
-    /// Sends a datagram to whom the socket is connected to. Lets others run while there is no room.
+    /// Sends a datagram to the connected peer. Lets other greenlets run while there is no room.
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UnixDatagram::send_to); `ConnectionRefused` when the other socket is gone.
+    /// Returns the errors of [`send_to`](UnixDatagram::send_to), and `ConnectionRefused` if the
+    /// peer was closed.
     pub fn send(&self, data: &[u8]) -> io::Result<usize> {
         self.handle.write_with(|socket| socket.send(data))
     }
 }
 
 options! { UnixDatagram:
-    /// Sets whom `send` sends to by an address; see [`connect`](UnixDatagram::connect).
+    /// Sets the peer by an address; see [`connect`](UnixDatagram::connect).
     connect_addr(address: &SocketAddr) -> ();
-    /// The address it is connected to; `NotConnected` when it is not.
+    /// Returns the address of the connected peer, or `NotConnected` if there is none.
     peer_addr() -> SocketAddr;
-    /// The address it is bound to.
+    /// Returns the local address.
     local_addr() -> SocketAddr;
-    /// Ends one direction or both. Greenlets that wait to receive get 0 bytes, and those that wait to send `BrokenPipe`.
+    /// Shuts down one direction or both. Greenlets that wait to receive get 0 bytes, and those that
+    /// wait to send get `BrokenPipe`.
     shutdown(how: Shutdown) -> ();
 }
 
-/// Whether receiving was shut down. Linux says so to those who ask, but would have those who receive wait for ever.
+/// Returns `true` if receiving was shut down. Linux reports this only through `poll`: a receive
+/// would wait forever.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_shut(socket: &net::UnixDatagram) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

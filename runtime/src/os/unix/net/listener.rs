@@ -1,4 +1,4 @@
-//! Unix sockets that take connections.
+//! Unix sockets that accept connections.
 
 use std::io;
 use std::os::unix::net::{self, SocketAddr};
@@ -11,9 +11,10 @@ use crate::io::handle::Handle;
 use crate::net::socket::{listener, options, socket};
 use crate::net::tcp::BACKLOG;
 
-/// A Unix socket that takes connections: `std::os::unix::net::UnixListener`'s counterpart.
+/// A Unix socket that accepts connections: the counterpart of `std::os::unix::net::UnixListener`.
 ///
-/// Any number of greenlets may accept on one listener. As with std, the file of its path stays when it is dropped.
+/// Any number of greenlets may accept on one listener. As with std, the file at its path remains
+/// after a drop.
 ///
 /// # Examples
 ///
@@ -39,11 +40,12 @@ socket!(UnixListener, net::UnixListener, std::convert::identity);
 listener!(UnixListener, UnixStream, SocketAddr, Incoming, UnixStream::from_std);
 
 impl UnixListener {
-    /// Binds to a path, where nothing may be yet, with a backlog of 4096, or as much as the system allows.
+    /// Binds to a path, which must not exist, with a backlog of 4096, or as much as the system
+    /// allows.
     ///
     /// # Errors
     ///
-    /// The system's own; `AddrInUse` when something is there.
+    /// Returns `AddrInUse` if the path exists, or another error of the system.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         Self::bind_with_backlog(path, BACKLOG)
     }
@@ -52,31 +54,32 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixListener::bind).
+    /// Returns the errors of [`bind`](UnixListener::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         Self::bind_addr_with_backlog(address, BACKLOG)
     }
 
-    /// Binds to a path, and has the system keep at most that many connections which have not been accepted; see
+    /// Binds to a path, with a limit on the connections that wait to be accepted; see
     /// [`TcpListener::bind_with_backlog`](crate::net::TcpListener::bind_with_backlog).
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixListener::bind).
+    /// Returns the errors of [`bind`](UnixListener::bind).
     pub fn bind_with_backlog(path: impl AsRef<Path>, backlog: u32) -> io::Result<UnixListener> {
         Self::with_backlog(net::UnixListener::bind(path)?, backlog)
     }
 
-    /// Binds to an address, with a backlog; see [`bind_with_backlog`](UnixListener::bind_with_backlog).
+    /// Binds to an address, with a limit on the connections that wait to be accepted; see
+    /// [`bind_with_backlog`](UnixListener::bind_with_backlog).
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixListener::bind).
+    /// Returns the errors of [`bind`](UnixListener::bind).
     pub fn bind_addr_with_backlog(address: &SocketAddr, backlog: u32) -> io::Result<UnixListener> {
         Self::with_backlog(net::UnixListener::bind_addr(address)?, backlog)
     }
 
-    /// Listens once more, which sets the backlog.
+    /// Calls `listen` again, which changes the backlog.
     fn with_backlog(listener: net::UnixListener, backlog: u32) -> io::Result<UnixListener> {
         SockRef::from(&listener).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         Self::from_std(listener)
@@ -84,7 +87,7 @@ impl UnixListener {
 }
 
 options! { UnixListener:
-    /// The address it is bound to.
+    /// Returns the local address.
     local_addr() -> SocketAddr;
 }
 

@@ -1,7 +1,8 @@
-//! Unix sockets with std's names: streams, listeners and datagrams. Every operation that has to wait lets others run.
+//! Unix sockets with std's names: streams, listeners and datagrams. Every operation that has to
+//! wait lets other greenlets run.
 //!
-//! What [`ramie::net`](crate::net) says of handles and options holds here too. Addresses are std's own, with abstract names
-//! on Linux as std has them:
+//! Handles and options work as in [`ramie::net`](crate::net). Addresses are those of std, which
+//! include abstract names on Linux:
 //!
 //! ```
 //! # #[cfg(target_os = "linux")] fn main() -> std::io::Result<()> {

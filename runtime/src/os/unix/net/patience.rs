@@ -1,15 +1,17 @@
-//! Waiting for what the system gives no notice of: a listener's full backlog, a stranger's full queue.
+//! Retries with exponential back-off, for conditions that the kernel does not report readiness for:
+//! the full backlog of a listener, or the full queue of an unconnected socket.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use ramie_hub::{TimedOut, sleep};
 
-/// The first pause between two attempts. Each is twice as long as the one before, up to `LONGEST`.
+/// The first pause between two attempts. Each pause is twice as long as the one before, up to
+/// `LONGEST`.
 const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(16);
 
-/// Makes the attempt until it comes to something, or the time is over.
+/// Repeats the attempt until it succeeds or fails, or the limit is reached.
 pub(super) fn keep_trying<R>(
     timeout: Option<Duration>,
     mut attempt: impl FnMut(Option<Duration>) -> io::Result<Option<R>>,

@@ -11,13 +11,15 @@ use super::patience::keep_trying;
 use crate::io::handle::Handle;
 use crate::net::socket::{options, socket, stream};
 
-/// A Unix stream socket whose operations wait without blocking the thread: `std::os::unix::net::UnixStream`'s counterpart.
+/// A Unix stream socket with operations that wait without blocking the thread: the counterpart of
+/// `std::os::unix::net::UnixStream`.
 ///
 /// Reading and writing also work through `&UnixStream`; see [`TcpStream`](crate::net::TcpStream).
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read has consumed nothing. Inside `write_all` a part of the data may have been sent.
+/// A kill or a timeout during a read consumes nothing. During `write_all`, a part of the data may
+/// have been sent.
 ///
 /// # Examples
 ///
@@ -44,12 +46,14 @@ socket!(UnixStream, net::UnixStream, std::convert::identity);
 stream!(UnixStream);
 
 impl UnixStream {
-    /// Connects to the listener at `path`. Lets others run while its backlog is full, of which the system gives no notice:
-    /// the attempt is repeated, at first after a millisecond and later every 16.
+    /// Connects to the listener at `path`. Lets other greenlets run while its backlog is full. The
+    /// system does not notify of room in the backlog, so the attempt is repeated, first after a
+    /// millisecond and later every 16.
     ///
     /// # Errors
     ///
-    /// The system's own: `NotFound` when nothing is there, `ConnectionRefused` when nobody listens any more.
+    /// Returns the error of the system: `NotFound` if the path does not exist, `ConnectionRefused`
+    /// if the listener was closed.
     ///
     /// # Cancellation
     ///
@@ -62,7 +66,8 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// As [`connect`](UnixStream::connect); `InvalidInput` for an address without a name.
+    /// Returns the errors of [`connect`](UnixStream::connect), and `InvalidInput` for an address
+    /// without a name.
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         Self::connect_to(&name_of(address)?)
     }
@@ -77,11 +82,11 @@ impl UnixStream {
         Self::from_std(OwnedFd::from(socket).into())
     }
 
-    /// Two streams that are connected to each other.
+    /// Creates two streams that are connected to each other.
     ///
     /// # Errors
     ///
-    /// When the system has no descriptor left.
+    /// Returns the error of the system if no descriptor is left.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
@@ -91,13 +96,14 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// As [`read`](Read::read).
+    /// Returns the errors of [`read`](Read::read).
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let flags = rustix::net::RecvFlags::PEEK;
         self.handle.read_with(|stream| Ok(rustix::net::recv(stream, &mut *buffer, flags)?.0))
     }
 
-    // A short read proves nothing here: it also ends behind a message that came with descriptors.
+    // A short read does not mean that no data is left: it also ends after a message with
+    // descriptors.
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.handle.read_with(|mut stream| stream.read(buffer))
     }
@@ -108,13 +114,13 @@ impl UnixStream {
 }
 
 options! { UnixStream:
-    /// The other side's address, which has no name unless it is bound.
+    /// Returns the address of the peer, which has no name unless it is bound.
     peer_addr() -> SocketAddr;
-    /// This side's address.
+    /// Returns the local address.
     local_addr() -> SocketAddr;
 }
 
-/// An address of std as one of socket2.
+/// Converts an address of std to one of socket2.
 fn name_of(address: &SocketAddr) -> io::Result<SockAddr> {
     if let Some(path) = address.as_pathname() {
         return SockAddr::unix(path);
@@ -128,9 +134,9 @@ fn name_of(address: &SocketAddr) -> io::Result<SockAddr> {
         use std::os::unix::ffi::OsStrExt;
 
         if let Some(name) = address.as_abstract_name() {
-            // A path that begins with a zero byte is how socket2 has abstract names.
+            // socket2 represents an abstract name as a path that begins with a zero byte.
             return SockAddr::unix(std::ffi::OsStr::from_bytes(&[b"\0", name].concat()));
         }
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "an address without a name cannot be connected to"))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot connect to an address without a name"))
 }
