@@ -1,11 +1,13 @@
-//! The set of living members that groups and pools share: who is in, who was killed, and the slots they hold.
+//! The set of living members behind groups and pools, with the slots that the members hold.
 //!
 //! Rules of the state (all on one thread):
-//! 1. A greenlet is a member from `enter` until its link of the set has its turn or it is discarded, whichever is first.
-//! 2. `empty` is set exactly while there is no member. It is set before a slot is released, so that who joins is told
-//!    before who waits for the slot.
-//! 3. A member holds as many permits of `slots` as it was added with, and gives all of them back when it leaves.
-//! 4. Nothing of the user's is called or dropped under a borrow.
+//! 1. A greenlet is a member from `enter` until the set's link to it is called or it is discarded,
+//!    whichever comes first.
+//! 2. `empty` is set exactly while there is no member. It is set before a slot is released, so that
+//!    joiners are woken before waiters for the slot.
+//! 3. A member holds one permit of `slots` for each time it was added, and gives all of them back
+//!    when it leaves.
+//! 4. No user code is called and no user value is dropped under a borrow.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,21 +20,21 @@ use crate::roster::{Key, Roster};
 struct Member {
     greenlet: AnyGreenlet,
     link: Cell<Option<LinkId>>,
-    /// How many slots it holds.
+    /// The number of slots that this member holds.
     slots: Cell<usize>,
-    /// Whether it was killed through the group.
+    /// `true` once the member was killed through the group.
     dying: Cell<bool>,
 }
 
-/// Up to so many members are looked through for one.
+/// The largest number of members that are searched without an index.
 const FEW: usize = 8;
 
-/// The members in the order in which they came.
+/// The members in order of insertion.
 #[derive(Default)]
 struct Table {
     members: Roster<Member>,
-    /// The key of each member. Nobody asks for one in most pools, so it is made for the first who does; it goes when
-    /// the last member leaves.
+    /// An index of the members. Most pools never search for one, so the first search in a large
+    /// table builds it. It is dropped when the last member leaves.
     keys: Option<HashMap<AnyGreenlet, Key>>,
 }
 
@@ -55,7 +57,8 @@ impl Table {
         key
     }
 
-    /// Takes a member out. What else kept its greenlet is returned too, to be dropped after the borrow.
+    /// Removes a member. Also returns the index's reference to the greenlet, which must be dropped
+    /// after the borrow ends.
     fn remove(&mut self, key: Key) -> Option<(Member, Option<AnyGreenlet>)> {
         let member = self.members.remove(key)?;
         let entry = self.keys.as_mut().and_then(|keys| keys.remove_entry(&member.greenlet));
@@ -66,20 +69,21 @@ impl Table {
     }
 }
 
-/// Somebody who joins and wants to hear of failures.
+/// A joiner that collects failures.
 struct Listener {
-    /// It hears of the members with smaller numbers: those who were there when it came.
+    /// The number of members inserted before this joiner came. It collects the failures of members
+    /// with smaller numbers.
     below: usize,
     first: RefCell<Option<Failure>>,
-    /// Those of them that were discarded, and may have failed since.
+    /// Members among these that were discarded and may have failed since.
     discarded: RefCell<Vec<AnyGreenlet>>,
 }
 
-/// A slot that is not a member's yet.
+/// A slot that is not yet held by a member.
 pub(crate) struct Slot<'a>(Option<&'a Semaphore>);
 
 impl Slot<'_> {
-    /// Leaves it to a member.
+    /// Leaves the slot to a member.
     pub(crate) fn pass_on(mut self) {
         self.0 = None;
     }
@@ -123,14 +127,14 @@ impl Members {
         self.table.borrow_mut().find(greenlet).is_some()
     }
 
-    /// The members in the order in which they came.
+    /// Returns the members in order of insertion.
     pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
         self.table.borrow().members.iter().map(|(_, member)| member.greenlet.clone()).collect()
     }
 
     // --- coming and going ---------------------------------------------------------------------------------------
 
-    /// Waits for a slot, if there is a limit; says whether it got one.
+    /// Waits for a slot, if there is a limit. Returns `true` if it took one or there is no limit.
     pub(crate) fn acquire(&self, limit: Limit) -> bool {
         match (&self.slots, limit) {
             (None, _) => true,
@@ -147,19 +151,20 @@ impl Members {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
     }
 
-    /// Gives the slot that the caller has back, unless it is passed on.
+    /// Returns a guard that releases the caller's slot unless the slot is passed on.
     pub(crate) fn hold_slot(&self) -> Slot<'_> {
         Slot(self.slots.as_ref())
     }
 
-    /// Takes in a greenlet that has a slot. Does not let others run.
+    /// Adds a greenlet that holds a slot. Does not let other greenlets run.
     pub(crate) fn enter(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         let mut table = self.table.borrow_mut();
         if let Some(key) = table.find(greenlet) {
-            let member = table.members.get(key).expect("who was found is in");
+            let member = table.members.get(key).expect("the key returned by find is valid");
             member.slots.set(member.slots.get() + self.share());
             drop(table);
-            // Once more: somebody may have removed all of its links. Whichever comes first counts.
+            // Links once more, since any holder may have removed all links of the greenlet. The
+            // first link that is called counts.
             self.await_end(greenlet, key);
         } else {
             drop(table);
@@ -167,7 +172,7 @@ impl Members {
         }
     }
 
-    /// Takes in a greenlet that has a slot and was made just now, and starts it. Does not let others run.
+    /// Adds a new greenlet that holds a slot, and starts it. Does not let other greenlets run.
     pub(crate) fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         self.enter_new(greenlet);
         greenlet.start();
@@ -183,10 +188,10 @@ impl Members {
         self.await_end(greenlet, key);
     }
 
-    /// Links a member, to hear of its end.
+    /// Links a member, so that it leaves after its end.
     fn await_end(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) {
         self.empty.clear();
-        // The member does not keep the group: nobody could ask a group without handles for anything.
+        // The member does not keep the group alive: a group without handles cannot be observed.
         let group: Weak<Self> = Rc::downgrade(self);
         let link = Waitable::rawlink(
             greenlet,
@@ -201,12 +206,12 @@ impl Members {
         }
     }
 
-    /// How many slots one takes who comes once.
+    /// Returns the number of slots that one addition takes.
     fn share(&self) -> usize {
         usize::from(self.slots.is_some())
     }
 
-    /// Lets a member go; a stranger is none of its business.
+    /// Removes a member. Does nothing if the greenlet is not one.
     pub(crate) fn discard(&self, greenlet: &AnyGreenlet) {
         let key = self.table.borrow_mut().find(greenlet);
         if let Some(link) = key.and_then(|key| self.leave(key)) {
@@ -214,7 +219,7 @@ impl Members {
         }
     }
 
-    /// Returns the link, which a discarded member still has.
+    /// Removes a member and returns its link, which a discarded member still has.
     fn leave(&self, key: Key) -> Option<LinkId> {
         let removed = self.table.borrow_mut().remove(key);
         let (member, _greenlet) = removed?;
@@ -239,9 +244,10 @@ impl Members {
 
     // --- joining ------------------------------------------------------------------------------------------------
 
-    /// Waits until the set is empty; says whether it was.
+    /// Waits until the set is empty. Returns `true` if it was.
     pub(crate) fn join(&self, limit: Limit) -> bool {
-        // Not even a set without members is looked at: who joins while others are told of its end comes after them.
+        // Waits even for an empty set: while earlier joiners are being woken, a new joiner comes
+        // after them.
         match limit {
             Limit::Never => {
                 self.empty.wait();
@@ -252,7 +258,7 @@ impl Members {
         }
     }
 
-    /// Waits until the set is empty, and returns the first failure of those who are in now.
+    /// Waits until the set is empty, and returns the first failure of a present member.
     pub(crate) fn join_raising(&self, limit: Limit) -> Result<bool, Failure> {
         struct Listening<'a>(&'a Members, Rc<Listener>);
         impl Drop for Listening<'_> {
@@ -267,7 +273,7 @@ impl Members {
         let joined = self.join(limit);
         let first = listening.1.first.take();
         let discarded = listening.1.discarded.take();
-        // One that has ended in this very turn has not been told of yet.
+        // A member that has ended in this very turn has not called its link yet.
         let first = first.or_else(|| {
             let table = self.table.borrow();
             let before = table.members.iter().take_while(|(key, _)| key.number() < below);
@@ -279,7 +285,8 @@ impl Members {
 
     // --- killing ------------------------------------------------------------------------------------------------
 
-    /// Marks a member as killed; false for a stranger and for one that was killed before.
+    /// Marks a member as killed. Returns `false` for a greenlet that is not a member or was killed
+    /// before.
     pub(crate) fn condemn(&self, greenlet: &AnyGreenlet) -> bool {
         let mut table = self.table.borrow_mut();
         let key = table.find(greenlet);
@@ -287,7 +294,7 @@ impl Members {
         member.is_some_and(|member| !member.dying.replace(true))
     }
 
-    /// Marks every member as killed, and returns those who were not before.
+    /// Marks every member as killed, and returns the members that were not killed before.
     pub(crate) fn condemn_all(&self) -> Vec<AnyGreenlet> {
         let table = self.table.borrow();
         let members = table.members.iter().map(|(_, member)| member);

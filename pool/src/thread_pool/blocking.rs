@@ -1,4 +1,4 @@
-//! Calls that block, made on a thread of a pool while the greenlet waits.
+//! Blocking calls that run on a thread of a pool while the greenlet waits.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,15 +9,17 @@ use ramie_hub::{Raised, lend, raise};
 
 use super::ThreadPool;
 
-/// Runs `f` on a thread of the [global pool](ThreadPool::global) and waits for its value; see [`ThreadPool::blocking`].
+/// Runs `f` on a thread of the [global pool](ThreadPool::global) and waits for its value; see
+/// [`ThreadPool::blocking`].
 ///
 /// # Panics
 ///
-/// With what `f` panics with.
+/// With the panic of `f`.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. The end of the thread waits for it too.
+/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. The end of
+/// the caller's thread also waits for `f`.
 ///
 /// # Examples
 ///
@@ -34,10 +36,10 @@ pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 }
 
 impl ThreadPool {
-    /// The pool that [`blocking`] uses, and whatever of ramie must block: one for the whole process, with at most 64 threads,
-    /// which end when they have had nothing to do for five seconds.
+    /// Returns the pool that [`blocking`] and ramie itself use for blocking calls: one for the
+    /// process, with at most 64 threads, each of which ends after five idle seconds.
     ///
-    /// Its [size](ThreadPool::set_maxsize) can be changed; it is not to be shut down.
+    /// Its [size](ThreadPool::set_maxsize) may be changed; it must not be shut down.
     pub fn global() -> &'static ThreadPool {
         static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
         GLOBAL.get_or_init(|| {
@@ -46,24 +48,27 @@ impl ThreadPool {
         })
     }
 
-    /// Runs `f` on a thread of the pool and waits for its value. Others run meanwhile.
+    /// Runs `f` on a thread of the pool and waits for its value. Lets other greenlets run.
     ///
-    /// `f` may borrow from the caller's frame, and so may its value, because this does not return before `f` is done or
-    /// dropped, whatever happens. It needs no [room](ThreadPool#room): when all threads are busy it stands in the queue, and
-    /// whoever calls this waits in any case. Called by a job of this pool it runs `f` right there.
+    /// `f` and its value may borrow from the caller's frame, because this does not return before
+    /// `f` is done or dropped. `f` needs no [capacity](ThreadPool#capacity): when all threads are
+    /// busy it is queued, since the caller waits in any case. Called by a job of this pool, it runs
+    /// `f` in the caller.
     ///
     /// # Panics
     ///
-    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or given up, or no thread can
-    /// be started at all, and what `f` itself raises as its [text](ramie_hub::FailureText), because exceptions do not leave their
-    /// thread. Raises [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
+    /// With the panic of `f`. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or
+    /// abandoned, or no thread can be started. An exception of ramie in `f` is raised as its
+    /// [text](ramie_hub::FailureText), because exceptions do not leave their thread. Raises
+    /// [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout does not interrupt this call, since the thread is at work in the caller's frame: it is raised, and
-    /// the value dropped, when `f` has returned. What may be abandoned half-way belongs into [`spawn`](ThreadPool::spawn): the
-    /// end of the caller's thread, and so of the process if that is the first one, waits for an `f` that has begun; see
-    /// [`lend`].
+    /// A kill or a timeout does not interrupt this call, since the thread works in the caller's
+    /// frame: it is raised, and the value dropped, when `f` has returned. Use
+    /// [`spawn`](ThreadPool::spawn) for work that may be abandoned half-way. The end of the
+    /// caller's thread, and so of the process if that is the first thread, waits for an `f` that
+    /// has begun; see [`lend`].
     ///
     /// # Examples
     ///
@@ -85,7 +90,7 @@ impl ThreadPool {
         let lent = lend(
             || guarded(f),
             |work| {
-                // A pool that takes nothing drops it: then it is not run.
+                // A closed pool drops the work, which then counts as not run.
                 let _ = self.execute(Box::new(move || work.run()));
             },
         );
@@ -97,7 +102,8 @@ impl ThreadPool {
     }
 }
 
-/// Catches a panic to hand it on as it is. An exception of ramie's is bound to its thread and left to [`lend`].
+/// Catches a panic, to pass it on unchanged. An exception of ramie is bound to its thread and left
+/// to [`lend`].
 fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Err(payload) if payload.is::<Raised>() => resume_unwind(payload),
