@@ -1,4 +1,4 @@
-//! Who may touch work that was lent, when the hub of its lender may end.
+//! Access to lent work after the lender's hub may have ended.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,8 +9,9 @@ use parking_lot::Condvar;
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
 
-/// Whether lent work may be touched. A greenlet that waits for it may be abandoned at the end of its thread, and the work
-/// may borrow a thread-local through it.
+/// A latch that decides whether lent work may be touched. A greenlet that waits for the work may be
+/// abandoned at the end of its thread, and the work may borrow a thread-local through that
+/// greenlet.
 pub(crate) struct Gate {
     passage: Mutex<Passage>,
     left: Condvar,
@@ -20,18 +21,18 @@ pub(crate) struct Gate {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Passage {
     Open,
-    /// The work is being run or dropped by a thread that works for this hub, or for none (0).
+    /// The work is being run or dropped by a thread that works for this hub, or for no hub (0).
     Within(u64),
     Closed,
 }
 
 impl Gate {
-    /// The gate of work that the hub with this number lends.
+    /// Creates the latch of work that the hub with this number lends.
     pub(crate) fn new(home: u64) -> Self {
         Gate { passage: Mutex::new(Passage::Open), left: Condvar::new(), home }
     }
 
-    /// Lets somebody in to the work, unless the hub has ended.
+    /// Grants access to the work, unless the access was taken before or the hub has ended.
     pub(crate) fn enter(&self) -> Option<Leave<'_>> {
         let mut passage = self.passage.lock();
         if *passage != Passage::Open {
@@ -41,8 +42,9 @@ impl Gate {
         Some(Leave(self))
     }
 
-    /// The lender's hub ends: nobody enters any more, and who is within is waited for. That is another thread: a greenlet
-    /// of the lender's own hub never goes on.
+    /// Closes the latch when the lender's hub ends: no access is granted any more, and a running
+    /// access of another thread is waited for. An access from the lender's own hub is not waited
+    /// for, since its greenlets never run again.
     pub(crate) fn close(&self) {
         let mut passage = self.passage.lock();
         if *passage == Passage::Open {
@@ -54,7 +56,7 @@ impl Gate {
     }
 }
 
-/// Whoever is within leaves, one way or another.
+/// A granted access, which ends when this is dropped.
 pub(crate) struct Leave<'a>(&'a Gate);
 
 impl Drop for Leave<'_> {
@@ -64,5 +66,5 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The gates of a hub by a number of theirs.
+/// The latches of a hub, by number.
 pub(crate) type Gates = RefCell<HashMap<u64, Arc<Gate>>>;
