@@ -1,4 +1,4 @@
-//! A counter of permits to wait for.
+//! A counter of permits that greenlets wait for.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,8 +24,9 @@ impl Waits for Permits {
 
 /// A counter of permits: gevent's `Semaphore`. Clones are the same semaphore.
 ///
-/// Whoever asks while a permit is free takes it at once, ahead of those who wait; those who wait are served in
-/// order. A permit is never handed to a greenlet that does not run: a kill cannot lose one.
+/// A caller that finds a free permit takes it at once, ahead of the waiters. Waiters are served in
+/// order. A permit is never handed to a greenlet that is not running, so a kill cannot lose a
+/// permit.
 ///
 /// # Examples
 ///
@@ -43,48 +44,49 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// A semaphore with that many permits.
+    /// Creates a semaphore with that many permits.
     pub fn new(permits: usize) -> Self {
         Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
     }
 
-    /// How many permits are free.
+    /// Returns the number of free permits.
     pub fn counter(&self) -> usize {
         self.queue.0.get()
     }
 
-    /// Whether no permit is free.
+    /// Returns `true` if no permit is free.
     pub fn locked(&self) -> bool {
         self.counter() == 0
     }
 
-    /// How many wait for a permit or are linked.
+    /// Returns the number of waiters and links.
     pub fn linkcount(&self) -> usize {
         self.queue.linkcount()
     }
 
-    /// Takes a permit if one is free. Does not let others run.
+    /// Takes a permit if one is free. Does not let other greenlets run.
     pub fn try_acquire(&self) -> bool {
         let counter = self.counter();
         self.queue.0.set(counter.saturating_sub(1));
         counter > 0
     }
 
-    /// Takes a permit, waiting for one if none is free. Lets others run only if it waits.
+    /// Takes a permit, waiting for one if none is free. Lets other greenlets run only if it waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout takes no permit and leaves the queue.
     pub fn acquire(&self) {
         self.acquire_for(Limit::Never);
     }
 
-    /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
+    /// Takes a permit, waiting for at most `timeout`. Returns `true` if it took one. A zero timeout
+    /// waits for one turn of the loop.
     pub fn acquire_timeout(&self, timeout: Duration) -> bool {
         self.acquire_for(Limit::After(timeout))
     }
 
-    /// Takes a permit, waiting at most until then; says whether it got one.
+    /// Takes a permit, waiting until `deadline` at most. Returns `true` if it took one.
     pub fn acquire_deadline(&self, deadline: Instant) -> bool {
         self.acquire_for(Limit::At(deadline))
     }
@@ -105,30 +107,34 @@ impl Semaphore {
         }
     }
 
-    /// Waits until a permit is free, without taking it; returns how many are free, which may be none.
+    /// Waits until a permit is free, without taking it. Returns the number of free permits, which
+    /// may be 0.
     pub fn wait(&self) -> usize {
         self.wait_for(Limit::Never)
     }
 
-    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    /// Waits until a permit is free, for at most `timeout`, without taking it. Returns the number
+    /// of free permits.
     pub fn wait_timeout(&self, timeout: Duration) -> usize {
         self.wait_for(Limit::After(timeout))
     }
 
-    /// Waits at most until then until a permit is free, without taking it; returns how many are free.
+    /// Waits until a permit is free, until `deadline` at most, without taking it. Returns the
+    /// number of free permits.
     pub fn wait_deadline(&self, deadline: Instant) -> usize {
         self.wait_for(Limit::At(deadline))
     }
 
     fn wait_for(&self, limit: Limit) -> usize {
         if self.locked() {
-            // Told or not, the counter says all there is to know.
+            // The counter decides, whatever the outcome of the wait.
             let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
         }
         self.counter()
     }
 
-    /// Gives a permit back, whoever took it, and returns how many are free now. Does not let others run.
+    /// Gives a permit back, which any greenlet may have taken, and returns the number of free
+    /// permits. Does not let other greenlets run.
     ///
     /// # Panics
     ///
@@ -140,7 +146,7 @@ impl Semaphore {
         counter
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends.
+    /// Runs `f` with a permit. The permit is given back however `f` ends.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         struct Release<'a>(&'a Semaphore);
         impl Drop for Release<'_> {
