@@ -81,8 +81,7 @@ struct Play {
     log: Arc<Mutex<Vec<u64>>>,
     /// The jobs that have entered and were not withdrawn, in order.
     entered: Vec<u64>,
-    /// One entry for each unfinished job that has left the queue and is not delivered: `true` if it
-    /// needs capacity.
+    /// One entry for each unfinished job: `true` if it needs capacity.
     rooms: Vec<bool>,
     done: usize,
     /// A thread could not be started.
