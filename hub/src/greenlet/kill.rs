@@ -1,4 +1,4 @@
-//! Killing greenlets: an exception raised at their blocking call, delivered in its turn of the queue.
+//! Kills: an exception raised at the target's blocking call, delivered in order through the queue.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,14 +14,17 @@ use crate::wait::limit::Limit;
 impl AnyGreenlet {
     /// Kills the greenlet with [`GreenletExit`] and waits until it has ended.
     ///
-    /// * Not started or not yet run: it ends on the spot, and its body never runs. Nothing is waited for.
+    /// * Not started or not yet run: it ends at once, and its body never runs. The call does not
+    ///   wait.
     /// * Ended: nothing happens.
-    /// * Waiting: the exception is raised at its blocking call, in a turn of the queue; whatever is queued ahead of
-    ///   it happens first, so it may get one more turn. Its destructors run; they may wait, and are not
-    ///   interrupted by further kills. It may catch the exception and go on: then this waits for its natural end.
-    /// * The caller itself: the exception is raised out of this very call.
+    /// * Waiting: the exception is raised at its blocking call, in a turn of the queue. Everything
+    ///   queued ahead of the exception happens first, so the target may get one more turn. Its
+    ///   destructors run; they may wait, and are not interrupted by further kills. If the target
+    ///   catches the exception and continues, this call waits for its natural end.
+    /// * The caller itself: the exception is raised out of this call.
     ///
-    /// Never returns the target's error. Of the main greenlet only the exception is sent; nobody can wait for it.
+    /// Never returns the target's error. The main greenlet only gets the exception; its end cannot
+    /// be waited for.
     ///
     /// # Cancellation
     ///
@@ -42,29 +45,34 @@ impl AnyGreenlet {
         self.kill_for(Exception::new(GreenletExit), Some(Limit::Never));
     }
 
-    /// Kills it with any exception, which becomes its failure unless it is caught, and waits until it has ended.
+    /// Kills the greenlet with `error`, which becomes its failure unless it is caught, and waits
+    /// until it has ended.
     pub fn kill_with<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
         self.kill_for(Exception::new(error), Some(Limit::Never));
     }
 
-    /// Kills it with [`GreenletExit`] without waiting: gevent's `block=False`. Does not let others run.
+    /// Kills the greenlet with [`GreenletExit`] without waiting: gevent's `block=False`. Does not
+    /// let other greenlets run.
     pub fn kill_nowait(&self) {
         self.kill_for(Exception::new(GreenletExit), None);
     }
 
-    /// Kills it with any exception without waiting. Does not let others run.
+    /// Kills the greenlet with `error` without waiting. Does not let other greenlets run.
     pub fn kill_with_nowait<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
         self.kill_for(Exception::new(error), None);
     }
 
-    /// Kills it with [`GreenletExit`] and waits at most that long for its end; says whether it has ended.
+    /// Kills the greenlet with [`GreenletExit`] and waits for its end for at most `timeout`.
+    /// Returns `true` if it has ended.
     ///
-    /// The exception is delivered whatever the limit: the limit is for what the target does after it.
+    /// The exception is delivered whatever the limit is: the limit covers only the target's
+    /// behaviour after it.
     pub fn kill_timeout(&self, timeout: Duration) -> bool {
         self.kill_for(Exception::new(GreenletExit), Some(Limit::After(timeout)))
     }
 
-    /// Kills it with any exception and waits at most that long for its end; says whether it has ended.
+    /// Kills the greenlet with `error` and waits for its end for at most `timeout`. Returns `true`
+    /// if it has ended.
     pub fn kill_with_timeout<E: fmt::Debug + fmt::Display + 'static>(
         &self,
         error: E,
@@ -73,7 +81,7 @@ impl AnyGreenlet {
         self.kill_for(Exception::new(error), Some(Limit::After(timeout)))
     }
 
-    /// Without a limit it does not wait at all.
+    /// Kills the greenlet. `limit` bounds the wait; with `None` this does not wait.
     fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
         let core = current::core();
         if !self.needs_throw(&core, &exception) {
@@ -85,7 +93,8 @@ impl AnyGreenlet {
                 let token = core.token();
                 core.push(Item::throw(record, exception, Some(token)));
                 core.park(token, "Greenlet::kill");
-                // Back from a kill of its own: it is unwinding, and the kill waits for the end of that.
+                // A greenlet that killed itself is unwinding here, and the kill would wait for the
+                // end of that unwinding.
                 !self.is_running(&core) && self.join_for(limit, "Greenlet::kill")
             }
             _ => {
@@ -99,11 +108,12 @@ impl AnyGreenlet {
         !core.in_hub() && self.is(&AnyGreenlet { record: core.current() })
     }
 
-    /// Ends one that never ran on the spot; says whether an exception has to be thrown into it.
+    /// Ends a greenlet that never ran at once. Returns `true` if an exception must be thrown into
+    /// the greenlet.
     pub(crate) fn needs_throw(&self, core: &Core, exception: &Exception) -> bool {
         match self.task().state.get() {
             State::Ready => false,
-            // Nothing reaches what was abandoned.
+            // An abandoned greenlet cannot be reached.
             _ if self.task().of_another(core.number) => false,
             State::Created | State::Started if self.task().kind == Kind::Greenlet => {
                 core.kill_unrun(&self.record, exception.clone());
@@ -113,11 +123,13 @@ impl AnyGreenlet {
         }
     }
 
-    /// Raises an exception in the greenlet at once, ahead of everything that is queued: gevent's `throw`.
+    /// Raises an exception in the greenlet at once, ahead of everything that is queued: gevent's
+    /// `throw`.
     ///
-    /// One that has not run ends with it. Called from a greenlet, the caller goes on when the target waits again
-    /// or has ended; called in the hub, the target runs as soon as the callback returns. The caller itself raises it
-    /// out of this very call.
+    /// A greenlet that has not run ends with the exception. Called from a greenlet, the caller
+    /// continues when the target waits again or has ended. Called in the hub, the target runs as
+    /// soon as the callback returns. If the target is the caller, the exception is raised out of
+    /// this call.
     ///
     /// # Cancellation
     ///
@@ -147,9 +159,10 @@ impl AnyGreenlet {
 
 /// Kills every greenlet with [`GreenletExit`] and waits until all have ended.
 ///
-/// Those that never ran end on the spot. The others are thrown into one after another in a single turn of the
-/// queue; each runs its handlers up to its next wait before the next is hit. The caller may be among them: the
-/// exception is raised out of this call.
+/// Greenlets that never ran end at once. The exception is thrown into the others one after another
+/// in a single turn of the queue; each runs its handlers up to its next wait before the next one is
+/// interrupted. The caller may be among the greenlets: then the exception is raised out of this
+/// call.
 ///
 /// # Cancellation
 ///
@@ -170,30 +183,31 @@ pub fn killall<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
     killall_with(greenlets, GreenletExit);
 }
 
-/// Kills every greenlet with any exception and waits until all have ended; see [`killall`].
+/// Kills every greenlet with `error` and waits until all have ended; see [`killall`].
 pub fn killall_with<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
     greenlets: &[G],
     error: E,
 ) {
-    // Without a limit there is nothing that could time out.
+    // A wait without a limit does not time out.
     let _ = killall_for(greenlets, Exception::new(error), Some(Limit::Never));
 }
 
-/// Kills every greenlet with [`GreenletExit`] without waiting. Does not let others run.
+/// Kills every greenlet with [`GreenletExit`] without waiting. Does not let other greenlets run.
 pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
     killall_with_nowait(greenlets, GreenletExit);
 }
 
-/// Kills every greenlet with [`GreenletExit`] and waits at most that long until all have ended; see [`killall`].
+/// Kills every greenlet with [`GreenletExit`] and waits until all have ended, for at most
+/// `timeout`; see [`killall`].
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
+/// [`TimedOut`] when some have not ended by then. The kills stay in force.
 pub fn killall_timeout<G: AsRef<AnyGreenlet>>(greenlets: &[G], timeout: Duration) -> Result<(), TimedOut> {
     killall_with_timeout(greenlets, GreenletExit, timeout)
 }
 
-/// Kills every greenlet with any exception without waiting. Does not let others run.
+/// Kills every greenlet with `error` without waiting. Does not let other greenlets run.
 pub fn killall_with_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
     greenlets: &[G],
     error: E,
@@ -201,11 +215,12 @@ pub fn killall_with_nowait<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display +
     let _ = killall_for(greenlets, Exception::new(error), None);
 }
 
-/// Kills every greenlet with any exception and waits at most that long until all have ended; see [`killall`].
+/// Kills every greenlet with `error` and waits until all have ended, for at most `timeout`; see
+/// [`killall`].
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when some have not ended by then. What was thrown stays thrown.
+/// [`TimedOut`] when some have not ended by then. The kills stay in force.
 pub fn killall_with_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display + 'static>(
     greenlets: &[G],
     error: E,
@@ -214,7 +229,7 @@ pub fn killall_with_timeout<G: AsRef<AnyGreenlet>, E: fmt::Debug + fmt::Display 
     killall_for(greenlets, Exception::new(error), Some(Limit::After(timeout)))
 }
 
-/// Without a limit it does not wait at all.
+/// Kills all of the greenlets. `limit` bounds the wait; with `None` this does not wait.
 fn killall_for<G: AsRef<AnyGreenlet>>(
     greenlets: &[G],
     exception: Exception,
@@ -255,7 +270,7 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
     Ok(())
 }
 
-/// Kills every unfinished greenlet of this hub but the main one; returns how many there were.
+/// Kills every unfinished greenlet of this hub except the main one. Returns their number.
 pub(crate) fn kill_everything(core: &Core, deadline: Option<Instant>) -> Result<usize, TimedOut> {
     let everything: Vec<AnyGreenlet> = core.greenlets();
     let limit = deadline.map_or(Limit::Never, Limit::At);
