@@ -1,22 +1,23 @@
-//! How long a call may wait.
+//! Limits on the time that a call may wait.
 
 use std::time::{Duration, Instant};
 
 use crate::scheduler::Core;
 
-/// How long a call may wait.
+/// The limit on the time that a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// For ever.
+    /// No limit.
     Never,
-    /// That long. Zero waits for one turn of the loop.
+    /// For at most this duration. Zero waits for one turn of the loop.
     After(Duration),
-    /// Until then.
+    /// Until this point in time at most.
     At(Instant),
 }
 
 impl Limit {
-    /// Fixes a duration to the point in time at which it will be over, for calls that wait more than once.
+    /// Converts a duration to the point in time at which it ends, for calls that wait more than
+    /// once.
     #[must_use]
     #[inline]
     pub fn fixed(self) -> Self {
@@ -26,7 +27,7 @@ impl Limit {
         }
     }
 
-    /// The time at which it is over, as the hub counts.
+    /// Returns the end of the limit as the hub's time.
     pub(crate) fn deadline(self, core: &Core) -> Option<u64> {
         match self {
             Limit::Never => None,
