@@ -1,4 +1,4 @@
-//! What a watcher of a descriptor holds.
+//! The state of a watcher of a descriptor.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -9,7 +9,7 @@ use super::wait::Hold;
 use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::{Core, IoWaiter, Watch};
 
-/// A watcher's descriptor.
+/// The descriptor of a watcher.
 pub(crate) struct FdWatch {
     fd: Box<dyn AsFd>,
     directions: Vec<Direction>,
