@@ -44,7 +44,7 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// Creates a semaphore with that many permits.
+    /// Creates a semaphore with `permits` permits.
     pub fn new(permits: usize) -> Self {
         Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
     }
