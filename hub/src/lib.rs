@@ -1,19 +1,21 @@
 //! The mechanism under `ramie`: a mio event loop that switches stackful greenlets on one thread.
 //!
-//! Most programs use the `ramie` crate, which re-exports this one; this page is for those who bring a protocol or a
-//! primitive of their own, or embed the bare hub.
+//! Most programs use the `ramie` crate, which re-exports this one. This page is for code that adds
+//! a protocol or a primitive of its own, or embeds the hub alone.
 //!
 //! # The loop in ten sentences
 //!
-//! 1. Every thread has one hub, made when it is first needed; greenlets never leave their thread.
+//! 1. Every thread has one hub, created when it is first needed; greenlets never leave their
+//!    thread.
 //! 2. The thread's own stack is the *main greenlet*; when it waits, the hub runs in its place.
-//! 3. A greenlet runs until it waits or ends; then control is the hub's again.
-//! 4. Only the hub resumes a greenlet; a wake, from wherever, only queues.
+//! 3. A greenlet runs until it waits or ends; then the hub has control again.
+//! 4. Only the hub resumes a greenlet; a wake-up, from any thread, only queues.
 //! 5. The queue is strictly first in, first out: starts, yields, notifications, kills.
-//! 6. A notification is one item of the queue: its waiters run one after another, each until it waits again.
+//! 6. A notification is one item of the queue: its waiters run one after another, each until it
+//!    waits again.
 //! 7. When the queue is empty, or after 5 ms, the hub polls the system.
-//! 8. What is due then is served by priority: timers, ready sources, and last the limits of waits.
-//! 9. Other threads reach the hub through a [`Remote`] only.
+//! 8. Due events are then served by priority: timers, ready sources, and last the limits of waits.
+//! 9. Other threads reach the hub only through a [`Remote`].
 //! 10. When nothing is left that could wake the main greenlet, [`LoopExit`] is raised in it.
 //!
 //! ```text
@@ -29,36 +31,40 @@
 //! # Promises
 //!
 //! * A greenlet keeps its thread: closures and results need not be `Send`.
-//! * A wake never switches, and a wait is ended by one wake at most.
-//! * Every wait can be killed and timed out, and leaves nothing behind either way. [`scope`] and [`lend`], whose caller's
-//!   frame is in use, raise what came when that is over.
-//! * A panic in a greenlet is that greenlet's failure and nobody else's trouble.
+//! * A wake-up never switches, and a wait is ended by at most one wake-up.
+//! * Every wait can be killed and timed out, and leaves nothing behind either way. [`scope`] and
+//!   [`lend`] lend the caller's frame: they raise a pending interrupt when the frame is no longer
+//!   in use.
+//! * A panic in a greenlet is the failure of that greenlet and affects no other.
 //!
 //! # The end of a hub
 //!
-//! A hub ends with its thread. Greenlets that have not ended by then are *abandoned*: their stacks and everything
-//! on them are leaked, never unwound, because their destructors could reach thread-locals that are gone already.
-//! [`abandoned_greenlets`] counts them. Structured programs use `ramie::run`, which ends them while the thread is
-//! still whole.
+//! A hub ends with its thread. Greenlets that have not ended by then are *abandoned*: their stacks
+//! and everything on them are leaked, never unwound, because their destructors could reach
+//! thread-locals that are gone already. [`abandoned_greenlets`] counts them. Structured programs
+//! use `ramie::run`, which ends them while the thread is still whole.
 //!
 //! # Thread-locals
 //!
-//! Greenlets of one thread share its thread-locals. Three things must not be done with std's `thread_local!`, and nothing
-//! can check them: waiting in the *initialiser* of one (another greenlet would initialise it a second time and drop what the
-//! first refers to), waiting while a reference to one's own stack is lent to others through one, and waiting in the
-//! *destructor* of one at the end of the thread while greenlets are suspended in the middle of using another.
-//! [`greenlet_local!`] has none of these problems.
+//! Greenlets of one thread share its thread-locals. Three uses of std's `thread_local!` are
+//! forbidden and cannot be checked: waiting in the *initialiser* of a thread-local (another
+//! greenlet would initialise it a second time and drop the value that the first one refers to),
+//! waiting while a reference to the greenlet's own stack is lent to others through a thread-local,
+//! and waiting in the *destructor* of a thread-local at the end of the thread while greenlets are
+//! suspended in the middle of using another. [`greenlet_local!`] has none of these problems.
 //!
 //! # Unwinding
 //!
-//! Kills and scope timeouts unwind. std keeps one count of panics for the thread: while a greenlet waits in a
-//! destructor during an unwinding, `std::thread::panicking()` is true for its neighbours too, and a
-//! `std::sync::Mutex` whose guard such a neighbour drops meanwhile is poisoned. parking_lot's locks are not.
+//! Kills and scope timeouts unwind. std keeps one count of panics for each thread: while a greenlet
+//! waits in a destructor during an unwinding, `std::thread::panicking()` is true for the other
+//! greenlets of the thread too, and a `std::sync::Mutex` is poisoned when one of them drops its
+//! guard at that time. parking_lot's locks are not.
 //!
-//! Kills and scope timeouts that come while a greenlet unwinds are put off, so that a destructor that waits is not
-//! interrupted; limits of single calls and scopes inside the destructor work. One case is not covered: a greenlet that
-//! *panics* while another is suspended in the middle of its own unwinding, that then waits in a destructor, and is killed
-//! there. The process ends with std's message about a panic in a destructor.
+//! Kills and scope timeouts that arrive while a greenlet unwinds are deferred, so that a destructor
+//! that waits is not interrupted; limits of single calls and scopes inside the destructor work. One
+//! case is not covered: a greenlet *panics* while another is suspended in the middle of its own
+//! unwinding, then waits in a destructor, and is killed there. The process then ends with std's
+//! message about a panic in a destructor.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
