@@ -63,7 +63,7 @@ impl Error for GetError {}
 /// The error of a call that waits in a place where nothing can wait: in a callback that the hub
 /// itself runs.
 ///
-/// It is raised in that callback. The hub catches it, reports it and continues.
+/// The error is raised in that callback. The hub catches it, reports it and continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockingSwitchOutError;
 
@@ -100,7 +100,7 @@ impl fmt::Display for Waiting {
 /// The error that is raised in the main greenlet when it waits and nothing is left that could ever
 /// wake it.
 ///
-/// It names every greenlet that is suspended at that moment, the main greenlet first.
+/// The message names every greenlet that is suspended at that moment, the main greenlet first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoopExit {

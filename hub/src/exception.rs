@@ -58,7 +58,7 @@ impl Exception {
                 return exception.clone();
             }
         }
-        Exception(Rc::new(error.expect("only an Exception was taken out, and then it was returned")))
+        Exception(Rc::new(error.expect("an Exception that was taken out has been returned")))
     }
 
     /// Returns `true` if the exception is of type `E`.
@@ -111,7 +111,7 @@ impl Error for GreenletExit {}
 /// A request to end the program with this status. Raised in any greenlet, it arrives in the main
 /// greenlet at once.
 ///
-/// It is not printed. `ramie::run` ends the process with the status.
+/// The exception is not printed. `ramie::run` ends the process with the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemExit(
     /// The exit status of the process.

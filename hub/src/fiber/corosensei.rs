@@ -128,7 +128,7 @@ impl Fiber {
     /// When the fiber is suspended, since its stack is in use.
     #[inline]
     pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
-        let mut this = ManuallyDrop::new(place.take().expect("there is a fiber"));
+        let mut this = ManuallyDrop::new(place.take().expect("the place has a fiber"));
         if !this.done() {
             this.drop_body();
         }

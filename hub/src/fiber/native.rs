@@ -181,7 +181,7 @@ impl Fiber {
     // Read in place: moving the fiber out first would wait for the writes of the last switch, a
     // store-forwarding stall.
     pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
-        let fiber = place.as_mut().expect("there is a fiber");
+        let fiber = place.as_mut().expect("the place has a fiber");
         if !fiber.done() {
             assert!(fiber.unrun.get().is_some(), "the stack of a suspended fiber is in use");
             fiber.drop_unrun();

@@ -120,7 +120,7 @@ impl Fiber {
     ///
     /// When the fiber is suspended, since its stack is in use.
     pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
-        let fiber = place.take().expect("there is a fiber");
+        let fiber = place.take().expect("the place has a fiber");
         let never_ran = fiber.body.take().is_some();
         assert!(never_ran || fiber.done(), "the stack of a suspended fiber is in use");
         fiber.stack

@@ -350,7 +350,7 @@ impl<T: 'static> Greenlet<T> {
     }
 
     fn cell(&self) -> &RefCell<Option<T>> {
-        self.any.record.body.value().downcast_ref().expect("the handle's type is the record's")
+        self.any.record.body.value().downcast_ref().expect("the handle has the type of the record")
     }
 
     fn outcome<R>(&self, f: impl FnOnce(&RefCell<Option<T>>) -> Option<R>) -> Result<R, Failure> {

@@ -65,7 +65,7 @@ impl Hub {
             }
         }
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "only the main greenlet can join the hub");
+        assert!(core.mode.get() == Mode::Main, "Hub::join must be called from the main greenlet");
         let token = core.token();
         let _timer = timeout.map(|timeout| {
             // Uses the priority of a sleep, not of a wait limit, so only earlier timers run first.
@@ -92,7 +92,7 @@ impl Hub {
     /// When it is not called from the main greenlet.
     pub fn kill_all(&self, grace: Option<Duration>) -> Result<usize, TimedOut> {
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "only the main greenlet can end all others");
+        assert!(core.mode.get() == Mode::Main, "Hub::kill_all must be called from the main greenlet");
         let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         let mut killed = 0;
         loop {

@@ -235,8 +235,8 @@ impl Watcher {
     ///
     /// When the watcher is active or the priority is outside -2 to 2.
     pub fn set_priority(&self, priority: i8) {
-        assert!(!self.active(), "the priority of an active watcher cannot change");
-        assert!((-2..=2).contains(&priority), "a priority lies between -2 and 2");
+        assert!(!self.active(), "the priority must be set while the watcher is not active");
+        assert!((-2..=2).contains(&priority), "the priority must be between -2 and 2");
         self.watch.priority.set(priority);
     }
 

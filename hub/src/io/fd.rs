@@ -167,7 +167,7 @@ impl crate::hub::handle::Hub {
     ///
     /// When neither reading nor writing is requested.
     pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
-        assert!(readable || writable, "a descriptor is watched for reading or for writing");
+        assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
         let asked = [(readable, Direction::Read), (writable, Direction::Write)];
         let directions =
             asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();

@@ -140,7 +140,7 @@ impl Semaphore {
     ///
     /// When the counter would exceed `usize::MAX`.
     pub fn release(&self) -> usize {
-        let counter = self.counter().checked_add(1).expect("a semaphore counts to usize::MAX");
+        let counter = self.counter().checked_add(1).expect("the counter must not exceed usize::MAX");
         self.queue.0.set(counter);
         self.queue.check();
         counter

@@ -91,7 +91,7 @@ impl Near {
             }
             return;
         }
-        debug_assert_eq!(self.heap[position].index, index, "the timer is in neither");
+        debug_assert_eq!(self.heap[position].index, index, "a near timer is in the run or in the heap");
         let key = self.heap.swap_remove(position).key();
         if position == self.heap.len() {
             return;

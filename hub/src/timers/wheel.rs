@@ -105,7 +105,7 @@ impl Wheel {
         if prev != NIL {
             nodes[prev].next = next;
         } else {
-            debug_assert_eq!(self.slots[slot].head, index, "the timer is in another slot");
+            debug_assert_eq!(self.slots[slot].head, index, "the first timer of a slot is its head");
             self.slots[slot].head = next;
             if next == NIL {
                 self.in_use[slot / SLOTS] &= !(1 << (slot % SLOTS));

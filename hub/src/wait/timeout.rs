@@ -248,8 +248,8 @@ impl Timeout {
         }
         let state = &self.state;
         match state.state.get() {
-            State::Pending => panic!("the timeout is pending already"),
-            State::Closed => panic!("the timeout is closed"),
+            State::Pending => panic!("the timeout is already pending: cancel it before starting it again"),
+            State::Closed => panic!("the timeout is closed and cannot be started again"),
             State::Idle | State::Fired => {}
         }
         let core = current::core();

@@ -402,14 +402,14 @@ mod tests {
         assert!(pool.try_spawn(|| ()).is_err());
         for i in 0..3 {
             let tell = tell.clone();
-            assert!(pool.execute(Box::new(move || tell.send(i).expect("it is received"))).is_ok());
+            assert!(pool.execute(Box::new(move || tell.send(i).expect("the receiver lives"))).is_ok());
         }
         assert_eq!(pool.len(), 5);
         assert!(pool.try_spawn(|| ()).is_err());
         drop((hold, tell));
         assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2]);
         pool.join();
-        assert!(holder.get().expect("it does not fail"));
+        assert!(holder.get().expect("the job does not fail"));
         assert!(queued.ready());
     }
 
@@ -419,11 +419,11 @@ mod tests {
         let inner = pool.clone();
         let same = pool.spawn(move || {
             let (tell, told) = channel();
-            let tell = move || tell.send(std::thread::current().id()).expect("it is received");
+            let tell = move || tell.send(std::thread::current().id()).expect("the receiver lives");
             assert!(inner.execute(Box::new(tell)).is_ok());
             told.recv().expect("it was sent") == std::thread::current().id()
         });
-        assert!(same.get().expect("it does not fail"));
+        assert!(same.get().expect("the job does not fail"));
     }
 
     #[test]
@@ -442,7 +442,7 @@ mod tests {
         let pool = ThreadPool::new(1);
         assert!(pool.execute(Box::new(|| panic!("in a job"))).is_ok());
         pool.join();
-        assert_eq!(pool.spawn(|| 5).get().expect("the thread lives on"), 5);
+        assert_eq!(pool.spawn(|| 5).get().expect("the thread continues"), 5);
         assert_eq!(pool.size(), 1);
     }
 }

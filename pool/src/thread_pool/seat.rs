@@ -88,7 +88,7 @@ mod tests {
         let seat = Seat::new();
         let callers = seat.clone();
         let _greenlet = spawn(move || {
-            let late = callers.waker().take().expect("the thread rests in its hub");
+            let late = callers.waker().take().expect("the thread is parked in its hub");
             late.wake();
             sleep(Duration::from_millis(5));
             callers.call();

@@ -30,7 +30,10 @@ impl Shared {
     /// Panics on a call that would wait for the thread it is made on.
     #[track_caller]
     pub(super) fn assert_outside(self: &Arc<Self>, call: &str) {
-        assert!(!self.is_inside(), "{call} called by a job of the pool, which would wait for itself");
+        assert!(
+            !self.is_inside(),
+            "{call} must not be called by a job of the pool: it would wait for itself"
+        );
     }
 
     pub(super) fn help(self: &Arc<Self>, help: Help) {

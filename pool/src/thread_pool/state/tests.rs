@@ -178,7 +178,7 @@ impl Play {
                 if self.threads.is_empty() {
                     for _ in self.state.withdraw_all() {
                         self.entered.pop();
-                        let limited = self.rooms.pop().expect("each job has its share");
+                        let limited = self.rooms.pop().expect("each unfinished job has an entry");
                         self.state.give_room(limited);
                     }
                 }
@@ -192,7 +192,7 @@ impl Play {
             Deed::Deliver => {
                 if self.done > 0 {
                     self.done -= 1;
-                    let limited = self.rooms.pop().expect("each job has its share");
+                    let limited = self.rooms.pop().expect("each unfinished job has an entry");
                     self.state.give_room(limited);
                 }
             }
@@ -229,7 +229,7 @@ impl Play {
             Deed::Withdraw(number) => {
                 if self.state.withdraw(number).is_some() {
                     self.entered.retain(|other| *other != number);
-                    let limited = self.rooms.pop().expect("each job has its share");
+                    let limited = self.rooms.pop().expect("each unfinished job has an entry");
                     self.state.give_room(limited);
                 }
             }
