@@ -1,4 +1,4 @@
-//! What a greenlet runs: a closure, or one whose `Err` is the greenlet's exception.
+//! The bodies of greenlets: a closure, or a closure with an `Err` that is the greenlet's exception.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -10,25 +10,26 @@ use std::thread;
 use crate::exception::Exception;
 use crate::task::Run;
 
-/// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
-/// returns `Result`.
+/// A body that a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or
+/// [`fallible`] around a closure that returns `Result`.
 pub trait ScopedBody {
-    /// What a good end returns.
+    /// The type of the greenlet's value.
     type Value;
 
-    /// What a bad end returns: it becomes the greenlet's exception.
+    /// The type of the error, which becomes the greenlet's exception.
     type Error: fmt::Debug + fmt::Display + 'static;
 
     /// Runs the body to its end.
     ///
     /// # Errors
     ///
-    /// What the greenlet fails with.
+    /// The error that the greenlet fails with.
     fn run(self) -> Result<Self::Value, Self::Error>;
 }
 
-/// Something any greenlet can run: a [`ScopedBody`] that borrows nothing.
-// The value has a bound of its own: that of a closure's type does not cover what the closure returns.
+/// A body that any greenlet can run: a [`ScopedBody`] that borrows nothing.
+// The value has a bound of its own: the bound of a closure's type does not cover the closure's
+// return type.
 pub trait Body: ScopedBody<Value: 'static> + 'static {}
 
 impl<B: ScopedBody<Value: 'static> + 'static> Body for B {}
@@ -45,7 +46,7 @@ where
     }
 }
 
-/// A closure whose `Err` is the greenlet's exception. Made by [`fallible`].
+/// A closure with an `Err` that is the greenlet's exception. Made by [`fallible`].
 #[derive(Clone, Copy)]
 pub struct Fallible<F>(F);
 
@@ -70,8 +71,9 @@ impl<F> fmt::Debug for Fallible<F> {
 
 /// Makes the `Err` of a closure the exception of the greenlet that runs it.
 ///
-/// Without it a closure that returns a `Result` is like any other: its greenlet succeeds, with a `Result` as value.
-/// With it an `Err` is a failure: [`get`](crate::Greenlet::get) returns it, links for exceptions see it, and
+/// Without `fallible` a closure that returns a `Result` is like any other: its greenlet succeeds,
+/// with a `Result` as its value. With `fallible` an `Err` is a failure:
+/// [`get`](crate::Greenlet::get) returns it, links for exceptions are called, and
 /// [`joinall`](crate::joinall) with `raise_error` returns it. Nothing is unwound for it.
 ///
 /// # Examples
@@ -91,7 +93,7 @@ where
     Fallible(f)
 }
 
-/// A body and the place for its value, as the hub's records hold them.
+/// A body and the place for its value, as stored in the hub's records.
 pub(crate) struct Bound<B: Body> {
     body: Cell<Option<B>>,
     value: RefCell<Option<B::Value>>,
@@ -104,10 +106,10 @@ impl<B: Body> Bound<B> {
 }
 
 impl<B: Body> Run for Bound<B> {
-    // Caught here, so that a closure which is inlined is no frame of its own to an unwinding.
+    // Caught here, so that an unwinding crosses no separate frame for an inlined closure.
     fn run(&self) -> thread::Result<Result<(), Exception>> {
         let body = || self.body.take().expect("a body runs once").run();
-        // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
+        // An unwinding leaves no state of the hub half-changed: every wait cleans up by guards.
         let value = match catch_unwind(AssertUnwindSafe(body))? {
             Ok(value) => value,
             Err(error) => return Ok(Err(Exception::new(error))),
