@@ -1,9 +1,11 @@
-//! The greenlets of one scope: which of them still may touch what they borrowed, and how those that are gone have ended.
+//! The greenlets of one scope: the children that may still access their borrows, and the outcome of
+//! the others.
 //!
-//! A child is *gone* when its closure has been run or dropped and its fiber, if it had one, has returned. That is later than
-//! `ready` (its greenlet-locals are dropped after that, and may wait) and not the same as `dead` (which one that never ran
-//! is before its closure has been dropped); and links will not do, as anybody may remove them. So the hub says it itself,
-//! in [`Core::gone`], where it buries.
+//! A child is *gone* when its closure has been run or dropped and its fiber, if it had one, has
+//! returned. This is later than `ready` (its greenlet-locals are dropped after that, and may wait).
+//! The state differs from `dead` (a child that never ran is dead before its closure has been
+//! dropped). Links cannot be used, because any holder may remove them. The scheduler therefore
+//! reports it directly, from [`Core::gone`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,29 +20,29 @@ use crate::task::{AnyGreenlet, Gone, Task, TaskRef, Token};
 /// The children of one scope.
 #[derive(Default)]
 pub(crate) struct Children {
-    /// Those that are not gone, in the order in which they were made.
+    /// The children that are not gone, in order of creation.
     living: RefCell<BTreeMap<u64, TaskRef>>,
     parent: Cell<Option<Token>>,
     recalled: Cell<bool>,
-    /// Failures nobody has been told of, in the order in which they came: of those that still can be joined, and the
-    /// first of the others.
+    /// Failures that were not reported, in order of time: of children that can still be joined, and
+    /// the first of the others.
     failed: RefCell<Vec<(Rc<Child>, Failure)>>,
 }
 
-/// What a child and its handle know of the scope.
+/// The state that a child and its handle share with the scope.
 pub(crate) struct Child {
     children: Rc<Children>,
     number: u64,
     seen: Cell<bool>,
-    /// Its handle is dropped: nobody will ask.
+    /// `true` once its handle is dropped: its outcome cannot be read any more.
     forgotten: Cell<bool>,
 }
 
-/// What the handle of a child holds: the right to ask how it has ended.
+/// The right of a child's handle to read the outcome.
 pub(crate) struct Ask(Rc<Child>);
 
 impl Children {
-    /// Makes a greenlet that has not been started one of the children.
+    /// Adds a greenlet that has not been started to the children.
     pub(crate) fn adopt(self: &Rc<Self>, core: &Core, record: &TaskRef) -> Ask {
         let child = Rc::new(Child {
             children: self.clone(),
@@ -53,7 +55,8 @@ impl Children {
         Ask(child)
     }
 
-    /// Takes out a failure that nobody will be told of: of those that are forgotten the first is enough.
+    /// Removes a failure that will never be reported: of children without handles only the first is
+    /// needed.
     fn thin_out(&self) -> Option<(Rc<Child>, Failure)> {
         let mut failed = self.failed.borrow_mut();
         let forgotten = |(_, (child, _)): &(usize, &(Rc<Child>, Failure))| child.forgotten.get();
@@ -61,8 +64,8 @@ impl Children {
         second.map(|at| failed.remove(at))
     }
 
-    /// The first failure that nobody was told of, at the end of the scope. After the scope has killed its children there is
-    /// none: what they ended with is its own.
+    /// Returns the first unreported failure, at the end of the scope. After the scope has killed
+    /// its children there is none: their outcome is their own.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let mut failed = self.failed.take().into_iter();
         let first = failed.next();
@@ -72,7 +75,7 @@ impl Children {
 }
 
 impl Ask {
-    /// Somebody is told how it ended.
+    /// Marks the outcome as read.
     pub(crate) fn see(&self) {
         self.0.seen.set(true);
         let mut failed = self.0.children.failed.borrow_mut();
@@ -94,7 +97,7 @@ impl Gone for Child {
     fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token)) {
         let children = self.children.clone();
         let failure = task.failure.get().filter(|failure| {
-            // A system error goes to main, whoever else is told.
+            // A system error goes to main, whether it is also read elsewhere or not.
             !self.seen.get() && !failure.is_exit() && !failure.is::<SystemExit>()
         });
         let number = self.number;
@@ -105,7 +108,7 @@ impl Gone for Child {
         drop(record);
         if children.left() == 0 {
             if let Some(parent) = children.parent.take() {
-                // In its turn of the queue, and so behind the child's links.
+                // The parent is woken in its turn of the queue, and so after the child's links.
                 wake(parent);
             }
         }
@@ -129,7 +132,8 @@ impl Debts for Children {
         let mut running = Vec::new();
         for record in living {
             let child = AnyGreenlet { record };
-            // Drops the closures of those that have not run, whose destructors may wait and be interrupted.
+            // Drops the closures of children that have not run. The destructors may wait and be
+            // interrupted.
             match guard(|| child.needs_throw(core, exception)) {
                 Ok(true) => running.push(child.record),
                 Ok(false) => {}
