@@ -1,7 +1,8 @@
-//! The door from a thread to its hub.
+//! The access of a thread to its hub.
 //!
-//! A thread's hub is made when it is first asked for and ends with the thread. Greenlets that have not ended by
-//! then are abandoned, not unwound: their destructors could read thread-locals that are gone already.
+//! A thread's hub is created when it is first used and ends with the thread. Greenlets that have
+//! not ended by then are abandoned, not unwound: their destructors could read thread-locals that
+//! are gone already.
 #![expect(unsafe_code, reason = "keeps the thread's hub behind a pointer that costs one load to reach")]
 
 use std::cell::{Cell, RefCell};
@@ -18,25 +19,26 @@ use crate::scheduler::thread_exit;
 use crate::scheduler::unwind::guard_drop;
 
 thread_local! {
-    /// The hub of this thread, or null: not made yet, or gone.
+    /// The hub of this thread; null before its creation and after its end.
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
-    /// The destructors of the thread-locals have begun.
+    /// `true` once the destructors of the thread-locals have begun.
     static ENDING: Cell<bool> = const { Cell::new(false) };
-    /// Owns what `CURRENT` points to; its destructor is the end of the hub.
+    /// Owns the hub that `CURRENT` points to; its destructor ends the hub.
     static OWNER: Owner = const { Owner(RefCell::new(None)) };
 }
 
-/// How many greenlets have been abandoned by hubs that ended.
+/// The number of greenlets that were abandoned by hubs that ended.
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// How many greenlets of this process were left unfinished when the thread of their hub ended.
+/// Returns the number of greenlets of this process that were unfinished when the thread of their
+/// hub ended.
 ///
 /// Their stacks and records are leaked on purpose; see the [crate's page](crate#the-end-of-a-hub).
 pub fn abandoned_greenlets() -> usize {
     ABANDONED.load(Ordering::Relaxed)
 }
 
-/// Whether this thread has a hub now. For tests: what must not make one.
+/// Returns `true` if this thread has a hub now. For tests of calls that must not create one.
 #[doc(hidden)]
 pub fn has_hub() -> bool {
     try_core().is_some()
@@ -45,22 +47,22 @@ pub fn has_hub() -> bool {
 struct Owner(RefCell<Option<Rc<Core>>>);
 
 impl Owner {
-    /// Ends the hub, if there is one. `in_use` says that a frame of main is still inside it.
+    /// Ends the hub, if there is one. `in_use` means that a frame of main is still inside it.
     fn end(&self, in_use: bool) {
         let Some(core) = self.0.take() else { return };
-        // First nobody finds it any more, then it ends.
+        // First the hub becomes unreachable, then it ends.
         CURRENT.set(ptr::null());
         let unfinished = core.close();
         ABANDONED.fetch_add(unfinished, Ordering::Relaxed);
         if CURRENT.get().is_null() {
-            // Else a destructor of what it held has made a new one.
+            // Otherwise a destructor of a value that it held has created a new one.
             thread_bound::set_hub_number(0);
         }
         if unfinished > 0 || in_use {
-            // Frames of the abandoned point into the hub and its stacks: it stays where it is for ever.
+            // Frames of the abandoned greenlets point into the hub and its stacks: it is leaked.
             let _abandoned = ManuallyDrop::new(core);
         } else {
-            // A panic of something of the user's that the hub still holds would end the process here.
+            // A panic of a user value that the hub still holds would end the process here.
             guard_drop(core);
         }
     }
@@ -72,18 +74,19 @@ impl Drop for Owner {
     }
 }
 
-/// The first of the thread-locals that the hub has planted is being destroyed: the hub ends now.
+/// Ends the hub, because the first of its sentinels among the thread-locals is being destroyed.
 ///
-/// A destructor that still waits after this gets a hub of its own for the one wait.
+/// A destructor that still waits after this gets a hub of its own for that wait.
 pub(crate) fn thread_ends() {
     ENDING.set(true);
-    // Without an owner it has ended before.
+    // Without an owner the hub has ended before.
     let _ = OWNER.try_with(|owner| owner.end(false));
 }
 
-/// Main goes on after the loop has run. While the thread ends nothing that ran in the loop may run again: the
-/// destructors of further thread-locals come before the next loop. Unless it is lent to greenlets, which have to end first:
-/// then one and the same destructor goes on until they have.
+/// Called when main continues after the loop has run. While the thread ends, no code that ran in
+/// the loop may run again: the destructors of further thread-locals come before the next loop. An
+/// exception is a frame of main that is lent to greenlets, which must end first: then the same
+/// destructor continues until they have ended.
 pub(crate) fn main_goes_on(count: u64, lent: bool) {
     if !ENDING.get() {
         thread_exit::plant(count);
@@ -92,7 +95,7 @@ pub(crate) fn main_goes_on(count: u64, lent: bool) {
     }
 }
 
-/// No frame of main is lent any more.
+/// Called when no frame of main is lent any more.
 pub(crate) fn main_is_free() {
     if ENDING.get() {
         let _ = OWNER.try_with(|owner| owner.end(true));
@@ -101,7 +104,7 @@ pub(crate) fn main_is_free() {
 
 /// A reference to the hub of this thread.
 ///
-/// Not `Send`, and never kept in anything that outlives the call it is used in.
+/// Not `Send`. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
 pub(crate) struct CoreRef {
     core: *const Core,
@@ -113,25 +116,26 @@ impl Deref for CoreRef {
 
     #[inline]
     fn deref(&self) -> &Core {
-        // SAFETY: the pointer came from `CURRENT`, which is null unless `OWNER` of this thread holds the hub.
-        // `OWNER` lets go of it only in the thread's destructors, and drops it only when no frame of main is inside
-        // it and no fiber is unfinished; otherwise the hub is leaked.
+        // SAFETY: the pointer came from `CURRENT`, which is null unless `OWNER` of this thread
+        // holds the hub. `OWNER` releases the hub only in the thread's destructors, and drops it
+        // only when no frame of main is inside it and no fiber is unfinished; otherwise the hub is
+        // leaked.
         unsafe { &*self.core }
     }
 }
 
-/// This thread's hub, made now if there was none.
+/// Returns this thread's hub, which is created if there was none.
 ///
 /// # Panics
 ///
-/// When the thread is ending and its hub has ended before.
+/// At the end of the thread, when its hub has ended already.
 #[inline]
 pub(crate) fn core() -> CoreRef {
     let core = CURRENT.get();
     if core.is_null() { make() } else { CoreRef { core, bound: PhantomData } }
 }
 
-/// This thread's hub, if it has one.
+/// Returns this thread's hub, if it has one.
 pub(crate) fn try_core() -> Option<CoreRef> {
     let core = CURRENT.get();
     (!core.is_null()).then_some(CoreRef { core, bound: PhantomData })
@@ -153,19 +157,19 @@ fn make() -> CoreRef {
     CoreRef { core, bound: PhantomData }
 }
 
-/// What a stand-in fiber's thread needs so that this module finds the hub there too.
+/// The values that a stand-in fiber's thread needs to find the hub.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passport {
     core: *const Core,
     number: u64,
 }
 
-/// The passport of this thread's hub.
+/// Returns the passport of this thread's hub.
 pub(crate) fn passport(number: u64) -> Passport {
     Passport { core: CURRENT.get(), number }
 }
 
-/// Makes this thread one of the hub's: only the stand-in's fibers call it.
+/// Makes this thread one of the hub's threads. Only the stand-in's fibers call it.
 pub(crate) fn adopt(passport: Passport) {
     if CURRENT.get() != passport.core {
         thread_bound::set_hub_number(passport.number);

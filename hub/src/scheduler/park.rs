@@ -1,4 +1,4 @@
-//! Who has the thread: waiting, being resumed, and being thrown into.
+//! Suspending, resuming and interrupting tasks.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -12,17 +12,18 @@ use crate::stderr;
 use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
 
 impl Core {
-    /// Suspends the running task until its wait is ended by somebody who holds the token.
+    /// Suspends the running task until a holder of the token ends its wait.
     ///
-    /// Raises what was thrown into it instead of returning, so whoever registered the token cleans up by a guard.
+    /// Raises an interrupt instead of returning, so the code that registered the token must clean
+    /// up by a guard.
     #[inline(always)]
     pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
         self.park_with((), token, reason)
     }
 
-    /// Suspends as [`park`](Core::park) does, and drops these guards before it raises.
-    // What an unwinding crosses costs as much as twenty switches a frame, and as much again if something is to be
-    // dropped in it. So this is inlined, `raise` too, and the guards are gone by then.
+    /// Suspends like [`park`](Core::park), and drops these guards before it raises.
+    // Unwinding costs about twenty switches per frame, twice that for a frame with a landing pad.
+    // Inlined, with `raise`, and the guards are dropped first, so that a kill unwinds fewer frames.
     #[inline(always)]
     pub(crate) fn park_with<G>(&self, guards: G, token: Token, reason: &'static str) -> Verdict {
         let verdict = self.suspend_apart(token, reason);
@@ -38,7 +39,7 @@ impl Core {
         self.suspend(token, reason)
     }
 
-    /// What [`park`](Core::park) does; `None` when something was thrown into the task.
+    /// Suspends the running task. Returns `None` when the task was interrupted.
     #[inline(always)]
     fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         if self.in_hub() {
@@ -76,7 +77,8 @@ impl Core {
     #[inline(never)]
     fn suspend_main(&self) {
         if !self.urgent.borrow().is_empty() {
-            // Raised by main itself, or put off by a destructor of main: nobody else would deliver it.
+            // Raised by main itself, or deferred by a destructor of main: no other code would
+            // deliver it.
             self.deliver_urgent();
         }
         self.drive();
@@ -84,11 +86,11 @@ impl Core {
         self.io_budget.set(IO_BUDGET);
     }
 
-    /// Makes what the running task raises of what was thrown into it.
+    /// Creates the panic payload of the interrupt of the running task.
     #[cold]
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
-        let exception = task.thrown.take().expect("it was just seen");
+        let exception = task.thrown.take().expect("suspend has found an interrupt");
         task.rare().delivered.set(Some(exception.clone()));
         self.payload(exception)
     }
@@ -102,7 +104,8 @@ impl Core {
         self.raise(Exception::new(BlockingSwitchOutError))
     }
 
-    /// Puts the running task at the tail of the queue: everything that is queued already runs first.
+    /// Moves the running task to the tail of the queue: everything that is already queued runs
+    /// first.
     #[inline]
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
@@ -115,8 +118,8 @@ impl Core {
         }
     }
 
-    /// Lets others run when the budget of operations that did not have to wait is used up. To be called before an operation:
-    /// what is raised here must not take with it what one has done.
+    /// Yields if the I/O budget is exhausted. Must be called before the operation: a kill raised
+    /// here must not discard its result.
     pub(crate) fn renew_io(&self) {
         if self.io_budget.get() == 0 && !self.in_hub() {
             self.io_budget.set(IO_BUDGET);
@@ -135,7 +138,7 @@ impl Core {
         resume_unwind(self.payload(exception))
     }
 
-    /// Notes that the running greenlet raises, and makes what it raises.
+    /// Records that the running greenlet raises, and creates the panic payload.
     #[cold]
     fn payload(&self, exception: Exception) -> Box<Raised> {
         let in_main = self.mode.get() == Mode::Main;
@@ -152,7 +155,7 @@ impl Core {
         Box::new(Raised::new(exception, in_main))
     }
 
-    /// The running greenlet has caught what it raised.
+    /// Records that the running greenlet has caught its exception.
     pub(crate) fn caught(&self) {
         if !self.in_hub() {
             self.tasks.running().raised.set(false);
@@ -162,7 +165,7 @@ impl Core {
     // --- only the hub calls these -------------------------------------------------------------------------------
 
     /// Resumes a task if it is still in the wait that the token names.
-    // Inlined into the loop with `switch_to`, as `switch::resume` is and for the same reason.
+    // Inlined into the loop with `switch_to`, like `switch::resume` and for the same reason.
     #[inline(always)]
     pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
         if let Some(task) = self.tasks.parked(token) {
@@ -171,7 +174,7 @@ impl Core {
         }
     }
 
-    /// Switches to a task and comes back when it waits again or has ended; main is only marked.
+    /// Switches to a task and returns when it waits again or has ended. Main is only marked.
     #[inline(always)]
     pub(crate) fn switch_to(&self, task: Resident) {
         task.wait.set(0);
@@ -196,11 +199,12 @@ impl Core {
         if self.has_deferred() {
             self.retry_deferred();
         }
-        // Last, as a value that nobody has asked for may panic when it is dropped.
+        // Last, since an unread value may panic when it is dropped.
         drop(ended);
     }
 
-    /// Throws into a task, now: it is resumed and raises, unless it has not run, has ended, or is unwinding.
+    /// Interrupts a task at once: it is resumed and raises, unless it has not run, has ended, or is
+    /// unwinding.
     pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
         let task = &record.task;
         match task.state.get() {
@@ -223,7 +227,7 @@ impl Core {
             State::Running => {
                 if cfg!(panic = "abort") {
                     stderr::write(&format!(
-                        "ramie: {} cannot be interrupted with panic = \"abort\"; it runs on, without: {}\n",
+                        "ramie: {} cannot be interrupted with panic = \"abort\"; it continues without: {}\n",
                         self.name(&record),
                         throw.exception,
                     ));
@@ -253,7 +257,8 @@ impl Core {
         }
     }
 
-    /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
+    /// Raises `LoopExit` in main, with all suspended greenlets, because nothing is left that could
+    /// wake main.
     pub(crate) fn run_dry(&self) {
         let main = &self.main.task;
         if self.main_joins.replace(false) {
@@ -263,7 +268,7 @@ impl Core {
         self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
     }
 
-    /// Raises in main what makes its wait pointless.
+    /// Raises in main an exception that ends its wait.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
         let main = &self.main.task;
         if self.masked(main) && !main.shielded.get() {

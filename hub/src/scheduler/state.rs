@@ -1,7 +1,7 @@
 //! The state of one thread's hub.
 //!
-//! Everything here is plain single-threaded state in cells. No borrow is held while a closure of the user runs or
-//! a greenlet is switched to: take out what is needed, let go, then call.
+//! All of it is plain single-threaded state in cells. No borrow is held while a user's closure runs
+//! or a greenlet is switched to: take the value out, end the borrow, then call.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -32,7 +32,7 @@ use crate::task::LinkId;
 use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, Tasks, Token};
 use crate::timers::Timers;
 
-/// Who has the thread.
+/// The owner of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Main,
@@ -40,7 +40,7 @@ pub(crate) enum Mode {
     Hub,
 }
 
-/// Where an iteration of the loop stands.
+/// The phase of an iteration of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Prepare,
@@ -49,13 +49,14 @@ pub(crate) enum Phase {
     Invoke,
 }
 
-/// How many operations on ready sources a greenlet may do before it lets others run.
+/// The number of operations on ready sources that a greenlet may do before it lets other greenlets
+/// run.
 pub(super) const IO_BUDGET: u32 = 128;
 
-/// The callback pass: how long it may take before the loop polls.
+/// The time that the callback phase may take before the loop polls.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// One thread's hub.
+/// The hub of one thread.
 pub(crate) struct Core {
     pub(crate) number: u64,
     epoch: Instant,
@@ -66,29 +67,31 @@ pub(crate) struct Core {
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
-    /// Where events are gathered and put in order; empty between two polls, and kept for its memory.
+    /// Scratch buffer for sorting the events of one poll. Empty between polls; kept to reuse its
+    /// allocation.
     pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
     pub(crate) timers: RefCell<Timers<Alarm>>,
-    /// What the last scope timeout has left for the next one: its memory is in the cache.
+    /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
     pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
-    /// Running timers that do not keep the loop alive.
+    /// The number of running timers that do not keep the loop alive.
     pub(crate) unref_timers: Cell<usize>,
-    /// Whatever else keeps the loop alive: waits for sources, watchers, keep-alive guards.
+    /// The number of other reasons that keep the loop alive: waits for sources, watchers,
+    /// keep-alive guards.
     pub(crate) refs: Cell<usize>,
     pub(crate) poller: RefCell<Poller<IoWaiter>>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) watches: Watches,
     pub(crate) idlers: RefCell<VecDeque<Token>>,
     pub(super) stacks: RefCell<StackPool>,
-    /// Main's wait is over: the loop returns to it.
+    /// Set when main's wait is over: the loop then returns to main.
     pub(crate) main_resumed: Cell<bool>,
-    /// How often main has gone on after the loop ran.
+    /// The number of times that main has continued after the loop ran.
     pub(crate) drives: Cell<u64>,
-    /// How many frames of main are lent.
+    /// The number of frames of main that are lent.
     pub(crate) lent: Cell<usize>,
-    /// Main waits for the loop to run dry.
+    /// Set while `Hub::join` waits until the loop has nothing left.
     pub(crate) main_joins: Cell<bool>,
-    /// Exceptions for main that go before everything else.
+    /// Exceptions for main that are delivered before everything else.
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
     next_wait: Cell<u64>,
     next_number: Cell<u64>,
@@ -97,26 +100,27 @@ pub(crate) struct Core {
     pub(crate) switch_interval: Cell<u64>,
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
-    /// std counted a panic on this thread when the present task was resumed.
+    /// `true` if std counted a panic on this thread when the present task was resumed.
     pub(crate) resumed_panicking: Cell<bool>,
-    /// Parked tasks that are known to be unwinding.
+    /// The number of parked tasks that are known to be unwinding.
     pub(crate) unwinding: Cell<usize>,
-    /// Tasks with a throw that waits for their unwinding to end.
+    /// The tasks with an interrupt that waits for the end of their unwinding.
     pub(crate) deferred: RefCell<Vec<TaskRef>>,
-    /// Main waits for any greenlet's death.
+    /// Set while `Hub::kill_all` waits for the next greenlet to die.
     pub(crate) mourner: Cell<Option<Token>>,
     pub(super) io_budget: Cell<u32>,
     pub(crate) reports: Reports,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
-    /// Ident numbers: those given back, and the next new one.
+    /// Ident numbers: the released ones, and the next new one.
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
-    /// What a signal from another thread does, by the number that it names.
+    /// The action of a signal from another thread, by the number of the signal.
     pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
     pub(crate) gates: Gates,
-    /// The functions that wait for an answer. A slot is its [`Reply`](crate::Reply)'s alone until that is used up.
+    /// The functions that wait for an answer. A slot belongs to its [`Reply`](crate::Reply) alone
+    /// until the reply is used.
     pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
-    /// Who waits here for what other threads do too.
+    /// The waits and links of this hub in objects shared between threads.
     pub(crate) abroad: Abroad,
     #[cfg(unix)]
     pub(crate) fds: FdTable,
@@ -157,7 +161,8 @@ impl Core {
             lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
-            // Waits, links and waiters of an earlier hub of this thread are none of this one's.
+            // The numbers of waits, links and waiters of an earlier hub of this thread do not occur
+            // in this hub.
             next_wait: Cell::new((hub_number() << 32) + 1),
             next_number: Cell::new((hub_number() << 32) + 1),
             items_run: Cell::new(0),
@@ -184,29 +189,30 @@ impl Core {
         })
     }
 
-    /// Ends the hub: nothing can be posted any more. Returns how many greenlets are left unfinished.
+    /// Ends the hub: nothing can be posted any more. Returns the number of unfinished greenlets.
     pub(crate) fn close(&self) -> usize {
         for message in self.inbox.close() {
             guard_drop(message);
         }
         self.gates.take().into_values().for_each(|gate| gate.close());
-        // After that: a wake that is refused from now on finds its waiter leaving.
+        // After the inbox is closed: a wake-up that is rejected from now on finds its waiter
+        // leaving.
         let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
-        // What that drops of the user's is dropped here; if it panics, that has nowhere to go.
+        // User values that this drops are dropped here; no caller can receive their panics.
         for (_, wait) in waits {
             guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
         }
         for link in links.into_values() {
             guard(|| link.leave()).unwrap_or_else(Escape::let_go);
         }
-        // In any case, as what it holds may be owed to other threads.
+        // Dropped in any case, since other threads may wait for the values that these hold.
         let (posted, queue): (VecDeque<_>, _) =
             self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));
         posted.into_iter().for_each(guard_drop);
         self.queue.replace(queue);
         let unfinished = self.tasks.len() - 1;
         if unfinished == 0 {
-            // Here a panic would end the process, and in the hub's own destructor it would.
+            // A panic can be contained here; in the hub's own destructor it would end the process.
             self.agenda.take().into_iter().for_each(guard_drop);
             self.queue.take().into_iter().for_each(guard_drop);
             self.events.take().into_iter().for_each(guard_drop);
@@ -215,7 +221,7 @@ impl Core {
             self.replies.take().into_iter().for_each(guard_drop);
             self.spawn_callbacks.take().into_iter().for_each(guard_drop);
             guard_drop(self.reports.handler.take());
-            // The panic hook has told it.
+            // The panic hook has reported a panic.
             self.main.task.locals.clear(guard_drop);
         }
         unfinished
@@ -223,22 +229,22 @@ impl Core {
 
     // --- time ---------------------------------------------------------------------------------------------------
 
-    /// The time of the clock, in nanoseconds since this hub was made.
+    /// Returns the present time, in nanoseconds since this hub was created.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
     }
 
-    /// A time of the clock as the hub counts it; what lies before the hub's birth is 0.
+    /// Converts a point in time to the hub's time. A time before the hub's creation becomes 0.
     pub(crate) fn at(&self, instant: Instant) -> u64 {
         nanos(instant.saturating_duration_since(self.epoch))
     }
 
-    /// The time `after` from now.
+    /// Returns the time `after` from now.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(nanos(after))
     }
 
-    /// The point in time that the hub counts as `at`.
+    /// Converts the hub's time `at` to a point in time.
     pub(crate) fn instant(&self, at: u64) -> Instant {
         let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
         Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
@@ -246,7 +252,7 @@ impl Core {
 
     // --- who runs -----------------------------------------------------------------------------------------------
 
-    /// The running task; in the hub, that of main, on whose stack the hub runs.
+    /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     pub(crate) fn current(&self) -> TaskRef {
         self.tasks.current()
     }
@@ -255,7 +261,7 @@ impl Core {
         self.mode.get() == Mode::Hub
     }
 
-    /// Runs `f`, which does not unwind, under the rules of the hub: whatever waits in it is refused.
+    /// Runs `f`, which must not unwind, under the rules of the hub: a wait inside is refused.
     pub(crate) fn as_hub<R>(&self, f: impl FnOnce() -> R) -> R {
         let mode = self.mode.replace(Mode::Hub);
         let result = f();
@@ -263,7 +269,8 @@ impl Core {
         result
     }
 
-    /// A new wait of the running task, for those who are to wake it. It begins with [`park`](Core::park).
+    /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
+    /// [`park`](Core::park).
     pub(crate) fn token(&self) -> Token {
         Token { index: self.tasks.running().index.get(), wait: self.new_wait() }
     }
@@ -274,12 +281,12 @@ impl Core {
         wait
     }
 
-    /// How many waits have begun in this hub, the starts of greenlets among them.
+    /// Returns the number of waits that have begun in this hub, including the starts of greenlets.
     pub(crate) fn waits_begun(&self) -> u64 {
         self.next_wait.get() - (self.number << 32) - 1
     }
 
-    /// A number that no other link or ticket of this hub has.
+    /// Returns a number that no other link or ticket of this hub has.
     pub(crate) fn new_number(&self) -> u64 {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
@@ -291,7 +298,7 @@ impl Core {
     }
 }
 
-/// A duration in nanoseconds; more than 584 years is as long as for ever.
+/// Converts a duration to nanoseconds. More than 584 years count as no limit.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

@@ -1,15 +1,18 @@
-//! Noticing that the thread ends, before its thread-locals go.
+//! Detection of the end of a thread, before its thread-locals are destroyed.
 //!
-//! A suspended greenlet may hold a reference into a thread-local. When the thread ends its thread-locals are destroyed,
-//! the youngest first; if the destructor of one of them waited, and so resumed that greenlet, it would read what is gone.
-//! Therefore the hub has to end before any thread-local is destroyed that a greenlet may have seen.
+//! A suspended greenlet may hold a reference into a thread-local. When the thread ends, its
+//! thread-locals are destroyed, the youngest first. If the destructor of one of them waited, and so
+//! resumed that greenlet, the greenlet would read a destroyed value. The hub must therefore end
+//! before any thread-local is destroyed that a greenlet may have used.
 //!
-//! The system offers no such hook, but a thread-local that is younger than all of those is one. So every time main goes
-//! on after the loop has run, a *sentinel* is planted that has not been used yet: first each time, later, as they are
-//! few, at every doubling of the count. The first of them that is destroyed ends the hub.
+//! The system has no such hook, but a thread-local that is younger than all of those serves as one.
+//! Every time main continues after the loop has run, an unused *sentinel* is initialised: at first
+//! each time, later, since they are few, at every doubling of the count. The first sentinel that is
+//! destroyed ends the hub.
 //!
-//! What is left: a thread-local that a greenlet uses for the first time between the last planting and the end of the
-//! thread, and stays suspended in, while the destructor of an older one waits.
+//! One case is not covered: a greenlet uses a thread-local for the first time between the last
+//! initialisation and the end of the thread, and stays suspended in it, while the destructor of an
+//! older one waits.
 
 use crate::scheduler::current;
 
@@ -27,9 +30,9 @@ macro_rules! sentinels {
             static $name: Sentinel = const { Sentinel };
         })*
 
-        /// Plants one sentinel each; a second call does nothing.
+        /// Functions that initialise one sentinel each; a second call does nothing.
         const PLANT: &[fn()] = &[$(|| {
-            // One that is gone already has done its work.
+            // A destroyed sentinel has done its work.
             let _ = $name.try_with(|_| ());
         }),*];
     };
@@ -40,10 +43,10 @@ sentinels! {
     S30 S31 S32 S33 S34 S35 S36 S37 S38 S39 S40 S41 S42 S43 S44 S45 S46 S47 S48 S49 S50 S51 S52 S53 S54 S55 S56 S57 S58 S59
 }
 
-/// The times at which every one is planted.
+/// The number of times at which each return to main initialises a sentinel.
 const EACH: u64 = 32;
 
-/// Plants the sentinel that belongs to the `count`th time that main goes on.
+/// Initialises the sentinel that belongs to the `count`th time that main continues.
 #[inline]
 pub(crate) fn plant(count: u64) {
     if count < EACH || count.is_power_of_two() {
