@@ -148,6 +148,41 @@ fn unsafe_code_is_asked_for_at_the_door() {
     none(using.filter(|path| !code(path).contains("expect(unsafe_code")), "no expect(unsafe_code, reason)");
 }
 
+/// The landing pad of a function accepts a jump by x16 or x17 only, where branch targets are enforced.
+#[test]
+fn jumps_between_stacks_go_by_x16_on_aarch64() {
+    let source = code("hub/src/fiber/aarch64.rs");
+    let jumps: Vec<&str> = source.matches("\"br x").collect();
+    assert_eq!(jumps.len(), 2, "a switch and a leave");
+    assert_eq!(source.matches("\"br x16\"").count(), jumps.len());
+}
+
+/// The bodies of the destructors in a source: from `Drop for` to the brace that closes it.
+fn destructors(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(" Drop for ") {
+        let mut depth = 0;
+        let body = code[at..].chars().take_while(|letter| {
+            depth += i32::from(*letter == '{') - i32::from(*letter == '}');
+            depth > 0 || *letter != '}'
+        });
+        found.push(body.collect());
+    }
+    found
+}
+
+/// A value may be dropped when its thread has no hub any more.
+#[test]
+fn no_destructor_makes_a_hub() {
+    let makes = ["current::core()", "get_hub()", "getcurrent()", "spawn("];
+    let count = sources().map(|path| destructors(&code(&path)).len()).sum::<usize>();
+    assert!(count > 50, "destructors are not found: {count}");
+    let making = |path: &String| {
+        destructors(&code(path)).iter().any(|body| makes.iter().any(|call| body.contains(call)))
+    };
+    none(sources().filter(making), "a destructor asks for a hub: use `try_core` or `has_hub`");
+}
+
 #[test]
 fn no_file_is_too_long() {
     let all = files("", &[".rs"]).into_iter();

@@ -91,6 +91,30 @@ fn overflow_is_explained() {
     }
 }
 
+/// Code that was not made by rustc does not touch each page of a large frame. Here the first touch is this far below the end
+/// of the stack.
+#[test]
+fn a_frame_that_steps_over_pages_is_caught() {
+    match part() {
+        Some(below) => {
+            let below: usize = below.parse().expect("it is a number");
+            let step = move || {
+                let here = &raw const below;
+                let far = here.wrapping_byte_sub(DEFAULT_STACK_SIZE + below).cast_mut();
+                // SAFETY: there is none: the guard is there, and the process is to die of it.
+                unsafe { far.write_volatile(1) };
+            };
+            Builder::new().name("stepping").spawn(step).join();
+        }
+        None => {
+            for kib in [4, 16, 40, 56] {
+                let output = again("a_frame_that_steps_over_pages_is_caught", &(kib * 1024).to_string());
+                expect_message(&output, "greenlet 'stepping'", DEFAULT_STACK_SIZE);
+            }
+        }
+    }
+}
+
 #[test]
 fn overflow_of_the_threads_own_stack_is_left_to_std() {
     match part() {

@@ -1,4 +1,5 @@
-//! Threads that end while greenlets of theirs have not: what is left is abandoned, and nothing touches what is gone.
+//! Threads that end while greenlets of theirs have not: these are unwound, the rest is abandoned, and nothing touches
+//! what is gone.
 
 mod util;
 
@@ -13,8 +14,9 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, Event, Greenlet, Lent, Remote, Semaphore, Watcher, abandoned_greenlets, catch, get_hub,
-    getcurrent, killall, lend, raise, run, scope, sleep, spawn, yield_now,
+    AnyGreenlet, Event, Greenlet, GreenletExit, Lent, LoopExit, Remote, Semaphore, Timeout, Watcher,
+    abandoned_greenlets, blocking, catch, get_hub, getcurrent, killall, lend, raise, run, scope, sleep,
+    spawn, with_timeout, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};
@@ -105,25 +107,45 @@ fn hold(tracked: &Tracked) {
     tracked.use_it();
 }
 
+/// The same, but no kill ends it.
+fn hold_on(tracked: &Tracked) {
+    let _late = UsesAtDrop(tracked);
+    refuse_to_end();
+    tracked.use_it();
+}
+
+/// Waits, whatever kills it.
+fn refuse_to_end() {
+    loop {
+        let _ = catch::<GreenletExit, _>(|| sleep(LONG));
+    }
+}
+
 /// Suspends greenlets that hold references into a thread-local, on their stacks and in destructors.
 fn suspend_with_references() {
+    suspend(hold);
+}
+
+fn suspend(hold: fn(&Tracked)) {
     for _ in 0..3 {
-        spawn(|| TRACKED.with(hold));
+        spawn(move || TRACKED.with(hold));
     }
     yield_now();
 }
 
 #[test]
-fn abandoned_greenlets_never_see_a_thread_local_that_is_gone() {
+fn greenlets_never_see_a_thread_local_that_is_gone() {
     let _alone = alone();
-    let abandoned = thread_to_its_end(|| {
-        // Older than the hub.
-        TRACKED.with(Tracked::use_it);
-        suspend_with_references();
-    });
-    assert_eq!(abandoned, 3);
-    // Younger than the hub: it goes first.
-    assert_eq!(thread_to_its_end(suspend_with_references), 3);
+    for (hold, left) in [(hold as fn(&Tracked), 0), (hold_on, 3)] {
+        let abandoned = thread_to_its_end(move || {
+            // Older than the hub.
+            TRACKED.with(Tracked::use_it);
+            suspend(hold);
+        });
+        assert_eq!(abandoned, left);
+        // Younger than the hub: it goes first.
+        assert_eq!(thread_to_its_end(move || suspend(hold)), left);
+    }
     // A panic of the thread is no different.
     let before = abandoned_greenlets();
     let panic = catch_unwind(|| {
@@ -133,12 +155,12 @@ fn abandoned_greenlets_never_see_a_thread_local_that_is_gone() {
         });
     });
     assert!(panic.is_err());
-    assert_eq!(abandoned_greenlets() - before, 3);
+    assert_eq!(abandoned_greenlets() - before, 0);
     assert_eq!(MISUSED.load(Ordering::Relaxed), 0);
 }
 
 #[test]
-fn abandoned_are_those_that_were_started_and_have_not_ended() {
+fn abandoned_are_those_that_do_not_end() {
     let _alone = alone();
     assert_eq!(thread_to_its_end(|| ()), 0);
     assert_eq!(thread_to_its_end(yield_now), 0);
@@ -148,7 +170,7 @@ fn abandoned_are_those_that_were_started_and_have_not_ended() {
         let _in_the_queue = spawn(|| ());
         assert_eq!(abandoned_greenlets(), abandoned_greenlets());
     });
-    assert_eq!(abandoned, 1);
+    assert_eq!(abandoned, 0);
     let abandoned = thread_to_its_end(|| {
         let event = Event::new();
         let waiting = event.clone();
@@ -156,10 +178,11 @@ fn abandoned_are_those_that_were_started_and_have_not_ended() {
         spawn(|| sleep(LONG));
         spawn(|| TcpListener::bind("127.0.0.1:0").unwrap().accept());
         spawn(move || spawn(move || event.wait()).join());
+        spawn(refuse_to_end);
         yield_now();
         yield_now();
     });
-    assert_eq!(abandoned, 5);
+    assert_eq!(abandoned, 1);
     // A structured end abandons nobody.
     let abandoned = thread_to_its_end(|| {
         run(suspend_with_references);
@@ -168,19 +191,22 @@ fn abandoned_are_those_that_were_started_and_have_not_ended() {
     assert_eq!(MISUSED.load(Ordering::Relaxed), 0);
 }
 
+/// Counts how often values of it are dropped.
+struct Counted(&'static AtomicUsize);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 #[test]
-fn what_abandoned_greenlets_hold_is_leaked() {
+fn what_greenlets_hold_is_dropped_unless_they_do_not_end() {
     let _alone = alone();
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
-    struct Counted;
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-        }
-    }
     let abandoned = thread_to_its_end(|| {
         for started in [true, false] {
-            let counted = Counted;
+            let counted = Counted(&DROPPED);
             spawn(move || {
                 let _counted = counted;
                 sleep(LONG);
@@ -190,7 +216,102 @@ fn what_abandoned_greenlets_hold_is_leaked() {
             }
         }
     });
-    assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (2, 0));
+    assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (0, 2));
+    let abandoned = thread_to_its_end(|| {
+        let counted = Counted(&DROPPED);
+        spawn(move || {
+            let _counted = counted;
+            refuse_to_end();
+        });
+        yield_now();
+    });
+    assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (1, 2));
+}
+
+/// Destructors that wait have their time, and what they spawn is unwound too.
+#[test]
+fn destructors_of_what_is_unwound_may_wait_and_spawn() {
+    let _alone = alone();
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let counted = Counted(&DROPPED);
+            spawn(move || {
+                let _counted = counted;
+                sleep(LONG);
+            });
+            sleep(Duration::from_millis(5));
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let abandoned = thread_to_its_end(|| {
+        spawn(|| {
+            let _waits = Waits;
+            sleep(LONG);
+        });
+        yield_now();
+    });
+    assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (0, 2));
+}
+
+/// Where std registers each thread-local's destructor with the C library, the hub ends before all that greenlets use.
+const EXACT: bool = cfg!(all(target_os = "linux", target_env = "gnu", not(miri)));
+
+thread_local! {
+    static SORTED: RefCell<Vec<Box<Counted>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Suspends a greenlet in the middle of sorting a thread-local.
+fn suspend_in_a_sort(wait: fn()) {
+    spawn(move || {
+        SORTED.with_borrow_mut(|values| {
+            let mut compared = 0;
+            values.sort_by(|_, _| {
+                compared += 1;
+                if compared == 12 {
+                    wait();
+                }
+                std::cmp::Ordering::Less
+            });
+        });
+    });
+    sleep(Duration::from_millis(1));
+}
+
+#[test]
+fn a_half_changed_thread_local_is_put_right_before_it_is_destroyed() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    let _alone = alone();
+    for waits in [0, 40] {
+        DROPPED.store(0, Ordering::Relaxed);
+        let abandoned = thread_to_its_end(move || {
+            // The sentinels of systems without an exact hook are planted more seldom then.
+            (0..waits).for_each(|_| yield_now());
+            let values = || (0..8).map(|_| Box::new(Counted(&DROPPED)));
+            spawn(move || SORTED.with_borrow_mut(|sorted| sorted.extend(values()))).join();
+            if waits == 0 || EXACT {
+                suspend_in_a_sort(|| sleep(LONG));
+            }
+        });
+        assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (0, 8));
+    }
+}
+
+/// It cannot be put right, so it is not destroyed.
+#[test]
+fn a_thread_local_that_an_abandoned_greenlet_has_half_changed_is_leaked() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    if !EXACT {
+        return;
+    }
+    let _alone = alone();
+    let abandoned = thread_to_its_end(|| {
+        let values = (0..8).map(|_| Box::new(Counted(&DROPPED)));
+        SORTED.with_borrow_mut(|sorted| sorted.extend(values));
+        suspend_in_a_sort(refuse_to_end);
+    });
+    assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (1, 0));
 }
 
 #[test]
@@ -239,13 +360,13 @@ fn handles_that_are_dropped_late_do_no_harm() {
                     ];
                 });
             });
-            assert_eq!(abandoned, usize::from(!ends), "the thread-local was older: {older}");
+            assert_eq!(abandoned, 0, "the thread-local was older: {older}");
         }
     }
 }
 
 #[test]
-fn calls_in_a_late_destructor_work_or_panic() {
+fn calls_in_a_late_destructor_work() {
     let _alone = alone();
     static OUTCOMES: Mutex<Vec<(&str, bool)>> = Mutex::new(Vec::new());
     fn attempt(when: &'static str) {
@@ -267,10 +388,53 @@ fn calls_in_a_late_destructor_work_or_panic() {
         yield_now();
         YOUNGER.with(|at_exit| at_exit.set(|| attempt("the hub is there")));
     });
-    // An event without waiters needs no hub.
-    let gone = [false, false, true, false].map(|fine| ("the hub has ended", fine));
+    // Each makes another hub, but for the event, which has no waiters.
+    let gone = [true; 4].map(|fine| ("the hub has ended", fine));
     let there = [true; 4].map(|fine| ("the hub is there", fine));
     assert_eq!(*OUTCOMES.lock().unwrap(), [there, gone].concat());
+}
+
+/// Whether the hub is still there, was there, or never was: what a wait raises is known to the call around it.
+#[test]
+fn what_a_wait_raises_in_a_late_destructor_is_caught_there() {
+    const SHORT: Duration = Duration::from_millis(2);
+    const ATTEMPTS: [(&str, fn() -> bool); 10] = [
+        ("with_timeout", || with_timeout(SHORT, || sleep(LONG)).is_err()),
+        ("with_timeout around many waits", || {
+            with_timeout(SHORT, || (0..99_999).for_each(|_| sleep(SHORT / 4))).is_err()
+        }),
+        ("Timeout::scope", || Timeout::new(SHORT).scope(|| sleep(LONG)).is_err()),
+        ("LoopExit", || catch::<LoopExit, _>(|| Event::new().wait()).is_err()),
+        ("raise", || catch::<&str, _>(|| raise("raised")).is_err()),
+        ("failure", || spawn(|| -> () { raise("failed") }).get().is_err()),
+        ("kill", || {
+            let greenlet = spawn(|| sleep(LONG));
+            yield_now();
+            greenlet.kill();
+            greenlet.dead()
+        }),
+        ("scope", || scope(|s| s.spawn(yield_now).join().is_ok())),
+        ("blocking", || blocking(|| 5) == 5),
+        ("limit of a call", || !Event::new().wait_timeout(SHORT)),
+    ];
+    static OUTCOMES: Mutex<Vec<(&str, bool)>> = Mutex::new(Vec::new());
+    fn attempt() {
+        for (name, attempt) in ATTEMPTS {
+            let outcome = catch_unwind(attempt).unwrap_or(false);
+            OUTCOMES.lock().unwrap().push((name, outcome));
+        }
+    }
+    let _alone = alone();
+    // Older than the hub; between two waits; younger than all waits.
+    for waits in [[0, 1], [1, 1], [1, 0]] {
+        thread_to_its_end(move || {
+            (0..waits[0]).for_each(|_| yield_now());
+            YOUNGER.with(|at_exit| at_exit.set(attempt));
+            (0..waits[1]).for_each(|_| yield_now());
+        });
+        let outcomes = std::mem::take(&mut *OUTCOMES.lock().unwrap());
+        assert_eq!(outcomes, ATTEMPTS.map(|(name, _)| (name, true)), "{waits:?}");
+    }
 }
 
 /// The destructor of a thread-local gets a hub of its own, to which what is left of the one before is nothing.
@@ -350,12 +514,14 @@ fn nothing_reaches_an_abandoned_greenlet() {
         };
         YOUNGER.with(|at_exit| at_exit.set(late));
         for _ in 0..3 {
-            greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold)).as_any().clone());
+            greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold_on)).as_any().clone());
         }
         yield_now();
-        greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold)).as_any().clone());
+        greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold_on)).as_any().clone());
     });
-    assert_eq!((abandoned, told.iter().collect::<Vec<_>>()), (4, vec![false; 5]));
+    // What had not begun was killed; the thread-local that called all of this was leaked with those that hold on.
+    let tried = if EXACT { vec![] } else { vec![false, false, false, false, true] };
+    assert_eq!((abandoned, told.try_iter().collect::<Vec<_>>()), (3, tried));
     assert_eq!(MISUSED.load(Ordering::Relaxed), before);
 }
 

@@ -6,16 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
-use socket2::{Domain, Socket, Type};
 
 use crate::http::BODY_LIMIT;
 use crate::options::Options;
 use crate::outcome::{Outcome, Tally};
 use crate::plan::{Kind, Plan};
-
-/// A crawl connects in bursts of its concurrency, all of them before the site has its turn; with std's backlog of
-/// 128 the system would drop some, and their clients would try again only after a second.
-const BACKLOG: i32 = 4096;
 
 /// A request's head that is longer is not read.
 const REQUEST_LIMIT: usize = 4096;
@@ -38,10 +33,7 @@ pub(crate) struct Site {
 impl Site {
     /// Binds a loopback port of the system's choice.
     pub(crate) fn open(options: &Options) -> io::Result<Rc<Self>> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
-        socket.listen(BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into())?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
         let origin = format!("http://{}", listener.local_addr()?);
         Ok(Rc::new(Site {
             plan: Plan::new(options.pages, options.seed, origin),

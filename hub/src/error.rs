@@ -60,10 +60,15 @@ impl fmt::Display for GetError {
 
 impl Error for GetError {}
 
-/// The error of a call that waits in a place where nothing can wait: in a callback that the hub
-/// itself runs.
+/// A call that waits was made where nothing can wait: in a callback that the hub itself runs.
 ///
-/// The error is raised in that callback. The hub catches it, reports it and continues.
+/// Raised in that callback; the hub catches it, reports it and continues.
+///
+/// A destructor that waits while such a callback *unwinds* is not refused, as an exception out of
+/// it would end the process. It waits, and the main greenlet stands still until it is done. If
+/// nothing is left that could end the wait, the process is aborted with a message. While some
+/// greenlet of the thread waits in the middle of an unwinding, the two cannot be told apart, and
+/// the wait is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockingSwitchOutError;
 
@@ -74,6 +79,24 @@ impl fmt::Display for BlockingSwitchOutError {
 }
 
 impl Error for BlockingSwitchOutError {}
+
+/// A call that waits was made in code that an object calls while it is borrowed: in the comparison
+/// of two items of a `PriorityQueue`, or in the clone of an item that `peek` makes.
+///
+/// Raised in that code, and out of it in the caller of the object, which stays usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitWhileBorrowed {
+    /// What the code was called for.
+    pub(crate) call: &'static str,
+}
+
+impl fmt::Display for WaitWhileBorrowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "impossible to call a blocking function in {}, which borrows the object", self.call)
+    }
+}
+
+impl Error for WaitWhileBorrowed {}
 
 /// A waiting greenlet with the call that it waits in.
 #[derive(Clone, Debug)]

@@ -137,16 +137,13 @@ impl Group {
     /// ```
     #[track_caller]
     pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let greenlet = self.members.builder.create(body);
-        self.members.acquire(Limit::Never);
-        self.members.start_new(&greenlet);
-        greenlet
+        self.members.spawn(body, None)
     }
 
     /// Returns `true` if adding a greenlet now would wait for a slot. Always `false` for a group
     /// without a limit.
     pub fn full(&self) -> bool {
-        self.members.slots.as_ref().is_some_and(ramie_hub::Semaphore::locked)
+        self.members.is_full()
     }
 
     /// Waits for a free slot and reserves nothing. Returns the number of free slots; 1 without a

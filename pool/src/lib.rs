@@ -28,4 +28,4 @@ pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};
 pub use crate::group::Group;
 pub use crate::mapping::{Call, IMap, Job, Mapping, Spawn, TryCall};
 pub use crate::pool::Pool;
-pub use crate::thread_pool::{ThreadJob, ThreadPool, ThreadPoolBuilder, blocking};
+pub use crate::thread_pool::{ThreadJob, ThreadPool, ThreadPoolBuilder, blocking, blocking_owned};

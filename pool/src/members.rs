@@ -1,19 +1,27 @@
-//! The set of living members behind groups and pools, with the slots that the members hold.
+//! The set of living members that groups and pools share: who is in, who was killed, and the slots
+//! they hold.
 //!
 //! Rules of the state (all on one thread):
-//! 1. A greenlet is a member from `enter` until the set's link to it is called or it is discarded,
-//!    whichever comes first.
+//! 1. A greenlet is a member from `enter` until its link of the set has its turn or it is
+//!    discarded, whichever is first.
 //! 2. `empty` is set exactly while there is no member. It is set before a slot is released, so that
-//!    joiners are woken before waiters for the slot.
-//! 3. A member holds one permit of `slots` for each time it was added, and gives all of them back
+//!    who joins is told before who waits for the slot.
+//! 3. A member holds as many permits of `slots` as it was added with, and gives all of them back
 //!    when it leaves.
-//! 4. No user code is called and no user value is dropped under a borrow.
+//! 4. Nothing of the user's is called or dropped under a borrow.
+//! 5. When all slots are held by members that wait for mappings of this very set, and a mapping
+//!    waits for a slot, one slot more is released. It is taken back from the next member that
+//!    leaves.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 
-use ramie_hub::{AnyGreenlet, Builder, Event, Failure, Limit, LinkId, Semaphore, Waitable};
+use ramie_hub::{
+    AnyGreenlet, Body, Builder, Event, Failure, Greenlet, Limit, LinkId, ScopedBody, Semaphore, Waitable,
+    getcurrent,
+};
 
 use crate::roster::{Key, Roster};
 
@@ -24,6 +32,8 @@ struct Member {
     slots: Cell<usize>,
     /// `true` once the member was killed through the group.
     dying: Cell<bool>,
+    /// Whether it waits for a mapping of this set.
+    waits: Cell<bool>,
 }
 
 /// The largest number of members that are searched without an index.
@@ -79,21 +89,53 @@ struct Listener {
     discarded: RefCell<Vec<AnyGreenlet>>,
 }
 
-/// A slot that is not yet held by a member.
-pub(crate) struct Slot<'a>(Option<&'a Semaphore>);
+/// How the slots are held.
+#[derive(Default)]
+struct Held {
+    /// By members.
+    all: Cell<usize>,
+    /// By members that wait for a mapping of this set.
+    waiting: Cell<usize>,
+    /// How many mappings wait for a slot.
+    mappings: Cell<usize>,
+    /// How many slots there are beyond the limit.
+    lent: Cell<usize>,
+}
 
-impl Slot<'_> {
-    /// Leaves the slot to a member.
-    pub(crate) fn pass_on(mut self) {
-        self.0 = None;
+fn add(count: &Cell<usize>, more: usize) {
+    count.set(count.get() + more);
+}
+
+fn take(count: &Cell<usize>, less: usize) {
+    count.set(count.get() - less);
+}
+
+/// A member waits for a mapping of its own set until this is dropped.
+pub(crate) struct Waiting {
+    members: Rc<Members>,
+    key: Key,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // One that was discarded meanwhile has settled this when it left.
+        if let Some(member) = self.members.table.borrow().members.get(self.key) {
+            member.waits.set(false);
+            take(&self.members.held.waiting, member.slots.get());
+        }
     }
 }
 
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        if let Some(slots) = self.0 {
-            slots.release();
-        }
+/// A body that its spawner takes back if the greenlet is not admitted.
+struct Returnable<B>(Rc<Cell<Option<B>>>);
+
+impl<B: Body> ScopedBody for Returnable<B> {
+    type Value = B::Value;
+    type Error = B::Error;
+
+    fn run(self) -> Result<B::Value, B::Error> {
+        let body = self.0.take().expect("a greenlet whose body was taken back has ended");
+        body.run()
     }
 }
 
@@ -101,6 +143,7 @@ pub(crate) struct Members {
     pub(crate) builder: Builder,
     /// The free slots; `None` without a limit.
     pub(crate) slots: Option<Semaphore>,
+    held: Held,
     table: RefCell<Table>,
     empty: Event,
     listeners: RefCell<Vec<Rc<Listener>>>,
@@ -113,6 +156,7 @@ impl Members {
         Rc::new(Members {
             builder,
             slots: size.map(Semaphore::new),
+            held: Held::default(),
             table: RefCell::default(),
             empty,
             listeners: RefCell::default(),
@@ -151,9 +195,115 @@ impl Members {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
     }
 
-    /// Returns a guard that releases the caller's slot unless the slot is passed on.
-    pub(crate) fn hold_slot(&self) -> Slot<'_> {
-        Slot(self.slots.as_ref())
+    /// Whether a greenlet that enters now would have to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.as_ref().is_some_and(Semaphore::locked)
+    }
+
+    /// Makes a greenlet, waits for a slot, takes the greenlet in and starts it.
+    ///
+    /// All greenlets that are made here enter in this order, as in gevent: `Builder::prepare` is
+    /// the user's code, may itself spawn here, and must not find that the slot it needs is held for
+    /// the greenlet it prepares.
+    #[track_caller]
+    pub(crate) fn spawn<B: Body>(
+        self: &Rc<Self>,
+        body: B,
+        site: Option<&'static Location<'static>>,
+    ) -> Greenlet<B::Value> {
+        let greenlet = self.make(body, site);
+        self.acquire(Limit::Never);
+        self.start_new(&greenlet);
+        greenlet
+    }
+
+    /// As [`spawn`](Members::spawn), for a mapping, which members of this set may be waiting for.
+    pub(crate) fn spawn_mapped<B: Body>(
+        self: &Rc<Self>,
+        body: B,
+        site: &'static Location<'static>,
+    ) -> Greenlet<B::Value> {
+        struct WaitsForSlot<'a>(&'a Held);
+        impl Drop for WaitsForSlot<'_> {
+            fn drop(&mut self) {
+                take(&self.0.mappings, 1);
+            }
+        }
+        let greenlet = self.make(body, Some(site));
+        {
+            add(&self.held.mappings, 1);
+            let _waits = WaitsForSlot(&self.held);
+            self.lend_if_stuck();
+            self.acquire(Limit::Never);
+        }
+        self.start_new(&greenlet);
+        greenlet
+    }
+
+    /// Notes that the caller, if it is a member of a set with a limit, waits for a mapping of this
+    /// set.
+    pub(crate) fn wait_for_mapping(self: &Rc<Self>) -> Option<Waiting> {
+        self.slots.as_ref()?;
+        let me = getcurrent();
+        let key = {
+            let mut table = self.table.borrow_mut();
+            let key = table.find(&me)?;
+            let member = table.members.get(key)?;
+            if member.waits.replace(true) {
+                return None;
+            }
+            add(&self.held.waiting, member.slots.get());
+            key
+        };
+        let waiting = Waiting { members: self.clone(), key };
+        self.lend_if_stuck();
+        Some(waiting)
+    }
+
+    /// Rule 5.
+    fn lend_if_stuck(&self) {
+        let Some(slots) = &self.slots else { return };
+        let Held { all, waiting, mappings, lent } = &self.held;
+        let stuck = waiting.get() > 0 && waiting.get() == all.get() && slots.locked();
+        if stuck && mappings.get() > 0 {
+            add(lent, 1);
+            slots.release();
+        }
+    }
+
+    /// As [`spawn`](Members::spawn), waiting no longer than `limit` for a slot; without a limit it
+    /// does not wait at all.
+    ///
+    /// Gives the body back when there was no slot. A greenlet that was made for it has ended then,
+    /// unrun.
+    #[track_caller]
+    pub(crate) fn spawn_within<B: Body>(
+        self: &Rc<Self>,
+        body: B,
+        limit: Option<Limit>,
+        site: Option<&'static Location<'static>>,
+    ) -> Result<Greenlet<B::Value>, B> {
+        if limit.is_none() && self.is_full() {
+            return Err(body);
+        }
+        let body = Rc::new(Cell::new(Some(body)));
+        let greenlet = self.make(Returnable(body.clone()), site);
+        if limit.map_or_else(|| self.try_acquire(), |limit| self.acquire(limit)) {
+            self.start_new(&greenlet);
+            return Ok(greenlet);
+        }
+        // `Builder::prepare` may have started it: then it runs, and is no member.
+        let Some(body) = body.take() else { return Ok(greenlet) };
+        greenlet.kill_nowait();
+        Err(body)
+    }
+
+    #[track_caller]
+    fn make<B: Body>(&self, body: B, site: Option<&'static Location<'static>>) -> Greenlet<B::Value> {
+        match site {
+            None => self.builder.create(body),
+            Some(site) => self.builder.clone().spawn_site(site).create(body),
+        }
     }
 
     /// Adds a greenlet that holds a slot. Does not let other greenlets run.
@@ -161,7 +311,11 @@ impl Members {
         let mut table = self.table.borrow_mut();
         if let Some(key) = table.find(greenlet) {
             let member = table.members.get(key).expect("the key returned by find is valid");
-            member.slots.set(member.slots.get() + self.share());
+            add(&member.slots, self.share());
+            add(&self.held.all, self.share());
+            if member.waits.get() {
+                add(&self.held.waiting, self.share());
+            }
             drop(table);
             // Links once more, since any holder may have removed all links of the greenlet. The
             // first link that is called counts.
@@ -173,7 +327,7 @@ impl Members {
     }
 
     /// Adds a new greenlet that holds a slot, and starts it. Does not let other greenlets run.
-    pub(crate) fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
+    fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         self.enter_new(greenlet);
         greenlet.start();
     }
@@ -184,7 +338,9 @@ impl Members {
             link: Cell::new(None),
             slots: Cell::new(self.share()),
             dying: Cell::new(false),
+            waits: Cell::new(false),
         });
+        add(&self.held.all, self.share());
         self.await_end(greenlet, key);
     }
 
@@ -234,10 +390,18 @@ impl Members {
         if self.len() == 0 {
             self.empty.set();
         }
+        take(&self.held.all, member.slots.get());
+        if member.waits.get() {
+            take(&self.held.waiting, member.slots.get());
+        }
         if let Some(slots) = &self.slots {
             for _ in 0..member.slots.get() {
-                slots.release();
+                match self.held.lent.get().checked_sub(1) {
+                    Some(left) => self.held.lent.set(left),
+                    None => drop(slots.release()),
+                }
             }
+            self.lend_if_stuck();
         }
         member.link.get()
     }

@@ -162,7 +162,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn try_spawn<B: Body>(&self, body: B) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        if self.group.members.try_acquire() { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+        self.group.members.spawn_within(body, None, None).map_err(PoolFull)
     }
 
     /// Spawns a greenlet as a member, waiting for a slot for at most `timeout`.
@@ -180,8 +180,7 @@ impl Pool {
         body: B,
         timeout: Duration,
     ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(Limit::After(timeout));
-        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
+        self.group.members.spawn_within(body, Some(Limit::After(timeout)), None).map_err(PoolFull)
     }
 
     /// Spawns a greenlet as a member, waiting for a slot until `deadline` at most.
@@ -195,18 +194,7 @@ impl Pool {
         body: B,
         deadline: Instant,
     ) -> Result<Greenlet<B::Value>, PoolFull<B>> {
-        let acquired = self.group.members.acquire(Limit::At(deadline));
-        if acquired { Ok(self.spawn_acquired(body)) } else { Err(PoolFull(body)) }
-    }
-
-    #[track_caller]
-    fn spawn_acquired<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let slot = self.group.members.hold_slot();
-        // The prepare function is user code and may panic.
-        let greenlet = self.group.members.builder.create(body);
-        slot.pass_on();
-        self.group.members.start_new(&greenlet);
-        greenlet
+        self.group.members.spawn_within(body, Some(Limit::At(deadline)), None).map_err(PoolFull)
     }
 }
 

@@ -50,7 +50,7 @@
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
-//! | | `get_hub`, `hub.join` | [`get_hub`], [`Hub::join`] |
+//! | | `get_hub`, `hub.join` | [`get_hub`], [`try_get_hub`], [`Hub::join`] |
 //! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
 //!
 //! [`guide`] has all of them.
@@ -60,6 +60,25 @@
 //! Everything in this crate that waits lets the other greenlets run. Everything else that waits, `std::thread::sleep`,
 //! a `std::sync::Mutex`, a read of a `std::fs::File`, stops the whole thread and every greenlet on it, unless it is done by
 //! [`blocking`] or in a [`ThreadPool`], where only the greenlet waits that asks for the result.
+//!
+//! # When `spawn` is sound
+//!
+//! A greenlet never leaves its thread, so closures need not be `Send` and thread-locals stay the same under a function. Rust
+//! does not know of greenlets, though, and some code of std relies on nothing else running in between. [`spawn`] is sound
+//! if the program and its dependencies keep these conditions, which nothing in the language checks:
+//!
+//! * no wait inside the initialiser of a `thread_local!`: another greenlet would run it again, and the second value would
+//!   replace the first, to which references exist. The initialiser of a [`greenlet_local!`] may wait;
+//! * no wait while a reference to the own stack is lent through a thread-local, as `scoped-tls` does;
+//! * no wait inside `std::thread::scope`: its threads are not joined if the greenlet is abandoned. [`scope`](fn@scope) and
+//!   [`blocking`] borrow safely;
+//! * no wait in the destructor of a thread-local while a greenlet that was abandoned is in the middle of using another
+//!   one;
+//! * no frame above 64 KiB in code without stack probes, such as C or assembly.
+//!
+//! With `RAMIE_CHECK_WAITS=1` in the environment a debug build captures a backtrace at each wait, which takes about a
+//! millisecond, and panics when the wait is inside such an initialiser, a `std::thread::scope` or a `set` of `scoped-tls`.
+//! It is for tests. `SECURITY.md` in the repository has the reasons and the remaining conditions.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -92,7 +111,7 @@ pub mod tls;
 pub use ramie_hub::*;
 pub use ramie_pool::{
     Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
-    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking,
+    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking, blocking_owned,
 };
 
 pub use crate::run::{KeyboardInterrupt, Run, run};

@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use ramie_hub::{Exception, SystemExit, catch, get_hub, getcurrent, raise};
+use ramie_hub::{Exception, SystemExit, catch, get_hub, getcurrent, raise, try_get_hub};
 
 #[cfg(unix)]
 use crate::signal::{Interrupt, end_process};
@@ -88,7 +89,7 @@ impl Run {
     }
 
     /// Waits at most that long for killed greenlets. Those that have not ended by then run on until the thread ends,
-    /// which abandons them.
+    /// which kills them again, and abandons those that do not end within a second.
     ///
     /// Unless it is set there is no limit, but one of 5 seconds once the program was interrupted.
     #[must_use]
@@ -104,6 +105,31 @@ impl Run {
     pub fn interruptible(mut self, interruptible: bool) -> Self {
         self.interruptible = Some(interruptible);
         self
+    }
+
+    /// Runs the body as [`run`](Run::run) does, if this thread has a hub or can have one.
+    ///
+    /// # Errors
+    ///
+    /// What [`try_get_hub`] returns, for example `EMFILE` when the process has no descriptors left. Then the body was not
+    /// called.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Run::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie::{Run, spawn};
+    ///
+    /// let five = Run::new().try_run(|| spawn(|| 5).get().unwrap())?;
+    /// assert_eq!(five, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_run<R>(self, body: impl FnOnce() -> R) -> io::Result<R> {
+        try_get_hub()?;
+        Ok(self.run(body))
     }
 
     /// Runs the body on this thread, in its main greenlet; ends every other greenlet of the thread; returns.
@@ -246,7 +272,7 @@ impl Watch {
 /// # Without it
 ///
 /// Nothing requires it: every call of this crate works on any thread without it. Then greenlets that are unfinished
-/// when the thread ends are abandoned: they never run again and what they hold is leaked.
+/// when the thread ends have a second to unwind; those that take longer are [abandoned](ramie_hub#the-end-of-a-hub).
 ///
 /// # Panics
 ///

@@ -1,7 +1,7 @@
 //! gevent's tests of groups, and of pools as far as they admit greenlets (`test__greenletset.py`, `test__pool.py`),
 //! restated. `gevent_pool.rs` has the mapping.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -418,5 +418,56 @@ fn members_are_prepared() {
         assert_eq!((pool.free_count(), pool.len()), (2, 0));
         assert_eq!(pool.map([4], |_| getcurrent().name()).unwrap(), ["member 4"]);
         pool.join();
+    });
+}
+
+/// What prepares a member may itself use the pool: the slot is asked for afterwards, whichever call makes the member.
+#[test]
+fn what_prepares_a_member_may_use_the_pool() {
+    /// A pool with one slot, which is taken while its first greenlet is prepared.
+    fn pool() -> Pool {
+        let cell: Rc<RefCell<Option<Pool>>> = Rc::default();
+        let shared = cell.clone();
+        let builder = Builder::new().prepare(move |_| {
+            if let Some(pool) = shared.take() {
+                pool.spawn(yield_now);
+            }
+        });
+        let pool = Pool::with_builder(Some(1), builder);
+        *cell.borrow_mut() = Some(pool.clone());
+        pool
+    }
+    within(LIMIT, || {
+        let others = Log::new();
+        let log = others.clone();
+        spawn(move || log.add("ran"));
+        let job = pool().apply_async(|| 5);
+        others.expect("");
+        assert_eq!(job.get().unwrap(), 5);
+        others.expect("ran");
+
+        let full = pool();
+        let refused = full.try_spawn(|| 6).unwrap_err();
+        assert_eq!((refused.0(), full.len()), (6, 1));
+        assert_eq!(full.spawn_timeout(|| 7, LIMIT).unwrap().get().unwrap(), 7);
+        assert_eq!(pool().spawn(|| 8).get().unwrap(), 8);
+        assert_eq!(pool().map([9], |x| x).unwrap(), [9]);
+    });
+}
+
+/// The limit counts from the call, ahead of limits that are set while the exceptions arrive.
+#[test]
+fn the_limit_of_a_killall_is_over_before_those_of_what_it_hits() {
+    within(LIMIT, || {
+        let log = Log::new();
+        let own = log.clone();
+        let stubborn = spawn(move || {
+            own.add(if catch::<GreenletExit, _>(|| Event::new().wait()).is_err() { "caught" } else { "woken" });
+            own.add(if Event::new().wait_timeout(Duration::ZERO) { "set" } else { "over" });
+        });
+        yield_now();
+        log.add(if killall_timeout(&[&stubborn], Duration::ZERO).is_err() { "late" } else { "dead" });
+        stubborn.join();
+        log.expect("caught late over");
     });
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ramie::queue::Queue;
 use ramie::{
-    Event, Failure, GetError, IMap, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep, spawn,
+    Event, Failure, GetError, Greenlet, IMap, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep, spawn,
     with_timeout, yield_now,
 };
 
@@ -419,5 +419,115 @@ fn a_killed_member_is_one_failed_item() {
         pool.kill();
         assert!(results.next().expect("there are items").expect_err("it was killed").is_exit());
         assert_eq!(all(results), [1, 2]);
+    });
+}
+
+// --- mappings of members --------------------------------------------------------------------------------------------
+
+/// Every mapping that is waited for, by name; each returns the sum of the squares of 1 to 3.
+fn nested(pool: &Pool) -> Vec<(&'static str, Box<dyn Fn() -> u64>)> {
+    fn fine(x: u64) -> Result<u64, &'static str> {
+        Ok(square(x))
+    }
+    macro_rules! each {
+        ($($name:literal => |$pool:ident| $sum:expr),* $(,)?) => {
+            vec![$(($name, {
+                let $pool = pool.clone();
+                Box::new(move || $sum) as Box<dyn Fn() -> u64>
+            })),*]
+        };
+    }
+    each! {
+        "map" => |pool| pool.map(1..=3, square).unwrap().into_iter().sum(),
+        "try_map" => |pool| pool.try_map(1..=3, fine).unwrap().into_iter().sum(),
+        "map_cb" => |pool| pool.map_cb(1..=3, square, |_| ()).unwrap().into_iter().sum(),
+        "try_map_cb" => |pool| pool.try_map_cb(1..=3, fine, |_| ()).unwrap().into_iter().sum(),
+        "imap" => |pool| pool.imap(1..=3, square).map(Result::unwrap).sum(),
+        "try_imap" => |pool| pool.try_imap(1..=3, fine).map(Result::unwrap).sum(),
+        "imap_unordered" => |pool| pool.imap_unordered(1..=3, square).map(Result::unwrap).sum(),
+        "try_imap_unordered" => |pool| pool.try_imap_unordered(1..=3, fine).map(Result::unwrap).sum(),
+        "imap with maxsize" => |pool| pool.imap(1..=3, square).maxsize(1).map(Result::unwrap).sum(),
+        "two in one" => |pool| {
+            let inner = pool.clone();
+            pool.map([1, 2], move |_| inner.map(1..=3, square).unwrap().into_iter().sum::<u64>()).unwrap()[1]
+        },
+    }
+}
+
+/// gevent waits for ever: all slots are held by members that wait for others of the same pool.
+#[test]
+fn mappings_of_members_go_on_in_a_full_pool() {
+    within(LIMIT, || {
+        for size in 1..=3 {
+            let pool = Pool::new(size);
+            for at in 0..nested(&pool).len() {
+                let inner = pool.clone();
+                let sums = pool.map(0..5, move |_| {
+                    let (name, run) = &nested(&inner)[at];
+                    (*name, run())
+                });
+                for (name, sum) in sums.unwrap() {
+                    assert_eq!(sum, 14, "{name} in a pool of {size}");
+                }
+                pool.join();
+                assert_eq!(pool.free_count(), size, "{} in a pool of {size}", nested(&pool)[at].0);
+            }
+        }
+    });
+}
+
+/// As many calls run at once as the pool has slots, however deep mappings are nested.
+#[test]
+fn nested_mappings_keep_the_limit() {
+    within(LIMIT, || {
+        let (running, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let pool = Pool::new(2);
+        let inner = pool.clone();
+        let (now, peak) = (running.clone(), most.clone());
+        let results = pool.map(0..4, move |_| {
+            let (now, peak) = (now.clone(), peak.clone());
+            let counted = move |x| {
+                now.set(now.get() + 1);
+                peak.set(peak.get().max(now.get()));
+                yield_now();
+                now.set(now.get() - 1);
+                x
+            };
+            inner.map(0..3, counted).unwrap().len()
+        });
+        assert_eq!(results.unwrap(), [3; 4]);
+        assert!((1..=2).contains(&most.get()), "{} at once", most.get());
+    });
+}
+
+/// A member that waits for a mapping and is killed, or discarded, or out of time, leaves the slots as many as they were.
+#[test]
+fn a_nested_mapping_that_is_not_waited_for_to_its_end_takes_no_slot() {
+    within(LIMIT, || {
+        let endings: [fn(&Pool, &Greenlet<()>); 3] = [
+            |_, member| member.kill(),
+            |pool, member| {
+                pool.discard(member);
+                member.kill();
+            },
+            |_, member| member.join(),
+        ];
+        for (at, end) in endings.into_iter().enumerate() {
+            let pool = Pool::new(1);
+            let gate = Event::new();
+            let (inner, shut) = (pool.clone(), gate.clone());
+            let member = pool.spawn(move || {
+                let waited = with_timeout(SHORT * 5, || inner.map(0..3, move |_| shut.wait()).is_ok());
+                assert!(waited.is_err() && at == 2, "only the third comes so far");
+            });
+            yield_now();
+            yield_now();
+            end(&pool, &member);
+            gate.set();
+            sleep(SHORT);
+            pool.join();
+            assert_eq!((pool.free_count(), pool.len()), (1, 0), "ending {at}");
+            assert_eq!(pool.map([4], |x| x).unwrap(), [4]);
+        }
     });
 }

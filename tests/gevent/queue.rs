@@ -591,3 +591,49 @@ fn a_queue_for_no_items_admits_none_until_it_may() {
         putter.get().unwrap().unwrap();
     });
 }
+
+/// gevent loses the two items that are left: a getter that waits when the queue is shut down is told of the end.
+#[test]
+fn a_getter_that_a_shutdown_finds_waiting_takes_what_is_left() {
+    within(LIMIT, || {
+        let queue = Queue::bounded(2);
+        let getter = spawn({
+            let queue = queue.clone();
+            move || {
+                let mut got = Vec::new();
+                while let Ok(item) = queue.get() {
+                    got.push(item);
+                }
+                got
+            }
+        });
+        yield_now();
+        for item in 0..8 {
+            queue.put(item).unwrap();
+        }
+        queue.shutdown();
+        assert_eq!(getter.take().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert!(queue.is_empty());
+    });
+}
+
+/// The same for one who only looks, and with a limit; those for whom nothing is left are told of the end.
+#[test]
+fn of_several_that_wait_at_a_shutdown_as_many_get_something_as_there_is() {
+    within(LIMIT, || {
+        let queue = Queue::unbounded();
+        let own = queue.clone();
+        let peeker = spawn(move || own.peek_timeout(LONG));
+        let getters = [(); 3].map(|()| {
+            let queue = queue.clone();
+            spawn(move || queue.get_timeout(LONG))
+        });
+        yield_now();
+        queue.put(1).unwrap();
+        queue.put(2).unwrap();
+        queue.shutdown();
+        assert_eq!(peeker.take().unwrap(), Ok(1));
+        let ends = getters.map(|getter| getter.take().unwrap());
+        assert_eq!(ends, [Ok(1), Ok(2), Err(GetError::ShutDown)]);
+    });
+}

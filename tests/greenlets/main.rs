@@ -2,6 +2,7 @@
 
 mod clean_ups;
 mod kills;
+mod leftovers;
 mod models;
 mod regressions;
 mod states;

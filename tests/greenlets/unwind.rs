@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, Builder, Event, Greenlet, Semaphore, catch, get_hub, killall, raise, run, sleep, spawn,
-    spawn_later, with_timeout, yield_now,
+    AnyGreenlet, Builder, Event, Greenlet, GreenletExit, Raised, Semaphore, TimedOut, Timeout, catch,
+    get_hub, killall, raise, run, sleep, spawn, spawn_later, with_timeout, yield_now,
 };
 
 use crate::util::footprint::settled;
@@ -279,26 +279,80 @@ fn run_ends_the_others_when_its_body_panics() {
 }
 
 #[test]
-fn kill_that_is_swallowed_by_catch_unwind_is_over() {
+fn kill_that_is_swallowed_by_catch_unwind_is_raised_once_more() {
     within(LIMIT, || {
-        let victim = spawn(|| {
-            let swallowed = catch_unwind(|| sleep(LONG)).is_err();
-            sleep(SHORT);
-            swallowed
+        let log = Log::new();
+        // A loop around code that catches every panic, as a server has it.
+        let victim = spawn({
+            let log = log.clone();
+            move || {
+                for request in 0..3 {
+                    if catch_unwind(|| sleep(LONG)).is_err() {
+                        log.add(format!("{request} failed"));
+                    }
+                    yield_now();
+                }
+            }
         });
         yield_now();
-        // Waits for its natural end.
+        victim.kill();
+        log.expect("0 failed");
+        assert!(victim.successful() && victim.take().unwrap_err().is_exit());
+
+        // Swallowed twice it is over, and the greenlet lives until the next kill.
+        let deaf = spawn(|| (0..3).filter(|_| catch_unwind(|| sleep(LONG)).is_err()).count());
+        yield_now();
+        deaf.kill_nowait();
+        yield_now();
+        assert!(!deaf.ready());
+        deaf.kill();
+        assert_eq!(deaf.get().unwrap(), 3);
+    });
+}
+
+#[test]
+fn one_that_takes_the_exception_out_has_dealt_with_it() {
+    within(LIMIT, || {
+        let victim = spawn(|| {
+            let payload = catch_unwind(|| sleep(LONG)).unwrap_err();
+            let exception = payload.downcast::<Raised>().unwrap().into_exception().unwrap();
+            yield_now();
+            exception.is::<GreenletExit>()
+        });
+        yield_now();
         victim.kill();
         assert!(victim.get().unwrap());
-        assert!(victim.successful());
+    });
+}
 
-        let twice = spawn(|| (0..2).filter(|_| catch_unwind(|| sleep(LONG)).is_err()).count());
+#[test]
+fn scope_notices_that_its_timeout_was_swallowed() {
+    within(LIMIT, || {
+        let swallow = || catch_unwind(|| sleep(LONG)).is_err();
+        assert_eq!(with_timeout(SHORT, swallow), Err(TimedOut));
+        assert_eq!(with_timeout(SHORT, || (swallow(), swallow())), Err(TimedOut));
+        // Raised once more at the next wait of the block.
+        let ended = Cell::new(false);
+        let block = || {
+            swallow();
+            sleep(LONG);
+            ended.set(true);
+        };
+        assert_eq!(with_timeout(SHORT, block), Err(TimedOut));
+        assert!(!ended.get());
+        // It is not raised behind the block.
         yield_now();
-        twice.kill_nowait();
+        // An outer scope's, through an inner one.
+        let outer = with_timeout(SHORT, || with_timeout(LONG, swallow));
+        assert_eq!(outer, Err(TimedOut));
+        // The timeout's own exception.
+        let own = Timeout::new(SHORT).exception("own");
+        let raised = catch::<&str, _>(|| own.scope(swallow)).unwrap_err();
+        assert_eq!(*raised, "own");
+        // A catch by type is a decision: the block's value counts.
+        let caught = with_timeout(SHORT, || catch::<Timeout, _>(|| sleep(LONG)).is_err());
+        assert_eq!(caught, Ok(true));
         yield_now();
-        assert!(!twice.ready());
-        twice.kill();
-        assert_eq!(twice.get().unwrap(), 2);
     });
 }
 

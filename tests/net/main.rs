@@ -1,5 +1,7 @@
 //! Sockets, descriptors, names, and copying between them.
 
+mod closing;
+mod cut_writes;
 mod descriptors;
 mod io;
 mod net;

@@ -662,3 +662,37 @@ fn bytes_behind_urgent_data_are_seen() {
         assert_eq!(&buffer, b"abcdef");
     });
 }
+
+/// Nobody accepts before all of them are connected.
+#[test]
+fn burst_of_clients_finds_place_in_the_backlog() {
+    within(LIMIT, || {
+        const CLIENTS: usize = 300;
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+        let most = most.and_then(|most| most.trim().parse().ok()).unwrap_or(128);
+        if most <= CLIENTS {
+            return println!("skipped: the system allows a backlog of {most} only");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| spawn(move || TcpStream::connect(address).unwrap())).collect();
+        joinall(&clients);
+        let served: Vec<_> = (0..CLIENTS).map(|_| listener.accept().unwrap()).collect();
+        assert_eq!(served.len(), CLIENTS);
+    });
+}
+
+#[test]
+fn backlog_is_as_long_as_it_was_told_to_be() {
+    within(LIMIT, || {
+        let listener = TcpListener::bind_with_backlog("127.0.0.1:0", 1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let clients: Vec<_> = (0..10).filter_map(connect).collect();
+        if cfg!(target_os = "linux") {
+            assert!((1..10).contains(&clients.len()), "{} of 10", clients.len());
+        }
+        listener.accept().unwrap();
+    });
+}

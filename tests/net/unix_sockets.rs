@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream};
 use ramie::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
-use ramie::{select, sleep, spawn};
+use ramie::{select, sleep, spawn, with_timeout};
 
 use crate::util::footprint::settled;
 use crate::util::sleepers::parked;
@@ -215,6 +215,23 @@ fn connect_waits_for_a_place_in_the_backlog() {
         }
         drop(listener);
         assert_eq!(settled(), before);
+    });
+}
+
+#[test]
+fn backlog_is_long_unless_it_is_told_otherwise() {
+    within(LIMIT, || {
+        let connected = |listener: UnixListener, path: &Path| {
+            let count = (0..300)
+                .map_while(|_| with_timeout(SHORT, || UnixStream::connect(path).unwrap()).ok())
+                .collect::<Vec<_>>();
+            (count.len(), listener)
+        };
+        let (place, short) = (Place::new(), Place::new());
+        let (count, _listener) = connected(UnixListener::bind(&place).unwrap(), &place);
+        assert!(count == 300 || !cfg!(target_os = "linux"), "{count}");
+        let (count, _listener) = connected(UnixListener::bind_with_backlog(&short, 1).unwrap(), &short);
+        assert!((1..10).contains(&count), "{count}");
     });
 }
 

@@ -184,6 +184,26 @@ fn grandchildren_that_hold_a_pipe_are_not_waited_for() {
     });
 }
 
+/// It was not killed, and how it ended is not lost.
+#[test]
+fn limit_tells_how_a_child_had_ended_by_itself() {
+    alone(|| {
+        let script = "sleep 3600 & echo $!; exit 7";
+        let error = shell(script).output_timeout(ENOUGH).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let text = error.to_string();
+        assert!(text.contains("has ended (exit status: 7)") && !text.contains("killed"), "{text}");
+        let expired: TimeoutExpired = error.downcast().unwrap();
+        assert_eq!(expired.status.unwrap().code(), Some(7));
+        let grandchild = String::from_utf8(expired.stdout).unwrap();
+        assert!(shell(&format!("kill {grandchild}")).status().unwrap().success());
+
+        let error = sleeper().output_timeout(SHORT).unwrap_err();
+        assert!(error.to_string().contains("was killed"), "{error}");
+        assert_eq!(error.downcast::<TimeoutExpired>().unwrap().status, None);
+    });
+}
+
 /// A call that owns its child, and waits for what does not come.
 type Call = (&'static str, fn());
 

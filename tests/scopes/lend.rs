@@ -447,7 +447,10 @@ fn what_an_abandoned_greenlet_has_lent_is_not_used_after_its_thread() {
         })
         .join()
         .unwrap();
-        assert_eq!(*dropped_with.lock().unwrap(), Some(2), "the thread has waited for what was under way");
+        // The other one is abandoned with its borrow: then the thread-local is leaked, where that is possible.
+        let leaks = cfg!(all(target_os = "linux", target_env = "gnu"));
+        let dropped_with = *dropped_with.lock().unwrap();
+        assert_eq!(dropped_with, (!leaks).then_some(2), "the thread has waited for what was under way");
         let late: Lent = kept.recv().unwrap();
         late.run();
         assert!(kept.try_recv().is_err());

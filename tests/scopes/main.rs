@@ -3,5 +3,6 @@
 mod lend;
 mod scope;
 mod scope_kills;
+mod scope_prepare;
 #[path = "../util/mod.rs"]
 mod util;

@@ -7,10 +7,13 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use ramie::io::copy_bidirectional;
+use ramie::net::{TcpListener, TcpStream};
 use ramie::{
     AnyGreenlet, BlockingSwitchOutError, Builder, Exception, Failure, GreenletExit, Scope, ScopedGreenlet,
-    StackError, abandoned_greenlets, add_spawn_callback, catch, fallible, get_hub, getcurrent,
-    greenlet_local, joinall, killall, raise, remove_spawn_callback, scope, sleep, spawn, yield_now,
+    StackError, Timeout, abandoned_greenlets, add_spawn_callback, catch, fallible, get_hub, getcurrent,
+    greenlet_local, joinall, killall, raise, remove_spawn_callback, scope, sleep, spawn, with_timeout,
+    yield_now,
 };
 
 use crate::util::footprint::settled;
@@ -231,7 +234,8 @@ fn panics_and_exceptions_of_the_closure_kill_the_children() {
         let panic = catch_unwind(AssertUnwindSafe(|| leave(&|| resume_unwind(Box::new(17_u8)))));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&17_u8));
         assert_eq!((ground.borrowers.get(), ground.sum.get()), (0, 2));
-        assert!(errors.words().contains(&"leaving".to_owned()));
+        // They end with what the scope is left by, which is raised there.
+        assert_eq!(errors.words(), Vec::<String>::new());
     });
 }
 
@@ -435,7 +439,9 @@ fn a_scope_that_is_abandoned_is_never_left() {
                     let running = ground.borrow();
                     s.spawn(move || {
                         let _running = running;
-                        sleep(LONG);
+                        loop {
+                            let _ = catch::<GreenletExit, _>(|| sleep(LONG));
+                        }
                     });
                     sleep(SHORT);
                     let unrun = ground.borrow();
@@ -493,4 +499,53 @@ fn works_in_the_destructors_of_a_thread_that_ends() {
         });
         assert_eq!(told.recv().unwrap(), 4);
     }
+}
+
+/// The scope's caller gets what ended it. That its greenlets end with it is no failure of theirs.
+#[test]
+fn greenlets_that_end_with_their_scope_are_not_reported() {
+    within(LIMIT, || {
+        let errors = Log::of_errors();
+        let late = with_timeout(SHORT, || {
+            scope(|s| {
+                s.spawn(|| sleep(LONG));
+                s.spawn(|| s.spawn(|| sleep(LONG)).join());
+            })
+        });
+        assert!(late.is_err());
+        let waiting = spawn(|| sleep(LONG));
+        assert!(with_timeout(SHORT, || waiting.scope(|_| sleep(LONG))).is_err());
+        assert!(waiting.ready());
+        let caught = catch_unwind(|| {
+            scope(|s| {
+                s.spawn(|| sleep(LONG));
+                yield_now();
+                resume_unwind(Box::new("a panic"));
+            })
+        });
+        assert!(caught.is_err());
+        let (near, far) = pair();
+        assert!(with_timeout(SHORT, || copy_bidirectional(&near, &far)).is_err());
+        assert_eq!(errors.words(), Vec::<String>::new());
+
+        // What one of them fails with itself is told.
+        let late = with_timeout(SHORT, || {
+            scope(|s| {
+                s.spawn(|| {
+                    if catch::<Timeout, _>(|| sleep(LONG)).is_err() {
+                        raise("its own");
+                    }
+                });
+            })
+        });
+        assert!(late.is_err());
+        errors.expect("its own");
+    });
+}
+
+/// Two connected streams, at which nothing comes.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (near, listener.accept().unwrap().0)
 }

@@ -12,7 +12,9 @@ use crate::util::log::Log;
 use crate::util::{assert_send, within};
 use ramie::shared::channel::{RecvError, SendError, TryRecvError, TrySendError};
 use ramie::shared::{Event, Mutex, MutexGuard, Semaphore, channel, oneshot};
-use ramie::{abandoned_greenlets, get_hub, has_hub, iwait, run, select, sleep, spawn, yield_now};
+use ramie::{
+    GreenletExit, abandoned_greenlets, get_hub, has_hub, iwait, raise, run, select, sleep, spawn, yield_now,
+};
 
 #[test]
 fn types_may_be_shared_as_those_of_std() {
@@ -233,14 +235,25 @@ fn a_messages_destructor_may_use_its_channel() {
 
 // --- hubs that end --------------------------------------------------------------------------------------------------
 
-/// A thread that ends while a greenlet of its hub is in `wait`, after `before_the_end`.
-fn abandon(wait: impl FnOnce() + Send + 'static, before_the_end: impl FnOnce() + Send + 'static) {
+/// Calls a function when it is dropped.
+struct Late<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Late<F> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|f| f());
+    }
+}
+
+/// A thread that ends while a greenlet of its hub is in `wait`. No kill ends the greenlet.
+fn abandon(wait: impl FnOnce() + Send + 'static) {
     let before = abandoned_greenlets();
     done(thread::spawn(move || {
-        let greenlet = spawn(wait);
+        let greenlet = spawn(|| {
+            let _late = Late(Some(wait));
+            raise(GreenletExit);
+        });
         yield_now();
         assert!(greenlet.started());
-        before_the_end();
     }));
     assert!(abandoned_greenlets() > before);
 }
@@ -250,7 +263,7 @@ fn a_hub_that_ends_leaves_the_line() {
     within(LIMIT, || {
         let semaphore = Semaphore::new(0);
         let waits = semaphore.clone();
-        abandon(move || waits.acquire(), || ());
+        abandon(move || waits.acquire());
         assert_eq!(semaphore.linkcount(), 0);
         let waiter = on(Kind::Plain, {
             let semaphore = semaphore.clone();
@@ -273,15 +286,14 @@ fn a_wake_that_reaches_a_hub_too_late_is_handed_on() {
                 until(|| second.linkcount() == 1);
                 done(on(kind, move || second.acquire()));
             });
-            // The greenlet is told and never runs again: its thread ends without another turn of the loop.
-            abandon(
-                move || waits.acquire(),
-                move || {
-                    until(|| releases.linkcount() == 2);
-                    releases.release();
-                    assert_eq!(releases.linkcount(), 1);
-                },
-            );
+            // The greenlet is told, and killed before its turn: its thread ends without another turn of the loop.
+            done(thread::spawn(move || {
+                spawn(move || waits.acquire());
+                yield_now();
+                until(|| releases.linkcount() == 2);
+                releases.release();
+                assert_eq!(releases.linkcount(), 1);
+            }));
             done(waiter);
             assert_eq!(third.counter(), 0);
         });
@@ -293,7 +305,7 @@ fn a_hub_that_ends_swallows_no_message() {
     within(LIMIT, || {
         let (sender, receiver) = channel::bounded(0);
         let waits = receiver.clone();
-        abandon(move || ignore(waits.recv()), || ());
+        abandon(move || ignore(waits.recv()));
         assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)), "nobody who is alive receives");
         let sends = thread::spawn(move || sender.send(2));
         assert_eq!(receiver.recv(), Ok(2));
@@ -311,7 +323,7 @@ fn what_a_hub_that_ends_was_sending_is_dropped() {
                 sender.send(message.clone()).unwrap();
             }
             let (sends, sent) = (sender.clone(), message.clone());
-            abandon(move || ignore(sends.send(sent)), || ());
+            abandon(move || ignore(sends.send(sent)));
             assert_eq!(receiver.len(), room);
             sender.send_timeout(message.clone(), SHORT).unwrap_err();
             assert_eq!(receiver.try_iter().count(), room);
@@ -324,7 +336,7 @@ fn what_a_hub_that_ends_was_sending_is_dropped() {
 fn a_hub_that_ends_in_recv_is_a_dropped_receiver() {
     within(LIMIT, || {
         let (sender, receiver) = oneshot::channel();
-        abandon(move || ignore(receiver.recv()), || ());
+        abandon(move || ignore(receiver.recv()));
         assert_eq!(sender.send(5), Err(5));
     });
 }
@@ -334,7 +346,7 @@ fn a_hub_that_ends_takes_its_links_along() {
     within(LIMIT, || {
         let semaphore = Semaphore::new(0);
         let linked = semaphore.clone();
-        abandon(move || ignore(iwait(&[linked]).next()), || ());
+        abandon(move || ignore(iwait(&[linked]).next()));
         assert_eq!(semaphore.linkcount(), 0);
     });
 }

@@ -1,6 +1,8 @@
 //! Waiting: every call that waits, its limits and how it is cut short.
 
+mod borrowed;
 mod cancel_matrix;
+mod fairness;
 mod select;
 mod timeouts;
 #[path = "../util/mod.rs"]

@@ -1,5 +1,7 @@
 //! What a timeout does, when, and what wins when two things are due at once, rule by rule.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,64 @@ fn a_closed_timeout_cannot_be_started() {
         let timeout = Timeout::new(LONG);
         timeout.close();
         timeout.start();
+    });
+}
+
+#[test]
+fn a_timeout_is_cancelled_when_its_last_handle_is_dropped() {
+    within(LIMIT, || {
+        let timers = get_hub().stats().timers;
+        let timeout = Timeout::new(ms(1));
+        timeout.start();
+        let clone = timeout.clone();
+        drop(timeout);
+        assert!(clone.pending());
+        assert_eq!(get_hub().stats().timers, timers + 1);
+        drop(clone);
+        assert_eq!(get_hub().stats().timers, timers);
+        // It would be raised here.
+        sleep(ms(5));
+    });
+}
+
+#[test]
+fn a_timeout_that_is_dropped_when_it_is_due_is_not_raised() {
+    for own in [false, true] {
+        within(LIMIT, move || {
+            let timeout = Timeout::new(ms(1));
+            let timeout = if own { timeout.exception("too late") } else { timeout };
+            let held = Rc::new(Cell::new(Some(timeout)));
+            let place = held.clone();
+            let g = spawn(move || {
+                let timeout = place.take().expect("it was put there");
+                timeout.start();
+                place.set(Some(timeout));
+                sleep(ms(5));
+            });
+            yield_now();
+            // Both are due in one iteration, and the timer of this greenlet comes before the limit.
+            let dropper = spawn(move || {
+                sleep(ms(2));
+                drop(held.take());
+            });
+            yield_now();
+            busy(10);
+            joinall(&[g.clone(), dropper]);
+            assert!(g.successful());
+        });
+    }
+}
+
+#[test]
+fn a_timeout_is_caught_by_its_clone_after_the_exception_is_dropped() {
+    within(LIMIT, || {
+        let timeout = Timeout::new(ms(1));
+        timeout.start();
+        let caught = catch::<Timeout, _>(|| sleep(LONG)).unwrap_err();
+        assert!(caught.is(&timeout));
+        drop(caught);
+        timeout.start();
+        assert!(timeout.pending());
     });
 }
 

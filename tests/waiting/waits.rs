@@ -91,7 +91,7 @@ fn leftovers_of_a_long_pass_keep_their_order() {
         get_hub().join();
         let words = log.words();
         let at = words.iter().position(|word| word == "timer").expect("the timer has fired");
-        assert_eq!(at, 50, "the clock is looked at after 50 items");
+        assert!((1..=50).contains(&at), "the clock is looked at after 50 items at the latest: {at}");
         let numbers = words.iter().filter_map(|word| word.parse::<i32>().ok());
         assert!(numbers.eq(0..120));
     });

@@ -44,7 +44,7 @@ impl Lender {
     pub(crate) fn new() -> Self {
         let core = current::core();
         if core.in_hub() {
-            core.refuse();
+            core.refuse_in_hub();
         }
         let in_main = core.mode.get() == Mode::Main;
         if in_main {
@@ -67,6 +67,10 @@ impl Lender {
         leaving: Option<Exception>,
     ) -> Option<Exception> {
         let core = &*self.core;
+        if core.in_hub() {
+            self.outwait_in_hub(debts, reason, leaving.as_ref());
+            return None;
+        }
         let record = core.current();
         let task = &record.task;
         let recall = |exception: &Exception| {
@@ -124,14 +128,37 @@ impl Lender {
         raise
     }
 
+    /// The same for a destructor that runs while a callback of the hub unwinds, where nothing can
+    /// be raised.
+    #[cold]
+    fn outwait_in_hub(&self, debts: &dyn Debts, reason: &'static str, leaving: Option<&Exception>) {
+        let core = &*self.core;
+        let task = core.tasks.running();
+        // On the hub's stack the running task is main, which is parked in a wait of its own.
+        let on_its_own = core.covered_mode() != Mode::Hub;
+        let shielded = task.shielded.replace(on_its_own || task.shielded.get());
+        if let Some(exception) = leaving {
+            debts.recall(core, exception);
+        }
+        while debts.left() > 0 {
+            let token = core.token();
+            debts.tell(token);
+            core.park(token, reason);
+            if on_its_own {
+                if let Some(exception) = task.thrown.take() {
+                    give_up(&format!("it waits forever for {}\n{exception}", debts.debtors()));
+                }
+            }
+        }
+        task.shielded.set(shielded);
+    }
+
     /// Releases the guard when no borrower is left: the frame may be left.
     pub(crate) fn settle(self) {
         let this = ManuallyDrop::new(self);
         if this.in_main {
             this.core.lent.set(this.core.lent.get() - 1);
-            if this.core.lent.get() == 0 {
-                current::main_is_free();
-            }
+            this.core.end_if_overdue();
         }
     }
 }

@@ -7,17 +7,18 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
+use std::panic::Location;
 use std::rc::Rc;
 
 use crate::borrow::frame_guard::Lender;
-use crate::borrow::scope_children::{Ask, Children};
+use crate::borrow::scope_children::{Ask, Children, Work};
 use crate::exception::{Exception, Failure};
 use crate::greenlet::builder::Builder;
 use crate::scheduler::current;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::task::AnyGreenlet;
 use crate::task::LinkId;
-use crate::task::body::{ScopedBody, fallible};
+use crate::task::body::ScopedBody;
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
 
@@ -44,8 +45,8 @@ pub struct ScopedGreenlet<'scope, T> {
     scope: PhantomData<&'scope ()>,
 }
 
-/// The work of a child, with its borrows.
-type Work<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
+/// What a child runs.
+type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 
 /// Runs `f`, which may spawn greenlets that borrow from the caller's frame, and returns when all of
 /// them have ended.
@@ -166,7 +167,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let lender = Lender::new();
-    let scope = Scope { children: Rc::default(), scope: PhantomData, env: PhantomData };
+    let scope = Scope { children: Children::new(), scope: PhantomData, env: PhantomData };
     let result = guard(|| f(&scope));
     let leaving = result.as_ref().err().map(Escape::exception);
     let raise = lender.outwait(&*scope.children, "scope", leaving);
@@ -233,20 +234,33 @@ impl Builder {
     ) -> ScopedGreenlet<'scope, B::Value> {
         let value = Rc::new(Cell::new(None));
         let kept = value.clone();
-        let work: Work<'scope> = Box::new(move || {
+        let work: BorrowingWork<'scope> = Box::new(move || {
             kept.set(Some(body.run().map_err(Exception::new)?));
             Ok(())
         });
-        // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for
-        // `'scope`, which lasts until `scope` returns or unwinds. `scope` does either only by
-        // `settle` (the lender's destructor ends the process), after `outwait` has found that all
-        // children are gone. The greenlet becomes a child below, before its start can let any user
-        // code run. Until it is gone the list of children holds the record, which holds `work`. It
-        // is gone when the hub has run `work` or dropped it, and the fiber that ran it has
-        // returned. Nothing else of the record depends on `'scope`: the value is kept beside it.
-        let work = unsafe { mem::transmute::<Work<'scope>, Work<'static>>(work) };
-        let any = AnyGreenlet::from(self.create(fallible(work)));
-        let child = scope.children.adopt(&current::core(), &any.record);
+        // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for `'scope`,
+        // which lasts until `scope` returns or unwinds. That it does by `settle` or not at all (the
+        // lender's destructor ends the process), after `outwait` has seen that all children are
+        // gone. `work` goes into the list of children below, before any code of the user's can see
+        // its record, and nothing else ever holds it: the list gives it to the fiber of the child
+        // to run, or to be dropped, and never in a later hub of the thread. Only after that, when
+        // the fiber has returned, is the child gone. Nothing in the record depends on `'scope`: the
+        // value is kept beside it.
+        let work = unsafe { mem::transmute::<BorrowingWork<'scope>, Work>(work) };
+        let site = self.site_or(Location::caller());
+        let (record, child) =
+            scope.children.adopt(&current::core(), work, |errand| self.record(errand, site));
+        let any = AnyGreenlet { record };
+        if let Err(escape) = guard(|| self.prepare_one(&any)) {
+            // Nobody will start it.
+            match guard(|| any.end_unless_started()) {
+                Ok(()) => escape.resume(),
+                Err(second) => {
+                    guard_drop(escape);
+                    second.resume();
+                }
+            }
+        }
         any.start();
         ScopedGreenlet { any, child, value, scope: PhantomData }
     }

@@ -1,27 +1,47 @@
-//! The greenlets of one scope: the children that may still access their borrows, and the outcome of
-//! the others.
+//! The greenlets of one scope: which of them still may touch what they borrowed, and how those that
+//! are gone have ended.
 //!
 //! A child is *gone* when its closure has been run or dropped and its fiber, if it had one, has
-//! returned. This is later than `ready` (its greenlet-locals are dropped after that, and may wait).
-//! The state differs from `dead` (a child that never ran is dead before its closure has been
-//! dropped). Links cannot be used, because any holder may remove them. The scheduler therefore
-//! reports it directly, from [`Core::gone`].
+//! returned. That is later than `ready` (its greenlet-locals are dropped after that, and may wait)
+//! and not the same as `dead` (which one that never ran is before its closure has been dropped);
+//! and links will not do, as anybody may remove them. So the hub says it itself, in [`Core::gone`],
+//! where it buries.
+//!
+//! The list owns the closures of its children. What a record holds is an [`Errand`], which asks the
+//! list for the closure when it is run or dropped. So the order of events that code of the user's
+//! brings about cannot matter: a record that outlives its scope finds nothing in the list, and one
+//! that is started in a later hub of the thread is given nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use crate::borrow::frame_guard::Debts;
+use crate::error::NotRun;
 use crate::exception::{Exception, Failure, SystemExit};
+use crate::inbox::thread_bound::hub_number;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::scheduler::{Core, Item};
+use crate::task::body::ScopedBody;
 use crate::task::{AnyGreenlet, Gone, Task, TaskRef, Token};
 
+/// What a child runs. It may borrow from the frame of the scope, and passes for one that does not.
+pub(crate) type Work = Box<dyn FnOnce() -> Result<(), Exception>>;
+
+/// A child that is not gone.
+struct Living {
+    record: TaskRef,
+    /// Until it is run or dropped.
+    work: Option<Work>,
+}
+
 /// The children of one scope.
-#[derive(Default)]
 pub(crate) struct Children {
+    /// The number of the hub that the scope was made in.
+    home: u64,
     /// The children that are not gone, in order of creation.
-    living: RefCell<BTreeMap<u64, TaskRef>>,
+    living: RefCell<BTreeMap<u64, Living>>,
     parent: Cell<Option<Token>>,
     recalled: Cell<bool>,
     /// Failures that were not reported, in order of time: of children that can still be joined, and
@@ -41,18 +61,74 @@ pub(crate) struct Child {
 /// The right of a child's handle to read the outcome.
 pub(crate) struct Ask(Rc<Child>);
 
+/// The body of a child: it runs, or drops, the closure that the list of children has for it.
+pub(crate) struct Errand(Rc<Child>);
+
+impl ScopedBody for Errand {
+    type Value = ();
+    type Error = Exception;
+
+    fn run(self) -> Result<(), Exception> {
+        let work = self.0.take_work().ok_or_else(|| Exception::new(NotRun))?;
+        work()
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        drop(self.0.take_work());
+    }
+}
+
+impl Child {
+    /// Takes the closure out of the list. There is none when it was taken before, or when the hub
+    /// of the scope has ended: what the closure borrows may then be gone with the thread, so it is
+    /// leaked.
+    fn take_work(&self) -> Option<Work> {
+        let work = self.children.living.borrow_mut().get_mut(&self.number)?.work.take()?;
+        if self.children.home == hub_number() {
+            Some(work)
+        } else {
+            let _leaked = ManuallyDrop::new(work);
+            None
+        }
+    }
+}
+
 impl Children {
-    /// Adds a greenlet that has not been started to the children.
-    pub(crate) fn adopt(self: &Rc<Self>, core: &Core, record: &TaskRef) -> Ask {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Children {
+            home: hub_number(),
+            living: RefCell::default(),
+            parent: Cell::new(None),
+            recalled: Cell::new(false),
+            failed: RefCell::default(),
+        })
+    }
+
+    /// Makes a child that runs `work` and has not been started. Calls nothing of the user's: the
+    /// caller has no other record of the child than this one, which is in the list already.
+    pub(crate) fn adopt(
+        self: &Rc<Self>,
+        core: &Core,
+        work: Work,
+        make: impl FnOnce(Errand) -> TaskRef,
+    ) -> (TaskRef, Ask) {
         let child = Rc::new(Child {
             children: self.clone(),
             number: core.new_number(),
             seen: Cell::new(false),
             forgotten: Cell::new(false),
         });
+        let record = make(Errand(child.clone()));
         record.task.rare().child.set(Some(child.clone()));
-        self.living.borrow_mut().insert(child.number, record.clone());
-        Ask(child)
+        let living = Living { record: record.clone(), work: Some(work) };
+        self.living.borrow_mut().insert(child.number, living);
+        (record, Ask(child))
+    }
+
+    fn records(&self) -> Vec<TaskRef> {
+        self.living.borrow().values().map(|living| living.record.clone()).collect()
     }
 
     /// Removes a failure that will never be reported: of children without handles only the first is
@@ -104,8 +180,8 @@ impl Gone for Child {
         if let Some(failure) = failure {
             children.failed.borrow_mut().push((self, failure.clone()));
         }
-        let record = children.living.borrow_mut().remove(&number);
-        drop(record);
+        let living = children.living.borrow_mut().remove(&number);
+        drop(living);
         if children.left() == 0 {
             if let Some(parent) = children.parent.take() {
                 // The parent is woken in its turn of the queue, and so after the child's links.
@@ -127,10 +203,11 @@ impl Debts for Children {
 
     fn recall(&self, core: &Core, exception: &Exception) -> Option<Exception> {
         self.recalled.set(true);
-        let living: Vec<TaskRef> = self.living.borrow().values().cloned().collect();
+        let living = self.records();
         let mut raised = None;
         let mut running = Vec::new();
         for record in living {
+            record.task.rare().recalled.set(Some(exception.clone()));
             let child = AnyGreenlet { record };
             // Drops the closures of children that have not run. The destructors may wait and be
             // interrupted.
@@ -148,11 +225,10 @@ impl Debts for Children {
     }
 
     fn debtors(&self) -> String {
-        let living: Vec<TaskRef> = self.living.borrow().values().cloned().collect();
         let tell = |record: TaskRef| {
             let task = &record.task;
             format!("\n  {:?}, in {}", AnyGreenlet::from(&record), task.reason.get())
         };
-        living.into_iter().map(tell).collect()
+        self.records().into_iter().map(tell).collect()
     }
 }

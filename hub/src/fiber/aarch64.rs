@@ -1,18 +1,21 @@
-//! The switch on AArch64 Unix. `native` has the general explanation.
+//! The switch on AArch64 Unix. What is said of it in `native` is not said again here.
 //!
-//! * **x19 and x29** are saved by hand: LLVM reserves both and accepts neither as an operand of an
-//!   asm block.
-//! * **d8 to d15**: the compiler saves the ones in use, since all vector registers are declared as
+//! * **x19 and x29** are saved by hand: LLVM keeps both for itself and takes neither as an operand
+//!   of an asm block.
+//! * **d8 to d15**: the compiler saves what it has there, as all vector registers are declared as
 //!   overwritten.
-//! * **x18** belongs to the system on some systems and is never touched; on the others it is
-//!   declared as overwritten.
-//! * **FPCR** is not touched: it belongs to the thread, like the control words on x86-64, for the
+//! * **x18** is the system's on some of them and is never touched; where it is not, it is declared
+//!   as overwritten.
+//! * **FPCR** is not touched: it stays the thread's, as the control words do on x86-64, for the
 //!   same reasons.
-//! * **BTI**: each jump target inside the block begins with the landing pad, a hint that older
-//!   processors skip; a fiber's first function has one if the program was built with them. **PAC**:
-//!   a signed return address stays valid, because a frame is always left with the stack pointer
-//!   that it was entered with. With a *guarded control stack* enabled no fiber here can work, as
-//!   with a shadow stack on x86-64.
+//! * **BTI**: every jump goes by x16. The first jump into a fiber lands at a function, whose
+//!   landing pad is `bti c` or `paciasp`: these accept a call, and a jump by x16 or x17, and no
+//!   other jump. A later jump lands inside the block of `switch`, at `bti j`, which accepts every
+//!   jump. `bti c` there would do for x16 too, but would also let a call go to the middle of a
+//!   function. Older processors take each landing pad for a hint and skip it. **PAC**: a signed
+//!   return address stays valid, because a frame is always left with the stack pointer that it was
+//!   entered with. With a *guarded control stack* switched on no fiber here can work, as with a
+//!   shadow stack on x86-64.
 
 #![expect(unsafe_code, reason = "switches stacks")]
 
@@ -44,7 +47,7 @@ pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
         asm!(
             "adr x9, 2f",
             "mov x10, sp",
-            "ldp x11, x12, [x0]",
+            "ldp x16, x12, [x0]",
             "ldp x13, x14, [x0, #16]",
             "stp x9, x10, [x0]",
             "stp x29, x19, [x0, #16]",
@@ -52,7 +55,7 @@ pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
             "mov x29, x13",
             "mov x19, x14",
             "mov x30, xzr",
-            "br x11",
+            "br x16",
             "2:",
             "hint #36", // bti j
             inout("x0") context => back,
@@ -74,11 +77,11 @@ pub(super) unsafe fn leave(context: *mut Context) -> ! {
     // SAFETY: as in `switch`. Control never returns here.
     unsafe {
         asm!(
-            "ldp x11, x12, [x0]",
+            "ldp x16, x12, [x0]",
             "ldp x29, x19, [x0, #16]",
             "mov sp, x12",
             "mov x0, xzr",
-            "br x11",
+            "br x16",
             in("x0") context,
             options(noreturn),
         );

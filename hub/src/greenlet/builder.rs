@@ -66,9 +66,13 @@ impl Builder {
         self
     }
 
-    /// Sets a function that is called with every created greenlet, before any other code has the
-    /// greenlet. It replaces `__init__` of a subclass of gevent's `Greenlet`. A panic of `f`
-    /// unwinds in the caller that creates the greenlet, and the greenlet is never started.
+    /// Has `f` called with every greenlet that is made, before any other code has it: what
+    /// `__init__` is to a subclass of gevent's `Greenlet`.
+    ///
+    /// `f` runs on the stack of the caller that makes the greenlet. It may wait, and may start or
+    /// kill the greenlet. A panic or an exception of `f` goes on in that caller, and the greenlet
+    /// is not started. One of a [`scope`](crate::scope) then ends as if killed, unless `f` has
+    /// started it.
     ///
     /// # Examples
     ///
@@ -95,11 +99,9 @@ impl Builder {
     /// Creates a greenlet without starting it.
     #[track_caller]
     pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let site = self.site.unwrap_or(Location::caller());
-        let greenlet = Greenlet::from_record(self.record(Kind::Greenlet, body, site));
-        if let Some(prepare) = &self.prepare {
-            prepare(&greenlet);
-        }
+        let site = self.site_or(Location::caller());
+        let greenlet = Greenlet::from_record(self.record(body, site));
+        self.prepare_one(&greenlet);
         greenlet
     }
 
@@ -119,8 +121,21 @@ impl Builder {
         greenlet
     }
 
-    fn record<B: Body>(&self, kind: Kind, body: B, site: &'static Location<'static>) -> TaskRef {
-        let record = current::core().record(kind, body, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
+    pub(crate) fn site_or(&self, caller: &'static Location<'static>) -> &'static Location<'static> {
+        self.site.unwrap_or(caller)
+    }
+
+    /// Calls what was set by [`prepare`](Builder::prepare).
+    pub(crate) fn prepare_one(&self, greenlet: &AnyGreenlet) {
+        if let Some(prepare) = &self.prepare {
+            prepare(greenlet);
+        }
+    }
+
+    /// Makes the record of a greenlet. Calls no code of the user's.
+    pub(crate) fn record<B: Body>(&self, body: B, site: &'static Location<'static>) -> TaskRef {
+        let record =
+            current::core().record(Kind::Greenlet, body, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
         if let Some(name) = &self.name {
             AnyGreenlet::from(&record).set_name(name.clone());
         }

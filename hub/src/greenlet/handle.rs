@@ -201,6 +201,11 @@ impl AnyGreenlet {
     }
 
     pub(crate) fn join_for(&self, limit: Limit, reason: &'static str) -> bool {
+        self.ready() || self.join_until(limit.deadline(&current::core()), reason)
+    }
+
+    /// Waits at most until the hub's clock shows `deadline`; says whether it has ended.
+    pub(crate) fn join_until(&self, deadline: Option<u64>, reason: &'static str) -> bool {
         if self.ready() {
             return true;
         }
@@ -210,7 +215,7 @@ impl AnyGreenlet {
         let links = &self.task().links;
         links.add_waiter(Lane::First, id, token);
         let place = LinkGuard::new(links, id, false);
-        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
+        let timer = TimerGuard::limit(&core, token, deadline);
         core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()
     }
 
@@ -329,6 +334,7 @@ impl AnyGreenlet {
             }
             Err(escape) => {
                 let exception = escape.exception();
+                self.task().rare().recalled.set(Some(exception.clone()));
                 if let Err(second) = guard(|| self.kill_with(exception)) {
                     drop(escape);
                     second.resume();

@@ -83,7 +83,8 @@ impl AnyGreenlet {
 
     /// Kills the greenlet. `limit` bounds the wait; with `None` this does not wait.
     fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
-        let core = current::core();
+        // Destructors call this. A greenlet whose hub has ended is reached by nothing.
+        let Some(core) = current::try_core() else { return self.ready() };
         if !self.needs_throw(&core, &exception) {
             return self.ready();
         }
@@ -101,6 +102,13 @@ impl AnyGreenlet {
                 core.push(Item::throw(record, exception, None));
                 false
             }
+        }
+    }
+
+    /// Ends a greenlet that nothing has started, so that nothing ever will.
+    pub(crate) fn end_unless_started(&self) {
+        if self.task().state.get() == State::Created {
+            current::core().kill_unrun(&self.record, Exception::new(GreenletExit));
         }
     }
 
@@ -262,8 +270,7 @@ fn killall_for<G: AsRef<AnyGreenlet>>(
         if greenlet.is_main() || greenlet.is_running(&core) {
             continue;
         }
-        let limit = deadline.map_or(Limit::Never, |deadline| Limit::At(core.instant(deadline)));
-        if !greenlet.join_for(limit, "killall") {
+        if !greenlet.join_until(deadline, "killall") {
             return Err(TimedOut);
         }
     }

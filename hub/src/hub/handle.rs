@@ -1,6 +1,7 @@
 //! The handle of this thread's hub.
 
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 use crate::scheduler::callback::{Callback, CallbackState};
 use crate::scheduler::current;
 use crate::scheduler::report::{ErrorContext, ErrorHandler};
-use crate::scheduler::{Expiry, Item, Mode, WatchKind, nanos};
+use crate::scheduler::{Expiry, Item, Mode, WatchKind};
 use crate::task::{AnyGreenlet, Verdict};
 use crate::wait::guard::TimerGuard;
 
@@ -24,14 +25,42 @@ pub struct Hub {
     here: PhantomData<*const ()>,
 }
 
-/// Returns the hub of this thread, which is created if there was none.
+/// The hub of this thread, made now if there was none.
 ///
 /// # Panics
 ///
-/// At the end of the thread, when its hub has ended already.
+/// When the system has no descriptors left for the hub (see [`try_get_hub`]), and on some systems
+/// while the thread ends, when its hub has ended already.
 pub fn get_hub() -> Hub {
     current::core();
     Hub { here: PhantomData }
+}
+
+/// Returns the hub of this thread, made now if there was none, or says why it cannot be made.
+///
+/// A hub needs two descriptors. Every call that makes a hub, such as [`spawn`](crate::spawn),
+/// panics where this one returns an error. Once a thread has a hub it keeps it to its end. Does not
+/// let other greenlets run.
+///
+/// # Errors
+///
+/// The system's, for example `EMFILE` when the process has no descriptors left. While the thread
+/// ends also an error of kind [`Other`](io::ErrorKind::Other), on systems where the thread cannot
+/// have another hub.
+///
+/// # Examples
+///
+/// ```
+/// use ramie_hub::{spawn, try_get_hub};
+///
+/// match try_get_hub() {
+///     Ok(_hub) => assert_eq!(spawn(|| 5).get().unwrap(), 5),
+///     Err(error) => eprintln!("no greenlets on this thread: {error}"),
+/// }
+/// ```
+pub fn try_get_hub() -> io::Result<Hub> {
+    current::make()?;
+    Ok(Hub { here: PhantomData })
 }
 
 impl Hub {
@@ -61,7 +90,9 @@ impl Hub {
         struct Joining;
         impl Drop for Joining {
             fn drop(&mut self) {
-                current::core().main_joins.set(false);
+                if let Some(core) = current::try_core() {
+                    core.main_joins.set(false);
+                }
             }
         }
         let core = current::core();
@@ -208,15 +239,18 @@ impl Hub {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
     }
 
-    /// Returns the time for which callbacks may run before the loop polls. The default is 5 ms.
+    /// Returns how long greenlets and callbacks may run before the loop polls: 5 ms unless set.
     pub fn switch_interval(&self) -> Duration {
-        Duration::from_nanos(current::core().switch_interval.get())
+        current::core().pace.interval()
     }
 
-    /// Sets the time for which callbacks may run before the loop polls. The loop checks it after
-    /// every 50 callbacks.
+    /// Sets how long greenlets and callbacks may run before the loop polls.
+    ///
+    /// The loop compares the time with it between two callbacks: after every 50 where they are
+    /// short, after each where they take long. An operation on a socket that is ready compares too,
+    /// and lets the loop poll once the interval is over. It takes effect at the next poll.
     pub fn set_switch_interval(&self, interval: Duration) {
-        current::core().switch_interval.set(nanos(interval));
+        current::core().pace.set_interval(interval);
     }
 
     /// Returns all suspended greenlets with the calls that they wait in, as

@@ -63,7 +63,7 @@ impl Watch for State {
             if let Some(io) = &self.io {
                 // Watchers report as long as the descriptor is ready. Rearming makes the system
                 // check again.
-                io.rearm(core);
+                io.rearm(core, self.clone());
             }
         }
     }

@@ -9,6 +9,7 @@ use mio::Waker;
 
 use crate::error::HubGone;
 use crate::inbox::mailbox::Mailbox;
+use crate::loom::Mutex;
 use crate::task::Token;
 
 /// A request of another thread to the hub.
@@ -24,12 +25,13 @@ pub(crate) enum Message {
 /// The state that a hub shares with other threads.
 pub(crate) struct Inbox {
     mailbox: Mailbox<Message>,
-    waker: Waker,
+    /// `None` once it is closed.
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Inbox { mailbox: Mailbox::new(), waker })
+        Arc::new(Inbox { mailbox: Mailbox::new(), waker: Mutex::new(Some(waker)) })
     }
 
     /// Queues the message made from the payload and wakes the hub. Gives the payload back when the
@@ -38,7 +40,7 @@ impl Inbox {
         if self.mailbox.push(payload, message).map_err(HubGone)? {
             // If the waker cannot be written to, the message stays queued, and the hub finds it in
             // its next turn.
-            let _ = self.waker.wake();
+            let _ = self.waker.lock().as_ref().map(Waker::wake);
         }
         Ok(())
     }
@@ -63,9 +65,12 @@ impl Inbox {
         self.mailbox.is_closed()
     }
 
-    /// Closes the inbox: every later message is rejected. Returns the queued messages.
+    /// Refuses everything from now on and returns what was queued. Gives the waker's descriptor
+    /// back.
     pub(crate) fn close(&self) -> VecDeque<Message> {
-        self.mailbox.close()
+        let queued = self.mailbox.close();
+        *self.waker.lock() = None;
+        queued
     }
 }
 

@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Condvar;
 
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
+use crate::task::TaskRef;
 
 /// A latch that decides whether lent work may be touched. A greenlet that waits for the work may be
 /// abandoned at the end of its thread, and the work may borrow a thread-local through that
@@ -42,17 +44,32 @@ impl Gate {
         Some(Leave(self))
     }
 
-    /// Closes the latch when the lender's hub ends: no access is granted any more, and a running
-    /// access of another thread is waited for. An access from the lender's own hub is not waited
-    /// for, since its greenlets never run again.
-    pub(crate) fn close(&self) {
+    /// The lender's hub ends: no thread enters any more. Returns `true` if another thread is
+    /// within. (A greenlet of the lender's own hub that is within never continues.)
+    pub(crate) fn close(&self) -> bool {
         let mut passage = self.passage.lock();
         if *passage == Passage::Open {
             *passage = Passage::Closed;
         }
-        while matches!(*passage, Passage::Within(hub) if hub != self.home) {
-            self.left.wait(&mut passage);
+        self.is_entered(*passage)
+    }
+
+    /// Waits until no other thread is within, or until `limit`. Returns `true` if none is. Blocks
+    /// the thread.
+    pub(crate) fn wait_left(&self, limit: Option<Duration>) -> bool {
+        let mut passage = self.passage.lock();
+        while self.is_entered(*passage) {
+            match limit {
+                None => self.left.wait(&mut passage),
+                Some(limit) if self.left.wait_for(&mut passage, limit).timed_out() => break,
+                Some(_) => {}
+            }
         }
+        !self.is_entered(*passage)
+    }
+
+    fn is_entered(&self, passage: Passage) -> bool {
+        matches!(passage, Passage::Within(hub) if hub != self.home)
     }
 }
 
@@ -66,5 +83,5 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The latches of a hub, by number.
-pub(crate) type Gates = RefCell<HashMap<u64, Arc<Gate>>>;
+/// The gates of a hub, each with the lender, by a number.
+pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Gate>, TaskRef)>>;

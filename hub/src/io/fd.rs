@@ -68,14 +68,15 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Durat
     wait_for_slot(&core, id, direction, deadline)
 }
 
-/// Waits until a descriptor may be read, or reports an error or its end. Lets other greenlets run.
+/// Waits until a descriptor may be read, or reports an error or its end. Others run meanwhile.
 ///
-/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll,
-/// such as that of a regular file, is always ready.
+/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a
+/// regular file's or a directory's, is always ready, as with `poll(2)`: others run once, and the
+/// call returns.
 ///
 /// # Errors
 ///
-/// `TimedOut` when the time is up first; the system's error when it refuses the descriptor.
+/// `TimedOut` when the time is over first; what the system says when it refuses the descriptor.
 ///
 /// # Cancellation
 ///
@@ -134,7 +135,7 @@ pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, timeout: Option<Duration>) -> io
 pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duration>) -> io::Result<()> {
     let core = current::core();
     let mut watched = Vec::with_capacity(fds.len());
-    for (fd, readable, writable) in fds {
+    for (fd, readable, writable) in fds.iter().filter(|(_, readable, writable)| *readable || *writable) {
         let Some(id) = core.fds.acquire(&core.poller, *fd)? else {
             core.yield_now();
             return Ok(());
@@ -158,14 +159,15 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], timeout: Option<Duratio
 }
 
 impl crate::hub::handle::Hub {
-    /// Creates a watcher that is due whenever a descriptor may be read or written, as long as that
-    /// is so.
+    /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
     ///
-    /// The watcher keeps the descriptor: pass a duplicate, or a shared object such as an `Rc`.
+    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
+    /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with
+    /// [`wait_read`]: the watcher is due in each iteration of the loop.
     ///
     /// # Panics
     ///
-    /// When neither reading nor writing is requested.
+    /// When neither reading nor writing is asked for.
     pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
         assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
         let asked = [(readable, Direction::Read), (writable, Direction::Write)];

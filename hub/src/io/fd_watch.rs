@@ -4,10 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::wait::Hold;
 use crate::reactor::poller::{Direction, SourceId};
-use crate::scheduler::{Core, IoWaiter, Watch};
+use crate::scheduler::{Core, Expiry, IoWaiter, Watch};
+use crate::timers::TimerId;
 
 /// The descriptor of a watcher.
 pub(crate) struct FdWatch {
@@ -15,17 +17,30 @@ pub(crate) struct FdWatch {
     directions: Vec<Direction>,
     held: RefCell<Option<(SourceId, Hold)>>,
     key: Cell<u64>,
+    /// The system cannot poll the descriptor, so it is always ready: in each iteration of the loop
+    /// this timer is due.
+    always: Cell<bool>,
+    timer: Cell<Option<TimerId>>,
 }
 
 impl FdWatch {
     pub(super) fn new(fd: Box<dyn AsFd>, directions: Vec<Direction>) -> Self {
-        FdWatch { fd, directions, held: RefCell::new(None), key: Cell::new(0) }
+        FdWatch {
+            fd,
+            directions,
+            held: RefCell::new(None),
+            key: Cell::new(0),
+            always: Cell::new(false),
+            timer: Cell::new(None),
+        }
     }
 
     pub(crate) fn start(&self, core: &Core, watch: Rc<dyn Watch>) -> io::Result<()> {
         let fd = self.fd.as_fd();
         let Some(id) = core.fds.acquire(&core.poller, fd)? else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "this descriptor cannot be polled"));
+            self.always.set(true);
+            self.rearm(core, watch);
+            return Ok(());
         };
         *self.held.borrow_mut() = Some((id, Hold(fd.as_raw_fd())));
         self.key.set(core.new_number());
@@ -38,6 +53,10 @@ impl FdWatch {
     }
 
     pub(crate) fn stop(&self, core: &Core) {
+        self.always.set(false);
+        if let Some(timer) = self.timer.take() {
+            core.cancel_timer(timer);
+        }
         let held = self.held.borrow_mut().take();
         if let Some((id, hold)) = held {
             let removed = core.with_slot(id, |slot| {
@@ -55,8 +74,14 @@ impl FdWatch {
         }
     }
 
-    /// Makes the system report the descriptor again if it is still ready.
-    pub(crate) fn rearm(&self, core: &Core) {
-        core.fds.rearm(&core.poller, self.fd.as_fd().as_raw_fd());
+    /// Has the descriptor reported again if it is still ready.
+    pub(crate) fn rearm(&self, core: &Core, watch: Rc<dyn Watch>) {
+        if self.always.get() {
+            let due = core.deadline(Duration::ZERO);
+            // The watch counts as a reference by itself, so its timer does not.
+            self.timer.set(Some(core.start_timer(due, || Expiry::Watch(watch), false)));
+        } else {
+            core.fds.rearm(&core.poller, self.fd.as_fd().as_raw_fd());
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod fd_watch;
+#[cfg(unix)]
+mod release;
 mod source;
 mod wait;
 
@@ -14,6 +16,8 @@ mod system;
 
 #[cfg(unix)]
 pub(crate) use self::fd_watch::FdWatch;
+#[cfg(unix)]
+pub use self::release::OwnsFd;
 pub use self::source::Io;
 pub use self::system::Source;
 #[cfg(unix)]

@@ -55,6 +55,7 @@ pub struct Io<S: Source> {
     source: Option<S>,
     id: Cell<Option<SourceId>>,
     closed: Cell<bool>,
+    released: Cell<bool>,
     here: PhantomData<*const ()>,
 }
 
@@ -67,7 +68,13 @@ impl<S: Source> Io<S> {
     pub fn new(source: S) -> io::Result<Self> {
         let mut source = source;
         let id = system::register_early(&mut source)?;
-        Ok(Io { source: Some(source), id: Cell::new(id), closed: Cell::new(false), here: PhantomData })
+        Ok(Io {
+            source: Some(source),
+            id: Cell::new(id),
+            closed: Cell::new(false),
+            released: Cell::new(false),
+            here: PhantomData,
+        })
     }
 
     /// Returns the source.
@@ -289,6 +296,30 @@ impl<S: Source> Io<S> {
     /// Returns `true` if it was [closed](Io::close).
     pub fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// Closes the source, and what is open at its descriptor: an end of a pipe, a socket with its
+    /// address. Does not let others run.
+    ///
+    /// The source keeps its number, at which a stream is open from then on whose other side has
+    /// ended. Without a descriptor to do that with it is as [`close`](Io::close), and the file is
+    /// closed when the `Io` is dropped.
+    #[cfg(unix)]
+    #[doc(hidden)]
+    pub fn release(&self)
+    where
+        S: super::OwnsFd,
+    {
+        self.close();
+        if !self.released.get() {
+            self.released.set(super::release::release(self.get_ref()).is_ok());
+        }
+    }
+
+    /// Whether its descriptor was [released](Io::release).
+    #[doc(hidden)]
+    pub fn is_released(&self) -> bool {
+        self.released.get()
     }
 
     fn retry<R>(

@@ -66,7 +66,7 @@ pub(crate) fn rearm<W>(
 ) -> io::Result<()> {
     let fd = registered(poller, id, fd);
     let mut poller = poller.borrow_mut();
-    poller.registry().reregister(&mut SourceFd(&fd), id.token(), interest)?;
+    poller.registry()?.reregister(&mut SourceFd(&fd), id.token(), interest)?;
     if let Some(slot) = poller.slot(id) {
         slot.would_block(Direction::Read);
         slot.would_block(Direction::Write);
@@ -101,6 +101,28 @@ impl FdTable {
         let Some(id) = register(poller, fd, BOTH)? else { return Ok(None) };
         table.insert(fd.as_raw_fd(), Shared { id, users: 1 });
         Ok(Some(id))
+    }
+
+    /// Runs `replace`, which puts another file at the number of `fd`, and watches that one from
+    /// then on on behalf of those that wait for the number.
+    pub(crate) fn replace<W>(
+        &self,
+        poller: &RefCell<Poller<W>>,
+        fd: BorrowedFd<'_>,
+        replace: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let number = fd.as_raw_fd();
+        let table = self.0.borrow();
+        let Some(id) = table.get(&number).map(|shared| shared.id) else { return replace() };
+        let old = registered(poller, id, number);
+        // An error means that the system has forgotten it already. A duplicate would keep the old
+        // file open.
+        let _ = poller.borrow().registry()?.deregister(&mut SourceFd(&old));
+        let duplicate = poller.borrow_mut().slot(id).and_then(|slot| slot.duplicate.take());
+        drop(duplicate);
+        let replaced = replace();
+        poller.borrow().registry()?.register(&mut SourceFd(&number), id.token(), BOTH)?;
+        replaced
     }
 
     pub(crate) fn release<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {

@@ -89,7 +89,8 @@ const EVENTS: usize = 1024;
 
 /// The poll and its sources, with waiters of type `W`.
 pub(crate) struct Poller<W> {
-    poll: Poll,
+    /// `None` once it is closed.
+    poll: Option<Poll>,
     events: Events,
     slots: Slab<Slot<W>>,
     /// The sources and directions that have become ready and were not taken yet.
@@ -101,7 +102,7 @@ impl<W> Poller<W> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let events = Events::with_capacity(EVENTS);
-        let poller = Poller { poll, events, slots: Slab::new(), ready: Vec::new() };
+        let poller = Poller { poll: Some(poll), events, slots: Slab::new(), ready: Vec::new() };
         Ok((poller, waker))
     }
 
@@ -120,7 +121,8 @@ impl<W> Poller<W> {
         let index =
             u32::try_from(entry.key()).map_err(|_| io::Error::other("too many registered sources"))?;
         let id = SourceId { index, generation };
-        add(self.poll.registry(), id.token(), interest)?;
+        let poll = self.poll.as_ref().ok_or_else(closed)?;
+        add(poll.registry(), id.token(), interest)?;
         entry.insert(Slot {
             generation,
             ready: [false; 2],
@@ -142,7 +144,7 @@ impl<W> Poller<W> {
         self.slot(id)?;
         // An error means that the system has removed the source already, since the descriptor was
         // closed.
-        let _ = remove(self.poll.registry());
+        let _ = self.poll.as_ref().map(|poll| remove(poll.registry()));
         Some(self.slots.remove(id.index as usize))
     }
 
@@ -152,8 +154,16 @@ impl<W> Poller<W> {
 
     /// Returns the registry of sources.
     #[cfg(unix)]
-    pub(crate) fn registry(&self) -> &Registry {
-        self.poll.registry()
+    pub(crate) fn registry(&self) -> io::Result<&Registry> {
+        Ok(self.poll.as_ref().ok_or_else(closed)?.registry())
+    }
+
+    /// Gives its descriptors and its memory back. Returns the sources, which are no longer watched.
+    pub(crate) fn close(&mut self) -> Vec<Slot<W>> {
+        self.poll = None;
+        self.events = Events::with_capacity(0);
+        self.ready = Vec::new();
+        std::mem::take(&mut self.slots).into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// Returns the number of registered sources.
@@ -173,7 +183,7 @@ impl<W> Poller<W> {
 
     /// Waits for events, sets the readiness bits, and records the sources that have become ready.
     pub(crate) fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
+        match self.poll.as_mut().ok_or_else(closed)?.poll(&mut self.events, timeout) {
             // A signal is not an error: the loop runs an iteration and polls again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
@@ -203,6 +213,11 @@ impl<W> Poller<W> {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn closed() -> io::Error {
+    io::Error::other("the hub has ended")
 }
 
 impl<W> std::fmt::Debug for Poller<W> {

@@ -27,11 +27,10 @@ pub struct Reply<T> {
 }
 
 impl Hub {
-    /// Registers `f` to be called in the hub with the value that another thread sends. Only the
-    /// value must be `Send`, not `f`. `f` must not wait.
+    /// Has `f` called in the hub with what another thread answers. `f` need not be `Send`, only the
+    /// answer. It must not wait.
     ///
-    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped, or
-    /// leaked with everything that the hub [abandons](crate#the-end-of-a-hub).
+    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
     ///
     /// # Examples
     ///
@@ -84,12 +83,17 @@ impl<T> Drop for Reply<T> {
         match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &self.inbox)) {
             Some(core) => forget(&core, self.key),
             None => {
-                let message = |key| Message::Call(Box::new(move || forget(&current::core(), key)));
+                let message = |key| Message::Call(forget_later(key));
                 // A hub that has ended has dropped the function.
                 let _ = self.inbox.post(self.key, message);
             }
         }
     }
+}
+
+/// What the hub calls to forget a function that is never called.
+fn forget_later(key: usize) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || forget(&current::core(), key))
 }
 
 /// Drops the function that waits for an answer, if it is still registered.

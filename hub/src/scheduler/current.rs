@@ -1,11 +1,12 @@
-//! The access of a thread to its hub.
+//! The way from a thread to its hub.
 //!
-//! A thread's hub is created when it is first used and ends with the thread. Greenlets that have
-//! not ended by then are abandoned, not unwound: their destructors could read thread-locals that
-//! are gone already.
+//! A thread's hub is made when it is first asked for. It ends with the thread, before the
+//! thread-locals that its greenlets may be using: then the greenlets that are left are unwound, and
+//! those that do not end are abandoned.
 #![expect(unsafe_code, reason = "keeps the thread's hub behind a pointer that costs one load to reach")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -14,24 +15,24 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::inbox::thread_bound;
-use crate::scheduler::Core;
-use crate::scheduler::thread_exit;
+use crate::scheduler::thread_exit::ThreadExit;
 use crate::scheduler::unwind::guard_drop;
+use crate::scheduler::{Core, Mode};
 
 thread_local! {
     /// The hub of this thread; null before its creation and after its end.
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
+    /// The same on the thread that owns the hub, with one count of its reference.
+    static OWNED: Cell<*const Core> = const { Cell::new(ptr::null()) };
     /// `true` once the destructors of the thread-locals have begun.
     static ENDING: Cell<bool> = const { Cell::new(false) };
-    /// Owns the hub that `CURRENT` points to; its destructor ends the hub.
-    static OWNER: Owner = const { Owner(RefCell::new(None)) };
 }
 
 /// The number of greenlets that were abandoned by hubs that ended.
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns the number of greenlets of this process that were unfinished when the thread of their
-/// hub ended.
+/// Returns how many greenlets of this process could not be unwound when the thread of their hub
+/// ended.
 ///
 /// Their stacks and records are leaked on purpose; see the [crate's page](crate#the-end-of-a-hub).
 pub fn abandoned_greenlets() -> usize {
@@ -44,61 +45,85 @@ pub fn has_hub() -> bool {
     try_core().is_some()
 }
 
-struct Owner(RefCell<Option<Rc<Core>>>);
-
-impl Owner {
-    /// Ends the hub, if there is one. `in_use` means that a frame of main is still inside it.
-    fn end(&self, in_use: bool) {
-        let Some(core) = self.0.take() else { return };
-        // First the hub becomes unreachable, then it ends.
-        CURRENT.set(ptr::null());
-        let unfinished = core.close();
-        ABANDONED.fetch_add(unfinished, Ordering::Relaxed);
-        if CURRENT.get().is_null() {
-            // Otherwise a destructor of a value that it held has created a new one.
-            thread_bound::set_hub_number(0);
+/// Ends the hub of this thread, if there is one. `in_use` says that a frame of main is still inside
+/// it.
+fn end(in_use: bool) {
+    let owned = OWNED.get();
+    if owned.is_null() {
+        return;
+    }
+    let core = CoreRef { core: owned, bound: PhantomData };
+    // Called inside a greenlet or a callback, this is `std::process::exit`: no frame runs again.
+    let exits = core.mode.get() != Mode::Main;
+    if !exits {
+        core.wind_down();
+    }
+    if OWNED.get() != owned {
+        return;
+    }
+    // First nothing finds the hub any more, then it ends.
+    OWNED.set(ptr::null());
+    CURRENT.set(ptr::null());
+    let remains = if exits { core.close_for_exit() } else { core.close(in_use) };
+    ABANDONED.fetch_add(remains.unfinished, Ordering::Relaxed);
+    let leaks = remains.needs_thread_locals() && core.thread_exit.leak_thread_locals();
+    if leaks {
+        if let Some(next) = try_core() {
+            // A destructor of what the hub held has made a new one.
+            next.thread_exit.renew();
         }
-        if unfinished > 0 || in_use {
-            // Frames of the abandoned greenlets point into the hub and its stacks: it is leaked.
-            let _abandoned = ManuallyDrop::new(core);
-        } else {
-            // A panic of a user value that the hub still holds would end the process here.
-            guard_drop(core);
-        }
+    }
+    if !exits {
+        remains.report();
+    }
+    if !leaks {
+        remains.wait();
+    }
+    // SAFETY: the pointer came from `Rc::into_raw` in `make`, and is taken back once: `OWNED` is
+    // null by now.
+    let core = unsafe { Rc::from_raw(owned) };
+    if remains.unfinished > 0 || exits || in_use {
+        // Frames point into the hub and its stacks: it stays where it is.
+        let _abandoned = ManuallyDrop::new(core);
+    } else {
+        // A panic of a user value that the hub still holds would end the process here.
+        guard_drop(core);
     }
 }
 
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.end(false);
-    }
-}
-
-/// Ends the hub, because the first of its sentinels among the thread-locals is being destroyed.
+/// The hook that the hub has planted runs, before each thread-local that a greenlet can be using is
+/// destroyed: the hub ends now.
 ///
-/// A destructor that still waits after this gets a hub of its own for that wait.
+/// A destructor that waits after this gets a hub of its own, which ends when that destructor has
+/// returned.
 pub(crate) fn thread_ends() {
     ENDING.set(true);
-    // Without an owner the hub has ended before.
-    let _ = OWNER.try_with(|owner| owner.end(false));
+    end(false);
 }
 
-/// Called when main continues after the loop has run. While the thread ends, no code that ran in
-/// the loop may run again: the destructors of further thread-locals come before the next loop. An
-/// exception is a frame of main that is lent to greenlets, which must end first: then the same
-/// destructor continues until they have ended.
-pub(crate) fn main_goes_on(count: u64, lent: bool) {
-    if !ENDING.get() {
-        thread_exit::plant(count);
-    } else if !lent {
-        let _ = OWNER.try_with(|owner| owner.end(true));
+impl Core {
+    /// Notes that main goes on after the loop has run.
+    ///
+    /// While the thread ends that is in the destructor of a thread-local. What ran in the loop must
+    /// not run again in the destructor of another one. Where no hook can be planted, the hub ends
+    /// now, or when main's frame is not lent any more.
+    #[inline]
+    pub(super) fn main_goes_on(&self) {
+        let count = self.drives.get() + 1;
+        self.drives.set(count);
+        if !ENDING.get() {
+            self.thread_exit.main_goes_on(count);
+        } else if !self.thread_exit.main_goes_on_late() {
+            self.overdue.set(true);
+            self.end_if_overdue();
+        }
     }
-}
 
-/// Called when no frame of main is lent any more.
-pub(crate) fn main_is_free() {
-    if ENDING.get() {
-        let _ = OWNER.try_with(|owner| owner.end(true));
+    /// Ends the hub if it should have ended before and no frame of main is lent.
+    pub(crate) fn end_if_overdue(&self) {
+        if self.overdue.get() && self.lent.get() == 0 {
+            end(true);
+        }
     }
 }
 
@@ -116,23 +141,23 @@ impl Deref for CoreRef {
 
     #[inline]
     fn deref(&self) -> &Core {
-        // SAFETY: the pointer came from `CURRENT`, which is null unless `OWNER` of this thread
-        // holds the hub. `OWNER` releases the hub only in the thread's destructors, and drops it
-        // only when no frame of main is inside it and no fiber is unfinished; otherwise the hub is
-        // leaked.
+        // SAFETY: the pointer came from `CURRENT` or `OWNED`, which are null unless `OWNED` holds a
+        // count of the hub. Only `end` gives that up, and drops the hub only when no frame of main
+        // is inside it and no fiber is unfinished; otherwise the hub is leaked.
         unsafe { &*self.core }
     }
 }
 
-/// Returns this thread's hub, which is created if there was none.
+/// This thread's hub, made now if there was none.
 ///
 /// # Panics
 ///
-/// At the end of the thread, when its hub has ended already.
+/// When no hub can be made: the system has no descriptors left, or the thread is ending, where its
+/// hub cannot end later.
 #[inline]
 pub(crate) fn core() -> CoreRef {
     let core = CURRENT.get();
-    if core.is_null() { make() } else { CoreRef { core, bound: PhantomData } }
+    if core.is_null() { make_or_panic() } else { CoreRef { core, bound: PhantomData } }
 }
 
 /// Returns this thread's hub, if it has one.
@@ -142,19 +167,28 @@ pub(crate) fn try_core() -> Option<CoreRef> {
 }
 
 #[cold]
-fn make() -> CoreRef {
-    let core = OWNER
-        .try_with(|owner| {
-            let mut owner = owner.0.try_borrow_mut().expect("the hub of this thread is ending");
-            let core = owner.get_or_insert_with(|| {
-                thread_bound::set_hub_number(thread_bound::next_hub_number());
-                Core::new()
-            });
-            Rc::as_ptr(core)
-        })
-        .expect("the hub of this thread has ended");
+fn make_or_panic() -> CoreRef {
+    match make() {
+        Ok(core) => core,
+        Err(error) => panic!("this thread cannot have a hub: {error}"),
+    }
+}
+
+/// This thread's hub, made now if there was none and if it can be made.
+#[cold]
+pub(crate) fn make() -> io::Result<CoreRef> {
+    if let Some(core) = try_core() {
+        return Ok(core);
+    }
+    let thread_exit = ThreadExit::watch(ENDING.get())
+        .ok_or_else(|| io::Error::other("the thread is ending, and its hub has ended"))?;
+    let before = thread_bound::hub_number();
+    thread_bound::set_hub_number(thread_bound::next_hub_number());
+    let core = Core::new(thread_exit).inspect_err(|_| thread_bound::set_hub_number(before))?;
+    let core = Rc::into_raw(core);
+    OWNED.set(core);
     CURRENT.set(core);
-    CoreRef { core, bound: PhantomData }
+    Ok(CoreRef { core, bound: PhantomData })
 }
 
 /// The values that a stand-in fiber's thread needs to find the hub.

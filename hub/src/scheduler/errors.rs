@@ -18,6 +18,8 @@ impl Core {
                     print_guarded(context, &failure);
                     guard_drop(failure);
                 }
+                // Perhaps the last of it, if it has replaced itself.
+                self.as_hub(|| guard_drop(handler));
             }
             None if self.reports.is_error(failure) => print_guarded(context, failure),
             None => {}

@@ -7,8 +7,8 @@
 //!
 //! ```text
 //!   Prepare --> Callbacks --> Poll --> Invoke --+
-//!      ^        (5 ms, checked                |
-//!      |         every 50 items)                |
+//!      ^        (5 ms, compared                 |
+//!      |         as `Pace` says)                |
 //!      +----------------------------------------+
 //! ```
 
@@ -21,7 +21,6 @@ use super::run_queue::{Item, Step};
 use super::state::{Core, Mode, Phase};
 use crate::exception::Exception;
 use crate::inbox::registry::Link;
-use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
 use crate::task::{Pass, Target};
@@ -30,9 +29,6 @@ use crate::task::{Throw, Token, Verdict};
 /// With that many entries in the queue, or due, the record of the next one is no longer in the
 /// nearest cache at its turn.
 const CROWD: usize = 512;
-
-/// The number of items between two checks of the clock.
-const ITEMS_PER_LOOK: u32 = 50;
 
 /// The priority of wait limits and scope timeouts: after everything else of the iteration.
 const LAST: i8 = -1;
@@ -57,12 +53,19 @@ impl Core {
         }
         self.main_resumed.set(false);
         self.mode.set(Mode::Main);
-        self.drives.set(self.drives.get() + 1);
-        current::main_goes_on(self.drives.get(), self.lent.get() > 0);
+        self.main_goes_on();
+    }
+
+    /// Takes one step, for the end of the hub.
+    #[inline(never)]
+    pub(super) fn step(&self) {
+        if let Some((token, verdict)) = self.advance() {
+            self.resume(token, verdict);
+        }
     }
 
     /// Takes one step after the other until main's wait is over.
-    fn turn(&self) {
+    pub(super) fn turn(&self) {
         while !self.main_resumed.get() {
             // The only place of the loop that switches.
             if let Some((token, verdict)) = self.advance() {
@@ -91,14 +94,13 @@ impl Core {
     // --- callbacks ----------------------------------------------------------------------------------------------
 
     fn prepare(&self) {
-        self.items_run.set(0);
+        self.thread_exit.renew();
         self.phase.set(Phase::Callbacks);
         self.take_posted();
-        // A short phase ends before its limit is checked. For a long one the time of the poll is
-        // not sufficient: the events served since then may have used up the whole interval.
-        let long = self.queue.borrow().len() >= ITEMS_PER_LOOK as usize || self.iterations.get() == 0;
-        let start = if long { self.now() } else { self.loop_now.get() };
-        self.pass_limit.set(start.saturating_add(self.switch_interval.get()));
+        // The time of the poll is too early for the start of the batch: the events that were served
+        // since may have used up the whole interval.
+        let waiting = !self.queue.borrow().is_empty() || self.iterations.get() == 0;
+        self.pace.begin_batch(waiting.then(|| self.now()));
         for watch in self.watches.active(WatchKind::Prepare) {
             watch.fire(self);
         }
@@ -106,7 +108,7 @@ impl Core {
 
     #[inline(always)]
     fn next_item(&self) -> Next {
-        if self.items_run.get() >= ITEMS_PER_LOOK && self.look() {
+        if self.pace.due() && self.look() {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
@@ -117,7 +119,7 @@ impl Core {
                 self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
             }
             drop(queue);
-            self.items_run.set(self.items_run.get() + 1);
+            self.pace.spend();
             return Some((token, Verdict::Woken));
         }
         drop(queue);
@@ -141,7 +143,7 @@ impl Core {
     fn next_other(&self) -> Next {
         let item = self.queue.borrow_mut().pop_front();
         if let Some(item) = item {
-            self.items_run.set(self.items_run.get() + 1);
+            self.pace.spend();
             self.run_item(item)
         } else {
             self.phase.set(Phase::Poll);
@@ -149,13 +151,11 @@ impl Core {
         }
     }
 
-    /// Drains the inbox and checks the clock. Returns `true` if the phase has used up its time
-    /// slice.
+    /// Drains the inbox and reads the clock. Returns `true` if the batch has used up its time.
     #[inline(never)]
     fn look(&self) -> bool {
-        self.items_run.set(0);
         self.take_posted();
-        let late = !self.queue.borrow().is_empty() && self.now() > self.pass_limit.get();
+        let late = !self.queue.borrow().is_empty() && self.pace.look(self.now());
         if late {
             self.phase.set(Phase::Poll);
         }
@@ -229,7 +229,7 @@ impl Core {
         let Some(target) = pass.next() else {
             if pass.cut_short() {
                 // The pass was as long as many items: the clock is checked before the next one.
-                self.items_run.set(ITEMS_PER_LOOK);
+                self.pace.force();
             }
             let again = pass.end();
             if again {
@@ -288,6 +288,7 @@ impl Core {
         self.iterations.set(self.iterations.get() + 1);
         let now = self.now();
         self.loop_now.set(now);
+        self.pace.polled(now);
         self.collect(now);
         self.phase.set(Phase::Invoke);
     }

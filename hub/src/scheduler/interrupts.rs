@@ -5,10 +5,15 @@
 //! the count raised for all tasks of the thread, so each task records its known unwinding state
 //! when it waits: its [`Posture`].
 
+use std::cell::Cell;
 use std::thread;
 
 use super::run_queue::Step;
 use super::state::Core;
+use crate::error::LoopExit;
+use crate::exception::Exception;
+use crate::scheduler::unwind::guard_drop;
+use crate::stderr;
 use crate::task::{Posture, State, Task, Throw, Verdict, switch};
 
 impl Core {
@@ -37,6 +42,49 @@ impl Core {
                 self.raise(throw.exception);
             }
         }
+    }
+
+    /// A payload was dropped with its exception: something caught what was thrown into the running
+    /// task and did not look at it. It is thrown once more.
+    #[cold]
+    pub(crate) fn swallowed(&self, exception: Exception) {
+        if self.in_hub() {
+            return;
+        }
+        let task = self.tasks.running();
+        let rare = task.rare();
+        let same = |cell: &Cell<Option<Exception>>| {
+            let kept = cell.take();
+            let same = kept.as_ref().is_some_and(|kept| kept.same(&exception));
+            cell.set(kept);
+            same
+        };
+        // Not what the code here has raised itself; and that nothing is left to wait for may have
+        // changed meanwhile.
+        if !same(&rare.delivered) || exception.is::<LoopExit>() {
+            return;
+        }
+        let sender = rare.sender.take();
+        rare.sender.set(sender.clone());
+        if let Some(sender) = &sender {
+            sender.swallowed();
+        }
+        if same(&rare.swallowed) {
+            // By its type, as its text is made by code of the user's.
+            stderr::write(&format!(
+                "ramie: {} caught {} twice with catch_unwind and did not look at it\n",
+                self.name(&self.current()),
+                exception.type_name(),
+            ));
+            return;
+        }
+        if let Some(last) = rare.swallowed.replace(Some(exception.clone())) {
+            guard_drop(last);
+        }
+        task.mask(Throw { exception, sender }.unclaimed());
+        // If its next wait cannot tell whether it is unwinding itself, it is raised when that is
+        // known.
+        self.deferred.borrow_mut().push(self.current());
     }
 
     /// Returns `true` if an interrupt may be raised in the task at its present position.

@@ -1,17 +1,19 @@
 //! Creation and end of the tasks of a hub.
 
+use std::any::Any;
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::bound::Bound;
 use super::run_queue::Item;
 use super::state::Core;
-use crate::exception::{Exception, Failure};
+use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
 use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard};
 use crate::stack::{DEFAULT_STACK_SIZE, StackStats};
 use crate::task::Notified;
-use crate::task::body::{Body, Bound};
+use crate::task::body::Body;
 use crate::task::{
     AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, Token, switch,
 };
@@ -34,12 +36,32 @@ impl Core {
 
     /// Assigns a slot to a created task, which begins when its first token is resumed.
     pub(crate) fn admit(&self, record: &TaskRef) -> Token {
+        self.enrol(record);
+        self.tell_spawn_callbacks(record);
+        record.task.token()
+    }
+
+    fn enrol(&self, record: &TaskRef) {
         self.tasks.insert(record);
         record.task.hub.set(self.number);
         record.task.state.set(State::Started);
         record.task.wait.set(self.new_wait());
-        self.tell_spawn_callbacks(record);
-        record.task.token()
+    }
+
+    /// Has a greenlet drop what the hub would drop otherwise. Its destructor may wait there; what
+    /// it fails with is reported.
+    pub(super) fn drop_in_greenlet(&self, left: Box<dyn Any>) {
+        let drop_it = move || {
+            if let Err(escape) = guard(move || drop(left)) {
+                current::core().report_destructor(escape);
+            }
+        };
+        let record = self.record(Kind::Raw, drop_it, Location::caller(), DEFAULT_STACK_SIZE);
+        record.task.overflow.set_name(&"destructor".into());
+        // Not by `admit`: callbacks of the user's are not called in the middle of whatever drops a
+        // handle.
+        self.enrol(&record);
+        self.push_resume(record.task.token());
     }
 
     /// Creates a raw greenlet for a link and assigns a slot to it.
@@ -89,6 +111,31 @@ impl Core {
         None
     }
 
+    /// Reports what a destructor failed with; a plain kill of its greenlet is none of its own.
+    fn report_destructor(&self, escape: Escape) {
+        let killed = matches!(&escape, Escape::Exception(exception) if exception.is::<GreenletExit>());
+        if !killed {
+            self.report(&ErrorContext::Destructor, escape);
+        }
+    }
+
+    /// Drops the value of a body that has returned, on the stack of its greenlet, if no handle is
+    /// left that could ask for it. The destructor may wait. Returns the exception that was thrown
+    /// into the greenlet meanwhile.
+    fn drop_untaken(&self, record: &TaskRef) -> Option<Failure> {
+        // One is the hub's, one the caller's.
+        if Rc::strong_count(record) > 2 || !record.task.links.is_empty() {
+            return None;
+        }
+        match guard(|| record.body.drop_value()).err()? {
+            Escape::Exception(exception) => Some(Failure::raised(exception)),
+            escape @ Escape::Panic(_) => {
+                self.report(&ErrorContext::Destructor, escape);
+                None
+            }
+        }
+    }
+
     /// Ends a greenlet, as the last action on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
@@ -108,7 +155,12 @@ impl Core {
         }
         task.state.set(State::Ready);
         self.notify(Notified::Greenlet(record.clone()));
-        if let Some(failure) = failure.filter(|failure| !failure.is_exit()) {
+        // What a scope hands on to its greenlets is raised in the scope; a system error goes to
+        // main from here.
+        let told = |failure: &Failure| {
+            failure.is_exit() || task.was_recalled(failure) && !failure.is::<SystemExit>()
+        };
+        if let Some(failure) = failure.filter(|failure| !told(failure)) {
             let greenlet = AnyGreenlet::from(record);
             let context = match task.kind {
                 Kind::Raw => ErrorContext::Raw(greenlet),
@@ -158,6 +210,7 @@ impl Core {
     #[inline(never)]
     pub(super) fn begin(&self, task: &Task) -> bool {
         task.start_timer.set(None);
+        self.thread_exit.renew();
         let stack = self.stacks.borrow_mut().take(task.stack_size);
         match stack {
             Ok(stack) => {
@@ -214,7 +267,11 @@ impl Core {
         let callbacks = self.spawn_callbacks.borrow().clone();
         let greenlet = AnyGreenlet::from(record);
         for (_, callback) in callbacks {
-            self.as_hub(|| self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet)));
+            self.as_hub(|| {
+                self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
+                // Perhaps the last of it, if it has removed itself.
+                self.call(|| ErrorContext::SpawnCallback, || drop(callback));
+            });
         }
     }
 }
@@ -224,7 +281,7 @@ fn run_body() {
     let core = current::core();
     let record = core.current();
     let failure = match record.body.run() {
-        Ok(Ok(())) => None,
+        Ok(Ok(())) => core.drop_untaken(&record),
         Ok(Err(exception)) => Some(Failure::raised(exception)),
         Err(payload) => Some(Escape::sort(payload).into_failure()),
     };

@@ -4,10 +4,10 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::state::{Core, IO_BUDGET, Mode};
-use crate::error::{BlockingSwitchOutError, LoopExit};
+use crate::error::LoopExit;
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
-use crate::scheduler::unwind::Raised;
+use crate::scheduler::unwind::{Raised, guard_drop};
 use crate::stderr;
 use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
 
@@ -35,7 +35,7 @@ impl Core {
     }
 
     #[inline(never)]
-    fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+    pub(super) fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         self.suspend(token, reason)
     }
 
@@ -43,8 +43,10 @@ impl Core {
     #[inline(always)]
     fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         if self.in_hub() {
-            self.refuse();
+            return self.suspend_in_hub(token, reason);
         }
+        #[cfg(debug_assertions)]
+        super::wait_check::check(reason);
         let task = self.tasks.running();
         let posture = self.posture(&task);
         task.posture.set(posture);
@@ -91,17 +93,11 @@ impl Core {
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
         let exception = task.thrown.take().expect("suspend has found an interrupt");
-        task.rare().delivered.set(Some(exception.clone()));
-        self.payload(exception)
-    }
-
-    /// Refuses a wait in the hub.
-    #[cold]
-    pub(crate) fn refuse(&self) -> ! {
-        if thread::panicking() {
-            stderr::write("ramie: a destructor that waits runs while a callback of the hub unwinds\n");
+        if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
+            // Its destructor is the user's, and must not take the place of what is raised.
+            guard_drop(last);
         }
-        self.raise(Exception::new(BlockingSwitchOutError))
+        self.payload(exception)
     }
 
     /// Moves the running task to the tail of the queue: everything that is already queued runs
@@ -109,7 +105,7 @@ impl Core {
     #[inline]
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
-            self.refuse();
+            self.refuse_in_hub();
         }
         let token = self.token();
         self.push_resume(token);
@@ -118,18 +114,34 @@ impl Core {
         }
     }
 
-    /// Yields if the I/O budget is exhausted. Must be called before the operation: a kill raised
-    /// here must not discard its result.
+    /// Lets others run after a number of operations that did not have to wait, and the loop poll
+    /// when its interval is over. Must be called before an operation: an exception that is raised
+    /// here must not take the result of an operation with it.
+    #[inline]
     pub(crate) fn renew_io(&self) {
-        if self.io_budget.get() == 0 && !self.in_hub() {
+        if self.io_budget.get() == 0 || self.pace.due() {
+            self.give_way();
+        }
+    }
+
+    #[inline(never)]
+    fn give_way(&self) {
+        if self.in_hub() {
+            return;
+        }
+        // The look of the loop at the next item comes to the same result, and the loop polls.
+        let late = self.pace.due() && self.pace.look(self.now());
+        if late || self.io_budget.get() == 0 {
             self.io_budget.set(IO_BUDGET);
             self.yield_now();
         }
     }
 
     /// Counts an operation that did not have to wait.
+    #[inline]
     pub(crate) fn spend_io(&self) {
         self.io_budget.set(self.io_budget.get().saturating_sub(1));
+        self.pace.spend_operation();
     }
 
     /// Unwinds the running greenlet with an exception.
@@ -171,6 +183,8 @@ impl Core {
         if let Some(task) = self.tasks.parked(token) {
             task.verdict.set(verdict);
             self.switch_to(task);
+        } else {
+            self.resume_nested(token, verdict);
         }
     }
 
@@ -235,6 +249,7 @@ impl Core {
                     task.mask(throw);
                     self.switch_to(Resident::of(&record));
                 } else if throw.claim() {
+                    task.note_sender(throw.sender);
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(Resident::of(&record));
                 }
@@ -260,6 +275,7 @@ impl Core {
     /// Raises `LoopExit` in main, with all suspended greenlets, because nothing is left that could
     /// wake main.
     pub(crate) fn run_dry(&self) {
+        self.give_up_nested();
         let main = &self.main.task;
         if self.main_joins.replace(false) {
             self.resume(main.token(), Verdict::Woken);
@@ -270,6 +286,7 @@ impl Core {
 
     /// Raises in main an exception that ends its wait.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
+        self.give_up_nested();
         let main = &self.main.task;
         if self.masked(main) && !main.shielded.get() {
             stderr::write(&format!(

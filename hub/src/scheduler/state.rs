@@ -7,6 +7,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::events::{Alarm, Event, IoWaiter, Watches};
+use super::nested::Nested;
+use super::pace::Pace;
 use super::run_queue::{Item, Step};
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Inbox;
@@ -25,7 +28,7 @@ use crate::inbox::thread_bound::hub_number;
 use crate::reactor::fd_table::FdTable;
 use crate::reactor::poller::Poller;
 use crate::scheduler::report::Reports;
-use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::scheduler::thread_exit::ThreadExit;
 use crate::stack::StackPool;
 use crate::stack::fault;
 use crate::task::LinkId;
@@ -52,9 +55,6 @@ pub(crate) enum Phase {
 /// The number of operations on ready sources that a greenlet may do before it lets other greenlets
 /// run.
 pub(super) const IO_BUDGET: u32 = 128;
-
-/// The time that the callback phase may take before the loop polls.
-const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The hub of one thread.
 pub(crate) struct Core {
@@ -85,6 +85,10 @@ pub(crate) struct Core {
     pub(super) stacks: RefCell<StackPool>,
     /// Set when main's wait is over: the loop then returns to main.
     pub(crate) main_resumed: Cell<bool>,
+    /// The waits of destructors in callbacks that unwind, the innermost last.
+    pub(super) nested: RefCell<Vec<Nested>>,
+    /// What the user's code is called for that runs while an object is borrowed.
+    pub(crate) borrowed: Cell<Option<&'static str>>,
     /// The number of times that main has continued after the loop ran.
     pub(crate) drives: Cell<u64>,
     /// The number of frames of main that are lent.
@@ -95,9 +99,7 @@ pub(crate) struct Core {
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
     next_wait: Cell<u64>,
     next_number: Cell<u64>,
-    pub(crate) items_run: Cell<u32>,
-    pub(crate) pass_limit: Cell<u64>,
-    pub(crate) switch_interval: Cell<u64>,
+    pub(crate) pace: Pace,
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
     /// `true` if std counted a panic on this thread when the present task was resumed.
@@ -124,19 +126,22 @@ pub(crate) struct Core {
     pub(crate) abroad: Abroad,
     #[cfg(unix)]
     pub(crate) fds: FdTable,
+    pub(crate) thread_exit: ThreadExit,
+    /// The thread is ending, and the hub should have ended when main went on.
+    pub(crate) overdue: Cell<bool>,
     _alt_stack: Option<fault::AltStack>,
 }
 
 impl Core {
-    pub(crate) fn new() -> Rc<Core> {
+    /// Makes a hub, if the system has descriptors left for its poll.
+    pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
         fault::install();
-        let (poller, waker) =
-            Poller::new().expect("the system has a poll facility and descriptors left for it");
+        let (poller, waker) = Poller::new()?;
         let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
         main.state = Cell::new(State::Running);
         main.hub = Cell::new(hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
-        Rc::new(Core {
+        Ok(Rc::new(Core {
             number: hub_number(),
             epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
@@ -157,6 +162,8 @@ impl Core {
             idlers: RefCell::new(VecDeque::new()),
             stacks: RefCell::new(StackPool::new()),
             main_resumed: Cell::new(false),
+            nested: RefCell::default(),
+            borrowed: Cell::new(None),
             drives: Cell::new(0),
             lent: Cell::new(0),
             main_joins: Cell::new(false),
@@ -165,9 +172,7 @@ impl Core {
             // in this hub.
             next_wait: Cell::new((hub_number() << 32) + 1),
             next_number: Cell::new((hub_number() << 32) + 1),
-            items_run: Cell::new(0),
-            pass_limit: Cell::new(0),
-            switch_interval: Cell::new(nanos(SWITCH_INTERVAL)),
+            pace: Pace::new(),
             loop_now: Cell::new(0),
             iterations: Cell::new(0),
             resumed_panicking: Cell::new(false),
@@ -185,46 +190,10 @@ impl Core {
             abroad: Abroad::default(),
             #[cfg(unix)]
             fds: FdTable::default(),
+            thread_exit,
+            overdue: Cell::new(false),
             _alt_stack: fault::ensure_alt_stack(),
-        })
-    }
-
-    /// Ends the hub: nothing can be posted any more. Returns the number of unfinished greenlets.
-    pub(crate) fn close(&self) -> usize {
-        for message in self.inbox.close() {
-            guard_drop(message);
-        }
-        self.gates.take().into_values().for_each(|gate| gate.close());
-        // After the inbox is closed: a wake-up that is rejected from now on finds its waiter
-        // leaving.
-        let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
-        // User values that this drops are dropped here; no caller can receive their panics.
-        for (_, wait) in waits {
-            guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
-        }
-        for link in links.into_values() {
-            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
-        }
-        // Dropped in any case, since other threads may wait for the values that these hold.
-        let (posted, queue): (VecDeque<_>, _) =
-            self.queue.take().into_iter().partition(|item| matches!(item, Item::Posted(_)));
-        posted.into_iter().for_each(guard_drop);
-        self.queue.replace(queue);
-        let unfinished = self.tasks.len() - 1;
-        if unfinished == 0 {
-            // A panic can be contained here; in the hub's own destructor it would end the process.
-            self.agenda.take().into_iter().for_each(guard_drop);
-            self.queue.take().into_iter().for_each(guard_drop);
-            self.events.take().into_iter().for_each(guard_drop);
-            guard_drop(std::mem::replace(&mut *self.timers.borrow_mut(), Timers::new()));
-            guard_drop(self.watches.take());
-            self.replies.take().into_iter().for_each(guard_drop);
-            self.spawn_callbacks.take().into_iter().for_each(guard_drop);
-            guard_drop(self.reports.handler.take());
-            // The panic hook has reported a panic.
-            self.main.task.locals.clear(guard_drop);
-        }
-        unfinished
+        }))
     }
 
     // --- time ---------------------------------------------------------------------------------------------------
@@ -242,12 +211,6 @@ impl Core {
     /// Returns the time `after` from now.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(nanos(after))
-    }
-
-    /// Converts the hub's time `at` to a point in time.
-    pub(crate) fn instant(&self, at: u64) -> Instant {
-        let ahead = Duration::from_nanos(at.saturating_sub(self.now()));
-        Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
     }
 
     // --- who runs -----------------------------------------------------------------------------------------------

@@ -12,16 +12,39 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::exception::{Exception, Failure};
-use crate::inbox::thread_bound::ThreadBound;
+use crate::inbox::thread_bound::{ThreadBound, hub_number};
 use crate::scheduler::current;
 use crate::stderr;
 
 /// The payload of an unwinding that carries an [`Exception`].
 ///
-/// Code that calls `std::panic::catch_unwind` itself receives it as the payload and either passes
-/// it on with `resume_unwind` or takes the exception out. If it is dropped while it still holds an
-/// exception that was raised in a main greenlet, it prints the exception on stderr: this happens
-/// when the exception is not caught and `main` ends.
+/// Code that calls `std::panic::catch_unwind` itself meets it as the payload and either hands it on
+/// with `resume_unwind` or takes the exception out, which is how the greenlet says that it has
+/// dealt with it.
+///
+/// Dropped while it still holds its exception, the exception was *swallowed*: by code that catches
+/// every panic and knows nothing of greenlets, such as a framework around a request's handler.
+///
+/// * A kill or a scope timeout that was swallowed is raised once more, at the greenlet's next wait,
+///   if it is still wanted by then. Swallowed a second time it is gone, and stderr says so.
+/// * A [scope](crate::Timeout::scope) whose timeout was swallowed returns the error even if its
+///   closure has returned a value.
+/// * One that began in a main greenlet says so on stderr: that is what happens when nothing catches
+///   it and `main` ends.
+///
+/// # Examples
+///
+/// ```
+/// use std::panic::catch_unwind;
+/// use std::time::Duration;
+/// use ramie_hub::{TimedOut, sleep, with_timeout};
+///
+/// let answer = with_timeout(Duration::from_millis(1), || {
+///     let handled = catch_unwind(|| sleep(Duration::from_secs(10)));
+///     if handled.is_ok() { "200 OK" } else { "500 Internal Server Error" }
+/// });
+/// assert_eq!(answer, Err(TimedOut));
+/// ```
 pub struct Raised {
     exception: ThreadBound<Exception>,
     notice: Option<String>,
@@ -29,7 +52,14 @@ pub struct Raised {
 
 impl Raised {
     pub(crate) fn new(exception: Exception, in_main: bool) -> Self {
-        let notice = in_main.then(|| exception.to_string());
+        let notice = in_main.then(|| {
+            // The text is made by code of the user's, whose panic must not take the place of the
+            // exception.
+            guard(|| exception.to_string()).unwrap_or_else(|escape| {
+                escape.let_go();
+                exception.type_name().to_owned()
+            })
+        });
         Raised { exception: ThreadBound::new(exception), notice }
     }
 
@@ -49,6 +79,11 @@ impl Drop for Raised {
     fn drop(&mut self) {
         if let Some(notice) = self.notice.take() {
             stderr::write(&format!("ramie: the main greenlet was ended by an exception: {notice}\n"));
+        }
+        if let Some(exception) = self.exception.take() {
+            if let Some(core) = current::try_core() {
+                core.swallowed(exception);
+            }
         }
     }
 }
@@ -71,7 +106,9 @@ impl Escape {
     pub(crate) fn sort(payload: Box<dyn Any + Send>) -> Escape {
         match payload.downcast::<Raised>() {
             Ok(raised) if raised.exception().is_some() => {
-                current::core().caught();
+                if let Some(core) = current::try_core() {
+                    core.caught();
+                }
                 Escape::Exception(raised.into_exception().expect("checked above"))
             }
             Ok(raised) => Escape::Panic(raised),
@@ -107,9 +144,19 @@ impl Escape {
     /// Continues the unwinding.
     pub(crate) fn resume(self) -> ! {
         match self {
-            Escape::Exception(exception) => current::core().raise(exception),
+            Escape::Exception(exception) => raise_again(exception),
             Escape::Panic(payload) => resume_unwind(payload),
         }
+    }
+}
+
+/// Raises an exception, also on a thread whose hub has ended.
+fn raise_again(exception: Exception) -> ! {
+    match current::try_core() {
+        None if hub_number() != 0 => resume_unwind(Box::new(Raised::new(exception, true))),
+        // An exception is bound to the number of a hub, so that a thread that has had none needs
+        // one.
+        _ => current::core().raise(exception),
     }
 }
 
@@ -140,7 +187,7 @@ pub(crate) fn guard_drop<T>(value: T) {
 /// assert_eq!(g.get().unwrap_err().downcast_ref(), Some(&"no such page"));
 /// ```
 pub fn raise<E: fmt::Debug + fmt::Display + 'static>(error: E) -> ! {
-    current::core().raise(Exception::new(error))
+    raise_again(Exception::new(error))
 }
 
 /// An exception caught by [`catch`], with the requested type.

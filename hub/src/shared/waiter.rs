@@ -82,7 +82,7 @@ impl Site {
             };
             return Ok(Site::Thread { deadline });
         };
-        if core.in_hub() {
+        if core.in_hub() && !core.unwinds_in_hub() {
             return Err(Refused(core));
         }
         let number = core.abroad.waits.borrow_mut().insert(registered());

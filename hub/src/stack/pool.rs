@@ -2,40 +2,46 @@
 //!
 //! A mapping for each stack would be simple, and would fail at about 32,000 greenlets: a guarded
 //! stack takes two of the 65,530 mappings that Linux allows a process. So stacks are cut from
-//! chunks of up to 1024, and where the kernel supports it (6.13 and later) their guards take no
-//! mapping either.
+//! chunks of up to 1024, and where the kernel can (6.13 and later) their guards take no mapping
+//! either.
 //!
 //! ```text
 //!  chunk   [slot 0][slot 1][slot 2] ...             one mapping, 16 slots at first, each chunk twice the last
 //!
 //!  slot    limit()          guard().end                                              top()
-//!          |  guard, 1 page |  size() bytes, lazily backed           |   colour room   |..|
+//!          |  guard, 64 KiB|  size() bytes, lazily backed           |   colour room   |..|
 //!          low                              stacks grow towards the low end             high
 //! ```
 //!
+//! *Guards.* Code of Rust touches each page of a large frame, so one page would do for it. Code of
+//! C and assembly does not: a frame of some pages steps over a guard of one page, and writes into
+//! the slot below. So a guard is as large as the frames of such code are likely to be. It costs
+//! address space, and room in page tables where the kernel marks each of its pages; in mappings it
+//! costs what one page does.
+//!
 //! *Sizes.* They are rounded up to a power of two, so that few classes serve every size and a stack
-//! is soon reused. The rounding adds only address space that is never touched. Stacks above 64 MiB
-//! are rare, and too large to round or to keep: they are mapped one by one and unmapped when they
-//! are returned.
+//! finds its next user soon. What the rounding adds is address space that nobody touches. Stacks
+//! above 64 MiB are rare, and too large to round or to keep: they are mapped one by one and
+//! unmapped when they come back.
 //!
-//! *Colours.* If all tops had the same offset in their page, the busiest lines of all greenlets
+//! *Colours.* If all tops sat at the same offset in their page, the busiest lines of all greenlets
 //! would compete for the same few sets of the cache. So tops are lowered by 0 to 23 times 128
-//! bytes, in turn. A batch of 1000 greenlets runs three times as fast with colours. The space for
-//! them is added to the size.
+//! bytes, in turn. A batch of 1000 greenlets runs three times as fast for it. The room for that
+//! comes on top of the size.
 //!
-//! *Reuse.* The stack that was returned last is handed out first: its pages are in memory, and
-//! possibly in the cache. Pages stay with an idle stack, except when it was used deeper than about
-//! 30 KiB: then the pages below are discarded, since otherwise one deep call on each stack would
-//! raise the memory in use permanently. Depth is judged by a canary, 128 bytes that are zero unless
-//! a frame was there. A frame that skips them or holds zeroes there goes unnoticed;
-//! [`StackPool::trim`] does not use the canary and includes such stacks.
+//! *Reuse.* The stack that came back last is handed out first: its pages are in memory, and maybe
+//! in the cache. Pages stay with an idle stack, but for one that was used deeper than about 30 KiB:
+//! there the pages below are given back, since otherwise one deep call on each stack would raise
+//! the memory in use for good. Depth is judged by a canary, 128 bytes that are zero unless
+//! something was there. A frame that skips them or holds zeroes there goes unnoticed;
+//! [`StackPool::trim`] does not ask and finds those too.
 //!
 //! The rules of the state:
 //!
 //! 1. A slot that has been cut and guarded is in one place: in its class's `idle`, or out as a
 //!    [`Stack`].
-//! 2. A stack that is dropped is out forever. Its memory is neither reused nor unmapped.
-//! 3. `idle` has capacity for every slot of its class, so a return never allocates.
+//! 2. A stack that is dropped is out for ever. Its memory is neither reused nor unmapped.
+//! 3. `idle` has room for every slot of its class, so a return never allocates.
 
 #![expect(unsafe_code, reason = "reads the canary of a returned stack, and decides when pages may go")]
 
@@ -65,6 +71,10 @@ const MAX_CHUNK_BYTES: usize = 256 * MIB;
 const COLOURS: usize = 24;
 const COLOUR_STEP: usize = 128;
 const MAX_COLOUR: usize = (COLOURS - 1) * COLOUR_STEP;
+
+/// The size of a guard, rounded up to whole pages. Linux keeps as much below the stack of a
+/// process, for the same reason.
+const GUARD: usize = 64 * KIB;
 
 /// The number of bytes below the highest address of a slot that stay in memory when a stack is
 /// returned.
@@ -190,7 +200,7 @@ struct Class {
 impl Class {
     fn new(size: usize, page: usize) -> Class {
         let size = size.max(page);
-        let stride = size + page + MAX_COLOUR.next_multiple_of(page);
+        let stride = size + GUARD.next_multiple_of(page) + MAX_COLOUR.next_multiple_of(page);
         let has_canary = size > KEEP && !under_valgrind();
         Class { size, stride, has_canary, idle: Vec::new(), trimmed: 0, chunks: Vec::new() }
     }
@@ -208,9 +218,9 @@ impl Class {
         let number = self.chunks.len() - 1;
         let chunk = self.chunks.last_mut().expect("a chunk with a free slot exists");
         let limit = chunk.start + chunk.cut * self.stride;
-        let guard_len = mmap::page_size();
-        // SAFETY: the slot is inside the chunk, and only the chunk's slots up to `cut` are in use.
-        // The slot starts at a page.
+        let guard_len = GUARD.next_multiple_of(mmap::page_size());
+        // SAFETY: the slot is inside the chunk, whose slots up to `cut` only are in use. It starts
+        // at a page and is longer than the guard, which has whole pages.
         unsafe { mmap::guard(limit, guard_len) }.map_err(|error| StackError::guard(self.size, error))?;
         let top = limit + self.stride - chunk.cut % COLOURS * COLOUR_STEP;
         chunk.cut += 1;
@@ -358,7 +368,7 @@ impl StackPool {
 
     #[cold]
     fn take_unpooled(&mut self, size: usize) -> Result<Stack, StackError> {
-        let guard_len = mmap::page_size();
+        let guard_len = GUARD.next_multiple_of(mmap::page_size());
         let rounded =
             size.checked_next_multiple_of(MIB.max(guard_len)).filter(|&size| size <= isize::MAX as usize / 2);
         let Some(size) = rounded else {
@@ -366,7 +376,7 @@ impl StackPool {
         };
         let len = size + guard_len;
         let limit = mmap::reserve(len).map_err(|error| StackError::reserve(size, error))?;
-        // SAFETY: the range is the first page of a mapping that was made just now.
+        // SAFETY: the range is the start of a mapping that was made just now, in whole pages.
         if let Err(error) = unsafe { mmap::guard(limit, guard_len) } {
             // SAFETY: the mapping was made just now and has not been shared.
             unsafe { mmap::unmap(limit, len) };

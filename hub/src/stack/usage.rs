@@ -97,13 +97,13 @@ impl Error for StackError {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const MAPPINGS_FOR_GUARD: &str = "out of mappings, of which each guard page takes two \
+const MAPPINGS_FOR_GUARD: &str = "out of mappings, of which each guard takes two \
      (the limit is vm.max_map_count, /proc/sys/vm/max_map_count)";
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MAPPINGS_OR_SPACE: &str = "out of mappings (the limit is vm.max_map_count, /proc/sys/vm/max_map_count) \
      or of address space (RLIMIT_AS as `ulimit -v` shows it, or vm.overcommit_memory=2)";
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const MAPPINGS_FOR_GUARD: &str = "out of mappings, of which each guard page takes two";
+const MAPPINGS_FOR_GUARD: &str = "out of mappings, of which each guard takes two";
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const MAPPINGS_OR_SPACE: &str = "out of mappings or of address space (RLIMIT_AS as `ulimit -v` shows it)";

@@ -1,14 +1,7 @@
 //! The bodies of greenlets: a closure, or a closure with an `Err` that is the greenlet's exception.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
-
-use crate::exception::Exception;
-use crate::task::Run;
 
 /// A body that a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or
 /// [`fallible`] around a closure that returns `Result`.
@@ -91,38 +84,4 @@ where
     F: FnOnce() -> Result<T, E>,
 {
     Fallible(f)
-}
-
-/// A body and the place for its value, as stored in the hub's records.
-pub(crate) struct Bound<B: Body> {
-    body: Cell<Option<B>>,
-    value: RefCell<Option<B::Value>>,
-}
-
-impl<B: Body> Bound<B> {
-    pub(crate) fn new(body: B) -> Self {
-        Bound { body: Cell::new(Some(body)), value: RefCell::new(None) }
-    }
-}
-
-impl<B: Body> Run for Bound<B> {
-    // Caught here, so that an unwinding crosses no separate frame for an inlined closure.
-    fn run(&self) -> thread::Result<Result<(), Exception>> {
-        let body = || self.body.take().expect("a body runs once").run();
-        // An unwinding leaves no state of the hub half-changed: every wait cleans up by guards.
-        let value = match catch_unwind(AssertUnwindSafe(body))? {
-            Ok(value) => value,
-            Err(error) => return Ok(Err(Exception::new(error))),
-        };
-        *self.value.borrow_mut() = Some(value);
-        Ok(Ok(()))
-    }
-
-    fn discard(&self) {
-        drop(self.body.take());
-    }
-
-    fn value(&self) -> &dyn Any {
-        &self.value
-    }
 }

@@ -10,6 +10,8 @@ pub(crate) trait Sender {
     fn claim(&self) -> bool;
     /// Takes the claim back, because the interrupt was not raised.
     fn unclaim(&self);
+    /// It was raised, and caught by code that did not look at it.
+    fn swallowed(&self);
     /// For a scope opened during unwinding: the greenlet's exception count at that time. While the
     /// count is unchanged, the scope catches the interrupt before it can escape the destructor.
     fn began_after(&self) -> Option<u64>;

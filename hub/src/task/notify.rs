@@ -1,5 +1,6 @@
 //! Notification: a pass over the links of a greenlet or of an object.
 
+use std::mem;
 use std::rc::Rc;
 
 use super::links::{Lane, LinkId, Links, Notifier, Rule, Target};
@@ -99,37 +100,10 @@ impl Pass {
             self.left = self.left.checked_sub(1)?;
             return pop(links, Lane::First, None);
         };
-        loop {
-            match self.stage {
-                Stage::Begin => {
-                    self.stage = match object.rule() {
-                        Rule::Lanes => Stage::After(None),
-                        Rule::Everybody | Rule::WhileReady => until(links, Lane::First)
-                            .or_else(|| until(links, Lane::Second))
-                            .unwrap_or(Stage::End),
-                    }
-                }
-                Stage::After(last) => {
-                    let lane = object.next_lane(last)?;
-                    self.left = self.left.checked_sub(1)?;
-                    self.stage = Stage::After(Some(lane));
-                    return pop(links, lane, None);
-                }
-                Stage::Until(lane, end) => {
-                    if object.rule() == Rule::WhileReady && !object.ready() {
-                        return None;
-                    }
-                    let promised = lane == Lane::First && object.rule() == Rule::Everybody;
-                    let end = if promised { end.min(links.promised.get()) } else { end };
-                    if let Some(target) = pop(links, lane, Some(end)) {
-                        return Some(target);
-                    }
-                    let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
-                    self.stage = late.unwrap_or(Stage::End);
-                }
-                Stage::End => return None,
-            }
-        }
+        let stopped = Stopped(links);
+        let target = next_of(object, links, &mut self.stage, &mut self.left);
+        mem::forget(stopped);
+        target
     }
 
     /// Returns the next two waiters, if at least `many` wait: their records are no longer in the
@@ -163,4 +137,50 @@ fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
 /// Returns the stage that serves the present entries of a lane.
 fn until(links: &Links, lane: Lane) -> Option<Stage> {
     links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
+}
+
+/// The next of those who wait for an object, which is asked by code of the user's.
+#[inline]
+fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &mut usize) -> Option<Target> {
+    loop {
+        match *stage {
+            Stage::Begin => {
+                *stage = match object.rule() {
+                    Rule::Lanes => Stage::After(None),
+                    Rule::Everybody | Rule::WhileReady => {
+                        until(links, Lane::First).or_else(|| until(links, Lane::Second)).unwrap_or(Stage::End)
+                    }
+                }
+            }
+            Stage::After(last) => {
+                let lane = object.next_lane(last)?;
+                *left = left.checked_sub(1)?;
+                *stage = Stage::After(Some(lane));
+                return pop(links, lane, None);
+            }
+            Stage::Until(lane, end) => {
+                if object.rule() == Rule::WhileReady && !object.ready() {
+                    return None;
+                }
+                let promised = lane == Lane::First && object.rule() == Rule::Everybody;
+                let end = if promised { end.min(links.promised.get()) } else { end };
+                if let Some(target) = pop(links, lane, Some(end)) {
+                    return Some(target);
+                }
+                let late = if lane == Lane::First { until(links, Lane::Second) } else { None };
+                *stage = late.unwrap_or(Stage::End);
+            }
+            Stage::End => return None,
+        }
+    }
+}
+
+/// Ends a pass whose object panics instead of saying whether it is ready: else nothing would begin
+/// another one.
+struct Stopped<'a>(&'a Links);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.notifier.set(Notifier::Idle);
+    }
 }

@@ -12,7 +12,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::thread;
 
-use super::interrupt::Throw;
+use super::interrupt::{Sender, Throw};
 use super::locals::Locals;
 use super::switch::FiberCell;
 use super::wait_token::{Token, Verdict};
@@ -38,6 +38,8 @@ pub(crate) trait Run: 'static {
     fn run(&self) -> thread::Result<Result<(), Exception>>;
     /// Drops a closure that will never run.
     fn discard(&self);
+    /// Drops the value that it returned, if that was not taken.
+    fn drop_value(&self);
     /// Returns the cell of the value, for a downcast by the handle that knows the type.
     fn value(&self) -> &dyn Any;
 }
@@ -51,6 +53,8 @@ impl Run for NoBody {
     }
 
     fn discard(&self) {}
+
+    fn drop_value(&self) {}
 
     fn value(&self) -> &dyn Any {
         &()
@@ -145,8 +149,14 @@ pub(crate) struct Rare {
     /// The exception raised at its last wait, to distinguish it from an exception that the code
     /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
+    /// Who sent that, if it may be taken back.
+    pub(crate) sender: Cell<Option<Rc<dyn Sender>>>,
+    /// What was raised in it and caught by code that did not look at it.
+    pub(crate) swallowed: Cell<Option<Exception>>,
     /// Interrupts that arrived while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
+    /// What the scope around it has killed it with. To end with that is no failure to be reported.
+    pub(crate) recalled: Cell<Option<Exception>>,
     /// The observer to notify when its closure and fiber are gone.
     pub(crate) child: Cell<Option<Rc<dyn Gone>>>,
 }
@@ -201,6 +211,13 @@ impl Task {
         self.rare.get()?.child.take()
     }
 
+    /// Whether it has ended with what the scope around it has killed it with.
+    pub(crate) fn was_recalled(&self, failure: &Failure) -> bool {
+        let recalled = self.rare.get().and_then(|rare| rare.recalled.take());
+        recalled
+            .is_some_and(|recalled| failure.exception().is_some_and(|exception| exception.same(&recalled)))
+    }
+
     /// Returns the rare fields, which are allocated now if necessary.
     pub(crate) fn rare(&self) -> &Rare {
         self.rare.get_or_init(Box::default)
@@ -210,6 +227,14 @@ impl Task {
     #[inline]
     pub(crate) fn has_masked(&self) -> bool {
         self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
+    }
+
+    /// Notes who sends what is about to be raised in it.
+    #[inline]
+    pub(crate) fn note_sender(&self, sender: Option<Rc<dyn Sender>>) {
+        if sender.is_some() || self.rare.get().is_some() {
+            self.rare().sender.set(sender);
+        }
     }
 
     /// Defers an interrupt.

@@ -3,6 +3,7 @@
 pub(crate) mod guard;
 pub(crate) mod limit;
 pub(crate) mod multi;
+pub(crate) mod put_off;
 pub(crate) mod sleep;
 pub(crate) mod timeout;
 pub(crate) mod wait_queue;

@@ -44,6 +44,16 @@ pub fn yield_now() {
     current::core().yield_now();
 }
 
+/// Counts an operation that did not have to wait, and lets others run when that is due: for layers
+/// that serve operations from a buffer of their own, such as TLS. Must be called before the
+/// operation.
+#[doc(hidden)]
+pub fn count_operation() {
+    let core = current::core();
+    core.renew_io();
+    core.spend_io();
+}
+
 /// Waits until the loop is idle: no callback, no due timer, no ready source.
 pub fn idle() {
     let core = current::core();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::error::TimedOut;
 use crate::exception::Exception;
 use crate::scheduler::current;
-use crate::scheduler::unwind::{Escape, guard};
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::scheduler::{Expiry, Strike};
 use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
 use crate::timers::TimerId;
@@ -49,8 +49,12 @@ struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
+    /// Its throw was caught by code that did not look at it.
+    swallowed: Cell<bool>,
     /// The value that the [`Sender`] of an interrupt returns.
     began_after: Cell<Option<u64>>,
+    /// The handles that keep it armed: every [`Timeout`] but the one inside its own exception.
+    handles: Cell<usize>,
 }
 
 impl TimeoutState {
@@ -59,10 +63,11 @@ impl TimeoutState {
             self.state.set(to);
         }
         let owner = self.owner.take();
-        drop(owner);
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
+        // Last, as it may be the last reference to a greenlet with something of the user's.
+        drop(owner);
     }
 }
 
@@ -86,7 +91,7 @@ impl Strike for TimeoutState {
         };
         let exception = match &self.exception {
             Some(exception) => exception.clone(),
-            None => Exception::new(Timeout { state: self.clone() }),
+            None => Exception::new(Timeout { state: self.clone(), keeps_armed: false }),
         };
         Some((owner, Throw { exception, sender: Some(self) }))
     }
@@ -98,6 +103,7 @@ impl Sender for TimeoutState {
         let fired = self.state.get() == State::Fired;
         if fired {
             self.state.set(State::Idle);
+            self.swallowed.set(false);
         }
         fired
     }
@@ -108,19 +114,25 @@ impl Sender for TimeoutState {
         }
     }
 
+    fn swallowed(&self) {
+        self.swallowed.set(true);
+    }
+
     fn began_after(&self) -> Option<u64> {
         self.began_after.get()
     }
 }
 
-/// A limit on the time of a section of code: gevent's `Timeout`.
+/// A limit on a stretch of code: gevent's `Timeout`.
 ///
-/// A timeout is mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. A timeout that
-/// is armed by hand with [`start`](Timeout::start) is raised at the greenlet's blocking call as an
-/// [`Exception`] that holds a clone of the `Timeout`. Catch it with [`catch`](crate::catch), and
-/// compare it with [`is`](Timeout::is).
+/// Mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. Armed by hand with
+/// [`start`](Timeout::start) it is raised at the greenlet's blocking call as an [`Exception`] that
+/// holds a clone of the `Timeout`; catch it with [`catch`](crate::catch) and tell by
+/// [`is`](Timeout::is) whether it is yours.
 ///
-/// Clones are the same timeout.
+/// Clones are the same timeout. When the last of them is dropped the timeout is cancelled, as
+/// nothing is left by which it could be: keep the value for as long as the limit is to last.
+/// gevent's stays armed until it is closed.
 ///
 /// # Examples
 ///
@@ -134,14 +146,36 @@ impl Sender for TimeoutState {
 /// assert!(caught.is(&limit));
 /// assert!(!limit.pending());
 /// ```
-#[derive(Clone)]
 pub struct Timeout {
     state: Rc<TimeoutState>,
+    /// Whether it counts as one of the handles: the one inside the exception does not, so that an
+    /// exception that waits to be delivered does not keep its own timeout armed.
+    keeps_armed: bool,
+}
+
+impl Clone for Timeout {
+    fn clone(&self) -> Self {
+        let handles = &self.state.handles;
+        handles.set(handles.get() + 1);
+        Timeout { state: self.state.clone(), keeps_armed: true }
+    }
+}
+
+impl Drop for Timeout {
+    #[inline]
+    fn drop(&mut self) {
+        let left = self.state.handles.get() - usize::from(self.keeps_armed);
+        self.state.handles.set(left);
+        if left == 0 && matches!(self.state.state.get(), State::Pending | State::Fired) {
+            self.state.disarm(State::Idle);
+        }
+    }
 }
 
 impl Timeout {
     fn with_limit(limit: Limit) -> Self {
         Timeout {
+            keeps_armed: true,
             state: Rc::new(TimeoutState {
                 limit,
                 exception: None,
@@ -150,7 +184,9 @@ impl Timeout {
                 state: Cell::new(State::Idle),
                 timer: Cell::new(None),
                 owner: RefCell::new(None),
+                swallowed: Cell::new(false),
                 began_after: Cell::new(None),
+                handles: Cell::new(1),
             }),
         }
     }
@@ -190,8 +226,10 @@ impl Timeout {
             state.limit = Limit::After(after);
             state.state.set(State::Idle);
             state.began_after.set(None);
+            state.handles.set(1);
+            state.swallowed.set(false);
         }
-        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state })
+        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state, keeps_armed: true })
     }
 
     /// Keeps the allocation of a closed timeout of [`from_spare`](Timeout::from_spare) for the next
@@ -199,7 +237,7 @@ impl Timeout {
     fn into_spare(mut self) {
         if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
             // The replaced value is a closed timeout too, and holds no user value.
-            core.spare_timeout.set(Some(self.state));
+            core.spare_timeout.set(Some(self.state.clone()));
         }
     }
 
@@ -236,12 +274,13 @@ impl Timeout {
         self
     }
 
-    /// Arms the timeout for the running greenlet. Does not let other greenlets run.
+    /// Arms the timeout for the running greenlet, until it is over, cancelled, closed or dropped.
+    /// Does not let others run.
     ///
     /// # Panics
     ///
-    /// When it is pending already or closed, or in a build with `panic = "abort"`, in which nothing
-    /// can be interrupted.
+    /// When it is pending already, or closed, or in a build with `panic = "abort"`, which cannot be
+    /// interrupted.
     pub fn start(&self) {
         if cfg!(panic = "abort") {
             panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
@@ -303,9 +342,14 @@ impl Timeout {
 
     /// Runs `f` under this timeout: starts it if it is not pending, and closes it afterwards.
     ///
-    /// When the time is up while `f` waits, `f` is unwound and the scope returns the error. An
-    /// [`exception`] set on the timeout continues to unwind, and so does any other exception that
-    /// is raised in `f`: another timeout, a kill, a panic.
+    /// When the time is over while `f` waits, `f` is unwound and the scope returns the error. An
+    /// [`exception`] of the timeout's own goes on unwinding, as does everything else that is raised
+    /// in `f`: another's timeout, a kill, a panic.
+    ///
+    /// Code in `f` that catches every panic catches this one as well, and does not know it. The
+    /// timeout is then raised once more, at the next wait in `f`. When `f` returns all the same its
+    /// value is dropped, and the scope returns the error or raises the timeout's own exception. A
+    /// [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
     ///
     /// [`exception`]: Timeout::exception
     ///
@@ -315,7 +359,7 @@ impl Timeout {
     ///
     /// # Panics
     ///
-    /// When the timeout is closed, that is, on a second scope.
+    /// When the timeout is closed, that is on a second scope.
     ///
     /// # Examples
     ///
@@ -327,7 +371,9 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        if !self.pending() {
+        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for
+        // something else.
+        if !self.pending() && !current::core().in_hub() {
             self.start();
             if self.state.exception.is_none() {
                 self.state.began_after.set(current::core().unwinding_since());
@@ -338,6 +384,13 @@ impl Timeout {
             self.close();
         }
         match result {
+            Ok(value) if self.state.swallowed.take() => {
+                guard_drop(value);
+                match &self.state.exception {
+                    Some(exception) => current::core().raise(exception.clone()),
+                    None => Err(TimedOut),
+                }
+            }
             Ok(value) => Ok(value),
             Err(Escape::Exception(exception)) if self.raised(&exception) => Err(TimedOut),
             Err(escape) => escape.resume(),

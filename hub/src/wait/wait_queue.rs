@@ -167,9 +167,11 @@ impl<S: Waits> WaitQueue<S> {
             // The pass that is queued or running checks again at its end.
             return;
         }
-        // Without waiters this does not use the hub, so it may be called while the thread ends.
+        // Destructors call this. Waiters whose hub has ended never run again.
         if owed(&*self.inner) {
-            current::core().notify(Notified::Object(self.inner.clone()));
+            if let Some(core) = current::try_core() {
+                core.notify(Notified::Object(self.inner.clone()));
+            }
         }
     }
 
@@ -216,8 +218,12 @@ impl<S: Waits> WaitQueue<S> {
     /// greenlets run.
     pub fn close(&self) {
         let tokens = self.inner.links.take_waiters();
-        if !tokens.is_empty() {
-            current::core().push(Item::Close(tokens));
+        if tokens.is_empty() {
+            return;
+        }
+        // Destructors call this. Waiters whose hub has ended never run again.
+        if let Some(core) = current::try_core() {
+            core.push(Item::Close(tokens));
         }
     }
 

@@ -4,6 +4,7 @@
 //! reports its result from a raw link, at which time its slot is free. A failure of the feeder
 //! itself is the input's error.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -101,6 +102,14 @@ impl<R: 'static> Waits for Results<R> {
     }
 }
 
+/// What the reader has the place do.
+enum Request {
+    /// Cancel the jobs that run.
+    Cancel,
+    /// Note that the caller waits; see [`Spawn::wait_for_mapping`].
+    Wait,
+}
+
 /// An iterator over the results of a function that runs in a group or a pool. Made by
 /// [`imap`](crate::Mapping::imap) and its variants.
 ///
@@ -118,8 +127,8 @@ impl<R: 'static> Waits for Results<R> {
 pub struct IMap<R: 'static> {
     results: WaitQueue<Results<R>>,
     feeder: Greenlet<()>,
-    /// Cancels the running jobs.
-    cancel: Option<Box<dyn FnOnce()>>,
+    /// The place and the jobs that it runs.
+    jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
     /// `true` once the item that is waited for has allowed another job to start.
     asked: bool,
     over: bool,
@@ -181,6 +190,7 @@ impl<R: 'static> IMap<R> {
                 return Ok(results.error.take().map(Err));
             }
             results.news.set(false);
+            let _waits = (self.jobs)(Request::Wait);
             if results.wait(Lane::First, limit, "IMap::next").is_err() && !results.is_ready() {
                 return Err(TimedOut);
             }
@@ -201,14 +211,12 @@ impl<R: 'static> FusedIterator for IMap<R> {}
 
 impl<R: 'static> Drop for IMap<R> {
     fn drop(&mut self) {
-        // At the end of the thread all of these greenlets are abandoned anyway.
+        // When the hub has ended, so have they.
         if !has_hub() {
             return;
         }
         self.feeder.kill_nowait();
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
-        }
+        (self.jobs)(Request::Cancel);
     }
 }
 
@@ -264,7 +272,7 @@ where
             if let Some(permits) = permits {
                 permits.acquire();
             }
-            let job = own.spawn_at(body, site);
+            let job = own.spawn_mapped_at(body, site);
             if ours.cancelled.get() {
                 // A permit arrived before the pending kill.
                 return own.cancel(&job);
@@ -294,10 +302,14 @@ where
         }
     });
     let place = place.clone();
-    let cancel = move || {
-        running.cancelled.set(true);
-        let jobs = running.jobs.borrow_mut().take_all();
-        jobs.iter().for_each(|job| place.cancel(job));
+    let jobs = move |request| match request {
+        Request::Wait => place.wait_for_mapping(),
+        Request::Cancel => {
+            running.cancelled.set(true);
+            let jobs = running.jobs.borrow_mut().take_all();
+            jobs.iter().for_each(|job| place.cancel(job));
+            None
+        }
     };
-    IMap { results, feeder, cancel: Some(Box::new(cancel)), asked: false, over: false }
+    IMap { results, feeder, jobs: Box::new(jobs), asked: false, over: false }
 }

@@ -76,7 +76,7 @@ where
             let body = bodies.next();
             shared.asking.set(false);
             let Some(body) = body else { break };
-            let job = own.spawn_at(body, site);
+            let job = own.spawn_mapped_at(body, site);
             shared.jobs.borrow_mut().push_back(job);
             // Takes results early, since a job takes far more memory than its result.
             failure = failure.or_else(|| shared.collect(&mut results, false).err());

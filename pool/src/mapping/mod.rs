@@ -14,8 +14,7 @@ use self::imap::start_imap;
 use self::map::{inner, start_map};
 pub use self::spawn::{Call, Job, Spawn, TryCall};
 
-/// Operations that run functions over inputs in a [`Group`](crate::Group) or a
-/// [`Pool`](crate::Pool).
+/// Running functions over inputs in a [`Group`](crate::Group) or a [`Pool`](crate::Pool).
 ///
 /// | | waits for | returns | the order of the results |
 /// |---|---|---|---|
@@ -23,23 +22,26 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 /// | [`apply_async`](Mapping::apply_async) | nothing | a greenlet with it | |
 /// | [`map`](Mapping::map) | all calls | all values | of the inputs |
 /// | [`map_async`](Mapping::map_async) | nothing | a greenlet with them | of the inputs |
-/// | [`imap`](Mapping::imap) | each requested item | an iterator | of the inputs |
-/// | [`imap_unordered`](Mapping::imap_unordered) | each requested item | an iterator | of completion |
+/// | [`imap`](Mapping::imap) | each item when it is asked for | an iterator | of the inputs |
+/// | [`imap_unordered`](Mapping::imap_unordered) | each item when it is asked for | an iterator | of the ends |
 ///
-/// Inputs come first and the function last. [`Iterator::zip`] combines several inputs. Methods that
-/// begin with `try_` take a function that returns a `Result` and treat its `Err` as a failure; a
-/// function without an input goes into [`fallible`] instead. The place must be able to run the
-/// function and its results: a group of greenlets runs anything, a pool of threads needs `Send`
-/// (and `Sync` for the function).
+/// Inputs come first and the function last; several inputs are one by [`Iterator::zip`]. A function
+/// that returns a `Result` whose `Err` shall count as a failure goes into the forms that begin with
+/// `try_`, or, where it takes no input, into [`fallible`]. What is run, and its results, must be
+/// what the place can run: anything in a group of greenlets, what is `Send` (and the function
+/// `Sync`) in a pool of threads.
 ///
 /// # Nested use
 ///
-/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself and never
-/// waits for a slot. Every other method needs a slot for each call while the member keeps its own:
-/// if all members do that at once, all of them block. Once nothing else can wake the main greenlet
-/// either, [`LoopExit`](ramie_hub::LoopExit) is raised in it; the error names each waiting
-/// greenlet, its spawn site and the object it waits for. A job of a
-/// [`ThreadPool`](crate::ThreadPool) runs all of these calls itself and waits for no thread.
+/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that
+/// never waits for a slot. The other functions need a slot for each call, while the member keeps
+/// its own. Once all slots of a pool are held by members that wait in [`map`](Mapping::map), in
+/// [`map_cb`](Mapping::map_cb), for the next item of an [`IMap`], or in their twins that begin with
+/// `try_`, one slot more is lent to the mapping: so it goes on, one call after the other, and never
+/// more calls run at once than the pool has slots. In gevent all of them wait for ever. What is
+/// waited for in another way, as by [`get`](ramie_hub::Greenlet::get) of what
+/// [`map_async`](Mapping::map_async) returned, is lent nothing. A job of a
+/// [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
 ///
 /// # Examples
 ///
@@ -171,19 +173,20 @@ pub trait Mapping: Clone + 'static {
 
     /// Runs `f` as a member for every item, and returns the results in the order of the items.
     ///
-    /// A greenlet that is not a member starts the members, as fast as the pool's limit allows, and
-    /// the caller waits for all of them. Called by a member of a full pool, this waits forever.
+    /// A greenlet that is no member starts the members, as fast as the pool's limit admits, and the
+    /// caller waits for all of them. A member of a full pool may call it: see [nested
+    /// use](Mapping#nested-use).
     ///
     /// # Errors
     ///
-    /// The first failure by position, once all items before it are done; the other members
-    /// continue. A failure is a panic, a kill of a member (also a plain one), or an exception of
-    /// the input itself, after which started members continue.
+    /// The first failure by position, once all items before it are done; the others run on. A
+    /// failure is a panic, a kill of a member, a plain one too, or whatever the input itself
+    /// raises, after which what was started runs on.
     ///
     /// # Cancellation
     ///
-    /// All items are still processed when the caller is interrupted, including the items that have
-    /// not been started by then. Use [`map_async`](Mapping::map_async) to be able to stop it.
+    /// Everything runs on when the caller is interrupted, also what has not been started by then.
+    /// To be able to stop it use [`map_async`](Mapping::map_async).
     ///
     /// # Examples
     ///
@@ -200,7 +203,9 @@ pub trait Mapping: Clone + 'static {
         F: Fn(I::Item) -> R + 'static,
         Self: Spawn<Call<F, I::Item>>,
     {
-        self.map_async(items, f).take().map_err(inner)
+        let mapping = self.map_async(items, f);
+        let _waits = self.wait_for_mapping();
+        mapping.take().map_err(inner)
     }
 
     /// Calls [`map`](Mapping::map) with a fallible function: an `Err` is a failure of its item.
@@ -233,7 +238,9 @@ pub trait Mapping: Clone + 'static {
         F: Fn(I::Item) -> Result<R, E> + 'static,
         Self: Spawn<TryCall<F, I::Item>>,
     {
-        self.try_map_async(items, f).take().map_err(inner)
+        let mapping = self.try_map_async(items, f);
+        let _waits = self.wait_for_mapping();
+        mapping.take().map_err(inner)
     }
 
     /// Calls [`map`](Mapping::map) and, if there are all results, `callback` with them before it
@@ -366,10 +373,10 @@ pub trait Mapping: Clone + 'static {
     /// Runs `f` as a member for every item, and returns an iterator over the results, in the order
     /// of the items.
     ///
-    /// Does not let other greenlets run. From the next turn of the hub, a greenlet that is not a
-    /// member takes the inputs, with or without a reader, as fast as the pool's limit and
-    /// [`maxsize`](IMap::maxsize) allow. The reader must not be a member of the pool if the pool
-    /// can be full.
+    /// Does not let others run. From the next turn on the input is asked by a greenlet that is no
+    /// member, whether there is a reader or not, as fast as the pool's limit and
+    /// [`maxsize`](IMap::maxsize) admit. The reader may be a member of the pool, even of a full
+    /// one: see [nested use](Mapping#nested-use).
     ///
     /// # Examples
     ///

@@ -1,11 +1,12 @@
 //! The operations that a place must provide for the mapping functions to run there.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use ramie_hub::{Body, Failure, Greenlet, Limit, ScopedBody, Waitable, getcurrent};
+use ramie_hub::{Body, Failure, Greenlet, ScopedBody, Waitable, getcurrent};
 
 use crate::group::Group;
 use crate::pool::Pool;
@@ -73,6 +74,21 @@ pub trait Spawn<B: Body>: Clone + 'static {
 
     /// Returns `true` if the caller is run by this place, and so must not wait for capacity here.
     fn is_inside(&self) -> bool;
+
+    /// Starts a body of a mapping, and waits first if there is no room:
+    /// [`spawn_at`](Spawn::spawn_at), unless the place has room for mappings that its own members
+    /// wait for.
+    fn spawn_mapped_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
+        self.spawn_at(body, site)
+    }
+
+    /// Is called before a greenlet waits for a mapping of this place; what is returned is dropped
+    /// when that wait is over.
+    ///
+    /// A place with a limit can learn from it which of its members wait for others of its members.
+    fn wait_for_mapping(&self) -> Option<Box<dyn Any>> {
+        None
+    }
 }
 
 /// A started job that will have a result.
@@ -95,14 +111,11 @@ impl<B: Body> Spawn<B> for Group {
     type Job = Greenlet<B::Value>;
 
     fn spawn_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
-        let greenlet = self.members.builder.clone().spawn_site(site).create(body);
-        self.members.acquire(Limit::Never);
-        self.members.start_new(&greenlet);
-        greenlet
+        self.members.spawn(body, Some(site))
     }
 
     fn try_spawn_at(&self, body: B, site: &'static Location<'static>) -> Result<Greenlet<B::Value>, B> {
-        if self.full() { Err(body) } else { Ok(self.spawn_at(body, site)) }
+        self.members.spawn_within(body, None, Some(site))
     }
 
     fn cancel(&self, job: &Self::Job) {
@@ -111,6 +124,14 @@ impl<B: Body> Spawn<B> for Group {
 
     fn is_inside(&self) -> bool {
         self.contains(&getcurrent())
+    }
+
+    fn spawn_mapped_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
+        self.members.spawn_mapped(body, site)
+    }
+
+    fn wait_for_mapping(&self) -> Option<Box<dyn Any>> {
+        Some(Box::new(self.members.wait_for_mapping()?))
     }
 }
 
@@ -131,6 +152,14 @@ impl<B: Body> Spawn<B> for Pool {
 
     fn is_inside(&self) -> bool {
         self.contains(&getcurrent())
+    }
+
+    fn spawn_mapped_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
+        Group::spawn_mapped_at(self, body, site)
+    }
+
+    fn wait_for_mapping(&self) -> Option<Box<dyn Any>> {
+        Spawn::<B>::wait_for_mapping(self.as_group())
     }
 }
 

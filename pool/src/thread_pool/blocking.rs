@@ -1,11 +1,12 @@
 //! Blocking calls that run on a thread of a pool while the greenlet waits.
 
-use std::any::Any;
+use std::any::{Any, type_name};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ramie_hub::{Raised, lend, raise};
+use ramie_hub::{BlockingSwitchOutError, JobFailure, NotRun, Raised, get_hub, lend, raise, run_job};
 
 use super::ThreadPool;
 
@@ -14,12 +15,12 @@ use super::ThreadPool;
 ///
 /// # Panics
 ///
-/// With the panic of `f`.
+/// With what `f` panics with.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. The end of
-/// the caller's thread also waits for `f`.
+/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned.
+/// [`blocking_owned`] is interrupted.
 ///
 /// # Examples
 ///
@@ -35,40 +36,76 @@ pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     ThreadPool::global().blocking(f)
 }
 
+/// Runs `f`, which owns what it uses, on a thread of the [global pool](ThreadPool::global) and
+/// waits for its value; see [`ThreadPool::blocking_owned`].
+///
+/// # Panics
+///
+/// With what `f` panics with.
+///
+/// # Cancellation
+///
+/// A kill or a timeout is raised at once, while `f` goes on by itself.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie_hub::with_timeout;
+/// use ramie_pool::blocking_owned;
+///
+/// let (never, wait) = std::sync::mpsc::channel::<()>();
+/// let late = with_timeout(Duration::from_millis(5), || blocking_owned(move || wait.recv()));
+/// assert!(late.is_err());
+/// drop(never);
+/// ```
+pub fn blocking_owned<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    ThreadPool::global().blocking_owned(f)
+}
+
 impl ThreadPool {
-    /// Returns the pool that [`blocking`] and ramie itself use for blocking calls: one for the
-    /// process, with at most 64 threads, each of which ends after five idle seconds.
+    /// The pool that [`blocking`] uses, and whatever of ramie must block: one for the whole
+    /// process, with at most 64 threads, which end when they have had nothing to do for five
+    /// seconds.
     ///
-    /// Its [size](ThreadPool::set_maxsize) may be changed; it must not be shut down.
+    /// Its [size](ThreadPool::set_maxsize) can be changed. It must not be shut down.
+    ///
+    /// # Threads that are stuck
+    ///
+    /// A call that does not return keeps its thread: a read of a pipe or of a network file system
+    /// that does not answer, a lookup of a name without a server. When all threads are busy the
+    /// next calls wait. If no thread has taken a job for five seconds while some wait, a line on
+    /// stderr says so, once until a thread takes a job again: how many jobs wait, and which
+    /// functions keep the threads. The pool does not grow by itself, as stuck calls would take any
+    /// number of threads.
     pub fn global() -> &'static ThreadPool {
         static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
         GLOBAL.get_or_init(|| {
             let idle = Some(Duration::from_secs(5));
-            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).build()
+            ThreadPool::builder(64).name("ramie-blocking").idle_timeout(idle).watched().build()
         })
     }
 
-    /// Runs `f` on a thread of the pool and waits for its value. Lets other greenlets run.
+    /// Runs `f` on a thread of the pool and waits for its value. Others run meanwhile.
     ///
-    /// `f` and its value may borrow from the caller's frame, because this does not return before
-    /// `f` is done or dropped. `f` needs no [capacity](ThreadPool#capacity): when all threads are
-    /// busy it is queued, since the caller waits in any case. Called by a job of this pool, it runs
-    /// `f` in the caller.
+    /// `f` may borrow from the caller's frame, and so may its value, because this does not return
+    /// before `f` is done or dropped, whatever happens. It needs no [room](ThreadPool#room): when
+    /// all threads are busy it stands in the queue, and whoever calls this waits in any case.
+    /// Called by a job of this pool it runs `f` right there.
     ///
     /// # Panics
     ///
-    /// With the panic of `f`. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or
-    /// abandoned, or no thread can be started. An exception of ramie in `f` is raised as its
+    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down
+    /// or given up, or no thread can be started at all, and what `f` itself raises as its
     /// [text](ramie_hub::FailureText), because exceptions do not leave their thread. Raises
     /// [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout does not interrupt this call, since the thread works in the caller's
-    /// frame: it is raised, and the value dropped, when `f` has returned. Use
-    /// [`spawn`](ThreadPool::spawn) for work that may be abandoned half-way. The end of the
-    /// caller's thread, and so of the process if that is the first thread, waits for an `f` that
-    /// has begun; see [`lend`].
+    /// A kill or a timeout does not interrupt this call, since the thread is at work in the
+    /// caller's frame: it is raised, and the value dropped, when `f` has returned. An `f` that need
+    /// not be waited for belongs into [`blocking_owned`](ThreadPool::blocking_owned) or
+    /// [`spawn`](ThreadPool::spawn). What the end of the caller's thread does is said at [`lend`].
     ///
     /// # Examples
     ///
@@ -84,6 +121,10 @@ impl ThreadPool {
     /// assert_eq!(smallest, Some(&1));
     /// ```
     pub fn blocking<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        self.blocking_as(name_of(&f), f)
+    }
+
+    fn blocking_as<T: Send>(&self, what: &'static str, f: impl FnOnce() -> T + Send) -> T {
         if self.shared().is_inside() {
             return f();
         }
@@ -91,7 +132,7 @@ impl ThreadPool {
             || guarded(f),
             |work| {
                 // A closed pool drops the work, which then counts as not run.
-                let _ = self.execute(Box::new(move || work.run()));
+                let _ = self.execute(what, Box::new(move || work.run()));
             },
         );
         match lent {
@@ -100,6 +141,76 @@ impl ThreadPool {
             Err(failure) => raise(failure),
         }
     }
+}
+
+/// How `f` ended, if it has been run.
+type Outcome<T> = Mutex<Option<Result<Result<T, Box<dyn Any + Send>>, JobFailure<Infallible>>>>;
+
+impl ThreadPool {
+    /// Runs `f` on a thread of the pool and waits for its value. Lets other greenlets run.
+    ///
+    /// As [`blocking`](ThreadPool::blocking), but `f` owns what it uses, so that nothing has to
+    /// wait for it: neither a caller that is killed or timed out, nor the end of the caller's
+    /// thread, nor the end of the process. Called by a job of this pool it runs `f` right there.
+    ///
+    /// # Panics
+    ///
+    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down
+    /// or given up, or no thread can be started at all, and what `f` itself raises as its
+    /// [text](ramie_hub::FailureText). Raises
+    /// [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout is raised at once. An `f` that has begun is run to its end by its
+    /// thread, and its value is dropped there. One that still stands in the pool's queue is dropped
+    /// instead of run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie_pool::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// let numbers = vec![3, 1, 2];
+    /// assert_eq!(pool.blocking_owned(move || numbers.into_iter().min()), Some(1));
+    /// ```
+    pub fn blocking_owned<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> T {
+        if self.shared().is_inside() {
+            return f();
+        }
+        let hub = get_hub();
+        if hub.in_callback() {
+            raise(BlockingSwitchOutError);
+        }
+        let name = name_of(&f);
+        let outcome: Arc<Outcome<T>> = Arc::new(Mutex::new(None));
+        let (waiter, waker) = hub.waiter();
+        let theirs = outcome.clone();
+        let job = move || {
+            // Without its caller it is not wanted any more.
+            if Arc::strong_count(&theirs) > 1 {
+                let ended = run_job(|| guarded(f));
+                *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+            }
+            // Woken after that, and also if the pool drops the job.
+            drop(waker);
+        };
+        // A closed pool drops the work, which then counts as not run.
+        let _ = self.execute(name, Box::new(job));
+        waiter.wait();
+        let ended = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match ended {
+            Some(Ok(Ok(value))) => value,
+            Some(Ok(Err(payload))) => resume_unwind(payload),
+            Some(Err(failure)) => raise(failure.into_failure()),
+            None => raise(NotRun),
+        }
+    }
+}
+
+fn name_of<F>(_: &F) -> &'static str {
+    type_name::<F>()
 }
 
 /// Catches a panic, to pass it on unchanged. An exception of ramie is bound to its thread and left

@@ -26,12 +26,13 @@ pub struct ThreadPoolBuilder {
     name: Option<String>,
     idle_timeout: Option<Duration>,
     stack_size: Option<usize>,
+    watched: bool,
 }
 
 impl ThreadPool {
     /// Returns a builder for a pool of at most `maxsize` threads.
     pub fn builder(maxsize: usize) -> ThreadPoolBuilder {
-        ThreadPoolBuilder { maxsize, name: None, idle_timeout: None, stack_size: None }
+        ThreadPoolBuilder { maxsize, name: None, idle_timeout: None, stack_size: None, watched: false }
     }
 }
 
@@ -70,13 +71,19 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Has the pool say when its threads are stuck.
+    pub(super) fn watched(mut self) -> Self {
+        self.watched = true;
+        self
+    }
+
     /// Creates the pool. No thread is started yet.
     pub fn build(self) -> ThreadPool {
         static POOLS: AtomicUsize = AtomicUsize::new(1);
         let name =
             self.name.unwrap_or_else(|| format!("ramie-pool{}", POOLS.fetch_add(1, Ordering::Relaxed)));
         ThreadPool::from_shared(Shared {
-            state: WaitQueue::new(State::new(self.maxsize)),
+            state: WaitQueue::new(State::new(self.maxsize, self.watched)),
             name,
             idle_timeout: self.idle_timeout,
             stack_size: self.stack_size,

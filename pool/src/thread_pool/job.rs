@@ -1,6 +1,6 @@
 //! Jobs: from the hub that spawns one through the queue to a thread, and the result back.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -20,6 +20,8 @@ pub(super) trait Entry: Send {
     fn run(self: Box<Self>);
     /// Ends the entry without running it.
     fn refuse(self: Box<Self>, why: &Refusal<'_>);
+    /// Returns the name of the function, for a report of what keeps the threads busy.
+    fn what(&self) -> &'static str;
 }
 
 /// The reason why a job is not run.
@@ -140,6 +142,10 @@ where
         deliver(reply, Done { end, room });
         drop(body);
     }
+
+    fn what(&self) -> &'static str {
+        type_name::<B>()
+    }
 }
 
 /// Copies an error for another job.
@@ -153,16 +159,21 @@ fn copy(error: &io::Error) -> io::Error {
 pub(super) struct Plain {
     pub(super) f: Box<dyn FnOnce() + Send>,
     pub(super) room: Room,
+    pub(super) what: &'static str,
 }
 
 impl Entry for Plain {
     fn run(self: Box<Self>) {
-        let Plain { f, room } = *self;
+        let Plain { f, room, .. } = *self;
         f();
         drop(room);
     }
 
     fn refuse(self: Box<Self>, _why: &Refusal<'_>) {}
+
+    fn what(&self) -> &'static str {
+        self.what
+    }
 }
 
 /// Runs a body in the caller, which must not wait for capacity. Errors and panics belong to the

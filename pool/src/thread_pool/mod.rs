@@ -1,8 +1,9 @@
-//! A pool of OS threads for blocking work, driven from greenlets.
+//! A pool of OS threads for work that blocks, driven from greenlets.
 //!
-//! `state` makes all decisions under one lock; `worker` is the loop of a thread; `job` is the unit
-//! that travels. This file has the entry of jobs; `blocking` is an entry of its own; `size` and
-//! `close` have the other operations of a pool, and `builder` creates one.
+//! `state` decides everything, under one lock; `worker` is what a thread does; `job` what travels.
+//! This file is how jobs enter; `blocking` is a way in of its own; `watchdog` says when all threads
+//! are stuck; `size` and `close` are the other things that are asked of a pool, `builder` is how
+//! one is made.
 
 mod blocking;
 mod builder;
@@ -12,6 +13,7 @@ mod mapping;
 mod seat;
 mod size;
 mod state;
+mod watchdog;
 mod worker;
 
 use std::fmt;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::shared::WaitQueue;
 use ramie_hub::{AsyncResult, Body, Limit};
 
-pub use self::blocking::blocking;
+pub use self::blocking::{blocking, blocking_owned};
 pub use self::builder::ThreadPoolBuilder;
 use self::job::{Plain, Room, Task, run_inline};
 pub use self::mapping::ThreadJob;
@@ -42,57 +44,57 @@ struct Shared {
 /// same pool.
 ///
 /// [`spawn`](ThreadPool::spawn) hands a closure over and returns the [`AsyncResult`] that will have
-/// its value; while a greenlet waits for the result, the others run. Jobs are begun in the order in
-/// which they were spawned. Threads are started when they are needed, at most
-/// [`maxsize`](ThreadPool::maxsize) of them, and named after the pool, `ramie-pool1-1` and so on.
-/// [`builder`](ThreadPool::builder) sets names, stacks and the time after which an idle thread
-/// ends.
+/// its value; while a greenlet waits for that, the others run. Jobs are begun in the order in which
+/// they were spawned. Threads are started when they are needed, no more than
+/// [`maxsize`](ThreadPool::maxsize), and named after the pool, `ramie-pool1-1` and so on;
+/// [`builder`](ThreadPool::builder) sets names, stacks and after what time a thread that has
+/// nothing to do ends.
 ///
-/// Any thread may use the pool. Each result belongs to the hub of the thread that spawned its job.
-/// gevent accepts calls only from the pool's own thread.
+/// The pool itself may be used from any thread; each result belongs to the hub of the thread that
+/// spawned its job. gevent refuses to be used from any thread but the pool's own.
 ///
-/// # Capacity
+/// # Room
 ///
-/// At most `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a thread
-/// finds its next job at once. A caller that spawns a further job waits. A job occupies capacity
-/// until its result has been set, in a turn of the hub that spawned it: first the capacity is
-/// released, then a failure is reported, then the result is set. If that hub has ended, the thread
-/// that ran the job drops the result and releases the capacity. A pool of size 0 accepts one job,
-/// which runs once [`set_maxsize`](ThreadPool::set_maxsize) allows it.
+/// No more than `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a
+/// thread finds its next one at once. Whoever spawns further ones waits. A job takes its room until
+/// its result has been set, which is a turn of the hub that spawned it: first the room is given
+/// back, then a failure is reported, then the result is set. If that hub has ended, the thread that
+/// ran the job drops the result and gives the room back. A pool of size 0 accepts one job, which
+/// runs once [`set_maxsize`](ThreadPool::set_maxsize) allows it.
 ///
-/// Consequently a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their
-/// capacity occupied.
+/// So a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their room.
 ///
-/// Outstanding jobs keep the loop of the hub that spawned them alive: neither
-/// [`LoopExit`](ramie_hub::LoopExit) nor [`Hub::join`](ramie_hub::Hub::join) overlooks them.
+/// Jobs that are outstanding keep the loop of the hub alive that spawned them: they are not what
+/// [`LoopExit`](ramie_hub::LoopExit) or [`Hub::join`](ramie_hub::Hub::join) overlook.
 ///
-/// # Failures of jobs
+/// # How jobs fail
 ///
 /// The `Err` of a [`fallible`](ramie_hub::fallible) job and the payload of a panic arrive in the
 /// [`Failure`](ramie_hub::Failure) as they are. Every failure is also reported once to the [error
-/// handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether the result
-/// is awaited or not. An exception that ramie raises in a job arrives as its
-/// [text](ramie_hub::FailureText), because exceptions do not leave their thread. A
+/// handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether anybody
+/// asks for the result or not. What ramie raises in a job arrives as its
+/// [text](ramie_hub::FailureText), because exceptions do not leave their thread; a
 /// [`SystemExit`](ramie_hub::SystemExit) arrives as itself, and also in the main greenlet, at once.
 ///
 /// # Inside a job
 ///
-/// A job runs on an OS thread and may block it. A job may use ramie: the thread then gets a hub of
+/// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of
 /// its own, which lasts as long as the thread. Greenlets that a job leaves behind run while later
-/// jobs on that thread wait and while the thread is idle, and are abandoned when the thread ends.
-/// An exception that such a greenlet raises in the main greenlet between jobs, for example a
-/// [`SystemExit`](ramie_hub::SystemExit), is printed and ends nothing.
+/// jobs on that thread wait and while it has nothing to do, and are unwound when the thread ends.
+/// What they raise in the main greenlet between jobs, a [`SystemExit`](ramie_hub::SystemExit) say,
+/// is printed, and ends nothing.
 ///
-/// A job that uses the pool it runs in never waits for capacity: [`spawn`](ThreadPool::spawn) and
-/// its variants run the new job at once, before they return. An exception that ramie raises in the
-/// new job, for example the timeout of a scope around the call, is then raised in the caller. Calls
-/// that wait for the threads themselves ([`join`](ThreadPool::join),
-/// [`set_size`](ThreadPool::set_size), [`kill`](ThreadPool::kill),
-/// [`shutdown`](ThreadPool::shutdown)) would wait for the caller's own thread, and panic.
+/// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and
+/// its kin run the new job right there, before they return; what ramie raises in it, a timeout of a
+/// scope around the call for one, is then raised in the caller. What waits for the threads
+/// themselves ([`join`](ThreadPool::join), [`set_size`](ThreadPool::set_size),
+/// [`kill`](ThreadPool::kill), [`shutdown`](ThreadPool::shutdown)) would wait for its own thread,
+/// and panics.
 ///
-/// # Drop
+/// # The end
 ///
-/// When the last handle is dropped, queued and running jobs are finished, and then the threads end.
+/// When the last handle is dropped, what is queued and running still gets done, and the threads
+/// end.
 ///
 /// # Examples
 ///
@@ -101,7 +103,7 @@ struct Shared {
 /// use ramie_pool::ThreadPool;
 ///
 /// let pool = ThreadPool::new(3);
-/// // Blocks a thread of the pool, and no greenlet here.
+/// // Blocks a thread of the pool, and nobody here.
 /// let slow = pool.spawn(|| {
 ///     std::thread::sleep(Duration::from_millis(10));
 ///     "done"
@@ -296,7 +298,11 @@ impl ThreadPool {
     /// # Errors
     ///
     /// The function, when the pool was shut down.
-    fn execute(&self, f: Box<dyn FnOnce() + Send>) -> Result<(), Box<dyn FnOnce() + Send>> {
+    fn execute(
+        &self,
+        what: &'static str,
+        f: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Box<dyn FnOnce() + Send>> {
         let shared = self.shared();
         if shared.is_inside() {
             f();
@@ -309,7 +315,7 @@ impl ThreadPool {
             }
             let _always = state.take_room(false);
             let number = state.number();
-            state.enter(number, Box::new(Plain { f, room: Room::counted(shared, false) }))
+            state.enter(number, Box::new(Plain { f, room: Room::counted(shared, false), what }))
         };
         shared.help(help);
         Ok(())
@@ -402,7 +408,7 @@ mod tests {
         assert!(pool.try_spawn(|| ()).is_err());
         for i in 0..3 {
             let tell = tell.clone();
-            assert!(pool.execute(Box::new(move || tell.send(i).expect("the receiver lives"))).is_ok());
+            assert!(pool.execute("", Box::new(move || tell.send(i).expect("the receiver lives"))).is_ok());
         }
         assert_eq!(pool.len(), 5);
         assert!(pool.try_spawn(|| ()).is_err());
@@ -420,7 +426,7 @@ mod tests {
         let same = pool.spawn(move || {
             let (tell, told) = channel();
             let tell = move || tell.send(std::thread::current().id()).expect("the receiver lives");
-            assert!(inner.execute(Box::new(tell)).is_ok());
+            assert!(inner.execute("", Box::new(tell)).is_ok());
             told.recv().expect("it was sent") == std::thread::current().id()
         });
         assert!(same.get().expect("the job does not fail"));
@@ -430,17 +436,17 @@ mod tests {
     fn what_is_executed_too_late_comes_back_or_is_dropped() {
         let pool = ThreadPool::new(0);
         let (tell, told) = channel::<()>();
-        assert!(pool.execute(Box::new(move || drop(tell))).is_ok());
+        assert!(pool.execute("", Box::new(move || drop(tell))).is_ok());
         pool.abandon();
         assert!(told.recv().is_err());
-        assert!(pool.execute(Box::new(|| ())).is_err());
+        assert!(pool.execute("", Box::new(|| ())).is_err());
         assert!(pool.is_empty());
     }
 
     #[test]
     fn what_is_executed_may_panic() {
         let pool = ThreadPool::new(1);
-        assert!(pool.execute(Box::new(|| panic!("in a job"))).is_ok());
+        assert!(pool.execute("", Box::new(|| panic!("in a job"))).is_ok());
         pool.join();
         assert_eq!(pool.spawn(|| 5).get().expect("the thread continues"), 5);
         assert_eq!(pool.size(), 1);

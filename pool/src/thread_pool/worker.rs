@@ -39,6 +39,7 @@ impl Shared {
     pub(super) fn help(self: &Arc<Self>, help: Help) {
         match help {
             Help::Enough => {}
+            Help::Watch => self.watch(),
             Help::Call(seat) => seat.call(),
             Help::Start(thread) => {
                 // A failure to start fails the queued jobs; no other caller needs the error.

@@ -6,8 +6,9 @@ use std::fmt;
 use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ramie_pool::blocking;
+use ramie_pool::{blocking, blocking_owned};
 
 /// How many entries are fetched by one job.
 const BATCH: usize = 64;
@@ -21,7 +22,7 @@ const BATCH: usize = 64;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised when the folder has been opened, and closed again.
+/// A kill or a timeout is raised at once. The folder is closed again when it has been opened.
 ///
 /// # Examples
 ///
@@ -36,9 +37,9 @@ const BATCH: usize = 64;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
-    let path = path.as_ref();
+    let path = path.as_ref().to_owned();
     // Most folders are small, so the first entries come along.
-    blocking(|| {
+    blocking_owned(move || {
         let mut entries = ReadDir { inner: Some(fs::read_dir(path)?), fetched: VecDeque::new() };
         entries.fetch();
         Ok(entries)
@@ -64,7 +65,7 @@ impl ReadDir {
     fn fetch(&mut self) {
         let Some(inner) = &mut self.inner else { return };
         for entry in inner.by_ref().take(BATCH) {
-            let entry = entry.map(|inner| DirEntry { kind: inner.file_type().ok(), inner });
+            let entry = entry.map(|inner| DirEntry { kind: inner.file_type().ok(), inner: Arc::new(inner) });
             self.fetched.push_back(entry);
         }
         if self.fetched.len() < BATCH {
@@ -92,7 +93,8 @@ impl fmt::Debug for ReadDir {
 
 /// Something in a folder. Given by [`ReadDir`].
 pub struct DirEntry {
-    inner: fs::DirEntry,
+    /// Shared with the jobs that ask the system about it.
+    inner: Arc<fs::DirEntry>,
     /// The kind, if it could be had when the entry was fetched.
     kind: Option<FileType>,
 }
@@ -116,9 +118,10 @@ impl DirEntry {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised when it is done.
+    /// A kill or a timeout is raised at once.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        blocking(|| self.inner.metadata())
+        let inner = self.inner.clone();
+        blocking_owned(move || inner.metadata())
     }
 
     /// What kind of thing it is. Symbolic links are not followed. Lets others run only if the system did not tell before.
@@ -129,7 +132,10 @@ impl DirEntry {
     pub fn file_type(&self) -> io::Result<FileType> {
         match self.kind {
             Some(kind) => Ok(kind),
-            None => blocking(|| self.inner.file_type()),
+            None => {
+                let inner = self.inner.clone();
+                blocking_owned(move || inner.file_type())
+            }
         }
     }
 }

@@ -29,8 +29,8 @@
 //!
 //! # Costs
 //!
-//! A call is a job on the pool: about ten microseconds on top of its own. Nothing is copied on the way, since the thread works on
-//! the caller's own buffer. What does a whole thing in one call costs that once: [`read`], [`write()`], [`copy`],
+//! A call is a job on the pool: about ten microseconds on top of its own. What a [`File`] reads or writes is not copied on the
+//! way, since the thread works on the caller's own buffer; paths, and the contents that [`write()`] is given, are copied. What does a whole thing in one call costs that once: [`read`], [`write()`], [`copy`],
 //! and on a [`File`] `read_to_end`, `read_exact`, `write_all` and `write!`. Whoever reads or writes in small pieces puts std's
 //! `BufReader::with_capacity` or `BufWriter::with_capacity` around the [`File`], with a quarter of a megabyte, say, instead of
 //! the 8 KiB that they have by themselves. `io::copy` takes the block size from a `BufReader` or `BufWriter` that it is given.
@@ -50,13 +50,17 @@
 //!
 //! # Cancellation
 //!
-//! A thread that is in the middle of a system call cannot be called back. So a kill or a timeout that arrives while a call is made is
-//! raised when the call has returned, and what the call returned is dropped: what was to be done is done, or has failed
-//! with nobody to know, and is never left half-done or still to come. A call that stands in the pool's queue is waited for
-//! likewise. What that means for the position of a file is said at [`File`]. A limit of time therefore does not help against a
-//! disk that does not answer; [`ThreadPool::spawn`](crate::ThreadPool::spawn) gives a job that can be left to itself.
+//! A thread that is in the middle of a system call cannot be called back.
 //!
-//! At the end of a thread its greenlets are [abandoned](crate#the-end-of-a-hub), but a call that has begun is waited for.
+//! A function that is given a path owns a copy of what it needs: a kill or a timeout is raised at once, and the call goes on by
+//! itself on its thread of the pool. It may therefore still be done later, or fail unnoticed; what it returns is dropped. A call
+//! that stands in the pool's queue is not made. So a limit of time helps against a disk that does not answer.
+//!
+//! An operation of a [`File`], and the `next` of a [`ReadDir`], works on the caller's own memory: a kill or a timeout that
+//! arrives meanwhile is raised when the operation has returned, and what it returned is dropped. What that means for the position
+//! of a file is said at [`File`].
+//!
+//! The end of the process waits for neither.
 
 mod dir;
 mod file;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use ramie_pool::blocking;
+use ramie_pool::blocking_owned;
 
 use super::file::File;
 
@@ -72,12 +72,12 @@ impl OpenOptions {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised when it is done: a file that was to be made is there, one that was to be truncated is empty. A
-    /// FIFO without its other end keeps the thread for as long as that is missing: see [what never
+    /// A kill or a timeout is raised at once, and the call goes on by itself: the file may be made or truncated later, and is
+    /// closed then. A FIFO without its other end keeps a thread of the pool for as long as that is missing: see [what never
     /// ends](crate::fs#what-never-ends).
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
-        let path = path.as_ref();
-        blocking(|| self.0.open(path)).map(File::from)
+        let (options, path) = (self.0.clone(), path.as_ref().to_owned());
+        blocking_owned(move || options.open(path)).map(File::from)
     }
 }
 
@@ -100,18 +100,27 @@ impl From<fs::OpenOptions> for OpenOptions {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct DirBuilder(fs::DirBuilder);
+pub struct DirBuilder {
+    recursive: bool,
+    #[cfg(unix)]
+    mode: Option<u32>,
+}
 
 impl DirBuilder {
     /// Makes one folder, with the mode that is usual.
     #[expect(clippy::new_without_default, reason = "std has no default for it either")]
     pub fn new() -> Self {
-        DirBuilder(fs::DirBuilder::new())
+        DirBuilder {
+            recursive: false,
+            #[cfg(unix)]
+            mode: None,
+        }
     }
 
-    settings! {
-        /// Whether all that is missing above the folder is made too. Then it is no error if the folder is there.
-        recursive;
+    /// Whether all that is missing above the folder is made too. Then it is no error if the folder is there.
+    pub fn recursive(&mut self, recursive: bool) -> &mut Self {
+        self.recursive = recursive;
+        self
     }
 
     /// Makes the folder. Lets others run.
@@ -122,10 +131,16 @@ impl DirBuilder {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised when it is done.
+    /// A kill or a timeout is raised at once, and the call goes on by itself.
     pub fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        let path = path.as_ref();
-        blocking(|| self.0.create(path))
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(self.recursive);
+        #[cfg(unix)]
+        if let Some(mode) = self.mode {
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+        }
+        let path = path.as_ref().to_owned();
+        blocking_owned(move || builder.create(path))
     }
 }
 
@@ -145,7 +160,7 @@ impl std::os::unix::fs::OpenOptionsExt for OpenOptions {
 #[cfg(unix)]
 impl std::os::unix::fs::DirBuilderExt for DirBuilder {
     fn mode(&mut self, mode: u32) -> &mut Self {
-        self.0.mode(mode);
+        self.mode = Some(mode);
         self
     }
 }

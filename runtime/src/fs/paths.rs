@@ -4,7 +4,7 @@ use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ramie_pool::blocking;
+use ramie_pool::blocking_owned;
 
 /// Functions of std that are given paths, and perhaps one thing more.
 macro_rules! by_path {
@@ -19,10 +19,11 @@ macro_rules! by_path {
         ///
         /// # Cancellation
         ///
-        /// A kill or a timeout is raised when it is done; see the [module](crate::fs#cancellation).
+        /// A kill or a timeout is raised at once, and the call goes on by itself; see the
+        /// [module](crate::fs#cancellation).
         pub fn $name($($path: impl AsRef<Path>),+ $(, $argument: $kind)?) -> io::Result<$gives> {
-            $(let $path = $path.as_ref();)+
-            blocking(|| fs::$name($($path),+ $(, $argument)?))
+            $(let $path = $path.as_ref().to_owned();)+
+            blocking_owned(move || fs::$name($($path),+ $(, $argument)?))
         }
     )*};
 }
@@ -66,7 +67,8 @@ by_path! {
 
 /// Writes a whole file: what was in it is replaced.
 ///
-/// [`std::fs::write`] on a thread of the pool. Lets others run. The contents are not copied.
+/// [`std::fs::write`] on a thread of the pool. Lets others run. The contents are copied first; `File::create` and `write_all` do
+/// without that.
 ///
 /// # Errors
 ///
@@ -74,8 +76,8 @@ by_path! {
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised when it is done; see the [module](crate::fs#cancellation).
+/// A kill or a timeout is raised at once, and the call goes on by itself; see the [module](crate::fs#cancellation).
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
-    let (path, contents) = (path.as_ref(), contents.as_ref());
-    blocking(|| fs::write(path, contents))
+    let (path, contents) = (path.as_ref().to_owned(), contents.as_ref().to_owned());
+    blocking_owned(move || fs::write(path, contents))
 }

@@ -55,8 +55,20 @@ impl<S: Source> Handle<S> {
         (Rc::get_mut(&mut self.io).expect("this handle is the only one"), &self.limits)
     }
 
+    /// The source, if its descriptor is still what it was.
+    pub(crate) fn get_open(&self) -> io::Result<&S> {
+        match self.io.is_released() {
+            #[cfg(unix)]
+            true => Err(rustix::io::Errno::BADF.into()),
+            #[cfg(not(unix))]
+            true => Err(io::ErrorKind::NotConnected.into()),
+            false => Ok(self.get_ref()),
+        }
+    }
+
     /// The source itself, for blocking use, which its other handles must not get to see.
     pub(crate) fn into_inner(self) -> io::Result<S> {
+        self.get_open()?;
         let busy = "a clone is in use, and would block the thread from now on";
         match Rc::into_inner(self.io) {
             Some(io) => Ok(io.into_inner()),
@@ -266,7 +278,7 @@ macro_rules! writable {
     };
 }
 
-/// The end of what has no other side to tell.
+/// The end of what may not own its descriptor.
 #[cfg(unix)]
 macro_rules! close {
     ($(@[$($generics:tt)*])? $type:ty) => {
@@ -274,9 +286,27 @@ macro_rules! close {
             /// Ends it for everybody who shares it: greenlets that wait on it get `EBADF` in a later turn, and so does every
             /// operation from now on. Does not let others run.
             ///
-            /// The descriptor itself is closed when the last handle is dropped.
+            /// What is inside may have borrowed its descriptor from others, so that stays open until what is inside is
+            /// dropped, with the last handle of this.
             pub fn close(&self) {
                 self.handle.io().close();
+            }
+        }
+    };
+}
+
+/// The end of what owns its descriptor.
+#[cfg(unix)]
+macro_rules! release {
+    ($type:ty) => {
+        impl $type {
+            /// Closes it for every handle: greenlets that wait on it get `EBADF` in a later turn, and so does every operation
+            /// from now on. The other side sees the end. Does not let others run.
+            ///
+            /// The number of the descriptor stays taken until the last handle is dropped. Who reads from the bare descriptor,
+            /// or waits for it, finds a stream that has ended.
+            pub fn close(&self) {
+                self.handle.io().release();
             }
         }
     };
@@ -341,5 +371,5 @@ macro_rules! write {
 }
 
 #[cfg(unix)]
-pub(crate) use close;
+pub(crate) use {close, release};
 pub(crate) use {handle, read, readable, shared, waitable, writable, write};

@@ -10,14 +10,17 @@
 //! | somebody else's descriptor, to be read by somebody else | [`wait_read`](crate::wait_read), [`wait_write`](crate::wait_write), [`poll`](fn@poll) | others run |
 //! | a regular file | [`ramie::fs`](crate::fs) | others run, as a thread of the pool reads it; any of the above does not wait, and reading blocks the thread for as long as the disk takes |
 //!
-//! Two streams are joined by [`copy_bidirectional`]; for one direction there is std's own `io::copy`, which works on everything
+//! Two streams, of TLS too, are joined by [`copy_bidirectional`]; for one direction there is std's own `io::copy`, which works on everything
 //! here, and from a file to a socket `sendfile`. The traits are std's `Read`, `Write` and `BufRead`.
 //!
-//! `close` ends the operations of every handle, and what waits in them. Who waits for the bare descriptor, in `wait_read` or
-//! [`poll`](fn@poll), is told only what the system tells: that of a socket that it has ended, of a pipe nothing.
+//! `close` ends the operations of every handle, what waits in them, and the descriptor: the other side of a pipe or a
+//! connection sees the end, an address is free for others. The number of the descriptor stays taken until the last handle is
+//! dropped, by a stream that has ended: so the bare descriptor may be borrowed meanwhile, and who waits for it, in `wait_read`
+//! or [`poll`](fn@poll), is told. Of a [`Cooperative`] or a [`Polled`], which may not own what is inside, only the operations end.
 //!
-//! On Windows there is [`copy_bidirectional`] only.
+//! On Windows there are [`copy_bidirectional`], [`ShutdownWrite`] and [`ReadWriteRef`] only.
 
+pub(crate) mod by_ref;
 #[cfg(unix)]
 mod cooperative;
 mod copy;
@@ -34,9 +37,10 @@ mod sendfile;
 #[cfg(unix)]
 mod stdio;
 
+pub use self::by_ref::ReadWriteRef;
 #[cfg(unix)]
 pub use self::cooperative::Cooperative;
-pub use self::copy::copy_bidirectional;
+pub use self::copy::{ShutdownWrite, copy_bidirectional};
 #[cfg(unix)]
 pub use self::pipe::{PipeReader, PipeWriter, pipe};
 #[cfg(unix)]

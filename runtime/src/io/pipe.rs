@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 
 use super::cooperative::set_nonblocking;
-use super::handle::{Handle, close, handle, read, readable, shared, writable, write};
+use super::handle::{Handle, handle, read, readable, release, shared, writable, write};
 
 /// A pipe whose ends wait without blocking the thread: `std::io::pipe`'s counterpart.
 ///
-/// Whoever reads gets the end of the stream when the last handle of the writing end is gone; whoever writes gets `BrokenPipe`
-/// when the last one of the reading end is.
+/// A reader gets the end of the stream when the writing end is closed, by `close` or by the drop of its last handle; a writer
+/// gets `BrokenPipe` when the reading end is.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ macro_rules! end {
     ($type:ty) => {
         handle!($type);
         shared!($type);
-        close!($type);
+        release!($type);
 
         /// Takes over the end of a pipe, and puts it into non-blocking mode.
         impl TryFrom<OwnedFd> for $type {
@@ -66,7 +66,7 @@ macro_rules! end {
             }
         }
 
-        /// Gives the end away in blocking mode; `ResourceBusy` while there are clones.
+        /// Gives the end away in blocking mode; `ResourceBusy` while there are clones, `EBADF` when it was closed.
         impl TryFrom<$type> for OwnedFd {
             type Error = io::Error;
 

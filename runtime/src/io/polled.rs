@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, fstat};
 
+use super::by_ref::by_ref;
 use super::handle::{Handle, close, handle, read, readable, shared, writable, write};
 
 /// The most that a pipe takes without blocking when it says that it takes something.
@@ -59,6 +60,7 @@ writable!(@[T: AsFd] Polled<T>);
 close!(@[T: AsFd] Polled<T>);
 read!(@[T: AsFd] Polled<T>);
 write!(@[T: AsFd] Polled<T>);
+by_ref!(@[T: AsFd] Polled<T>);
 
 impl<T: AsFd> Polled<T> {
     /// Takes something with a descriptor, and leaves the mode of that as it is.

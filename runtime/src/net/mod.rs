@@ -1,7 +1,7 @@
 //! TCP and UDP with std's names. Every operation that has to wait lets other greenlets run.
 //!
-//! An operation is tried first and waits only if it would block; so data that is already there is read without
-//! anybody else running in between, but for one yield in about every 128 such operations. Unix sockets are in
+//! An operation is tried first and waits only if it would block. So data that is already there is read while no other
+//! greenlet runs, except once in about 128 such operations, and when the loop has not polled for 5 ms. Unix sockets are in
 //! `ramie::os::unix::net`, where std has them.
 //!
 //! Host names are looked up by the system's resolver on a thread of the [global pool](crate::ThreadPool::global), while other
@@ -34,7 +34,7 @@ pub(crate) mod addr;
 mod resolve;
 pub(crate) mod socket;
 pub(crate) mod split;
-mod tcp;
+pub(crate) mod tcp;
 mod udp;
 
 pub use self::resolve::ToSocketAddrs;

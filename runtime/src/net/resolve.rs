@@ -10,7 +10,8 @@ use ramie_pool::ThreadPool;
 /// up lets other greenlets run.
 ///
 /// Numbers are read at once. Names go to the system's resolver, on a thread of the [global pool](ThreadPool::global): any
-/// number of greenlets can look names up at a time, as far as that pool has room.
+/// number of greenlets can look names up at a time, as far as that pool has room. It says so on stderr when all its threads
+/// are stuck.
 ///
 /// # Examples
 ///

@@ -1,6 +1,6 @@
 //! What all sockets have in common beside what [`handle`](crate::io::handle) gives every handle.
 
-/// Closing, errors and conversions: for a type around a [`Handle`](crate::io::handle::Handle), its counterpart in std, and
+/// Errors and conversions: for a type around a [`Handle`](crate::io::handle::Handle), its counterpart in std, and
 /// how the latter, in non-blocking mode, becomes what the handle holds.
 macro_rules! socket {
     ($type:ty, $std:ty, $wrap:expr) => {
@@ -22,8 +22,8 @@ macro_rules! socket {
             ///
             /// # Errors
             ///
-            /// `ResourceBusy` while there are clones, which would block the thread from then on; when the system refuses
-            /// that mode. This handle is gone then.
+            /// `ResourceBusy` while there are clones, which would block the thread from then on; `EBADF` when it was closed and
+            /// nothing is left of it; when the system refuses that mode. This handle is gone then.
             pub fn into_std(self) -> std::io::Result<$std> {
                 let socket: $std = self.handle.into_inner()?.into();
                 socket.set_nonblocking(false)?;
@@ -36,17 +36,7 @@ macro_rules! socket {
             ///
             /// The system's own.
             pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
-                self.handle.get_ref().take_error()
-            }
-
-            /// Ends the socket for everybody who shares it: greenlets that wait on it get `EBADF` in a later turn, and so
-            /// does every operation from now on. The other side sees the end. Does not let others run.
-            ///
-            /// The descriptor itself is given back when the last handle is dropped.
-            pub fn close(&self) {
-                self.handle.io().close();
-                // It may not be connected, or not any more, or not have that: then there is nothing to end.
-                let _ = socket2::SockRef::from(self.handle.get_ref()).shutdown(std::net::Shutdown::Both);
+                self.handle.get_open()?.take_error()
             }
         }
 
@@ -82,11 +72,35 @@ macro_rules! socket {
     };
 }
 
+/// Closing what is known by its address, which others may have from then on.
+macro_rules! release {
+    ($type:ty) => {
+        impl $type {
+            /// Closes the socket for every handle: greenlets that wait on it get `EBADF` in a later turn, and so does every
+            /// operation from now on. Its address is free for others, and peers are refused. Does not let others run.
+            ///
+            /// The number of the descriptor stays taken until the last handle is dropped. Who reads from the bare descriptor,
+            /// or waits for it, finds a stream that has ended.
+            pub fn close(&self) {
+                #[cfg(unix)]
+                self.handle.io().release();
+                #[cfg(not(unix))]
+                self.handle.io().close();
+                if !self.handle.io().is_released() {
+                    // As much as can be done while it is open. It may not have that: then there is nothing to end.
+                    let _ = socket2::SockRef::from(self.handle.get_ref()).shutdown(std::net::Shutdown::Both);
+                }
+            }
+        }
+    };
+}
+
 /// Taking connections: for a listener, what it takes, the address that comes with it, the iterator over both, and how what
 /// the system gave becomes a stream.
 macro_rules! listener {
     ($listener:ident, $stream:ident, $address:ty, $incoming:ident, $wrap:expr) => {
         crate::io::handle::waitable!($listener);
+        crate::net::socket::release!($listener);
 
         impl $listener {
             /// Takes the next connection, waiting for one if none is there. Lets others run while it waits.
@@ -168,8 +182,19 @@ macro_rules! stream {
         crate::io::handle::writable!($type);
         crate::io::handle::read!($type);
         crate::io::handle::write!($type);
+        crate::io::by_ref::by_ref!($type);
 
         impl $type {
+            /// Ends the socket for everybody who shares it: greenlets that wait on it get `EBADF` in a later turn, and so
+            /// does every operation from now on. The other side sees the end. Does not let others run.
+            ///
+            /// The descriptor itself is given back when the last handle is dropped.
+            pub fn close(&self) {
+                self.handle.io().close();
+                // It may not be connected, or not any more, or not have that: then there is nothing to end.
+                let _ = socket2::SockRef::from(self.handle.get_ref()).shutdown(std::net::Shutdown::Both);
+            }
+
             /// Ends one direction or both. Greenlets that wait for it see the end of the stream.
             ///
             /// # Errors
@@ -189,6 +214,13 @@ macro_rules! stream {
             }
         }
 
+        /// By [`shutdown`](Self::shutdown) of the writing direction.
+        impl crate::io::ShutdownWrite for $type {
+            fn shutdown_write(&self) -> std::io::Result<()> {
+                self.shutdown(std::net::Shutdown::Write)
+            }
+        }
+
         impl crate::net::split::Duplex for $type {
             fn share(&self) -> Self {
                 Self { handle: self.handle.share() }
@@ -196,10 +228,6 @@ macro_rules! stream {
 
             fn is_same(&self, other: &Self) -> bool {
                 self.handle.is_same(&other.handle)
-            }
-
-            fn end_writing(&self) -> std::io::Result<()> {
-                self.shutdown(std::net::Shutdown::Write)
             }
 
             #[cfg(unix)]
@@ -223,10 +251,10 @@ macro_rules! options {
             ///
             /// The system's own.
             pub fn $name(&self $(, $argument: $kind)*) -> std::io::Result<$gives> {
-                self.handle.get_ref().$name($($argument),*)
+                self.handle.get_open()?.$name($($argument),*)
             }
         )*}
     };
 }
 
-pub(crate) use {listener, options, socket, stream};
+pub(crate) use {listener, options, release, socket, stream};

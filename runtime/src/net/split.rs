@@ -5,8 +5,10 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::ops::Deref;
 
+use crate::io::ShutdownWrite;
+
 /// A stream of two directions whose handles share one descriptor.
-pub trait Duplex: Sized + 'static {
+pub trait Duplex: ShutdownWrite + Sized + 'static {
     /// A second handle.
     #[doc(hidden)]
     fn share(&self) -> Self;
@@ -14,10 +16,6 @@ pub trait Duplex: Sized + 'static {
     /// Whether both are handles of one stream.
     #[doc(hidden)]
     fn is_same(&self, other: &Self) -> bool;
-
-    /// Tells the other side that nothing more will come.
-    #[doc(hidden)]
-    fn end_writing(&self) -> io::Result<()>;
 
     /// Runs an operation that writes and lets others run, again whenever it would have blocked and there is room.
     #[cfg(unix)]
@@ -111,7 +109,7 @@ impl<S: Duplex> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             // The other side may have gone; then there is nobody to tell.
-            let _ = stream.end_writing();
+            let _ = stream.shutdown_write();
         }
     }
 }

@@ -13,8 +13,10 @@ use super::socket::{listener, options, socket, stream};
 use crate::io::handle::Handle;
 use crate::io::limits::check_timeout;
 
-/// The backlog that std asks for.
-const BACKLOG: i32 = 128;
+/// How many connections may wait to be accepted, unless a listener is told otherwise. The system may allow fewer: Linux
+/// `net.core.somaxconn`, which is 4096 by default. std asks for 128, with which a burst of clients is dropped, and some of them wait
+/// for a second or for ever.
+pub(crate) const BACKLOG: u32 = 4096;
 
 /// A TCP connection whose operations wait without blocking the thread: `std::net::TcpStream`'s counterpart.
 ///
@@ -205,7 +207,7 @@ socket!(TcpListener, net::TcpListener, mio::net::TcpListener::from_std);
 listener!(TcpListener, TcpStream, SocketAddr, Incoming, TcpStream::from_mio);
 
 impl TcpListener {
-    /// Binds to the first of the addresses that can be had, with a backlog of 128.
+    /// Binds to the first of the addresses that can be had, with a backlog of 4096, or as much as the system allows.
     ///
     /// As with std, the address may be reused at once on Unix. Lets others run if a name has to be looked up.
     ///
@@ -213,7 +215,30 @@ impl TcpListener {
     ///
     /// The last address's error; `InvalidInput` when there is no address at all.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        Self::from_std(first_of(address, bind_one)?)
+        Self::bind_with_backlog(address, BACKLOG)
+    }
+
+    /// Binds as [`bind`](TcpListener::bind) does, and has the system keep at most that many connections which have not been
+    /// accepted: gevent's `backlog`. The system may round it, and allow fewer.
+    ///
+    /// When there are more, the system leaves clients to try again.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](TcpListener::bind).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind_with_backlog("127.0.0.1:0", 16)?;
+    /// let _client = TcpStream::connect(listener.local_addr()?)?; // waits in the backlog
+    /// let (_stream, _peer) = listener.accept()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_with_backlog(address: impl ToSocketAddrs, backlog: u32) -> io::Result<TcpListener> {
+        Self::from_std(first_of(address, |address| bind_one(address, backlog))?)
     }
 }
 
@@ -226,12 +251,12 @@ options! { TcpListener:
     ttl() -> u32;
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<net::TcpListener> {
+fn bind_one(address: SocketAddr, backlog: u32) -> io::Result<net::TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
 }

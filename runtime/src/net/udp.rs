@@ -5,7 +5,7 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::addr::{first_of, one_of};
 use super::resolve::ToSocketAddrs;
-use super::socket::{options, socket};
+use super::socket::{options, release, socket};
 use crate::io::handle::{Handle, readable, writable};
 
 /// A UDP socket whose operations wait without blocking the thread: `std::net::UdpSocket`'s counterpart.
@@ -49,6 +49,7 @@ pub struct UdpSocket {
 socket!(UdpSocket, net::UdpSocket, mio::net::UdpSocket::from_std);
 readable!(UdpSocket);
 writable!(UdpSocket);
+release!(UdpSocket);
 
 impl UdpSocket {
     /// Binds to the first of the addresses that can be had. Lets others run if a name has to be looked up.
@@ -67,7 +68,7 @@ impl UdpSocket {
     ///
     /// The last address's error; `InvalidInput` when there is no address at all.
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        first_of(address, |address| self.handle.get_ref().connect(address))
+        first_of(address, |address| self.handle.get_open()?.connect(address))
     }
 
     /// Receives a datagram and says who sent it. Lets others run if it waits.

@@ -237,7 +237,7 @@ impl Command {
         drop(ward);
         status.ok_or_else(|| {
             let timeout = timeout.unwrap_or(Duration::MAX);
-            TimeoutExpired { timeout, stdout: Vec::new(), stderr: Vec::new() }.into_error()
+            TimeoutExpired { timeout, status: None, stdout: Vec::new(), stderr: Vec::new() }.into_error()
         })
     }
 

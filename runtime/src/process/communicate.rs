@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Output;
+use std::process::{ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use ramie_hub::{wait_any_fd, yield_now};
@@ -15,7 +15,8 @@ use super::child::{Child, ChildHandle, ChildStdin, ChildStdout};
 /// How much is read at once: what a pipe of Linux holds.
 const CHUNK: usize = 1 << 16;
 
-/// A child was killed because its time was over. Found inside the `io::Error` of kind `TimedOut` that says so.
+/// The time for a child was over: it was killed, or had ended, and something that it has left keeps its output open. Found inside the
+/// `io::Error` of kind `TimedOut` that says so.
 ///
 /// # Examples
 ///
@@ -28,12 +29,15 @@ const CHUNK: usize = 1 << 16;
 /// let error = command.output_timeout(Duration::from_secs(1)).unwrap_err();
 /// let expired: TimeoutExpired = error.downcast().unwrap();
 /// assert_eq!(expired.stdout, b"so far\n");
+/// assert_eq!(expired.status, None, "it was killed");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeoutExpired {
     /// The limit.
     pub timeout: Duration,
+    /// How the child had ended by itself; `None` if it had not, and was killed.
+    pub status: Option<ExitStatus>,
     /// What the child had written to its standard output, as far as it was read.
     pub stdout: Vec<u8>,
     /// What the child had written to its standard error, as far as it was read.
@@ -42,7 +46,13 @@ pub struct TimeoutExpired {
 
 impl fmt::Display for TimeoutExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the process was killed as it had not ended after {:?}", self.timeout)
+        let timeout = self.timeout;
+        match self.status {
+            None => write!(f, "the process was killed as it had not ended after {timeout:?}"),
+            Some(status) => {
+                write!(f, "the process has ended ({status}), but its pipes had not after {timeout:?}")
+            }
+        }
     }
 }
 
@@ -86,9 +96,11 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
         Ok(status) => status.is_none(),
         Err(error) => error.kind() == io::ErrorKind::TimedOut,
     };
+    // It may have ended by itself, and only something that it has left keeps the pipes open.
+    let status = if expired { process.handle.try_wait()? } else { None };
     drop(ward);
     match (ended, timeout) {
-        (_, Some(timeout)) if expired => Err(TimeoutExpired { timeout, stdout, stderr }.into_error()),
+        (_, Some(timeout)) if expired => Err(TimeoutExpired { timeout, status, stdout, stderr }.into_error()),
         (Ok(Some(status)), _) => Ok(Output { status, stdout, stderr }),
         // Without a limit there is a status or an error.
         (Ok(None), _) => Err(io::ErrorKind::TimedOut.into()),

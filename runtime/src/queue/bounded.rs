@@ -5,13 +5,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits};
+use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits, while_borrowed};
 
 use super::error::{GetError, NoTaskLeft, PutError, ShutDown};
 use super::order::{Fifo, Lifo, Order, Smallest};
 
 /// Those who put wait in this lane.
 const PUTTERS: Lane = Lane::First;
+/// What a queue panics with that a comparison or a clone of one of its items uses.
+const IN_USE: &str = "a comparison or a clone of an item must not use the queue that holds the item";
 /// Those who get or peek wait in this one.
 const GETTERS: Lane = Lane::Second;
 
@@ -25,7 +27,20 @@ struct State<T, O> {
 
 impl<T: 'static, O: Order<T> + 'static> State<T, O> {
     fn len(&self) -> usize {
-        self.items.borrow().size()
+        self.items.try_borrow().expect(IN_USE).size()
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.order(O::pop)
+    }
+
+    fn order<R>(&self, f: impl FnOnce(&mut O) -> R) -> R {
+        let mut items = self.items.try_borrow_mut().expect(IN_USE);
+        if O::CALLS_ITEMS {
+            while_borrowed("a comparison of two items", || f(&mut items))
+        } else {
+            f(&mut items)
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -97,7 +112,9 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 
 /// A [`Queue`] from which the smallest item comes out first, and equal ones in the order in which they were put.
 ///
-/// Comparing two items must neither wait nor use the queue, which is borrowed meanwhile.
+/// The queue is borrowed while two items are compared. A comparison that waits raises
+/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller of the queue; the queue
+/// then holds the same items as before, and one that was being put as well.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -208,7 +225,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         self.undone.0.set(true);
         // Those who wait are told even if comparing the item with others panics: it is in the queue by then.
         let _tell = Tell(&self.queue);
-        self.queue.items.borrow_mut().push(item);
+        self.queue.order(|items| items.push(item));
         Ok(())
     }
 
@@ -254,7 +271,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// [`ShutDown`] when the queue was shut down and is empty, or was shut down while it waited.
+    /// [`ShutDown`] when the queue was shut down and is empty. Unlike gevent's, a `get` that waits when the queue is
+    /// shut down takes an item if one is left.
     ///
     /// # Cancellation
     ///
@@ -269,7 +287,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// [`GetError`].
     pub fn try_get(&self) -> Result<T, GetError> {
-        let item = self.queue.items.borrow_mut().pop();
+        let item = self.queue.pop();
         match item {
             Some(item) => {
                 self.queue.check();
@@ -312,10 +330,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
         while matches!(result, Err(GetError::Empty)) {
+            // A shutdown ends the wait, and leaves the items to those who ask for them.
             let waited = self.queue.wait(GETTERS, limit, reason);
-            if waited == Err(WaitError::Closed) {
-                return Err(GetError::ShutDown);
-            }
             result = attempt();
             if waited.is_err() {
                 break;
@@ -392,7 +408,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         self.queue.shut.set(true);
         // All are taken out and counted before the first is dropped: a destructor may use the queue, or panic. Those who
         // join are told before those who are refused.
-        let dropped: Vec<T> = std::iter::from_fn(|| self.queue.items.borrow_mut().pop()).collect();
+        let dropped: Vec<T> = std::iter::from_fn(|| self.queue.pop()).collect();
         for _ in &dropped {
             // An item that somebody reported as done without getting it has been counted before.
             let _ = self.task_done();
@@ -408,8 +424,10 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 }
 
 impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
-    /// A clone of the first item, which stays; waits for one if there is none. Its `clone` must neither wait nor use the
-    /// queue, which is borrowed meanwhile.
+    /// A clone of the first item, which stays; waits for one if there is none.
+    ///
+    /// The queue is borrowed while the item is cloned. A `clone` that waits raises
+    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and one that uses the queue panics, in the caller.
     ///
     /// # Errors
     ///
@@ -424,7 +442,9 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// [`GetError`].
     pub fn try_peek(&self) -> Result<T, GetError> {
-        let head = self.queue.items.borrow().head().cloned();
+        let items = self.queue.items.try_borrow().expect(IN_USE);
+        let head = while_borrowed("the clone of an item", || items.head().cloned());
+        drop(items);
         head.ok_or(if self.is_shutdown() { GetError::ShutDown } else { GetError::Empty })
     }
 
@@ -465,8 +485,7 @@ impl<T: 'static, O: Order<T> + 'static> Iterator for Iter<'_, T, O> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        // Who waits when the queue is shut down is told so even if items are left; an iteration takes them too.
-        self.queue.get().ok().or_else(|| self.queue.try_get().ok())
+        self.queue.get().ok()
     }
 }
 

@@ -6,6 +6,10 @@ use std::fmt;
 
 /// The order of a queue: [`Fifo`], [`Lifo`] or [`Smallest`].
 pub trait Order<T>: Default {
+    /// Whether [`push`](Order::push) and [`pop`](Order::pop) call code of the items, such as a comparison. That code must not
+    /// wait: the queue is borrowed meanwhile, and a wait in it raises [`WaitWhileBorrowed`](crate::WaitWhileBorrowed).
+    const CALLS_ITEMS: bool = true;
+
     /// Adds an item.
     fn push(&mut self, item: T);
     /// Takes the item whose turn it is.
@@ -26,6 +30,8 @@ impl<T> Default for Fifo<T> {
 }
 
 impl<T> Order<T> for Fifo<T> {
+    const CALLS_ITEMS: bool = false;
+
     fn push(&mut self, item: T) {
         self.0.push_back(item);
     }
@@ -53,6 +59,8 @@ impl<T> Default for Lifo<T> {
 }
 
 impl<T> Order<T> for Lifo<T> {
+    const CALLS_ITEMS: bool = false;
+
     fn push(&mut self, item: T) {
         self.0.push(item);
     }

@@ -33,7 +33,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Each handler is a greenlet, and they begin in the order in which their connections or datagrams came. Its `Err`, or its
 /// panic, is the failure of that greenlet: it is reported as any other, and the server goes on. A server has no limit on its
 /// handlers, unless [one is set](BaseServer::set_limit). While that is reached nothing is taken: peers stay in the system's
-/// backlog, which is 128 long, and datagrams in the socket's buffer.
+/// backlog, whose length is the listener's, and datagrams in the socket's buffer.
 ///
 /// # Errors of taking
 ///

@@ -66,6 +66,22 @@ impl StreamServer<TcpListener> {
         let listener = TcpListener::bind(address)?;
         Ok(Self::new(listener, handle))
     }
+
+    /// Binds as [`bind`](StreamServer::bind) does, with a backlog: gevent's `StreamServer(address, backlog=...)`. See
+    /// [`TcpListener::bind_with_backlog`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    #[track_caller]
+    pub fn bind_with_backlog<R: Outcome>(
+        address: impl ToSocketAddrs,
+        backlog: u32,
+        handle: impl Fn(TcpStream, SocketAddr) -> R + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind_with_backlog(address, backlog)?;
+        Ok(Self::new(listener, handle))
+    }
 }
 
 impl<L: Listener> StreamServer<L> {

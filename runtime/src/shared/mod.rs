@@ -28,9 +28,9 @@
 //!
 //! **When a peer goes.** Dropping the last sender or the last receiver ends the waits of the other side with an error, which
 //! gives a message back. When a thread ends with greenlets that still wait here, their places in line go to the next, what
-//! they were sending is dropped unsent, and who waits in [`oneshot::Receiver::recv`] counts as gone. But what else such
-//! abandoned greenlets hold, their ends of channels and their guards, is leaked and so never dropped: a thread that may end
-//! early runs its greenlets under [`ramie::run`](crate::run), which unwinds them.
+//! they were sending is dropped unsent, and who waits in [`oneshot::Receiver::recv`] counts as gone. These greenlets are unwound,
+//! so that their ends of channels and their guards are dropped too. Only what a greenlet holds that [does not
+//! end](ramie_hub#the-end-of-a-hub) within a second is leaked.
 //!
 //! **In a selection.** [`channel::Receiver`], [`oneshot::Receiver`], [`Event`] and [`Semaphore`] can be waited for by
 //! [`select!`](crate::select!), [`wait`](fn@crate::wait) and [`iwait`](crate::iwait). Those report that something *was*
@@ -65,4 +65,4 @@ pub use ramie_hub::shared::{Locked, Turn, WaitQueue, Waits};
 
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};
-pub use self::semaphore::Semaphore;
+pub use self::semaphore::{Semaphore, SemaphorePermit};

@@ -1,6 +1,7 @@
 //! A counter of permits, for any thread.
 
 use std::fmt;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use ramie_hub::shared::{WaitQueue, Waits};
@@ -71,7 +72,8 @@ impl Semaphore {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout takes no permit and leaves the line. One that comes between this and
+    /// [`release`](Semaphore::release) leaves the permit taken: [`permit`](Semaphore::permit) gives it back in any case.
     pub fn acquire(&self) {
         self.acquire_for(Limit::Never);
     }
@@ -106,17 +108,73 @@ impl Semaphore {
         permits.0
     }
 
+    /// Takes a permit as [`acquire`](Semaphore::acquire) does. It is given back when what this returns is dropped, so a
+    /// greenlet that is killed or unwinds keeps none.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes no permit and leaves the line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie::shared::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let permit = semaphore.permit();
+    /// assert_eq!(semaphore.counter(), 1);
+    /// drop(permit);
+    /// assert_eq!(semaphore.counter(), 2);
+    /// ```
+    pub fn permit(&self) -> SemaphorePermit<'_> {
+        self.acquire();
+        SemaphorePermit { semaphore: self }
+    }
+
+    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.try_acquire().then(|| SemaphorePermit { semaphore: self })
+    }
+
+    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    pub fn permit_timeout(&self, timeout: Duration) -> Option<SemaphorePermit<'_>> {
+        self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
+    }
+
+    /// Takes a permit, to be given back when it is dropped, waiting at most until then.
+    pub fn permit_deadline(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        self.acquire_deadline(deadline).then(|| SemaphorePermit { semaphore: self })
+    }
+
     /// Runs `f` with a permit, which is given back however `f` ends.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Release<'a>(&'a Semaphore);
-        impl Drop for Release<'_> {
-            fn drop(&mut self) {
-                self.0.release();
-            }
-        }
-        self.acquire();
-        let _release = Release(self);
+        let _permit = self.permit();
         f()
+    }
+}
+
+/// A permit of a [`Semaphore`], which is given back when this is dropped, on any thread. Made by [`Semaphore::permit`] and its kin.
+#[must_use = "a permit that is dropped at once is given back at once"]
+pub struct SemaphorePermit<'a> {
+    semaphore: &'a Semaphore,
+}
+
+impl SemaphorePermit<'_> {
+    /// Keeps the permit taken: whoever calls [`Semaphore::release`] later gives it back.
+    pub fn forget(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for SemaphorePermit<'_> {
+    fn drop(&mut self) {
+        self.semaphore.release();
+    }
+}
+
+impl fmt::Debug for SemaphorePermit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SemaphorePermit").field(&self.semaphore).finish()
     }
 }
 

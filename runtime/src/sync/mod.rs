@@ -33,7 +33,7 @@ mod rwlock;
 mod semaphore;
 mod wait_group;
 
-pub use ramie_hub::{AsyncResult, Event, Semaphore};
+pub use ramie_hub::{AsyncResult, Event, Semaphore, SemaphorePermit};
 
 pub use self::barrier::{Barrier, BarrierWaitResult};
 pub use self::condvar::{Condvar, WaitTimeoutResult};
@@ -41,5 +41,5 @@ pub use self::mutex::{Mutex, MutexGuard};
 pub use self::once::{Once, OnceCell};
 pub use self::rlock::{NotOwner, RLock, RLockGuard};
 pub use self::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use self::semaphore::{BoundedSemaphore, DummySemaphore, OverRelease};
+pub use self::semaphore::{BoundedSemaphore, BoundedSemaphorePermit, DummySemaphore, OverRelease};
 pub use self::wait_group::WaitGroup;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use ramie_hub::{LinkId, Semaphore, Waitable};
@@ -94,18 +95,74 @@ impl BoundedSemaphore {
         Ok(self.semaphore.release())
     }
 
+    /// Takes a permit as [`acquire`](BoundedSemaphore::acquire) does. It is given back when what this returns is dropped, so a
+    /// greenlet that is killed or unwinds keeps none.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes no permit and leaves the line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ramie::sync::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(2);
+    /// let permit = semaphore.permit();
+    /// assert_eq!(semaphore.counter(), 1);
+    /// drop(permit);
+    /// assert_eq!(semaphore.counter(), 2);
+    /// ```
+    pub fn permit(&self) -> BoundedSemaphorePermit<'_> {
+        self.acquire();
+        BoundedSemaphorePermit { semaphore: self }
+    }
+
+    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    pub fn try_permit(&self) -> Option<BoundedSemaphorePermit<'_>> {
+        self.try_acquire().then(|| BoundedSemaphorePermit { semaphore: self })
+    }
+
+    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    pub fn permit_timeout(&self, timeout: Duration) -> Option<BoundedSemaphorePermit<'_>> {
+        self.acquire_timeout(timeout).then(|| BoundedSemaphorePermit { semaphore: self })
+    }
+
+    /// Takes a permit, to be given back when it is dropped, waiting at most until then.
+    pub fn permit_deadline(&self, deadline: Instant) -> Option<BoundedSemaphorePermit<'_>> {
+        self.acquire_deadline(deadline).then(|| BoundedSemaphorePermit { semaphore: self })
+    }
+
     /// Runs `f` with a permit, which is given back however `f` ends, unless all are free by then.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Release<'a>(&'a BoundedSemaphore);
-        impl Drop for Release<'_> {
-            fn drop(&mut self) {
-                // Somebody may have released one too many meanwhile: the bound holds all the same.
-                let _ = self.0.release();
-            }
-        }
-        self.acquire();
-        let _release = Release(self);
+        let _permit = self.permit();
         f()
+    }
+}
+
+/// A permit of a [`BoundedSemaphore`], which is given back when this is dropped, unless all are free by then. Made by [`BoundedSemaphore::permit`] and its kin.
+#[must_use = "a permit that is dropped at once is given back at once"]
+pub struct BoundedSemaphorePermit<'a> {
+    semaphore: &'a BoundedSemaphore,
+}
+
+impl BoundedSemaphorePermit<'_> {
+    /// Keeps the permit taken: whoever calls [`BoundedSemaphore::release`] later gives it back.
+    pub fn forget(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for BoundedSemaphorePermit<'_> {
+    fn drop(&mut self) {
+        // One too many may have been released meanwhile: the bound holds all the same.
+        let _ = self.semaphore.release();
+    }
+}
+
+impl fmt::Debug for BoundedSemaphorePermit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BoundedSemaphorePermit").field(&self.semaphore).finish()
     }
 }
 

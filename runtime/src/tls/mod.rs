@@ -43,9 +43,12 @@
 
 mod error;
 mod handshake;
+mod session;
+mod split;
 mod stream;
 
 pub use self::error::{AcceptError, HandshakeError};
 pub use self::handshake::{Acceptor, connect};
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use self::stream::TlsStream;
 pub use rustls;

@@ -1,19 +1,31 @@
 //! A stream of TLS.
 
+use std::cell::Ref;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 
 use rustls::Connection;
 
-/// How much may be taken before it is sent.
-const BUFFER_LIMIT: usize = 64 * 1024;
+use super::session::Session;
+use super::split::{OwnedReadHalf, OwnedWriteHalf, split};
+use crate::io::by_ref::{ByRef, by_ref};
+use crate::io::{ReadWriteRef, ShutdownWrite};
 
-/// A TLS connection over a stream, for one greenlet at a time. Reading and writing wait as the stream does.
+/// A TLS connection over a stream. Reading and writing wait as the stream does.
+///
+/// Reading and writing also work through `&TlsStream`, where the stream below can do the same (it is [`ReadWriteRef`]): one greenlet may
+/// read while another one writes. They share the connection in an `Rc`, or have its [halves](TlsStream::into_split).
+/// Several that read, or several that write, take turns.
 ///
 /// # Reading
 ///
 /// The end is 0 bytes if the other side has said that it is one, by a `close_notify`, and an error, `UnexpectedEof`, if the
 /// stream has just ended: then something may be missing.
+///
+/// Reading never waits for room to write. What is left to be sent, an answer to a change of keys or the rest of a write that
+/// was cut short, is sent as far as that goes without waiting; if something is still left, the next write or `flush` sends it,
+/// and a read that waits tries again after pauses. While that is so, a read timeout of the stream below may come later
+/// than it was set for, after twice the time at most.
 ///
 /// # Writing
 ///
@@ -25,13 +37,13 @@ const BUFFER_LIMIT: usize = 64 * 1024;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout inside a read has consumed nothing; inside a write a part of the data may have been sent, and the next
-/// call goes on with what was begun. The stream below stays open until this is dropped.
+/// A kill or a timeout inside a read has consumed nothing. What a `write` has not reported was not taken: one that is cut
+/// short before it has taken anything raises, and may be repeated. What it has taken it reports, and a kill or a timeout that
+/// comes while it sends that is raised at the next wait; the rest is sent by the next write or `flush`. Inside `write_all` a part
+/// of the data may have been taken. The stream below stays open until this is dropped.
 pub struct TlsStream<S> {
-    connection: Connection,
+    session: Session,
     stream: S,
-    /// Whether the other side was told that nothing more will come.
-    ended: bool,
 }
 
 impl<S> TlsStream<S> {
@@ -46,117 +58,108 @@ impl<S> TlsStream<S> {
     }
 
     /// What rustls knows about the connection: the other side's certificates, the protocol that was agreed on.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
+    ///
+    /// While it is borrowed, reads and writes of other greenlets fail with `ResourceBusy`, so it is not to be kept across a
+    /// wait.
+    pub fn connection(&self) -> Ref<'_, Connection> {
+        self.session.connection()
     }
 
     /// The stream below, and the end of TLS on it. The other side is told nothing.
     pub fn into_inner(self) -> S {
         self.stream
     }
+
+    /// Splits the connection into its reading and its writing half, for two owners.
+    ///
+    /// # Examples
+    ///
+    /// On the page of [`OwnedWriteHalf`].
+    pub fn into_split(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>)
+    where
+        S: ReadWriteRef,
+    {
+        split(self)
+    }
+
+    /// Tells the other side that nothing more will come, as far as that goes without waiting.
+    pub(super) fn try_shutdown(&self)
+    where
+        S: ReadWriteRef,
+    {
+        self.session.try_shutdown(&mut ByRef(&self.stream));
+    }
 }
 
 impl<S: Read + Write> TlsStream<S> {
-    pub(super) fn handshake(connection: Connection, stream: S) -> io::Result<Self> {
-        let mut tls = TlsStream { connection, stream, ended: false };
-        tls.connection.set_buffer_limit(Some(BUFFER_LIMIT));
-        while tls.connection.is_handshaking() {
-            if tls.connection.wants_write() {
-                tls.send()?;
-            } else if tls.receive()? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer has hung up"));
-            }
-        }
-        tls.send()?;
-        Ok(tls)
+    pub(super) fn handshake(connection: Connection, mut stream: S) -> io::Result<Self> {
+        Ok(TlsStream { session: Session::handshake(connection, &mut stream)?, stream })
     }
 
     /// Says that nothing more will come, by a `close_notify`, and sends what is left before. The other side can still send,
-    /// and reading goes on. Lets others run if it waits.
+    /// and reading goes on. Lets others run if it waits. Through a shared reference it is
+    /// [`shutdown_write`](ShutdownWrite::shutdown_write).
     ///
     /// # Errors
     ///
     /// The stream's own. A second call does no harm; what is written from now on is refused with `BrokenPipe`.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves a rest to be sent, by another call of this or by `flush`.
     pub fn shutdown(&mut self) -> io::Result<()> {
-        if !self.ended {
-            self.ended = true;
-            self.connection.send_close_notify();
-        }
-        self.send()
-    }
-
-    /// Sends everything that has been encrypted.
-    fn send(&mut self) -> io::Result<()> {
-        while self.connection.wants_write() {
-            if self.connection.write_tls(&mut self.stream)? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        self.stream.flush()
-    }
-
-    /// Receives and decrypts something; 0 at the end of the stream.
-    fn receive(&mut self) -> io::Result<usize> {
-        let received = self.connection.read_tls(&mut self.stream)?;
-        if let Err(error) = self.connection.process_new_packets() {
-            // The other side is told why, if it listens: the error is the same if it does not.
-            let _ = self.send();
-            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-        }
-        Ok(received)
-    }
-
-    /// Gives data to the connection, and sends it.
-    fn write_with(
-        &mut self,
-        give: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        if self.ended {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the connection was shut down"));
-        }
-        // What an earlier call has left comes first, or its error.
-        self.send()?;
-        let taken = give(&mut self.connection.writer())?;
-        // It is taken, whatever comes now.
-        let _ = self.send();
-        Ok(taken)
+        self.session.shutdown(&mut self.stream)
     }
 }
 
-/// Whether the other side has ended its half of the stream.
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+/// By a `close_notify`; see [`TlsStream::shutdown`].
+impl<S: ReadWriteRef> ShutdownWrite for TlsStream<S> {
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.session.shutdown(&mut ByRef(&self.stream))
+    }
 }
 
 impl<S: Read + Write> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.connection.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-            // The other side may be waiting for it: an answer to a change of keys, or what a write has left.
-            match self.send() {
-                // It takes nothing any more, and may have said why.
-                Err(error) if is_refusal(&error) => {}
-                sent => sent?,
-            }
-            self.receive()?;
-        }
+        // Many reads are served from what one record has brought.
+        ramie_hub::count_operation();
+        self.session.read(&mut self.stream, buffer)
     }
 }
 
 impl<S: Read + Write> Write for TlsStream<S> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.write_with(|writer| writer.write(data))
+        self.session.write(&mut self.stream, |writer| writer.write(data))
     }
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_with(|writer| writer.write_vectored(data))
+        self.session.write(&mut self.stream, |writer| writer.write_vectored(data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send()
+        self.session.flush(&mut self.stream)
+    }
+}
+
+by_ref!(@[S: ReadWriteRef] TlsStream<S>);
+
+impl<S: ReadWriteRef> Read for &TlsStream<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.session.read(&mut ByRef(&self.stream), buffer)
+    }
+}
+
+impl<S: ReadWriteRef> Write for &TlsStream<S> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.session.write(&mut ByRef(&self.stream), |writer| writer.write(data))
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.session.write(&mut ByRef(&self.stream), |writer| writer.write_vectored(data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.session.flush(&mut ByRef(&self.stream))
     }
 }
 

@@ -139,15 +139,10 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
 
         def run():
             with greenlet:
-                try:
-                    value = self.block(step.get('steps', ()), path + '.')
-                    if getattr(greenlet, 'maps', False):
-                        greenlet.join()
-                    return value
-                except BaseException:
-                    # It is killed now.
-                    shims.kill_of_mapping(self.world, greenlet)
-                    raise
+                value = self.block(step.get('steps', ()), path + '.')
+                if getattr(greenlet, 'maps', False):
+                    greenlet.join()
+                return value
         return self.leave(step, path, run)
 
     def block_with_lock(self, step, path):
@@ -167,14 +162,21 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
         count = step.get('n')
 
         def run():
+            if shims.waits_for_none(self.world, count):
+                return None
             breaks = step.get('v')
             timeout = shims.fresh(self.world, step)
+            limited = timeout is not None
             watched = shims.Watched(self.world, objects, count)
             with gevent.iwait(objects, timeout=timeout, count=count) as ready:
                 for one in ready:
                     watched.told(one)
                     self.say(step, path, names[id(one)])
-                    value = self.block(step.get('steps', ()), path + '.')
+                    self.world.limited_iwaits += limited
+                    try:
+                        value = self.block(step.get('steps', ()), path + '.')
+                    finally:
+                        self.world.limited_iwaits -= limited
                     if value is not None:
                         return value
                     if breaks is not None:
@@ -192,8 +194,7 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
         return 'ok'
 
     def op_idle(self, step):
-        with shims.Idling(self.world):
-            gevent.idle()
+        self.world.idlers.wait()
         return 'ok'
 
     def op_callback(self, step):

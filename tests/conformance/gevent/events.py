@@ -155,7 +155,7 @@ class EventSteps(object):
             self.world.fired('satisfied wait')
             return queue.get(block=False)
         except ShutDown:
-            return 'ShutDown'
+            return shims.left(self.world, queue, queue.get)
 
     def op_peek(self, step):
         queue = self.thing_of(step, 'queue')
@@ -171,7 +171,7 @@ class EventSteps(object):
             self.world.fired('satisfied wait')
             return queue.peek(block=False)
         except ShutDown:
-            return 'ShutDown'
+            return shims.left(self.world, queue, queue.peek)
 
     def tasks(self, step):
         """The queue of the step, if it counts tasks."""

@@ -3,7 +3,9 @@ import gevent
 from gevent import GreenletExit, Timeout, getcurrent
 from gevent.greenlet import Greenlet
 
+import killing
 import shims
+from killing import Killable
 from words import value_word
 
 
@@ -25,21 +27,26 @@ class GreenletSteps(object):
         self.world.greenlets[step.get('g', 0)] = greenlet
 
     def thrown(self, step):
-        return self.world.exception(step['exc']) if 'exc' in step else GreenletExit
+        if 'exc' not in step:
+            return GreenletExit
+        error = self.world.exception(step['exc'])
+        if not isinstance(error, type):
+            self.world.thrown.add(self.world.name(error))
+        return error
 
     # --- starting
 
     def op_spawn(self, step):
-        self.keep(step, gevent.spawn(self.world.run_body, step.get('body', 0), 0))
+        self.keep(step, Killable.spawn(self.world.run_body, step.get('body', 0), 0))
         return 'ok'
 
     def op_create(self, step):
-        self.keep(step, Greenlet(self.world.run_body, step.get('body', 0), 0))
+        self.keep(step, Killable(self.world.run_body, step.get('body', 0), 0))
         return 'ok'
 
     def op_spawn_later(self, step):
         after = shims.fresh(self.world, step) or 0
-        self.keep(step, gevent.spawn_later(after, self.world.run_body, step.get('body', 0), 0))
+        self.keep(step, Killable.spawn_later(after, self.world.run_body, step.get('body', 0), 0))
         return 'ok'
 
     def op_spawn_raw(self, step):
@@ -73,11 +80,7 @@ class GreenletSteps(object):
                 error.thrown_into = handle
             gevent.kill(handle, error)
             return 'ok'
-        shims.kill_of_mapping(self.world, handle)
-        shims.dies(self.world, handle)
         error = self.thrown(step)
-        if not isinstance(error, type):
-            error.killed = handle
         if step.get('nowait'):
             handle.kill(error, block=False)
         else:
@@ -87,16 +90,15 @@ class GreenletSteps(object):
         return 'ok'
 
     def op_kill_main(self, step):
-        gevent.kill(self.world.main, self.world.exception(step.get('exc', 'a')))
+        gevent.kill(self.world.main, self.thrown(dict(step, exc=step.get('exc', 'a'))))
         return 'ok'
 
     def op_throw(self, step):
         greenlet = self.greenlet(step)
         if greenlet is None:
             return 'unset'
-        shims.dies(self.world, greenlet)
-        error = self.world.exception(step.get('exc', 'exit'))
-        shims.throw(self.world, greenlet, error)
+        error = self.thrown(dict(step, exc=step.get('exc', 'exit')))
+        killing.throw(self.world, greenlet, error)
         return 'ok'
 
     # --- asking
@@ -143,7 +145,6 @@ class GreenletSteps(object):
         if greenlet is None:
             return 'unset'
         world = self.world
-        shims.links_mapping(world, greenlet)
         callback = lambda _: world.run_body(step.get('body', 0), 0)
         getattr(greenlet, method)(callback)
         world.links[step.get('l', 0)] = (greenlet, callback)
@@ -166,10 +167,10 @@ class GreenletSteps(object):
         result = self.thing_of(step, 'result')
         if greenlet is None or result is None or getattr(greenlet, 'maps', False):
             return 'unset'
-        if self.world.linked_before(greenlet, result):
-            self.world.cut('an object linked twice')
-        greenlet.link(result)
-        self.world.links[step.get('l', 0)] = (greenlet, result)
+        # A function of its own, so that it is taken off by this name only: gevent's links are equal if their objects are.
+        callback = lambda source: result(source)
+        greenlet.link(callback)
+        self.world.links[step.get('l', 0)] = (greenlet, callback)
         return 'ok'
 
     def op_unlink(self, step):
@@ -213,6 +214,8 @@ class GreenletSteps(object):
     def op_wait(self, step):
         objects, names = self.waitables(step)
         timeout, count = shims.fresh(self.world, step), step.get('n')
+        if shims.waits_for_none(self.world, count):
+            return ''
         watched = shims.Watched(self.world, objects, count)
         ready = gevent.wait(objects, timeout=timeout, count=count)
         for one in ready:
@@ -228,9 +231,10 @@ class GreenletSteps(object):
         return ','.join(names[id(it)] for it in ended)
 
     def op_killall(self, step):
-        greenlets = shims.killed_together(self.world, [it for _, it in self.several(step, True)])
-        for it in greenlets:
-            shims.kill_of_mapping(self.world, it)
+        greenlets = killing.killed_together(self.world, [it for _, it in self.several(step, True)])
+        killed_by_killall = self.world.killed_by_killall
+        if not step.get('nowait'):
+            killed_by_killall.extend(greenlets)
         try:
             gevent.killall(greenlets, self.thrown(step), block=not step.get('nowait'),
                            timeout=self.world.time(step.get('t')))
@@ -243,6 +247,10 @@ class GreenletSteps(object):
                 self.world.fired('satisfied wait')
                 return 'ok'
             raise
+        finally:
+            if not step.get('nowait'):
+                for it in greenlets:
+                    killed_by_killall.remove(it)
         return 'ok'
 
     def op_hub_join(self, step):

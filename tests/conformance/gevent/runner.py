@@ -12,10 +12,13 @@ import warnings
 import gevent
 from gevent import get_hub
 
+from killing import Killable
 from words import ProgramOver
 from world import World
 
 JOINS = 5
+# How long a turn of callbacks may last, in seconds: for as long as it takes, in both worlds.
+UNLIMITED = 1000
 COLLECT_EVERY = 200
 
 
@@ -23,6 +26,7 @@ def run(program, tick):
     """Runs one program on a hub of its own."""
     hub = get_hub()
     world = World(program, tick, hub)
+    Killable.world = world
     hub.handle_error = world.handle_error
     gevent.Greenlet.add_spawn_callback(world.started)
     try:
@@ -34,6 +38,7 @@ def run(program, tick):
             try:
                 hub.join()
                 world.note('joined')
+                world.joined = True
                 break
             except BaseException as error:
                 world.note('join ended by %s' % world.name(error))
@@ -41,6 +46,7 @@ def run(program, tick):
     finally:
         world.over = True
         clean_up(world, hub)
+        Killable.world = None
         gevent.Greenlet.remove_spawn_callback(world.started)
     return {'trace': world.trace, 'cut': world.cut_at, 'deviations': world.deviations}
 
@@ -50,14 +56,17 @@ def clean_up(world, hub):
     for timeout in world.timeouts_made:
         timeout.close()
     deadline = time.monotonic() + 2
+    # What is still queued for main would arrive while the hub is destroyed.
+    quiet = world.joined
     while time.monotonic() < deadline:
         left = [greenlet for greenlet in world.everybody if not greenlet.dead]
-        if not left:
+        if not left and quiet:
             break
         try:
             for greenlet in left:
                 gevent.kill(greenlet, ProgramOver)
             hub.join(timeout=0.05)
+            quiet = True
         except BaseException:
             pass
     world.close()
@@ -66,6 +75,7 @@ def clean_up(world, hub):
 
 def main():
     warnings.simplefilter('ignore')
+    sys.setswitchinterval(UNLIMITED)
     gc.disable()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

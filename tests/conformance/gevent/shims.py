@@ -5,10 +5,12 @@ departure that was applied and goes on comparing; `cut` ends the comparison of t
 """
 import gevent
 from gevent import GreenletExit, Timeout, event, getcurrent, pool
+from gevent._imap import IMapUnordered
 from gevent.greenlet import Greenlet
+from gevent.hub import Waiter
 from greenlet import settrace
 
-from words import InputError
+from killing import Killable
 
 
 class Switches(object):
@@ -39,14 +41,22 @@ class Late(object):
         self.world = world
         self.late = 0
         self.served = False
+        self.passing = False
         self.sets = 0
 
     def all_served(self):
         self.served = False
+        self.passing = False
+
+    def told(self):
+        """A waiter was told: until the next callback this object's pass may be under way."""
+        if not self.passing:
+            self.passing = True
+            self.world.hub.loop.run_callback(self.all_served)
 
     def unlink(self, callback):
         links = self.linkcount()
-        if not (self.late and links == 1 and self.ready()):
+        if not (self.late and links == 1):
             super(Late, self).unlink(callback)
             return
         self.rawlink(ignore)
@@ -69,7 +79,7 @@ class Late(object):
                 self.late -= 1
                 if switches() != before:
                     self.served = True
-                    self.world.hub.loop.run_callback(self.all_served)
+                    self.told()
         sets = self.sets
         result = super(Late, self).wait(timeout)
         if not result and self.ready():
@@ -79,6 +89,8 @@ class Late(object):
         if result and self.sets == sets:
             # Told of a setting that was over before it came.
             self.world.cut('told of an earlier setting')
+        if result:
+            self.told()
         return result
 
 
@@ -88,13 +100,18 @@ def ignore(_):
 
 class Event(Late, event.Event):
     eager = 0
+    set_in_pass = False
 
     def clear(self):
         if self.eager and self.is_set():
             self.world.cut('linked while it was set')
+        if self.set_in_pass and self.passing and self.is_set():
+            self.world.cut('set for a moment')
         super(Event, self).clear()
 
     def set(self):
+        if not self.is_set():
+            self.set_in_pass = self.passing and self.linkcount() > 0
         self.sets += 1
         super(Event, self).set()
 
@@ -124,10 +141,6 @@ class Watched(object):
     def __init__(self, world, objects, count):
         self.world = world
         self.objects = objects
-        if count == 0:
-            world.cut('wait for none')
-        for it in objects:
-            links_mapping(world, it)
         self.sets = {id(it): it.sets for it in objects if isinstance(it, Event) and not it.ready()}
         self.left = list(objects)
         self.eager = [it for it in objects if isinstance(it, Event) and it.ready()]
@@ -140,6 +153,8 @@ class Watched(object):
             one.eager -= 1
         if id(one) in self.sets and self.sets[id(one)] == one.sets:
             self.world.cut('told of an earlier setting')
+        if isinstance(one, Event):
+            one.told()
         if one in self.left:
             self.left.remove(one)
 
@@ -153,14 +168,38 @@ class Watched(object):
                 self.world.cut('satisfied wait')
 
 
+def waits_for_none(world, count):
+    """Whether a wait for several is for none of them: then nothing is linked here."""
+    if count == 0:
+        world.fired('wait for none')
+    return count == 0
+
+
 # --- groups and pools
 
 
-def first_failure(world, greenlets):
-    """The first of them in time that has failed."""
-    failed = [greenlet for greenlet in greenlets if greenlet.exception is not None]
-    return min(failed, key=lambda greenlet: world.deaths.get(greenlet, len(world.deaths)), default=None)
+class Listener(object):
+    """A join that hears of the failures of those who are members when it begins."""
 
+    def __init__(self, members):
+        self.members = list(members)
+        self.told = []
+        self.discarded = []
+
+    def leaves(self, greenlet):
+        if greenlet in self.members:
+            self.members.remove(greenlet)
+            if greenlet.exception is not None:
+                self.told.append(greenlet)
+            elif not greenlet.ready():
+                self.discarded.append(greenlet)
+
+    def first(self):
+        """The failure that the group was told of first; those it was not told of come last."""
+        for greenlet in self.told + self.members + self.discarded:
+            if greenlet.exception is not None:
+                return greenlet
+        return None
 
 class Members(object):
 
@@ -169,15 +208,46 @@ class Members(object):
         self.places[greenlet] = self.places.get(greenlet, 0) + 1
 
     def _discard(self, greenlet):
-        if self.places.get(greenlet, 0) > 1:
-            self.world.cut('slots of one that was added twice')
+        for listener in self.listeners:
+            listener.leaves(greenlet)
+        more = self.places.pop(greenlet, 1) - 1
         super(Members, self)._discard(greenlet)
-        self.places[greenlet] = 0
+        for _ in range(more):
+            self.world.fired('slots of one that was added twice')
+            greenlet.unlink(self._discard)
+            self.give_back()
+        self.look()
+
+    def give_back(self):
+        """Gives one more slot back."""
+
+    def spawn(self, *args, **kwargs):
+        if not (getcurrent() in self.feeders or isinstance(getcurrent(), IMapUnordered)):
+            return super(Members, self).spawn(*args, **kwargs)
+        self.feeding += 1
+        self.look()
+        try:
+            return super(Members, self).spawn(*args, **kwargs)
+        finally:
+            self.feeding -= 1
+
+    def look(self):
+        """Notices that all members wait for mappings of this very pool, whose members wait for slots."""
+        stuck = self.greenlets and all(it in self.waiting for it in self.greenlets)
+        if stuck and self.feeding and getattr(self, 'size', None) and self._semaphore.counter == 0:
+            self.world.cut('nested mapping')
 
     def join(self, timeout=None, raise_error=False):
-        members = list(self.greenlets) if raise_error else ()
-        result = super(Members, self).join(timeout=timeout)
-        first = first_failure(self.world, members)
+        if not raise_error:
+            return super(Members, self).join(timeout=timeout)
+        listener = Listener(self.greenlets)
+        members = list(listener.members)
+        self.listeners.append(listener)
+        try:
+            result = super(Members, self).join(timeout=timeout)
+        finally:
+            self.listeners.remove(listener)
+        first = listener.first()
         if first is not None:
             if sum(greenlet.exception is not None for greenlet in members) > 1:
                 self.world.fired('first failure')
@@ -186,11 +256,31 @@ class Members(object):
 
     def map_async(self, func, iterable, callback=None):
         self.world.fired('one greenlet a mapping')
-        return Greenlet.spawn(self._GroupMappingMixin__map, func, iterable)
+        progress = Progress(self)
+        mapping = Killable.spawn(self._GroupMappingMixin__map, func, iterable, progress)
+        mapping.rawlink(progress.ended)
+        return mapping
 
-    def _GroupMappingMixin__map(self, func, iterable):
+    def _GroupMappingMixin__map(self, func, iterable, progress=None):
+        self.feeders.add(getcurrent())
+        results, jobs = [], []
+        if progress is not None:
+            iterable, progress.jobs = progress.ask(iterable), jobs
+        for item in iterable:
+            jobs.append(self.spawn(func, item))
+        try:
+            results = self.results(jobs)
+        except BaseException as error:
+            if progress is not None and any(error in (job.exception, job.value) for job in jobs):
+                progress.over = True
+            raise
+        if progress is not None:
+            progress.over = True
+        return results
+
+    def results(self, jobs):
         results = []
-        for greenlet in [self.spawn(func, item) for item in iterable]:
+        for greenlet in jobs:
             value = greenlet.get()
             if isinstance(value, GreenletExit):
                 self.world.fired('exit is no value')
@@ -199,10 +289,60 @@ class Members(object):
         return results
 
 
+class Progress(object):
+    """How far a map_async has come: one that is killed stops the members that it has started."""
+
+    def __init__(self, group):
+        self.group = group
+        self.jobs = []
+        self.asking = False
+        self.over = False
+
+    def ask(self, iterable):
+        numbers = iter(iterable)
+        while True:
+            self.asking = True
+            try:
+                item = next(numbers)
+            except StopIteration:
+                self.asking = False
+                return
+            self.asking = False
+            yield item
+
+    def ended(self, mapping):
+        if self.over or self.asking and mapping.exception is not None:
+            return
+        for job in self.jobs:
+            if job in self.group and not job.ready():
+                self.group.world.fired('killed mapping')
+            self.group.killone(job, block=False)
+
+
+class Inside(object):
+    """A member that waits for a mapping of its own group."""
+
+    def __init__(self, group):
+        self.group = group
+
+    def __enter__(self):
+        self.group.waiting.append(getcurrent())
+        self.group.look()
+
+    def __exit__(self, *_):
+        self.group.waiting.remove(getcurrent())
+
+
 class Group(Members, pool.Group):
+
+    greenlet_class = Killable
 
     def __init__(self, world):
         super(Group, self).__init__()
+        self.listeners = []
+        self.feeders = set()
+        self.feeding = 0
+        self.waiting = []
         self.world = world
         self._empty_event = Event(world)
         self._empty_event.set()
@@ -212,8 +352,14 @@ class Group(Members, pool.Group):
 
 class Pool(Members, pool.Pool):
 
+    greenlet_class = Killable
+
     def __init__(self, world, size):
         super(Pool, self).__init__(size)
+        self.listeners = []
+        self.feeders = set()
+        self.feeding = 0
+        self.waiting = []
         self.world = world
         self._empty_event = Event(world)
         self._empty_event.set()
@@ -233,6 +379,8 @@ class Pool(Members, pool.Pool):
             return
         super(Pool, self).discard(greenlet)
 
+    def give_back(self):
+        self._semaphore.release()
 
 
 class Ordered(dict):
@@ -260,9 +408,11 @@ def group_of(world, members):
 class Mapping(object):
     """An imap that ends for good."""
 
-    def __init__(self, world, mapping, ordered, limited):
+    def __init__(self, world, group, mapping, source, ordered, limited):
         self.world = world
+        self.group = group
         self.mapping = mapping
+        self.source = source
         self.ordered = ordered
         self.over = False
         self.busy = False
@@ -276,7 +426,7 @@ class Mapping(object):
         try:
             result = self.next_item()
         except BaseException as error:
-            self.interrupted = self.world.name(error) not in self.world.ended and not self.over
+            self.interrupted = not self.over and not self.world.is_result(error)
             raise
         self.interrupted = False
         return result
@@ -286,52 +436,26 @@ class Mapping(object):
             self.world.fired('end of a mapping')
             raise StopIteration
         try:
-            return next(self.mapping)
+            with Inside(self.group):
+                return next(self.mapping)
         except StopIteration:
             self.over = True
             raise
-        except InputError:
-            self.over = True
-            if not self.ordered:
-                self.world.cut('input error last')
+        except Exception as error:
+            if error is self.source.error:
+                self.over = True
+                if not self.ordered:
+                    self.world.cut('input error last')
             raise
-
-
-def dropped(world, mapping):
-    """A mapping that nobody can ask any more: here it is stopped."""
-    if not mapping.over:
-        world.cut('dropped mapping')
-
-
-def kill_of_mapping(world, greenlet):
-    if getattr(greenlet, 'maps', False) and not greenlet.ready():
-        world.cut('killed mapping')
 
 
 # --- others
 
 
-def dead_raw(world, error):
-    """Whether an error is that of a kill which found a raw greenlet dead: nothing happens to it here."""
-    raw = getattr(error, 'thrown_into', None)
-    if raw is not None and world.ends.get(raw) is not error:
-        world.fired('kill of a dead raw greenlet')
-        return True
-    return False
-
-
-def throw(world, greenlet, error):
-    me = getcurrent()
-    runs = bool(greenlet) and not greenlet.ready() and greenlet.gr_frame is not None
-    if runs and me is not world.hub and greenlet is not me:
-        world.cut('throw')
-        greenlet.kill(error, block=False)
-        return
-    greenlet.throw(error)
-
-
 def joinall(world, greenlets, raise_error, options):
     ended = []
+    if waits_for_none(world, options['count']):
+        return ended
     watched = Watched(world, greenlets, options['count'])
     with gevent.iwait(greenlets, **options) as ready:
         for greenlet in ready:
@@ -359,14 +483,28 @@ class Tasks(object):
     def __init__(self, world):
         self.world = world
         self.ends = 0
+        self.late = 0
 
     def look(self, queue):
         if queue.unfinished_tasks == 0:
             self.ends += 1
 
+    def wait(self, queue, timeout):
+        open_before = queue.unfinished_tasks > 0
+        self.late += not open_before
+        try:
+            return queue.join(timeout)
+        except BaseException:
+            if open_before and self.late and queue.unfinished_tasks == 0:
+                # gevent may have forgotten the pass, and with it those who came late.
+                self.world.cut('late waiter')
+            raise
+        finally:
+            self.late -= not open_before
+
     def join(self, queue, timeout):
         open_before, ends = queue.unfinished_tasks > 0, self.ends
-        result = queue.join(timeout)
+        result = self.wait(queue, timeout)
         if open_before and self.ends == ends and result:
             self.world.cut('told of an earlier setting')
         if not result and queue.unfinished_tasks == 0:
@@ -406,23 +544,42 @@ class Held(object):
             self.world.fired('given back before')
 
 
-class Idling(object):
-    """Notices that several wait for an idle loop: gevent serves them in the reverse of their order."""
+class Idlers(object):
+    """Those that wait for an idle loop, served in the order in which they came."""
 
     def __init__(self, world):
         self.world = world
+        self.line = []
 
-    def __enter__(self):
-        self.world.idlers += 1
-        if self.world.idlers > 1:
-            self.world.cut('several idlers')
+    def wait(self):
+        hub = self.world.hub
+        one = [hub.loop.idle(), Waiter(hub)]
+        self.line.append(one)
+        one[0].start(self.due, one[0])
+        try:
+            one[1].get()
+        finally:
+            if one in self.line:
+                self.line.remove(one)
+            one[0].stop()
+            one[0].close()
 
-    def __exit__(self, *_):
-        self.world.idlers -= 1
+    def due(self, watcher):
+        """A watcher is due. gevent would resume the one that started it; here the first in line takes its place."""
+        owner = next((one for one in self.line if one[0] is watcher), None)
+        if owner is None:
+            return
+        first = self.line.pop(0)
+        if first is not owner:
+            self.world.fired('several idlers')
+            first[0], owner[0] = owner[0], first[0]
+        first[1].switch(None)
 
 
 def join_hub(world, timeout):
     """Joins the hub. Without any time, whether it was over first depends on where the loop is."""
+    if timeout is not None and world.limited_iwaits:
+        world.cut('limit of an iteration')
     joined = bool(world.hub.join(timeout))
     if timeout == 0:
         world.cut('nothing left')
@@ -437,10 +594,12 @@ def shut(world, queue, step):
     return False
 
 
-def dies(world, greenlet):
-    """Notices a kill of a greenlet whose death by a SystemExit has main go first."""
-    if isinstance(greenlet, Greenlet) and greenlet.ready() and not greenlet.dead and greenlet is not getcurrent():
-        world.cut('kill of one that dies')
+def left(world, queue, method):
+    """What a getter gets whose wait a shutdown has ended: an item, if one is left."""
+    if not queue.qsize():
+        return 'ShutDown'
+    world.fired('items left at a shutdown')
+    return method(block=False)
 
 
 class Readers(object):
@@ -460,26 +619,6 @@ class Readers(object):
             self.world.cut('close under a reader')
 
 
-def killed_together(world, greenlets):
-    """For killall, a raw greenlet that is dead is none, as any other is."""
-    if len(set(greenlets)) < len(greenlets):
-        world.cut('killed twice at once')
-    for it in greenlets:
-        dies(world, it)
-    living = [it for it in greenlets if isinstance(it, Greenlet) or not it.dead]
-    if len(living) < len(greenlets):
-        world.fired('dead raw greenlets')
-    return living
-
-
-def kills_itself_again(world, group, step):
-    """A member that its group has killed before kills the group: gevent has it wait for itself."""
-    for greenlet in group:
-        dies(world, greenlet)
-    if not step.get('nowait') and getcurrent() in group.dying:
-        world.cut('kill of oneself again')
-
-
 def pending(world, timeout):
     """Whether a timeout is pending. One that is due in this iteration is so in gevent until its turn comes."""
     if timeout.pending and timeout.timer.pending:
@@ -487,21 +626,8 @@ def pending(world, timeout):
     return bool(timeout.pending)
 
 
-def in_the_window(world, error):
-    """Whether an error was thrown into a greenlet whose death by a SystemExit has main go first."""
-    target = getattr(error, 'killed', None)
-    if target is not None and target.ready() and isinstance(target.exception, SystemExit):
-        world.cut('kill of one that dies')
-
-
 def overfull(world, queue):
     """Notices that an item is taken from a queue that holds more than it may while somebody waits to put."""
     limit = getattr(queue, 'maxsize', None)
     if world.putters[id(queue)] and limit and len(queue) > limit:
         world.cut('overfull queue')
-
-
-def links_mapping(world, greenlet):
-    """Notices a link on a mapping that has ended: here its own link may have queued a pass already."""
-    if getattr(greenlet, 'maps', False) and greenlet.ready():
-        world.cut('link on a mapping that has ended')

@@ -18,10 +18,6 @@ class Error(Exception):
         self.number = number
 
 
-class InputError(Error):
-    """An error that the input of a mapping has raised."""
-
-
 def value_word(value):
     if isinstance(value, bool):
         return 'true' if value else 'false'

@@ -3,9 +3,10 @@ from gevent import getcurrent, queue, socket
 from gevent.greenlet import Greenlet
 from gevent.lock import BoundedSemaphore, RLock, Semaphore
 
+import killing
 import shims
 from actor import Actor
-from words import Error, InputError, error_word
+from words import Error, error_word
 from gevent import GreenletExit
 
 BUDGET = 400
@@ -27,7 +28,6 @@ class World(object):
         self.main = getcurrent()
         self.trace = []
         self.cut_at = None
-        self.result_links = []
         self.deviations = {}
         self.greenlets = {}
         self.links = {}
@@ -35,15 +35,19 @@ class World(object):
         self.mappings = {}
         self.timeouts_made = []
         self.ended = set()
-        self.deaths = {}
         self.ends = {}
         self.runs = [0] * len(program['bodies'])
         self.errors = 0
         self.steps = 0
         self.over = False
+        self.joined = False
         self.everybody = []
         self.putters = {}
-        self.idlers = 0
+        self.idlers = shims.Idlers(self)
+        self.killed_by_killall = []
+        self.all_mappings = []
+        self.thrown = set()
+        self.limited_iwaits = 0
         self.tasks = {}
         self.readers = [shims.Readers(self) for _ in program.get('objects', ())]
         self.things = [self.thing(it) for it in program.get('objects', ())]
@@ -91,12 +95,6 @@ class World(object):
         if not self.over:
             self.trace.append(line)
 
-    def linked_before(self, greenlet, result):
-        """Whether this result is linked to this greenlet; from now on it is."""
-        before = any(one is greenlet and other is result for one, other in self.result_links)
-        self.result_links.append((greenlet, result))
-        return before
-
     def cut(self, name):
         """From here on the trace is not compared: the worlds differ on purpose."""
         if self.cut_at is None and not self.over:
@@ -129,7 +127,7 @@ class World(object):
 
     def input_error(self):
         self.errors += 1
-        return InputError('A', self.errors)
+        return Error('A', self.errors)
 
     def name(self, error):
         number = getattr(error, 'program_number', None)
@@ -139,6 +137,11 @@ class World(object):
 
     def may_be_returned(self, error):
         self.ended.add(self.name(error))
+
+    def is_result(self, error):
+        """Whether an error can only be a worker's result: somebody has ended with it, and nobody was killed with it."""
+        name = self.name(error)
+        return isinstance(error, Error) and name in self.ended and name not in self.thrown
 
     def new_timeout(self, timeout):
         timeout.program_number = len(self.timeouts_made)
@@ -150,11 +153,8 @@ class World(object):
         if isinstance(error, GreenletExit):
             # Reported in neither world, though gevent's handler is asked.
             return
-        shims.in_the_window(self, error)
-        if shims.dead_raw(self, error):
+        if not isinstance(context, Greenlet) and killing.dead_raw(self, error):
             return
-        if isinstance(context, Greenlet):
-            self.deaths.setdefault(context, len(self.deaths))
         self.may_be_returned(error)
         self.note('error %s' % self.name(error))
         if issubclass(kind, SystemExit) and not self.over:

@@ -79,6 +79,8 @@ struct Totals {
     programs: usize,
     identical: usize,
     deviating: usize,
+    /// How many of those were compared up to a cut only.
+    cut: usize,
     different: Vec<(u64, Program)>,
     repeated: usize,
     counts: Counts,
@@ -99,6 +101,7 @@ impl Totals {
             self.identical += 1;
         } else {
             self.deviating += 1;
+            self.cut += usize::from(judged.gevent.cut.is_some());
         }
     }
 }
@@ -150,10 +153,11 @@ fn fuzz(arguments: &[String]) -> Result<bool, Complaint> {
     }
     println!("took {:.1} s, {} programs more than once", start.elapsed().as_secs_f64(), totals.repeated);
     println!(
-        "programs={} identical={} deviations={} different={}",
+        "programs={} identical={} deviations={} cut={} different={}",
         totals.programs,
         totals.identical,
         totals.deviating,
+        totals.cut,
         totals.different.len()
     );
     Ok(totals.different.is_empty() && unknown.is_empty())

@@ -20,7 +20,7 @@
 //!    it removes itself.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use ramie_hub::Lane;
@@ -65,6 +65,38 @@ pub(super) struct State {
     /// The released numbers of threads, and the next new number.
     free_threads: BinaryHeap<Reverse<usize>>,
     next_thread: usize,
+    /// What each thread is at, by its number.
+    running: Vec<Option<&'static str>>,
+    /// How many jobs threads have begun.
+    begun: u64,
+    watch: Watch,
+}
+
+/// Whether a watchdog looks after the threads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// Not in this pool.
+    Never,
+    /// It is started when a job finds all threads busy.
+    Off,
+    On,
+}
+
+/// What a watchdog finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// No job waits. The watchdog is counted off.
+    Nothing,
+    /// Jobs wait, and threads have begun so many jobs so far.
+    Waiting(u64),
+}
+
+/// What keeps the threads of a pool while jobs wait.
+pub(super) struct Stuck {
+    pub(super) threads: usize,
+    pub(super) waiting: usize,
+    /// Each function, and how many threads are in it.
+    pub(super) calls: BTreeMap<&'static str, usize>,
 }
 
 /// The action that a new job needs.
@@ -73,6 +105,8 @@ pub(super) enum Help {
     Call(Arc<Seat>),
     /// A thread of this number must be started; it is counted already.
     Start(usize),
+    /// All threads are busy, and a watchdog is to be started; it is counted already.
+    Watch,
 }
 
 /// The next step of a thread.
@@ -106,7 +140,7 @@ impl Waits for State {
 }
 
 impl State {
-    pub(super) fn new(maxsize: usize) -> Self {
+    pub(super) fn new(maxsize: usize, watched: bool) -> Self {
         State {
             maxsize,
             threads: 0,
@@ -119,6 +153,9 @@ impl State {
             next_number: 0,
             free_threads: BinaryHeap::new(),
             next_thread: 1,
+            running: Vec::new(),
+            begun: 0,
+            watch: if watched { Watch::Off } else { Watch::Never },
         }
     }
 
@@ -155,8 +192,43 @@ impl State {
         match self.idle.pop() {
             Some(seat) => Help::Call(seat),
             None if self.wants_thread() => Help::Start(self.add_thread()),
+            None if self.watch == Watch::Off => {
+                self.watch = Watch::On;
+                Help::Watch
+            }
             None => Help::Enough,
         }
+    }
+
+    /// Looks after the threads, for the watchdog.
+    pub(super) fn look(&mut self) -> Watched {
+        if self.queue.is_empty() {
+            self.stop_watching();
+            return Watched::Nothing;
+        }
+        Watched::Waiting(self.begun)
+    }
+
+    /// Counts the watchdog off.
+    pub(super) fn stop_watching(&mut self) {
+        self.watch = Watch::Off;
+    }
+
+    /// Says what keeps the threads.
+    pub(super) fn stuck(&self) -> Stuck {
+        let mut calls = BTreeMap::new();
+        for what in self.running.iter().flatten() {
+            *calls.entry(*what).or_default() += 1;
+        }
+        Stuck { threads: self.threads, waiting: self.queue.len(), calls }
+    }
+
+    /// Notes what a thread is at.
+    fn note(&mut self, thread: usize, what: Option<&'static str>) {
+        if self.running.len() <= thread {
+            self.running.resize(thread + 1, None);
+        }
+        self.running[thread] = what;
     }
 
     /// Removes a job that no thread has begun.
@@ -229,8 +301,13 @@ impl State {
             return Next::End(self.end(thread));
         }
         match self.queue.pop_front() {
-            Some((_, entry)) => Next::Run(entry),
+            Some((_, entry)) => {
+                self.note(thread, Some(entry.what()));
+                self.begun += 1;
+                Next::Run(entry)
+            }
             None => {
+                self.note(thread, None);
                 self.idle.push(seat.clone());
                 Next::Rest
             }
@@ -247,6 +324,7 @@ impl State {
     /// Subtracts a thread that ends.
     pub(super) fn end(&mut self, thread: usize) -> Ended {
         self.threads -= 1;
+        self.note(thread, None);
         self.free_threads.push(Reverse(thread));
         let threads = self.threads;
         let mut ended = Vec::new();

@@ -17,6 +17,10 @@ impl Entry for Note {
     }
 
     fn refuse(self: Box<Self>, _why: &Refusal<'_>) {}
+
+    fn what(&self) -> &'static str {
+        "note"
+    }
 }
 
 /// The activity of a thread.
@@ -92,7 +96,7 @@ struct Play {
 impl Play {
     fn new(maxsize: usize) -> Self {
         Play {
-            state: State::new(maxsize),
+            state: State::new(maxsize, false),
             threads: Vec::new(),
             log: Arc::default(),
             entered: Vec::new(),
@@ -160,7 +164,7 @@ impl Play {
                 let number = self.state.number();
                 self.entered.push(number);
                 match self.state.enter(number, Box::new(Note(number, self.log.clone()))) {
-                    Help::Enough => {}
+                    Help::Enough | Help::Watch => {}
                     Help::Call(seat) => self.call(&seat),
                     Help::Start(thread) => self.start(thread),
                 }
@@ -320,4 +324,45 @@ proptest! {
         play.settle();
         prop_assert!(play.threads.is_empty() && play.shrinking.iter().all(|(_, gone, _)| gone.lock().0));
     }
+}
+
+/// A job that does nothing and says that it is this.
+struct Named(&'static str);
+
+impl Entry for Named {
+    fn run(self: Box<Self>) {}
+
+    fn refuse(self: Box<Self>, _why: &Refusal<'_>) {}
+
+    fn what(&self) -> &'static str {
+        self.0
+    }
+}
+
+#[test]
+fn a_watched_pool_asks_for_a_watchdog_when_a_job_finds_all_threads_busy() {
+    let mut state = State::new(1, true);
+    let enter = |state: &mut State, what| {
+        state.take_room(false).expect("it needs no room");
+        let number = state.number();
+        state.enter(number, Box::new(Named(what)))
+    };
+    let Help::Start(thread) = enter(&mut state, "first") else { panic!("a thread is started") };
+    let seat = Seat::new();
+    assert!(matches!(state.next(thread, &seat), Next::Run(_)));
+    assert!(matches!(enter(&mut state, "second"), Help::Watch));
+    // One watchdog is enough.
+    assert!(matches!(enter(&mut state, "third"), Help::Enough));
+    let Watched::Waiting(begun) = state.look() else { panic!("two wait") };
+    assert_eq!(begun, 1);
+    let stuck = state.stuck();
+    assert_eq!((stuck.threads, stuck.waiting), (1, 2));
+    assert!(stuck.calls.into_iter().eq([("first", 1)]));
+    for what in ["second", "third"] {
+        assert!(matches!(state.next(thread, &seat), Next::Run(_)));
+        assert!(state.stuck().calls.into_iter().eq([(what, 1)]));
+    }
+    assert_eq!(state.look(), Watched::Nothing);
+    assert!(matches!(state.next(thread, &seat), Next::Rest));
+    assert!(state.stuck().calls.is_empty());
 }

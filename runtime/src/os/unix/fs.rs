@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs;
 use std::path::Path;
 
-use ramie_pool::blocking;
+use ramie_pool::blocking_owned;
 
 /// Makes a symbolic link to `original`, which need not exist. Lets others run.
 ///
@@ -17,7 +17,7 @@ use ramie_pool::blocking;
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised when it is done.
+/// A kill or a timeout is raised at once, and the call goes on by itself.
 ///
 /// # Examples
 ///
@@ -31,8 +31,8 @@ use ramie_pool::blocking;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
-    let (original, link) = (original.as_ref(), link.as_ref());
-    blocking(|| fs::symlink(original, link))
+    let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
+    blocking_owned(move || fs::symlink(original, link))
 }
 
 /// Changes the owner or the group of a file; `None` leaves it. Symbolic links are followed. Lets others run.
@@ -43,10 +43,10 @@ pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised when it is done.
+/// A kill or a timeout is raised at once, and the call goes on by itself.
 pub fn chown(path: impl AsRef<Path>, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
-    let path = path.as_ref();
-    blocking(|| fs::chown(path, owner, group))
+    let path = path.as_ref().to_owned();
+    blocking_owned(move || fs::chown(path, owner, group))
 }
 
 /// Changes the owner or the group of a file, or of a symbolic link itself; as [`chown`].
@@ -55,6 +55,6 @@ pub fn chown(path: impl AsRef<Path>, owner: Option<u32>, group: Option<u32>) -> 
 ///
 /// std's.
 pub fn lchown(path: impl AsRef<Path>, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
-    let path = path.as_ref();
-    blocking(|| fs::lchown(path, owner, group))
+    let path = path.as_ref().to_owned();
+    blocking_owned(move || fs::lchown(path, owner, group))
 }

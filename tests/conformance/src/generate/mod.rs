@@ -315,7 +315,7 @@ impl Generator<'_> {
                         |o: &O| matches!(o, O::Event | O::Result | O::Semaphore { .. } | O::Bounded { .. });
                     step.os.extend(self.object(wanted));
                 }
-                if !self.random.chance(5) {
+                if !self.random.chance(1) {
                     step.os.sort_unstable();
                     step.os.dedup();
                 }
@@ -348,7 +348,8 @@ impl Generator<'_> {
                 step.t = if step.nowait { None } else { self.limit(30) };
             }
             // Its timer is a sleeper's, not a limit's.
-            Op::HubJoin => step.t = if self.random.chance(30) { self.delay() } else { None },
+            // Without any time, whether it was over first depends on where gevent's loop is.
+            Op::HubJoin => step.t = if self.random.chance(30) { self.times.pop() } else { None },
             _ => return self.fill_object(step, body, depth),
         }
         Some(())
@@ -403,8 +404,9 @@ impl Generator<'_> {
                 step.o = Some(self.object(wanted)?);
                 step.nowait = self.random.chance(20);
                 step.t = if step.nowait { None } else { self.limit(20) };
-                // gevent's non-blocking operations on a channel are limits of zero.
-                if self.zero == Zero::Timers && self.objects.iter().any(|o| matches!(o, O::Channel)) {
+                // gevent's non-blocking operations on a channel are limits of zero: due with other timers, or with sockets.
+                let due = self.zero == Zero::Timers || self.objects.iter().any(|o| matches!(o, O::Pair));
+                if due && self.objects.iter().any(|o| matches!(o, O::Channel)) {
                     step.nowait = false;
                 }
                 if step.op == Op::Put {

@@ -67,6 +67,8 @@ pub fn run(program: &Program, tick: Duration) -> Outcome {
 }
 
 fn run_here(program: Program, tick: Duration) -> Outcome {
+    // A turn of the queue lasts as long as it takes, in both worlds: where it ended would depend on the machine.
+    get_hub().set_switch_interval(Duration::from_secs(1000));
     let world = World::new(program, tick);
     let handler = world.clone();
     get_hub().set_error_handler(Some(Rc::new(move |_, failure| {

@@ -263,7 +263,9 @@ impl Actor<'_> {
                 if let Some(maxsize) = step.v.and_then(|v| usize::try_from(v).ok()) {
                     mapping = mapping.maxsize(maxsize);
                 }
-                put(&world.mappings, step.l.unwrap_or(0), Rc::new(RefCell::new(mapping)));
+                let mapping = Rc::new(RefCell::new(mapping));
+                world.all_mappings.borrow_mut().push(mapping.clone());
+                put(&world.mappings, step.l.unwrap_or(0), mapping);
                 Done::ok()
             }
         }

@@ -73,6 +73,8 @@ pub(super) struct World {
     pub(super) links: RefCell<Vec<Option<(AnyGreenlet, LinkId)>>>,
     pub(super) timeouts: RefCell<Vec<Option<Timeout>>>,
     pub(super) mappings: RefCell<Vec<Option<Mapping>>>,
+    /// Keeps a mapping whose slot was taken: gevent's go on with nobody to ask them.
+    pub(super) all_mappings: RefCell<Vec<Mapping>>,
     /// Every timeout of a scope, by its number in the trace.
     names: RefCell<Vec<Timeout>>,
     /// Errors that somebody may be handed as a result.
@@ -140,6 +142,7 @@ impl World {
             links: RefCell::default(),
             timeouts: RefCell::default(),
             mappings: RefCell::default(),
+            all_mappings: RefCell::default(),
             names: RefCell::default(),
             ended: RefCell::default(),
             runs: RefCell::new(runs),
@@ -154,6 +157,7 @@ impl World {
     /// Ends the trace, and lets go of everything that refers to greenlets.
     pub(super) fn clear(&self) -> Outcome {
         self.mappings.take();
+        self.all_mappings.take();
         self.greenlets.take();
         self.links.take();
         self.timeouts.take();

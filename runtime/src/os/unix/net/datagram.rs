@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::patience::keep_trying;
 use crate::io::handle::{Handle, readable, writable};
-use crate::net::socket::{options, socket};
+use crate::net::socket::{options, release, socket};
 
 /// A Unix datagram socket: `std::os::unix::net::UnixDatagram`'s counterpart.
 ///
@@ -38,6 +38,7 @@ pub struct UnixDatagram {
 socket!(UnixDatagram, net::UnixDatagram, std::convert::identity);
 readable!(UnixDatagram);
 writable!(UnixDatagram);
+release!(UnixDatagram);
 
 impl UnixDatagram {
     /// Binds to a path, where nothing may be yet.
@@ -83,7 +84,7 @@ impl UnixDatagram {
     ///
     /// The system's own: `NotFound` when nothing is there.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.handle.get_ref().connect(path)
+        self.handle.get_open()?.connect(path)
     }
 
     /// Receives a datagram and says who sent it. Lets others run if it waits.

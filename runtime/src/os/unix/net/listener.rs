@@ -4,9 +4,12 @@ use std::io;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
+use socket2::SockRef;
+
 use super::stream::UnixStream;
 use crate::io::handle::Handle;
 use crate::net::socket::{listener, options, socket};
+use crate::net::tcp::BACKLOG;
 
 /// A Unix socket that takes connections: `std::os::unix::net::UnixListener`'s counterpart.
 ///
@@ -36,13 +39,13 @@ socket!(UnixListener, net::UnixListener, std::convert::identity);
 listener!(UnixListener, UnixStream, SocketAddr, Incoming, UnixStream::from_std);
 
 impl UnixListener {
-    /// Binds to a path, where nothing may be yet.
+    /// Binds to a path, where nothing may be yet, with a backlog of 4096, or as much as the system allows.
     ///
     /// # Errors
     ///
     /// The system's own; `AddrInUse` when something is there.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        Self::from_std(net::UnixListener::bind(path)?)
+        Self::bind_with_backlog(path, BACKLOG)
     }
 
     /// Binds to an address.
@@ -51,7 +54,32 @@ impl UnixListener {
     ///
     /// As [`bind`](UnixListener::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        Self::from_std(net::UnixListener::bind_addr(address)?)
+        Self::bind_addr_with_backlog(address, BACKLOG)
+    }
+
+    /// Binds to a path, and has the system keep at most that many connections which have not been accepted; see
+    /// [`TcpListener::bind_with_backlog`](crate::net::TcpListener::bind_with_backlog).
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixListener::bind).
+    pub fn bind_with_backlog(path: impl AsRef<Path>, backlog: u32) -> io::Result<UnixListener> {
+        Self::with_backlog(net::UnixListener::bind(path)?, backlog)
+    }
+
+    /// Binds to an address, with a backlog; see [`bind_with_backlog`](UnixListener::bind_with_backlog).
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixListener::bind).
+    pub fn bind_addr_with_backlog(address: &SocketAddr, backlog: u32) -> io::Result<UnixListener> {
+        Self::with_backlog(net::UnixListener::bind_addr(address)?, backlog)
+    }
+
+    /// Listens once more, which sets the backlog.
+    fn with_backlog(listener: net::UnixListener, backlog: u32) -> io::Result<UnixListener> {
+        SockRef::from(&listener).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Self::from_std(listener)
     }
 }
 

@@ -1,0 +1,245 @@
+//! When the loop looks at the clock, and when it polls again.
+//!
+//! A batch of callbacks ends after the switch interval, 5 ms, and a greenlet whose operations never
+//! have to wait gives way after the same time. Reading the clock costs more than a switch, so the clock
+//! is read once in a number of *units*: items of the queue, and operations that did not have to wait.
+//!
+//! The number adapts. It falls to 1 where units take long, and rises to gevent's 50 where they are
+//! short. After each poll it is 4 at most, so that slow units are noticed soon.
+//!
+//! gevent reads the clock after every 50 callbacks. A batch of short units ends at such a boundary
+//! here too. Between two boundaries it ends only if the time is over and the units that are left up
+//! to the boundary are expected to take long.
+//!
+//! This module is told the time and never asks for it.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::state::nanos;
+
+/// The units from one boundary to the next, gevent's number.
+pub(super) const WINDOW: u32 = 50;
+
+/// The most units up to the first look after a poll.
+const FIRST: u32 = 4;
+
+/// How fast the number of units between two looks may rise.
+const RISE: u32 = 4;
+
+/// A look is due after this part of the interval, as far as can be foreseen.
+const LOOKS_PER_INTERVAL: u64 = 8;
+
+/// Looks are not made more often than this, as far as can be foreseen.
+const SHORTEST: u64 = 100_000;
+
+/// The switch interval of a new hub.
+const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Counts units, and says when the clock is to be read and when the loop is to poll.
+pub(crate) struct Pace {
+    /// Units up to the next look.
+    left: Cell<u32>,
+    /// Units between the last look and the next one.
+    dealt: Cell<u32>,
+    /// Units from the next look to the boundary.
+    window: Cell<u32>,
+    /// The number of units that a look may cover.
+    stride: Cell<u32>,
+    /// The time of the last look.
+    looked: Cell<u64>,
+    /// When the loop is to poll.
+    poll_by: Cell<u64>,
+    interval: Cell<u64>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Pace {
+        Pace {
+            left: Cell::new(FIRST),
+            dealt: Cell::new(FIRST),
+            window: Cell::new(WINDOW - FIRST),
+            stride: Cell::new(FIRST),
+            looked: Cell::new(0),
+            poll_by: Cell::new(nanos(SWITCH_INTERVAL)),
+            interval: Cell::new(nanos(SWITCH_INTERVAL)),
+        }
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval.get())
+    }
+
+    pub(crate) fn set_interval(&self, interval: Duration) {
+        self.interval.set(nanos(interval));
+    }
+
+    /// Returns `true` if the clock is to be read before the next unit.
+    #[inline(always)]
+    pub(super) fn due(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// Counts an item of the queue. No look is due.
+    #[inline(always)]
+    pub(super) fn spend(&self) {
+        debug_assert!(!self.due(), "the clock is read before the item");
+        self.left.set(self.left.get().wrapping_sub(1));
+    }
+
+    /// Counts an operation, in whatever state the count is.
+    #[inline]
+    pub(super) fn spend_operation(&self) {
+        self.left.set(self.left.get().saturating_sub(1));
+    }
+
+    /// Makes the next look due now, at a boundary.
+    pub(super) fn force(&self) {
+        self.left.set(0);
+        self.window.set(0);
+    }
+
+    /// Takes note of the time. Returns `true` if the loop is to poll before the next unit; a further look
+    /// says so too.
+    pub(super) fn look(&self, now: u64) -> bool {
+        let spent = now.saturating_sub(self.looked.replace(now)).max(1);
+        let slice = (self.interval.get() / LOOKS_PER_INTERVAL).max(SHORTEST);
+        // Units of the same kind as the last ones that fit into a slice.
+        let fit = u64::from(self.dealt.get().max(1)).saturating_mul(slice) / spent;
+        let fit = u32::try_from(fit).unwrap_or(u32::MAX);
+        self.stride.set(fit.clamp(1, (self.stride.get() * RISE).min(WINDOW)));
+        let window = self.window.get();
+        let boundary = window == 0;
+        if now > self.poll_by.get() && (boundary || fit < window) {
+            self.force();
+            return true;
+        }
+        self.deal(if boundary { WINDOW } else { window });
+        false
+    }
+
+    /// Takes note of a poll that has returned at this time.
+    pub(super) fn polled(&self, now: u64) {
+        self.poll_by.set(now.saturating_add(self.interval.get()));
+        self.looked.set(now);
+        self.stride.set(self.stride.get().min(FIRST));
+        self.deal(WINDOW);
+    }
+
+    /// Begins a batch: at this time, with an interval of its own, or where the poll has left off.
+    pub(super) fn begin_batch(&self, now: Option<u64>) {
+        if let Some(now) = now {
+            self.poll_by.set(now.saturating_add(self.interval.get()));
+            self.looked.set(now);
+        }
+        self.deal(WINDOW);
+    }
+
+    /// Sets the next look, with so many units left up to the boundary.
+    fn deal(&self, window: u32) {
+        let dealt = self.stride.get().min(window);
+        self.left.set(dealt);
+        self.dealt.set(dealt);
+        self.window.set(window - dealt);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: u64 = 1_000;
+    const MS: u64 = 1_000_000;
+
+    /// Spends units that take `each` nanoseconds until the loop is to poll. Returns how many.
+    fn batch(pace: &Pace, now: &mut u64, mut each: impl FnMut(u64) -> u64) -> u64 {
+        let mut units = 0;
+        loop {
+            if pace.due() && pace.look(*now) {
+                return units;
+            }
+            pace.spend();
+            units += 1;
+            *now += each(units);
+        }
+    }
+
+    /// Polls, and spends units as [`batch`] does. Returns their number and how late the next poll is.
+    fn iteration(pace: &Pace, now: &mut u64, each: impl FnMut(u64) -> u64) -> (u64, u64) {
+        pace.polled(*now);
+        pace.begin_batch(None);
+        let start = *now;
+        let units = batch(pace, now, each);
+        (units, (*now - start).saturating_sub(5 * MS))
+    }
+
+    #[test]
+    fn short_units_end_at_a_boundary_of_fifty() {
+        let (pace, mut now) = (Pace::new(), 0);
+        for each in [10, 50, 300, US, 5 * US] {
+            let (units, late) = iteration(&pace, &mut now, |_| each);
+            assert_eq!(units % u64::from(WINDOW), 0, "{each} ns: {units}");
+            assert!(late <= 700 * US, "{each} ns: {late}");
+        }
+    }
+
+    #[test]
+    fn slow_units_are_noticed_after_four_at_the_latest() {
+        for slow in [200 * US, 2 * MS, 20 * MS] {
+            let (pace, mut now) = (Pace::new(), 0);
+            let (fast, _) = iteration(&pace, &mut now, |_| 20);
+            assert!(fast > 100_000, "{fast}");
+            for _ in 0..3 {
+                let (_, late) = iteration(&pace, &mut now, |_| slow);
+                assert!(late <= (4 * slow).max(MS), "{slow} ns: {late}");
+            }
+            let (_, late) = iteration(&pace, &mut now, |_| slow);
+            assert!(late <= slow.max(MS), "{slow} ns, once it is known: {late}");
+        }
+    }
+
+    #[test]
+    fn units_that_become_slow_in_the_middle_hold_the_poll_up_once() {
+        let (pace, mut now) = (Pace::new(), 0);
+        let (_, late) = iteration(&pace, &mut now, |unit| if unit < 1000 { 20 } else { 2 * MS });
+        assert!(late <= 100 * MS, "{late}");
+    }
+
+    #[test]
+    fn the_clock_is_read_once_in_fifty_short_units() {
+        let (pace, mut looks) = (Pace::new(), 0);
+        pace.polled(0);
+        pace.begin_batch(None);
+        for unit in 0..10_000 {
+            if pace.due() {
+                looks += 1;
+                assert!(!pace.look(unit * 20));
+            }
+            pace.spend();
+        }
+        assert!(looks <= 10_000 / 50 + 4, "{looks}");
+    }
+
+    #[test]
+    fn it_stays_late_until_the_poll_and_a_batch_runs_one_unit_at_least() {
+        let pace = Pace::new();
+        pace.polled(0);
+        pace.begin_batch(None);
+        for _ in 0..4 {
+            pace.spend();
+        }
+        assert!(pace.look(20 * MS));
+        assert!(pace.due() && pace.look(20 * MS + 1));
+        pace.polled(21 * MS);
+        pace.begin_batch(None);
+        assert!(!pace.due());
+    }
+
+    #[test]
+    fn an_interval_of_zero_still_lets_units_run() {
+        let (pace, mut now) = (Pace::new(), 0);
+        pace.set_interval(Duration::ZERO);
+        let (units, _) = iteration(&pace, &mut now, |_| 20);
+        assert_eq!(units, u64::from(WINDOW));
+    }
+}

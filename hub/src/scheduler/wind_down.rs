@@ -1,0 +1,203 @@
+//! The end of a hub: its greenlets are unwound, then what it holds is dropped.
+//!
+//! A greenlet that does not end is abandoned: its stack and its record stay as they are, and it never runs again.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::run_queue::Step;
+use super::state::{Core, Mode, Phase, nanos};
+use crate::error::Waiting;
+use crate::exception::{Exception, GreenletExit};
+use crate::inbox::lease::Gate;
+use crate::scheduler::Expiry;
+use crate::scheduler::report::ErrorContext;
+use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::stderr;
+use crate::task::{TaskRef, Throw, Token};
+use crate::timers::Timers;
+
+/// How long greenlets may take to end with their thread.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// How often a greenlet is killed that catches the exception and waits again.
+const ROUNDS: u64 = 3;
+
+/// How many greenlets a report names before it only counts.
+const NAMED: usize = 20;
+
+/// How long the end of a thread waits for lent work before it says so.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// What did not end with its hub.
+pub(crate) struct Remains {
+    /// How many greenlets are left.
+    pub(crate) unfinished: usize,
+    waiting: Vec<Waiting>,
+    /// Work that another thread is at, and the greenlet that has lent it.
+    lent: Vec<(Arc<Gate>, Waiting)>,
+}
+
+impl Remains {
+    /// Whether a thread-local of the thread may still be in use, or half-changed.
+    pub(crate) fn needs_thread_locals(&self) -> bool {
+        self.unfinished > 0 || !self.lent.is_empty()
+    }
+
+    /// Names on stderr the greenlets that are abandoned.
+    pub(crate) fn report(&self) {
+        if self.unfinished == 0 {
+            return;
+        }
+        let mut text = format!(
+            "ramie: greenlets that did not end with their thread are abandoned: {}\n",
+            self.unfinished
+        );
+        for waiting in self.waiting.iter().take(NAMED) {
+            let _ = writeln!(text, "  {waiting}");
+        }
+        stderr::write(&text);
+    }
+
+    /// Blocks the thread until no other thread is at lent work: it may use a thread-local, which is destroyed next.
+    pub(crate) fn wait(&self) {
+        for (gate, waiting) in &self.lent {
+            if !gate.wait_left(Some(SILENT)) {
+                stderr::write(&format!(
+                    "ramie: the end of a thread waits for work that was lent to another thread: {waiting}\n"
+                ));
+                gate.wait_left(None);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Unwinds every greenlet, as far as they end soon: kills them and runs the loop. Called in main's place, while every
+    /// thread-local that a greenlet can be using is alive.
+    pub(crate) fn wind_down(&self) {
+        if self.tasks.len() == 1 || cfg!(panic = "abort") {
+            return;
+        }
+        self.mode.set(Mode::Hub);
+        let begin = self.now();
+        let end = begin.saturating_add(nanos(LIMIT));
+        // No task is in this wait: the timer only ends the poll.
+        let nobody = Token { index: u32::MAX, wait: 0 };
+        let timer = self.start_timer(end, || Expiry::Wake(nobody), true);
+        let mut killed = HashSet::new();
+        let mut rounds = 0;
+        self.kill_left(&mut killed);
+        loop {
+            if self.agenda.borrow().is_empty() && self.phase.get() == Phase::Poll {
+                let now = self.now();
+                if self.tasks.len() == 1 || now >= end {
+                    break;
+                }
+                // Those that were spawned meanwhile.
+                self.kill_left(&mut killed);
+                let idle = self.agenda.borrow().is_empty()
+                    && self.queue.borrow().is_empty()
+                    && !self.inbox.signalled();
+                if idle {
+                    let stuck =
+                        self.refs.get() == 0 && self.timers.borrow().len() <= self.unref_timers.get() + 1;
+                    let due = now >= begin.saturating_add((rounds + 1) * (nanos(LIMIT) / ROUNDS));
+                    if (stuck || due) && rounds + 1 < ROUNDS {
+                        rounds += 1;
+                        killed.clear();
+                        self.kill_left(&mut killed);
+                    } else if stuck || self.only_lenders_left() && self.thread_exit.ends_process() {
+                        break;
+                    }
+                }
+            }
+            if let Err(escape) = guard(|| self.step()) {
+                self.report(&ErrorContext::Destructor, escape);
+            }
+        }
+        self.cancel_timer(timer);
+        self.main_resumed.set(false);
+        self.main.task.thrown.take();
+        self.mode.set(Mode::Main);
+    }
+
+    /// Kills every greenlet that is not among those that were killed.
+    fn kill_left(&self, killed: &mut HashSet<*const ()>) {
+        for record in self.tasks.records() {
+            if !Rc::ptr_eq(&record, &self.main) && killed.insert(Rc::as_ptr(&record).cast()) {
+                let throw = Throw::new(Exception::new(GreenletExit));
+                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+            }
+        }
+    }
+
+    /// Whether every greenlet that is left waits for what it has lent, which no kill ends.
+    fn only_lenders_left(&self) -> bool {
+        let left = self.tasks.records();
+        left.iter().all(|record| Rc::ptr_eq(record, &self.main) || record.task.shielded.get())
+    }
+
+    /// Ends the hub for the end of the process, inside a greenlet or a callback: nothing of the user's is dropped.
+    pub(crate) fn close_for_exit(&self) -> Remains {
+        Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_gates() }
+    }
+
+    /// Lets no thread begin with lent work any more. Returns what has been begun.
+    fn close_gates(&self) -> Vec<(Arc<Gate>, Waiting)> {
+        let gates = self.gates.take().into_values().filter(|(gate, _)| gate.close());
+        gates.map(|(gate, record)| (gate, self.describe(&record))).collect()
+    }
+
+    /// Ends the hub: nothing can be posted any more, and what no frame of a greenlet can point to is dropped. With
+    /// `in_use` a frame of main is still inside.
+    pub(crate) fn close(&self, in_use: bool) -> Remains {
+        for message in self.inbox.close() {
+            guard_drop(message);
+        }
+        let lent = self.close_gates();
+        // After that: a wake that is refused from now on finds its waiter leaving.
+        let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
+        // What that drops of the user's is dropped here; if it panics, that has nowhere to go.
+        for (_, wait) in waits {
+            guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
+        }
+        for link in links.into_values() {
+            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
+        }
+        let left = self.tasks.records();
+        let unfinished = left.len() - 1;
+        let main = &self.main;
+        let named = left.iter().filter(|record| !Rc::ptr_eq(record, main)).take(NAMED);
+        let waiting = named.map(|record| self.describe(record)).collect();
+        // A panic in a destructor would end the process here.
+        self.agenda.take().into_iter().for_each(guard_drop);
+        self.queue.take().into_iter().for_each(guard_drop);
+        self.events.take().into_iter().for_each(guard_drop);
+        guard_drop(self.timers.replace(Timers::new()));
+        guard_drop(self.watches.take());
+        self.replies.take().into_iter().for_each(guard_drop);
+        self.waiters.take().into_values().for_each(guard_drop);
+        self.spawn_callbacks.take().into_iter().for_each(guard_drop);
+        guard_drop(self.reports.handler.take());
+        guard_drop(self.due.take());
+        guard_drop(self.spare_timeout.take());
+        guard_drop((self.deferred.take(), self.urgent.take(), self.idlers.take()));
+        let slots = self.poller.borrow_mut().close();
+        slots.into_iter().for_each(guard_drop);
+        self.trim_stacks();
+        if unfinished == 0 && !in_use {
+            // The panic hook has told it.
+            self.main.task.locals.clear(guard_drop);
+        }
+        Remains { unfinished, waiting, lent }
+    }
+
+    fn describe(&self, record: &TaskRef) -> Waiting {
+        let site = (!Rc::ptr_eq(record, &self.main)).then_some(record.task.site);
+        Waiting { name: self.name(record), site, reason: record.task.reason.get() }
+    }
+}

@@ -1,0 +1,74 @@
+//! Says on stderr when all threads of a pool are stuck while jobs wait.
+//!
+//! Only the global pool has a watchdog: there jobs are short, and who makes the call cannot see why it takes long. In a pool
+//! of the program's own a queue of long jobs is nothing unusual.
+//!
+//! The watchdog is a thread that is started when a job finds all threads busy, and that ends when it finds no job waiting.
+//! So it costs nothing while there are threads to spare.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::Shared;
+use super::state::{Stuck, Watched};
+
+/// No thread has taken a job for so long when a report is made.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Shared {
+    /// Starts the watchdog. Without a thread for it the pool works as well.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let shared = self.clone();
+        let started =
+            thread::Builder::new().name(format!("{}-watch", self.name)).spawn(move || shared.watchdog());
+        if started.is_err() {
+            self.state.lock().stop_watching();
+        }
+    }
+
+    fn watchdog(&self) {
+        let (mut seen, mut reported) = (None, false);
+        loop {
+            let (watched, stuck) = {
+                let mut state = self.state.lock();
+                (state.look(), state.stuck())
+            };
+            let Watched::Waiting(begun) = watched else { return };
+            let progress = seen.replace(begun) != Some(begun);
+            reported &= !progress;
+            if !progress && !reported {
+                reported = true;
+                // There is nothing to do about a write that fails.
+                let _ = writeln!(io::stderr(), "ramie: {}", Report { name: &self.name, stuck: &stuck });
+            }
+            pause();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the thread is the watchdog's own, and has no hub")]
+fn pause() {
+    thread::sleep(PATIENCE);
+}
+
+struct Report<'a> {
+    name: &'a str,
+    stuck: &'a Stuck,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stuck { threads, waiting, calls } = self.stuck;
+        let (name, seconds) = (self.name, PATIENCE.as_secs());
+        write!(f, "none of the {threads} threads of the pool {name} has taken a job for {seconds} s, ")?;
+        write!(f, "and jobs wait for one: {waiting}. The threads are in")?;
+        for (at, (what, count)) in calls.iter().enumerate() {
+            let what = what.trim_end_matches("::{{closure}}");
+            write!(f, "{} {count} x {what}", if at == 0 { "" } else { "," })?;
+        }
+        f.write_str("; ThreadPool::global().set_maxsize(...) makes room for more")
+    }
+}

@@ -1,0 +1,163 @@
+//! A TLS connection in two halves with two owners.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::ops::Deref;
+use std::rc::Rc;
+
+use ramie_hub::has_hub;
+
+use super::stream::TlsStream;
+use crate::io::ReadWriteRef;
+
+/// The reading half of a TLS connection. Made by [`TlsStream::into_split`].
+///
+/// It gives access to the connection itself, for the stream below and what was agreed on.
+#[derive(Debug)]
+pub struct OwnedReadHalf<S> {
+    stream: Rc<TlsStream<S>>,
+}
+
+/// The writing half of a TLS connection. Made by [`TlsStream::into_split`].
+///
+/// Dropping it tells the other side that nothing more will come, by a `close_notify`, as far as that goes without waiting, unless
+/// it was [forgotten](OwnedWriteHalf::forget). [`shutdown_write`](crate::io::ShutdownWrite::shutdown_write) waits, and has
+/// the error.
+///
+/// # Examples
+///
+/// One greenlet reads while another one writes:
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use ramie::os::unix::net::UnixStream;
+/// use ramie::tls::{self, Acceptor};
+/// use ramie::spawn;
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let key = tls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+/// # let config = tls::rustls::ServerConfig::builder().with_no_client_auth();
+/// # let server = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+/// # let mut roots = tls::rustls::RootCertStore::empty();
+/// # roots.add(made.cert.der().clone()).unwrap();
+/// # let client = tls::rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+///
+/// let (near, far) = UnixStream::pair()?;
+/// let echo = spawn(move || {
+///     let stream = Acceptor::new(server).accept(far).unwrap();
+///     let (mut reading, mut writing) = stream.into_split();
+///     std::io::copy(&mut reading, &mut writing) // and the end, as the halves are dropped
+/// });
+/// let (mut reading, mut writing) = tls::connect(near, "localhost", client)?.into_split();
+/// let writer = spawn(move || writing.write_all(&[7; 1_000_000]));
+/// let mut back = Vec::new();
+/// reading.read_to_end(&mut back)?;
+/// assert_eq!(back.len(), 1_000_000);
+/// writer.take().unwrap()?;
+/// assert_eq!(echo.take().unwrap()?, 1_000_000);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct OwnedWriteHalf<S> {
+    /// `None` only while it is taken apart.
+    stream: Option<Rc<TlsStream<S>>>,
+    end: fn(&TlsStream<S>),
+}
+
+pub(super) fn split<S: ReadWriteRef>(stream: TlsStream<S>) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+    let stream = Rc::new(stream);
+    let reading = OwnedReadHalf { stream: stream.clone() };
+    (reading, OwnedWriteHalf { stream: Some(stream), end: TlsStream::try_shutdown })
+}
+
+impl<S> OwnedReadHalf<S> {
+    /// Puts the halves of one connection together.
+    ///
+    /// # Errors
+    ///
+    /// Both halves, when they are not of the same connection.
+    pub fn reunite(self, other: OwnedWriteHalf<S>) -> Result<TlsStream<S>, ReuniteError<S>> {
+        if !std::ptr::eq(&raw const *self.stream, &raw const *other) {
+            return Err(ReuniteError(self, other));
+        }
+        drop(self);
+        Ok(Rc::into_inner(other.into_stream()).expect("there were two halves"))
+    }
+}
+
+impl<S> OwnedWriteHalf<S> {
+    /// Puts the halves of one connection together.
+    ///
+    /// # Errors
+    ///
+    /// Both halves, when they are not of the same connection.
+    pub fn reunite(self, other: OwnedReadHalf<S>) -> Result<TlsStream<S>, ReuniteError<S>> {
+        other.reunite(self)
+    }
+
+    /// Drops the half and tells the other side nothing.
+    pub fn forget(self) {
+        drop(self.into_stream());
+    }
+
+    fn into_stream(mut self) -> Rc<TlsStream<S>> {
+        self.stream.take().expect("it is there until the half goes")
+    }
+}
+
+impl<S> Drop for OwnedWriteHalf<S> {
+    fn drop(&mut self) {
+        // At the end of its thread there is no hub to send with.
+        if let Some(stream) = self.stream.as_ref().filter(|_| has_hub()) {
+            (self.end)(stream);
+        }
+    }
+}
+
+impl<S> Deref for OwnedReadHalf<S> {
+    type Target = TlsStream<S>;
+
+    fn deref(&self) -> &TlsStream<S> {
+        &self.stream
+    }
+}
+
+impl<S> Deref for OwnedWriteHalf<S> {
+    type Target = TlsStream<S>;
+
+    fn deref(&self) -> &TlsStream<S> {
+        self.stream.as_ref().expect("it is there until the half goes")
+    }
+}
+
+impl<S: ReadWriteRef> Read for OwnedReadHalf<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.stream).read(buffer)
+    }
+}
+
+impl<S: ReadWriteRef> Write for OwnedWriteHalf<S> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        (&**self).write(data)
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&**self).write_vectored(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&**self).flush()
+    }
+}
+
+/// Two halves that do not belong together, given back.
+#[derive(Debug)]
+pub struct ReuniteError<S>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
+
+impl<S> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("these are halves of two connections")
+    }
+}
+
+impl<S: fmt::Debug> Error for ReuniteError<S> {}
