@@ -60,15 +60,16 @@ impl fmt::Display for GetError {
 
 impl Error for GetError {}
 
-/// A call that waits was made where nothing can wait: in a callback that the hub itself runs.
+/// The error of a call that waits in a place where nothing can wait: in a callback that the hub
+/// itself runs.
 ///
-/// Raised in that callback; the hub catches it, reports it and continues.
+/// The error is raised in that callback. The hub catches it, reports it and continues.
 ///
-/// A destructor that waits while such a callback *unwinds* is not refused, as an exception out of
-/// it would end the process. It waits, and the main greenlet stands still until it is done. If
-/// nothing is left that could end the wait, the process is aborted with a message. While some
-/// greenlet of the thread waits in the middle of an unwinding, the two cannot be told apart, and
-/// the wait is refused.
+/// A destructor that waits while such a callback *unwinds* is not refused, since an exception out
+/// of it would end the process. The destructor waits, and the main greenlet does not run until it
+/// is done. If nothing is left that could end the wait, the process is aborted with a message.
+/// While a greenlet of the thread waits in the middle of an unwinding, the two cases cannot be
+/// distinguished, and the wait is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockingSwitchOutError;
 
@@ -80,13 +81,13 @@ impl fmt::Display for BlockingSwitchOutError {
 
 impl Error for BlockingSwitchOutError {}
 
-/// A call that waits was made in code that an object calls while it is borrowed: in the comparison
-/// of two items of a `PriorityQueue`, or in the clone of an item that `peek` makes.
+/// The error of a call that waits in code that an object calls while it is borrowed: in the
+/// comparison of two items of a `PriorityQueue`, or in the clone of an item by `peek`.
 ///
-/// Raised in that code, and out of it in the caller of the object, which stays usable.
+/// The error is raised in that code, and unwinds into the caller of the object, which stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitWhileBorrowed {
-    /// What the code was called for.
+    /// The operation that the code was called for.
     pub(crate) call: &'static str,
 }
 

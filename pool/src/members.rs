@@ -1,17 +1,15 @@
-//! The set of living members that groups and pools share: who is in, who was killed, and the slots
-//! they hold.
+//! The set of living members behind groups and pools, with the slots that the members hold.
 //!
 //! Rules of the state (all on one thread):
-//! 1. A greenlet is a member from `enter` until its link of the set has its turn or it is
-//!    discarded, whichever is first.
+//! 1. A greenlet is a member from `enter` until the set's link to it is called or it is discarded,
+//!    whichever comes first.
 //! 2. `empty` is set exactly while there is no member. It is set before a slot is released, so that
-//!    who joins is told before who waits for the slot.
-//! 3. A member holds as many permits of `slots` as it was added with, and gives all of them back
+//!    joiners are woken before waiters for the slot.
+//! 3. A member holds one permit of `slots` for each time it was added, and gives all of them back
 //!    when it leaves.
-//! 4. Nothing of the user's is called or dropped under a borrow.
-//! 5. When all slots are held by members that wait for mappings of this very set, and a mapping
-//!    waits for a slot, one slot more is released. It is taken back from the next member that
-//!    leaves.
+//! 4. No user code is called and no user value is dropped under a borrow.
+//! 5. When all slots are held by members that wait for mappings of this set, and a mapping waits
+//!    for a slot, one extra slot is released. It is taken back from the next member that leaves.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -32,7 +30,7 @@ struct Member {
     slots: Cell<usize>,
     /// `true` once the member was killed through the group.
     dying: Cell<bool>,
-    /// Whether it waits for a mapping of this set.
+    /// `true` while it waits for a mapping of this set.
     waits: Cell<bool>,
 }
 
@@ -89,16 +87,16 @@ struct Listener {
     discarded: RefCell<Vec<AnyGreenlet>>,
 }
 
-/// How the slots are held.
+/// The holders of the slots.
 #[derive(Default)]
 struct Held {
-    /// By members.
+    /// The number of slots held by members.
     all: Cell<usize>,
-    /// By members that wait for a mapping of this set.
+    /// The number of slots held by members that wait for a mapping of this set.
     waiting: Cell<usize>,
-    /// How many mappings wait for a slot.
+    /// The number of mappings that wait for a slot.
     mappings: Cell<usize>,
-    /// How many slots there are beyond the limit.
+    /// The number of slots beyond the limit.
     lent: Cell<usize>,
 }
 
@@ -110,7 +108,7 @@ fn take(count: &Cell<usize>, less: usize) {
     count.set(count.get() - less);
 }
 
-/// A member waits for a mapping of its own set until this is dropped.
+/// A guard of a member that waits for a mapping of its own set.
 pub(crate) struct Waiting {
     members: Rc<Members>,
     key: Key,
@@ -118,7 +116,7 @@ pub(crate) struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // One that was discarded meanwhile has settled this when it left.
+        // A member that was discarded during the wait has settled this when it left.
         if let Some(member) = self.members.table.borrow().members.get(self.key) {
             member.waits.set(false);
             take(&self.members.held.waiting, member.slots.get());
@@ -195,16 +193,16 @@ impl Members {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
     }
 
-    /// Whether a greenlet that enters now would have to wait.
+    /// Returns `true` if a greenlet that is added now would have to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.slots.as_ref().is_some_and(Semaphore::locked)
     }
 
-    /// Makes a greenlet, waits for a slot, takes the greenlet in and starts it.
+    /// Creates a greenlet, waits for a slot, adds the greenlet and starts it.
     ///
-    /// All greenlets that are made here enter in this order, as in gevent: `Builder::prepare` is
-    /// the user's code, may itself spawn here, and must not find that the slot it needs is held for
-    /// the greenlet it prepares.
+    /// All greenlets that are created here are added in this order, as in gevent.
+    /// `Builder::prepare` is user code and may itself spawn here; it must not find that the slot it
+    /// needs is held for the greenlet that it prepares.
     #[track_caller]
     pub(crate) fn spawn<B: Body>(
         self: &Rc<Self>,
@@ -217,7 +215,8 @@ impl Members {
         greenlet
     }
 
-    /// As [`spawn`](Members::spawn), for a mapping, which members of this set may be waiting for.
+    /// Spawns like [`spawn`](Members::spawn) for a mapping, which members of this set may be
+    /// waiting for.
     pub(crate) fn spawn_mapped<B: Body>(
         self: &Rc<Self>,
         body: B,
@@ -240,8 +239,8 @@ impl Members {
         greenlet
     }
 
-    /// Notes that the caller, if it is a member of a set with a limit, waits for a mapping of this
-    /// set.
+    /// Records that the caller, if it is a member of a set with a limit, waits for a mapping of
+    /// this set.
     pub(crate) fn wait_for_mapping(self: &Rc<Self>) -> Option<Waiting> {
         self.slots.as_ref()?;
         let me = getcurrent();
@@ -260,7 +259,7 @@ impl Members {
         Some(waiting)
     }
 
-    /// Rule 5.
+    /// Applies rule 5.
     fn lend_if_stuck(&self) {
         let Some(slots) = &self.slots else { return };
         let Held { all, waiting, mappings, lent } = &self.held;
@@ -271,11 +270,11 @@ impl Members {
         }
     }
 
-    /// As [`spawn`](Members::spawn), waiting no longer than `limit` for a slot; without a limit it
-    /// does not wait at all.
+    /// Spawns like [`spawn`](Members::spawn), waiting for a slot within `limit`; with `None` this
+    /// does not wait.
     ///
-    /// Gives the body back when there was no slot. A greenlet that was made for it has ended then,
-    /// unrun.
+    /// Gives the body back when there was no slot. A greenlet that was created for the body has
+    /// then ended without running.
     #[track_caller]
     pub(crate) fn spawn_within<B: Body>(
         self: &Rc<Self>,
@@ -292,7 +291,7 @@ impl Members {
             self.start_new(&greenlet);
             return Ok(greenlet);
         }
-        // `Builder::prepare` may have started it: then it runs, and is no member.
+        // `Builder::prepare` may have started the greenlet: then it runs, and is not a member.
         let Some(body) = body.take() else { return Ok(greenlet) };
         greenlet.kill_nowait();
         Err(body)

@@ -128,8 +128,8 @@ impl Lender {
         raise
     }
 
-    /// The same for a destructor that runs while a callback of the hub unwinds, where nothing can
-    /// be raised.
+    /// Waits like `outwait` in a destructor that runs while a callback of the hub unwinds, where
+    /// nothing can be raised.
     #[cold]
     fn outwait_in_hub(&self, debts: &dyn Debts, reason: &'static str, leaving: Option<&Exception>) {
         let core = &*self.core;

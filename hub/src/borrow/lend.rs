@@ -56,22 +56,23 @@ impl fmt::Debug for Lent {
     }
 }
 
-/// Hands `f`, which may borrow from the caller's frame, to `start`, and waits until it has been run
-/// or dropped.
+/// Passes `f`, which may borrow from the caller's frame, to `start`, and waits until it has been
+/// run or dropped.
 ///
-/// The building block for running something elsewhere, on a pool of threads say, without moving
-/// everything into it. `start` is called at once, on the caller's stack, and gives the [`Lent`] to
-/// whoever is to run it; it may wait. Then others run until the work is done.
+/// This is the building block for running code elsewhere, for example on a pool of threads, without
+/// moving every value into it. `start` is called at once, on the caller's stack, and passes the
+/// [`Lent`] to the thread that will run it; `start` may wait. Then this call lets other greenlets
+/// run until the work is done.
 ///
 /// # Errors
 ///
-/// The [`Failure`] that `f` was left with: a panic with its payload; an exception that was
-/// [raised](crate::raise) in it, as its [text](crate::FailureText) if that was on another thread;
-/// [`NotRun`] when the work was dropped instead of run.
+/// The [`Failure`] of `f`: a panic with its payload; an exception that was [raised](crate::raise)
+/// in it, as its [text](crate::FailureText) if that was on another thread; [`NotRun`] when the work
+/// was dropped instead of run.
 ///
 /// # Panics
 ///
-/// With what `start` panics with, after the work is done. Raises
+/// With the panic of `start`, after the work is done. Raises
 /// [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before anything is lent, in callbacks
 /// of the hub.
 ///
@@ -79,17 +80,17 @@ impl fmt::Debug for Lent {
 ///
 /// The caller's frame is in use, so a kill or a timeout does not interrupt this call: the first one
 /// is raised, and the result dropped, as soon as the work is done. Later ones are raised at the
-/// caller's next wait, if they are still wanted by then.
+/// caller's next wait, unless they have become void by then.
 ///
-/// A greenlet that waits here when its thread ends is killed as any other, which its work does not
-/// notice: it has a second to end, and then the greenlet is [abandoned](crate#the-end-of-a-hub).
-/// Work that another thread has begun by then runs on, and the thread-locals that it may be using
-/// are leaked. (Where that is impossible the ending thread blocks until the work has ended.) Work
-/// that no thread has begun never runs, and is leaked. The main thread, and so the process, does
-/// not wait for it at all.
+/// A greenlet that waits here when its thread ends is killed like any other, without an effect on
+/// its work: the work has a second to end, and then the greenlet is
+/// [abandoned](crate#the-end-of-a-hub). Work that another thread has begun by then continues, and
+/// the thread-locals that it may be using are leaked. (Where that is impossible the ending thread
+/// blocks until the work has ended.) Work that no thread has begun never runs, and is leaked. The
+/// main thread, and so the process, does not wait for lent work at all.
 ///
-/// Work that is run by a greenlet of another thread, and is abandoned with it, never ends: this
-/// call does not return.
+/// Work that is run by a greenlet of another thread, and is abandoned with that greenlet, never
+/// ends: this call does not return.
 ///
 /// # Examples
 ///
@@ -109,7 +110,7 @@ impl fmt::Debug for Lent {
 /// assert_eq!(numbers, [1, 2, 3]);
 /// ```
 ///
-/// What is lent must be fit for other threads:
+/// The work must be `Send`:
 ///
 /// ```compile_fail,E0277
 /// use std::rc::Rc;
@@ -117,21 +118,21 @@ impl fmt::Debug for Lent {
 /// let _ = ramie_hub::lend(|| *here + 1, |work| work.run());
 /// ```
 ///
-/// And so must its result:
+/// Its result must be `Send` as well:
 ///
 /// ```compile_fail,E0277
 /// use std::rc::Rc;
 /// let _ = ramie_hub::lend(|| Rc::new(5), |work| work.run());
 /// ```
 ///
-/// The borrow lasts as long as the call, so what is written to cannot be looked at by `start`:
+/// The borrow lasts as long as the call, so `start` cannot read a value that the work writes:
 ///
 /// ```compile_fail,E0502
 /// let mut count = 0;
 /// let _ = ramie_hub::lend(|| count += 1, |work| { println!("{count}"); work.run() });
 /// ```
 ///
-/// The result cannot borrow from what `f` owns:
+/// The result cannot borrow from a value that `f` owns:
 ///
 /// ```compile_fail,E0515
 /// let _ = ramie_hub::lend(|| { let own = vec![5]; own.as_slice() }, |work| work.run());

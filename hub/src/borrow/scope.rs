@@ -45,7 +45,7 @@ pub struct ScopedGreenlet<'scope, T> {
     scope: PhantomData<&'scope ()>,
 }
 
-/// What a child runs.
+/// The work of a child, with its borrows.
 type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 
 /// Runs `f`, which may spawn greenlets that borrow from the caller's frame, and returns when all of
@@ -238,21 +238,21 @@ impl Builder {
             kept.set(Some(body.run().map_err(Exception::new)?));
             Ok(())
         });
-        // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for `'scope`,
-        // which lasts until `scope` returns or unwinds. That it does by `settle` or not at all (the
-        // lender's destructor ends the process), after `outwait` has seen that all children are
-        // gone. `work` goes into the list of children below, before any code of the user's can see
-        // its record, and nothing else ever holds it: the list gives it to the fiber of the child
-        // to run, or to be dropped, and never in a later hub of the thread. Only after that, when
-        // the fiber has returned, is the child gone. Nothing in the record depends on `'scope`: the
-        // value is kept beside it.
+        // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for
+        // `'scope`, which lasts until `scope` returns or unwinds. `scope` does either only by
+        // `settle` (the lender's destructor ends the process), after `outwait` has found that all
+        // children are gone. `work` goes into the list of children below, before any user code can
+        // see its record, and nothing else ever holds it: the list gives it to the fiber of the
+        // child to run, or to be dropped, and never in a later hub of the thread. Only after that,
+        // when the fiber has returned, is the child gone. Nothing in the record depends on
+        // `'scope`: the value is kept beside it.
         let work = unsafe { mem::transmute::<BorrowingWork<'scope>, Work>(work) };
         let site = self.site_or(Location::caller());
         let (record, child) =
             scope.children.adopt(&current::core(), work, |errand| self.record(errand, site));
         let any = AnyGreenlet { record };
         if let Err(escape) = guard(|| self.prepare_one(&any)) {
-            // Nobody will start it.
+            // The greenlet will never be started.
             match guard(|| any.end_unless_started()) {
                 Ok(()) => escape.resume(),
                 Err(second) => {

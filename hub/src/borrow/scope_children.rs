@@ -1,16 +1,16 @@
-//! The greenlets of one scope: which of them still may touch what they borrowed, and how those that
-//! are gone have ended.
+//! The greenlets of one scope: the children that may still access their borrows, and the outcome of
+//! the others.
 //!
 //! A child is *gone* when its closure has been run or dropped and its fiber, if it had one, has
-//! returned. That is later than `ready` (its greenlet-locals are dropped after that, and may wait)
-//! and not the same as `dead` (which one that never ran is before its closure has been dropped);
-//! and links will not do, as anybody may remove them. So the hub says it itself, in [`Core::gone`],
-//! where it buries.
+//! returned. This is later than `ready` (its greenlet-locals are dropped after that, and may wait).
+//! The state differs from `dead` (a child that never ran is dead before its closure has been
+//! dropped). Links cannot be used, because any holder may remove them. The scheduler therefore
+//! reports it directly, from [`Core::gone`].
 //!
-//! The list owns the closures of its children. What a record holds is an [`Errand`], which asks the
-//! list for the closure when it is run or dropped. So the order of events that code of the user's
-//! brings about cannot matter: a record that outlives its scope finds nothing in the list, and one
-//! that is started in a later hub of the thread is given nothing.
+//! The list owns the closures of its children. A record holds only an [`Errand`], which asks the
+//! list for the closure when it is run or dropped. The order of events that user code causes is
+//! therefore irrelevant: a record that outlives its scope finds nothing in the list, and a record
+//! that is started in a later hub of the thread gets nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -26,13 +26,13 @@ use crate::scheduler::{Core, Item};
 use crate::task::body::ScopedBody;
 use crate::task::{AnyGreenlet, Gone, Task, TaskRef, Token};
 
-/// What a child runs. It may borrow from the frame of the scope, and passes for one that does not.
+/// The work of a child. It may borrow from the frame of the scope; its type does not say so.
 pub(crate) type Work = Box<dyn FnOnce() -> Result<(), Exception>>;
 
 /// A child that is not gone.
 struct Living {
     record: TaskRef,
-    /// Until it is run or dropped.
+    /// The closure, until it is run or dropped.
     work: Option<Work>,
 }
 
@@ -81,9 +81,9 @@ impl Drop for Errand {
 }
 
 impl Child {
-    /// Takes the closure out of the list. There is none when it was taken before, or when the hub
-    /// of the scope has ended: what the closure borrows may then be gone with the thread, so it is
-    /// leaked.
+    /// Takes the closure out of the list. Returns `None` when it was taken before, or when the hub
+    /// of the scope has ended: the borrows of the closure may then be gone with the thread, so the
+    /// closure is leaked.
     fn take_work(&self) -> Option<Work> {
         let work = self.children.living.borrow_mut().get_mut(&self.number)?.work.take()?;
         if self.children.home == hub_number() {
@@ -106,8 +106,8 @@ impl Children {
         })
     }
 
-    /// Makes a child that runs `work` and has not been started. Calls nothing of the user's: the
-    /// caller has no other record of the child than this one, which is in the list already.
+    /// Creates a child that runs `work`, without starting it. Calls no user code. The caller gets
+    /// the only other reference to the child's record, which is in the list already.
     pub(crate) fn adopt(
         self: &Rc<Self>,
         core: &Core,

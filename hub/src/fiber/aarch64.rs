@@ -1,21 +1,21 @@
-//! The switch on AArch64 Unix. What is said of it in `native` is not said again here.
+//! The switch on AArch64 Unix. `native` has the general explanation.
 //!
-//! * **x19 and x29** are saved by hand: LLVM keeps both for itself and takes neither as an operand
-//!   of an asm block.
-//! * **d8 to d15**: the compiler saves what it has there, as all vector registers are declared as
+//! * **x19 and x29** are saved by hand: LLVM reserves both and accepts neither as an operand of an
+//!   asm block.
+//! * **d8 to d15**: the compiler saves the ones in use, since all vector registers are declared as
 //!   overwritten.
-//! * **x18** is the system's on some of them and is never touched; where it is not, it is declared
-//!   as overwritten.
-//! * **FPCR** is not touched: it stays the thread's, as the control words do on x86-64, for the
+//! * **x18** belongs to the system on some systems and is never touched; on the others it is
+//!   declared as overwritten.
+//! * **FPCR** is not touched: it belongs to the thread, like the control words on x86-64, for the
 //!   same reasons.
-//! * **BTI**: every jump goes by x16. The first jump into a fiber lands at a function, whose
-//!   landing pad is `bti c` or `paciasp`: these accept a call, and a jump by x16 or x17, and no
-//!   other jump. A later jump lands inside the block of `switch`, at `bti j`, which accepts every
-//!   jump. `bti c` there would do for x16 too, but would also let a call go to the middle of a
-//!   function. Older processors take each landing pad for a hint and skip it. **PAC**: a signed
+//! * **BTI**: every jump uses x16. The first jump into a fiber lands at a function, which has the
+//!   landing pad `bti c` or `paciasp`: these accept a call, and a jump by x16 or x17, and no other
+//!   jump. A later jump lands inside the block of `switch`, at `bti j`, which accepts every jump.
+//!   `bti c` there would suffice for x16 too, but would also allow a call into the middle of a
+//!   function. Older processors treat each landing pad as a hint and skip it. **PAC**: a signed
 //!   return address stays valid, because a frame is always left with the stack pointer that it was
-//!   entered with. With a *guarded control stack* switched on no fiber here can work, as with a
-//!   shadow stack on x86-64.
+//!   entered with. With a *guarded control stack* enabled no fiber here can work, as with a shadow
+//!   stack on x86-64.
 
 #![expect(unsafe_code, reason = "switches stacks")]
 

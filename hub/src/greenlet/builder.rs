@@ -66,13 +66,13 @@ impl Builder {
         self
     }
 
-    /// Has `f` called with every greenlet that is made, before any other code has it: what
-    /// `__init__` is to a subclass of gevent's `Greenlet`.
+    /// Sets a function that is called with every created greenlet, before any other code has the
+    /// greenlet. It replaces `__init__` of a subclass of gevent's `Greenlet`.
     ///
-    /// `f` runs on the stack of the caller that makes the greenlet. It may wait, and may start or
-    /// kill the greenlet. A panic or an exception of `f` goes on in that caller, and the greenlet
-    /// is not started. One of a [`scope`](crate::scope) then ends as if killed, unless `f` has
-    /// started it.
+    /// `f` runs on the stack of the caller that creates the greenlet. It may wait, and may start or
+    /// kill the greenlet. A panic or an exception of `f` continues in that caller, and the greenlet
+    /// is not started. A greenlet of a [`scope`](crate::scope) then ends as if killed, unless `f`
+    /// has started it.
     ///
     /// # Examples
     ///
@@ -125,14 +125,14 @@ impl Builder {
         self.site.unwrap_or(caller)
     }
 
-    /// Calls what was set by [`prepare`](Builder::prepare).
+    /// Calls the function set by [`prepare`](Builder::prepare).
     pub(crate) fn prepare_one(&self, greenlet: &AnyGreenlet) {
         if let Some(prepare) = &self.prepare {
             prepare(greenlet);
         }
     }
 
-    /// Makes the record of a greenlet. Calls no code of the user's.
+    /// Creates the record of a greenlet. Calls no user code.
     pub(crate) fn record<B: Body>(&self, body: B, site: &'static Location<'static>) -> TaskRef {
         let record =
             current::core().record(Kind::Greenlet, body, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));

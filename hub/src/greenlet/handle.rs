@@ -204,7 +204,8 @@ impl AnyGreenlet {
         self.ready() || self.join_until(limit.deadline(&current::core()), reason)
     }
 
-    /// Waits at most until the hub's clock shows `deadline`; says whether it has ended.
+    /// Waits for the end until the hub's time is `deadline` at most. Returns `true` if the greenlet
+    /// has ended.
     pub(crate) fn join_until(&self, deadline: Option<u64>, reason: &'static str) -> bool {
         if self.ready() {
             return true;

@@ -83,7 +83,7 @@ impl AnyGreenlet {
 
     /// Kills the greenlet. `limit` bounds the wait; with `None` this does not wait.
     fn kill_for(&self, exception: Exception, limit: Option<Limit>) -> bool {
-        // Destructors call this. A greenlet whose hub has ended is reached by nothing.
+        // Destructors call this. A greenlet of a hub that has ended cannot be reached.
         let Some(core) = current::try_core() else { return self.ready() };
         if !self.needs_throw(&core, &exception) {
             return self.ready();
@@ -105,7 +105,7 @@ impl AnyGreenlet {
         }
     }
 
-    /// Ends a greenlet that nothing has started, so that nothing ever will.
+    /// Ends a greenlet that was not started, so that it never starts.
     pub(crate) fn end_unless_started(&self) {
         if self.task().state.get() == State::Created {
             current::core().kill_unrun(&self.record, Exception::new(GreenletExit));

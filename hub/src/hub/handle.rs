@@ -25,28 +25,29 @@ pub struct Hub {
     here: PhantomData<*const ()>,
 }
 
-/// The hub of this thread, made now if there was none.
+/// Returns the hub of this thread, which is created if there was none.
 ///
 /// # Panics
 ///
-/// When the system has no descriptors left for the hub (see [`try_get_hub`]), and on some systems
-/// while the thread ends, when its hub has ended already.
+/// When the system has no descriptors left for the hub (see [`try_get_hub`]). On some systems also
+/// at the end of the thread, when its hub has ended already.
 pub fn get_hub() -> Hub {
     current::core();
     Hub { here: PhantomData }
 }
 
-/// Returns the hub of this thread, made now if there was none, or says why it cannot be made.
+/// Returns the hub of this thread, which is created if there was none, or the error of the
+/// creation.
 ///
-/// A hub needs two descriptors. Every call that makes a hub, such as [`spawn`](crate::spawn),
-/// panics where this one returns an error. Once a thread has a hub it keeps it to its end. Does not
-/// let other greenlets run.
+/// A hub needs two descriptors. Every call that creates a hub, such as [`spawn`](crate::spawn),
+/// panics where this one returns an error. A thread keeps its hub until it ends. Does not let other
+/// greenlets run.
 ///
 /// # Errors
 ///
-/// The system's, for example `EMFILE` when the process has no descriptors left. While the thread
-/// ends also an error of kind [`Other`](io::ErrorKind::Other), on systems where the thread cannot
-/// have another hub.
+/// The system's error, for example `EMFILE` when the process has no descriptors left. At the end of
+/// the thread also an error of kind [`Other`](io::ErrorKind::Other), on systems where the thread
+/// cannot have another hub.
 ///
 /// # Examples
 ///
@@ -239,16 +240,17 @@ impl Hub {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
     }
 
-    /// Returns how long greenlets and callbacks may run before the loop polls: 5 ms unless set.
+    /// Returns the time for which greenlets and callbacks may run before the loop polls. The
+    /// default is 5 ms.
     pub fn switch_interval(&self) -> Duration {
         current::core().pace.interval()
     }
 
-    /// Sets how long greenlets and callbacks may run before the loop polls.
+    /// Sets the time for which greenlets and callbacks may run before the loop polls.
     ///
-    /// The loop compares the time with it between two callbacks: after every 50 where they are
-    /// short, after each where they take long. An operation on a socket that is ready compares too,
-    /// and lets the loop poll once the interval is over. It takes effect at the next poll.
+    /// The loop checks the time between two callbacks: after every 50 where they are short, after
+    /// each where they take long. An operation on a ready socket checks it too, and lets the loop
+    /// poll once the interval is over. The new value takes effect at the next poll.
     pub fn set_switch_interval(&self, interval: Duration) {
         current::core().pace.set_interval(interval);
     }

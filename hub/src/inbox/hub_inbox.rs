@@ -25,7 +25,7 @@ pub(crate) enum Message {
 /// The state that a hub shares with other threads.
 pub(crate) struct Inbox {
     mailbox: Mailbox<Message>,
-    /// `None` once it is closed.
+    /// The poller's waker; `None` once the inbox is closed.
     waker: Mutex<Option<Waker>>,
 }
 
@@ -65,8 +65,8 @@ impl Inbox {
         self.mailbox.is_closed()
     }
 
-    /// Refuses everything from now on and returns what was queued. Gives the waker's descriptor
-    /// back.
+    /// Closes the inbox: every later message is rejected. Returns the queued messages and closes
+    /// the waker's descriptor.
     pub(crate) fn close(&self) -> VecDeque<Message> {
         let queued = self.mailbox.close();
         *self.waker.lock() = None;

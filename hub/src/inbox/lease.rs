@@ -44,8 +44,9 @@ impl Gate {
         Some(Leave(self))
     }
 
-    /// The lender's hub ends: no thread enters any more. Returns `true` if another thread is
-    /// within. (A greenlet of the lender's own hub that is within never continues.)
+    /// Closes the latch when the lender's hub ends: no access is granted any more. Returns `true`
+    /// if another thread has access. (An access by a greenlet of the lender's own hub never
+    /// continues.)
     pub(crate) fn close(&self) -> bool {
         let mut passage = self.passage.lock();
         if *passage == Passage::Open {
@@ -54,7 +55,7 @@ impl Gate {
         self.is_entered(*passage)
     }
 
-    /// Waits until no other thread is within, or until `limit`. Returns `true` if none is. Blocks
+    /// Waits until no other thread has access, or until `limit`. Returns `true` if none has. Blocks
     /// the thread.
     pub(crate) fn wait_left(&self, limit: Option<Duration>) -> bool {
         let mut passage = self.passage.lock();
@@ -83,5 +84,5 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The gates of a hub, each with the lender, by a number.
+/// The latches of a hub, each with its lender, by number.
 pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Gate>, TaskRef)>>;

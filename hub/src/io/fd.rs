@@ -68,15 +68,15 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, timeout: Option<Durat
     wait_for_slot(&core, id, direction, deadline)
 }
 
-/// Waits until a descriptor may be read, or reports an error or its end. Others run meanwhile.
+/// Waits until a descriptor may be read, or reports an error or its end. Lets other greenlets run.
 ///
-/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a
-/// regular file's or a directory's, is always ready, as with `poll(2)`: others run once, and the
-/// call returns.
+/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll,
+/// such as that of a regular file or a directory, is always ready, as with `poll(2)`: other
+/// greenlets run once, and the call returns.
 ///
 /// # Errors
 ///
-/// `TimedOut` when the time is over first; what the system says when it refuses the descriptor.
+/// `TimedOut` when the time is up first; the system's error when it refuses the descriptor.
 ///
 /// # Cancellation
 ///

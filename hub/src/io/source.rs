@@ -4,7 +4,8 @@
 //! [`Io`] holds a source and registers it once, when a greenlet first has to wait: an operation is
 //! tried first, and waits only if it would block. A source that never blocks is never registered.
 //!
-//! [`wait_read`] and [`wait_write`] wait for a descriptor that is held elsewhere.
+//! [`wait_read`](crate::wait_read) and [`wait_write`](crate::wait_write) wait for a descriptor that
+//! is held elsewhere.
 
 use std::cell::Cell;
 use std::fmt;
@@ -298,12 +299,12 @@ impl<S: Source> Io<S> {
         self.closed.get()
     }
 
-    /// Closes the source, and what is open at its descriptor: an end of a pipe, a socket with its
-    /// address. Does not let others run.
+    /// Closes the source, and the file at its descriptor: an end of a pipe, a socket with its
+    /// address. Does not let other greenlets run.
     ///
-    /// The source keeps its number, at which a stream is open from then on whose other side has
-    /// ended. Without a descriptor to do that with it is as [`close`](Io::close), and the file is
-    /// closed when the `Io` is dropped.
+    /// The source keeps its number. From then on an ended stream is open at that number. If there
+    /// is no descriptor left for this, the call does the same as [`close`](Io::close), and the file
+    /// is closed when the `Io` is dropped.
     #[cfg(unix)]
     #[doc(hidden)]
     pub fn release(&self)
@@ -316,7 +317,7 @@ impl<S: Source> Io<S> {
         }
     }
 
-    /// Whether its descriptor was [released](Io::release).
+    /// Returns `true` if its descriptor was [released](Io::release).
     #[doc(hidden)]
     pub fn is_released(&self) -> bool {
         self.released.get()

@@ -103,8 +103,8 @@ impl FdTable {
         Ok(Some(id))
     }
 
-    /// Runs `replace`, which puts another file at the number of `fd`, and watches that one from
-    /// then on on behalf of those that wait for the number.
+    /// Runs `replace`, which puts another file at the number of `fd`, and then watches the new file
+    /// on behalf of the waiters for that number.
     pub(crate) fn replace<W>(
         &self,
         poller: &RefCell<Poller<W>>,
@@ -115,7 +115,7 @@ impl FdTable {
         let table = self.0.borrow();
         let Some(id) = table.get(&number).map(|shared| shared.id) else { return replace() };
         let old = registered(poller, id, number);
-        // An error means that the system has forgotten it already. A duplicate would keep the old
+        // An error means that the system has removed it already. A duplicate would keep the old
         // file open.
         let _ = poller.borrow().registry()?.deregister(&mut SourceFd(&old));
         let duplicate = poller.borrow_mut().slot(id).and_then(|slot| slot.duplicate.take());

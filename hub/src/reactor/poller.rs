@@ -89,7 +89,7 @@ const EVENTS: usize = 1024;
 
 /// The poll and its sources, with waiters of type `W`.
 pub(crate) struct Poller<W> {
-    /// `None` once it is closed.
+    /// The poll; `None` once the poller is closed.
     poll: Option<Poll>,
     events: Events,
     slots: Slab<Slot<W>>,
@@ -158,7 +158,7 @@ impl<W> Poller<W> {
         Ok(self.poll.as_ref().ok_or_else(closed)?.registry())
     }
 
-    /// Gives its descriptors and its memory back. Returns the sources, which are no longer watched.
+    /// Releases the descriptors and the memory. Returns the sources, which are no longer watched.
     pub(crate) fn close(&mut self) -> Vec<Slot<W>> {
         self.poll = None;
         self.events = Events::with_capacity(0);

@@ -27,8 +27,8 @@ pub struct Reply<T> {
 }
 
 impl Hub {
-    /// Has `f` called in the hub with what another thread answers. `f` need not be `Send`, only the
-    /// answer. It must not wait.
+    /// Registers `f` to be called in the hub with the value that another thread sends. Only the
+    /// value must be `Send`, not `f`. `f` must not wait.
     ///
     /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
     ///
@@ -91,7 +91,7 @@ impl<T> Drop for Reply<T> {
     }
 }
 
-/// What the hub calls to forget a function that is never called.
+/// Returns the message that makes the hub drop a function that is never called.
 fn forget_later(key: usize) -> Box<dyn FnOnce() + Send> {
     Box::new(move || forget(&current::core(), key))
 }

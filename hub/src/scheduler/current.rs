@@ -1,8 +1,8 @@
-//! The way from a thread to its hub.
+//! The access of a thread to its hub.
 //!
-//! A thread's hub is made when it is first asked for. It ends with the thread, before the
-//! thread-locals that its greenlets may be using: then the greenlets that are left are unwound, and
-//! those that do not end are abandoned.
+//! A thread's hub is created when it is first used. It ends with the thread, before the
+//! thread-locals that its greenlets may be using: then the remaining greenlets are unwound, and
+//! greenlets that do not end are abandoned.
 #![expect(unsafe_code, reason = "keeps the thread's hub behind a pointer that costs one load to reach")]
 
 use std::cell::Cell;
@@ -31,8 +31,8 @@ thread_local! {
 /// The number of greenlets that were abandoned by hubs that ended.
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns how many greenlets of this process could not be unwound when the thread of their hub
-/// ended.
+/// Returns the number of greenlets of this process that could not be unwound when the thread of
+/// their hub ended.
 ///
 /// Their stacks and records are leaked on purpose; see the [crate's page](crate#the-end-of-a-hub).
 pub fn abandoned_greenlets() -> usize {
@@ -45,8 +45,8 @@ pub fn has_hub() -> bool {
     try_core().is_some()
 }
 
-/// Ends the hub of this thread, if there is one. `in_use` says that a frame of main is still inside
-/// it.
+/// Ends the hub of this thread, if there is one. `in_use` means that a frame of main is still
+/// inside it.
 fn end(in_use: bool) {
     let owned = OWNED.get();
     if owned.is_null() {
@@ -61,7 +61,7 @@ fn end(in_use: bool) {
     if OWNED.get() != owned {
         return;
     }
-    // First nothing finds the hub any more, then it ends.
+    // First the hub becomes unreachable, then it ends.
     OWNED.set(ptr::null());
     CURRENT.set(ptr::null());
     let remains = if exits { core.close_for_exit() } else { core.close(in_use) };
@@ -69,7 +69,7 @@ fn end(in_use: bool) {
     let leaks = remains.needs_thread_locals() && core.thread_exit.leak_thread_locals();
     if leaks {
         if let Some(next) = try_core() {
-            // A destructor of what the hub held has made a new one.
+            // A destructor of a value that the hub held has created a new one.
             next.thread_exit.renew();
         }
     }
@@ -83,7 +83,7 @@ fn end(in_use: bool) {
     // null by now.
     let core = unsafe { Rc::from_raw(owned) };
     if remains.unfinished > 0 || exits || in_use {
-        // Frames point into the hub and its stacks: it stays where it is.
+        // Frames point into the hub and its stacks: it is leaked.
         let _abandoned = ManuallyDrop::new(core);
     } else {
         // A panic of a user value that the hub still holds would end the process here.
@@ -91,8 +91,8 @@ fn end(in_use: bool) {
     }
 }
 
-/// The hook that the hub has planted runs, before each thread-local that a greenlet can be using is
-/// destroyed: the hub ends now.
+/// Ends the hub. Called by the hook that the hub has registered, before each thread-local that a
+/// greenlet can be using is destroyed.
 ///
 /// A destructor that waits after this gets a hub of its own, which ends when that destructor has
 /// returned.
@@ -102,11 +102,11 @@ pub(crate) fn thread_ends() {
 }
 
 impl Core {
-    /// Notes that main goes on after the loop has run.
+    /// Records that main continues after the loop has run.
     ///
-    /// While the thread ends that is in the destructor of a thread-local. What ran in the loop must
-    /// not run again in the destructor of another one. Where no hook can be planted, the hub ends
-    /// now, or when main's frame is not lent any more.
+    /// While the thread ends, this happens in the destructor of a thread-local. Code that ran in
+    /// the loop must not run again in the destructor of another one. Where no hook can be
+    /// registered, the hub ends now, or when main's frame is not lent any more.
     #[inline]
     pub(super) fn main_goes_on(&self) {
         let count = self.drives.get() + 1;
@@ -142,18 +142,18 @@ impl Deref for CoreRef {
     #[inline]
     fn deref(&self) -> &Core {
         // SAFETY: the pointer came from `CURRENT` or `OWNED`, which are null unless `OWNED` holds a
-        // count of the hub. Only `end` gives that up, and drops the hub only when no frame of main
-        // is inside it and no fiber is unfinished; otherwise the hub is leaked.
+        // count of the hub. Only `end` releases that count, and drops the hub only when no frame of
+        // main is inside it and no fiber is unfinished; otherwise the hub is leaked.
         unsafe { &*self.core }
     }
 }
 
-/// This thread's hub, made now if there was none.
+/// Returns this thread's hub, which is created if there was none.
 ///
 /// # Panics
 ///
-/// When no hub can be made: the system has no descriptors left, or the thread is ending, where its
-/// hub cannot end later.
+/// When no hub can be created: the system has no descriptors left, or the thread is ending and a
+/// new hub could not end later.
 #[inline]
 pub(crate) fn core() -> CoreRef {
     let core = CURRENT.get();
@@ -174,7 +174,7 @@ fn make_or_panic() -> CoreRef {
     }
 }
 
-/// This thread's hub, made now if there was none and if it can be made.
+/// Returns this thread's hub, which is created if there was none, or the error of the creation.
 #[cold]
 pub(crate) fn make() -> io::Result<CoreRef> {
     if let Some(core) = try_core() {

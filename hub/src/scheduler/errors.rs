@@ -18,7 +18,7 @@ impl Core {
                     print_guarded(context, &failure);
                     guard_drop(failure);
                 }
-                // Perhaps the last of it, if it has replaced itself.
+                // Perhaps the last reference to the handler, if the handler has replaced itself.
                 self.as_hub(|| guard_drop(handler));
             }
             None if self.reports.is_error(failure) => print_guarded(context, failure),

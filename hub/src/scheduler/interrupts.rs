@@ -44,8 +44,8 @@ impl Core {
         }
     }
 
-    /// A payload was dropped with its exception: something caught what was thrown into the running
-    /// task and did not look at it. It is thrown once more.
+    /// Handles a payload that was dropped with its exception: code has caught the interrupt of the
+    /// running task without reading it. The interrupt is raised once more.
     #[cold]
     pub(crate) fn swallowed(&self, exception: Exception) {
         if self.in_hub() {
@@ -59,8 +59,8 @@ impl Core {
             cell.set(kept);
             same
         };
-        // Not what the code here has raised itself; and that nothing is left to wait for may have
-        // changed meanwhile.
+        // Not an exception that the code here has raised itself, and not a `LoopExit`, which may
+        // have become wrong since.
         if !same(&rare.delivered) || exception.is::<LoopExit>() {
             return;
         }
@@ -70,7 +70,7 @@ impl Core {
             sender.swallowed();
         }
         if same(&rare.swallowed) {
-            // By its type, as its text is made by code of the user's.
+            // Named by its type, since its text is formatted by user code.
             stderr::write(&format!(
                 "ramie: {} caught {} twice with catch_unwind and did not look at it\n",
                 self.name(&self.current()),
@@ -82,8 +82,8 @@ impl Core {
             guard_drop(last);
         }
         task.mask(Throw { exception, sender }.unclaimed());
-        // If its next wait cannot tell whether it is unwinding itself, it is raised when that is
-        // known.
+        // If the next wait cannot tell whether the task is unwinding itself, the interrupt is
+        // raised when that is known.
         self.deferred.borrow_mut().push(self.current());
     }
 

@@ -48,8 +48,8 @@ impl Core {
         record.task.wait.set(self.new_wait());
     }
 
-    /// Has a greenlet drop what the hub would drop otherwise. Its destructor may wait there; what
-    /// it fails with is reported.
+    /// Creates a greenlet that drops a value in place of the hub. The destructor may wait there;
+    /// its failure is reported.
     pub(super) fn drop_in_greenlet(&self, left: Box<dyn Any>) {
         let drop_it = move || {
             if let Err(escape) = guard(move || drop(left)) {
@@ -58,8 +58,7 @@ impl Core {
         };
         let record = self.record(Kind::Raw, drop_it, Location::caller(), DEFAULT_STACK_SIZE);
         record.task.overflow.set_name(&"destructor".into());
-        // Not by `admit`: callbacks of the user's are not called in the middle of whatever drops a
-        // handle.
+        // Without `admit`: user callbacks must not run in the middle of code that drops a handle.
         self.enrol(&record);
         self.push_resume(record.task.token());
     }
@@ -111,7 +110,7 @@ impl Core {
         None
     }
 
-    /// Reports what a destructor failed with; a plain kill of its greenlet is none of its own.
+    /// Reports the failure of a destructor. A plain kill of its greenlet is not a failure.
     fn report_destructor(&self, escape: Escape) {
         let killed = matches!(&escape, Escape::Exception(exception) if exception.is::<GreenletExit>());
         if !killed {
@@ -120,10 +119,10 @@ impl Core {
     }
 
     /// Drops the value of a body that has returned, on the stack of its greenlet, if no handle is
-    /// left that could ask for it. The destructor may wait. Returns the exception that was thrown
-    /// into the greenlet meanwhile.
+    /// left that could take the value. The destructor may wait. Returns the exception that
+    /// interrupted the greenlet there.
     fn drop_untaken(&self, record: &TaskRef) -> Option<Failure> {
-        // One is the hub's, one the caller's.
+        // One reference belongs to the hub, one to the caller.
         if Rc::strong_count(record) > 2 || !record.task.links.is_empty() {
             return None;
         }
@@ -155,8 +154,8 @@ impl Core {
         }
         task.state.set(State::Ready);
         self.notify(Notified::Greenlet(record.clone()));
-        // What a scope hands on to its greenlets is raised in the scope; a system error goes to
-        // main from here.
+        // An exception that a scope passes on to its greenlets is raised in the scope; a system
+        // error goes to main from here.
         let told = |failure: &Failure| {
             failure.is_exit() || task.was_recalled(failure) && !failure.is::<SystemExit>()
         };
@@ -269,7 +268,7 @@ impl Core {
         for (_, callback) in callbacks {
             self.as_hub(|| {
                 self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
-                // Perhaps the last of it, if it has removed itself.
+                // Perhaps the last reference to the callback, if the callback has removed itself.
                 self.call(|| ErrorContext::SpawnCallback, || drop(callback));
             });
         }

@@ -94,7 +94,7 @@ impl Core {
         let task = self.tasks.running();
         let exception = task.thrown.take().expect("suspend has found an interrupt");
         if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
-            // Its destructor is the user's, and must not take the place of what is raised.
+            // The destructor is user code, and must not replace the exception that is raised.
             guard_drop(last);
         }
         self.payload(exception)
@@ -114,9 +114,9 @@ impl Core {
         }
     }
 
-    /// Lets others run after a number of operations that did not have to wait, and the loop poll
-    /// when its interval is over. Must be called before an operation: an exception that is raised
-    /// here must not take the result of an operation with it.
+    /// Yields after a number of operations that did not have to wait, and lets the loop poll when
+    /// its interval is over. Must be called before an operation: an exception raised here must not
+    /// discard the result of an operation.
     #[inline]
     pub(crate) fn renew_io(&self) {
         if self.io_budget.get() == 0 || self.pace.due() {
@@ -129,7 +129,7 @@ impl Core {
         if self.in_hub() {
             return;
         }
-        // The look of the loop at the next item comes to the same result, and the loop polls.
+        // The loop's check at the next item comes to the same result, and the loop polls.
         let late = self.pace.due() && self.pace.look(self.now());
         if late || self.io_budget.get() == 0 {
             self.io_budget.set(IO_BUDGET);

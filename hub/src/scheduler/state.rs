@@ -87,7 +87,7 @@ pub(crate) struct Core {
     pub(crate) main_resumed: Cell<bool>,
     /// The waits of destructors in callbacks that unwind, the innermost last.
     pub(super) nested: RefCell<Vec<Nested>>,
-    /// What the user's code is called for that runs while an object is borrowed.
+    /// The operation that calls user code while an object is borrowed.
     pub(crate) borrowed: Cell<Option<&'static str>>,
     /// The number of times that main has continued after the loop ran.
     pub(crate) drives: Cell<u64>,
@@ -127,13 +127,13 @@ pub(crate) struct Core {
     #[cfg(unix)]
     pub(crate) fds: FdTable,
     pub(crate) thread_exit: ThreadExit,
-    /// The thread is ending, and the hub should have ended when main went on.
+    /// `true` if the thread is ending, and the hub should have ended when main continued.
     pub(crate) overdue: Cell<bool>,
     _alt_stack: Option<fault::AltStack>,
 }
 
 impl Core {
-    /// Makes a hub, if the system has descriptors left for its poll.
+    /// Creates a hub, if the system has descriptors left for its poll.
     pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
         fault::install();
         let (poller, waker) = Poller::new()?;
@@ -213,7 +213,7 @@ impl Core {
         self.now().saturating_add(nanos(after))
     }
 
-    // --- who runs -----------------------------------------------------------------------------------------------
+    // --- the running task ---------------------------------------------------------------------------------------
 
     /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     pub(crate) fn current(&self) -> TaskRef {

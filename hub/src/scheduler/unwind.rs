@@ -18,19 +18,21 @@ use crate::stderr;
 
 /// The payload of an unwinding that carries an [`Exception`].
 ///
-/// Code that calls `std::panic::catch_unwind` itself meets it as the payload and either hands it on
-/// with `resume_unwind` or takes the exception out, which is how the greenlet says that it has
-/// dealt with it.
+/// Code that calls `std::panic::catch_unwind` itself receives it as the payload. It either passes
+/// the payload on with `resume_unwind` or takes the exception out; taking it out marks the
+/// exception as handled.
 ///
-/// Dropped while it still holds its exception, the exception was *swallowed*: by code that catches
-/// every panic and knows nothing of greenlets, such as a framework around a request's handler.
+/// If the payload is dropped while it still holds its exception, the exception was *swallowed*: by
+/// code that catches every panic and does not know greenlets, such as a framework around a
+/// request's handler.
 ///
 /// * A kill or a scope timeout that was swallowed is raised once more, at the greenlet's next wait,
-///   if it is still wanted by then. Swallowed a second time it is gone, and stderr says so.
-/// * A [scope](crate::Timeout::scope) whose timeout was swallowed returns the error even if its
+///   unless it has become void by then. If it is swallowed a second time it is lost, and a message
+///   on stderr reports it.
+/// * A [scope](crate::Timeout::scope) with a swallowed timeout returns the error even if its
 ///   closure has returned a value.
-/// * One that began in a main greenlet says so on stderr: that is what happens when nothing catches
-///   it and `main` ends.
+/// * An exception that was raised in a main greenlet is printed on stderr: this happens when it is
+///   not caught and `main` ends.
 ///
 /// # Examples
 ///
@@ -53,8 +55,7 @@ pub struct Raised {
 impl Raised {
     pub(crate) fn new(exception: Exception, in_main: bool) -> Self {
         let notice = in_main.then(|| {
-            // The text is made by code of the user's, whose panic must not take the place of the
-            // exception.
+            // The text is formatted by user code. Its panic must not replace the exception.
             guard(|| exception.to_string()).unwrap_or_else(|escape| {
                 escape.let_go();
                 exception.type_name().to_owned()
@@ -150,12 +151,11 @@ impl Escape {
     }
 }
 
-/// Raises an exception, also on a thread whose hub has ended.
+/// Raises an exception, also on a thread with a hub that has ended.
 fn raise_again(exception: Exception) -> ! {
     match current::try_core() {
         None if hub_number() != 0 => resume_unwind(Box::new(Raised::new(exception, true))),
-        // An exception is bound to the number of a hub, so that a thread that has had none needs
-        // one.
+        // An exception is bound to the number of a hub, so a thread that has had none needs one.
         _ => current::core().raise(exception),
     }
 }

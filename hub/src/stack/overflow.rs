@@ -1,20 +1,21 @@
-//! What to say when a greenlet has used up its stack, and who is running, so that it can be said.
+//! The message for a greenlet that has overflowed its stack, and the pointer to the running
+//! greenlet that it needs.
 //!
-//! An overflow touches the guard below the stack, and the system answers with a signal. Left alone,
-//! the process would die without a word: std's handler knows the stacks of threads only. So the hub
-//! keeps a pointer to the running greenlet's [`OverflowInfo`] in a thread-local, one store for each
-//! resume, and the handler in `fault` compares the faulting address with that one guard. It prints
-//! one line and aborts:
+//! An overflow touches the guard below the stack, and the system sends a signal. Without a handler
+//! of ours the process would die without a message, since std's handler knows only the stacks of
+//! threads. So the hub keeps a pointer to the running greenlet's [`OverflowInfo`] in a
+//! thread-local, at the cost of one store for each resume, and the handler in `fault` compares the
+//! faulting address with that one guard. It prints one line and aborts:
 //!
 //! ```text
 //! ramie: greenlet 'NAME' (spawned at FILE:LINE) has overflowed its stack of N KiB; raise it with Builder::stack_size
 //! ```
 //!
 //! Turning the overflow into an error instead would skip destructors and leave locks held. Any
-//! other fault goes to the handler that was there before, in the same call, so that std's message,
-//! crash reporters and sanitizers work.
+//! other fault goes to the previous handler, in the same call, so that std's message, crash
+//! reporters and sanitizers work.
 //!
-//! Where there are no signals of this kind (Windows, Miri) the names are the same and nothing
+//! On systems without signals of this kind (Windows, Miri) the names are the same and nothing
 //! happens.
 
 #![expect(unsafe_code, reason = "keeps pointers that a signal handler will follow")]

@@ -2,8 +2,8 @@
 //!
 //! A mapping for each stack would be simple, and would fail at about 32,000 greenlets: a guarded
 //! stack takes two of the 65,530 mappings that Linux allows a process. So stacks are cut from
-//! chunks of up to 1024, and where the kernel can (6.13 and later) their guards take no mapping
-//! either.
+//! chunks of up to 1024, and where the kernel supports it (6.13 and later) their guards take no
+//! mapping either.
 //!
 //! ```text
 //!  chunk   [slot 0][slot 1][slot 2] ...             one mapping, 16 slots at first, each chunk twice the last
@@ -13,35 +13,35 @@
 //!          low                              stacks grow towards the low end             high
 //! ```
 //!
-//! *Guards.* Code of Rust touches each page of a large frame, so one page would do for it. Code of
-//! C and assembly does not: a frame of some pages steps over a guard of one page, and writes into
+//! *Guards.* Rust code touches each page of a large frame, so one page would suffice for it. C and
+//! assembly code does not: a frame of several pages steps over a guard of one page, and writes into
 //! the slot below. So a guard is as large as the frames of such code are likely to be. It costs
-//! address space, and room in page tables where the kernel marks each of its pages; in mappings it
-//! costs what one page does.
+//! address space, and page-table memory where the kernel marks each of its pages; in mappings it
+//! costs as much as one page.
 //!
 //! *Sizes.* They are rounded up to a power of two, so that few classes serve every size and a stack
-//! finds its next user soon. What the rounding adds is address space that nobody touches. Stacks
-//! above 64 MiB are rare, and too large to round or to keep: they are mapped one by one and
-//! unmapped when they come back.
+//! is soon reused. The rounding adds only address space that is never touched. Stacks above 64 MiB
+//! are rare, and too large to round or to keep: they are mapped one by one and unmapped when they
+//! are returned.
 //!
-//! *Colours.* If all tops sat at the same offset in their page, the busiest lines of all greenlets
+//! *Colours.* If all tops had the same offset in their page, the busiest lines of all greenlets
 //! would compete for the same few sets of the cache. So tops are lowered by 0 to 23 times 128
-//! bytes, in turn. A batch of 1000 greenlets runs three times as fast for it. The room for that
-//! comes on top of the size.
+//! bytes, in turn. A batch of 1000 greenlets runs three times as fast with colours. The space for
+//! them is added to the size.
 //!
-//! *Reuse.* The stack that came back last is handed out first: its pages are in memory, and maybe
-//! in the cache. Pages stay with an idle stack, but for one that was used deeper than about 30 KiB:
-//! there the pages below are given back, since otherwise one deep call on each stack would raise
-//! the memory in use for good. Depth is judged by a canary, 128 bytes that are zero unless
-//! something was there. A frame that skips them or holds zeroes there goes unnoticed;
-//! [`StackPool::trim`] does not ask and finds those too.
+//! *Reuse.* The stack that was returned last is handed out first: its pages are in memory, and
+//! possibly in the cache. Pages stay with an idle stack, except when it was used deeper than about
+//! 30 KiB: then the pages below are discarded, since otherwise one deep call on each stack would
+//! raise the memory in use permanently. Depth is judged by a canary, 128 bytes that are zero unless
+//! a frame was there. A frame that skips them or holds zeroes there goes unnoticed;
+//! [`StackPool::trim`] does not use the canary and includes such stacks.
 //!
 //! The rules of the state:
 //!
 //! 1. A slot that has been cut and guarded is in one place: in its class's `idle`, or out as a
 //!    [`Stack`].
-//! 2. A stack that is dropped is out for ever. Its memory is neither reused nor unmapped.
-//! 3. `idle` has room for every slot of its class, so a return never allocates.
+//! 2. A stack that is dropped is out forever. Its memory is neither reused nor unmapped.
+//! 3. `idle` has capacity for every slot of its class, so a return never allocates.
 
 #![expect(unsafe_code, reason = "reads the canary of a returned stack, and decides when pages may go")]
 
@@ -72,7 +72,7 @@ const COLOURS: usize = 24;
 const COLOUR_STEP: usize = 128;
 const MAX_COLOUR: usize = (COLOURS - 1) * COLOUR_STEP;
 
-/// The size of a guard, rounded up to whole pages. Linux keeps as much below the stack of a
+/// The size of a guard, rounded up to whole pages. Linux reserves as much below the stack of a
 /// process, for the same reason.
 const GUARD: usize = 64 * KIB;
 
@@ -219,8 +219,8 @@ impl Class {
         let chunk = self.chunks.last_mut().expect("a chunk with a free slot exists");
         let limit = chunk.start + chunk.cut * self.stride;
         let guard_len = GUARD.next_multiple_of(mmap::page_size());
-        // SAFETY: the slot is inside the chunk, whose slots up to `cut` only are in use. It starts
-        // at a page and is longer than the guard, which has whole pages.
+        // SAFETY: the slot is inside the chunk, and only the chunk's slots up to `cut` are in use.
+        // The slot starts at a page and is longer than the guard, which has whole pages.
         unsafe { mmap::guard(limit, guard_len) }.map_err(|error| StackError::guard(self.size, error))?;
         let top = limit + self.stride - chunk.cut % COLOURS * COLOUR_STEP;
         chunk.cut += 1;

@@ -72,13 +72,13 @@ impl Semaphore {
         counter > 0
     }
 
-    /// Takes a permit, waiting for one if none is free. Lets others run only if it waits.
+    /// Takes a permit, waiting for one if none is free. Lets other greenlets run only if it waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line. One that comes between this and
-    /// [`release`](Semaphore::release) leaves the permit taken: [`permit`](Semaphore::permit) gives
-    /// it back in any case.
+    /// A kill or a timeout takes no permit and leaves the queue. A kill or a timeout between this
+    /// call and [`release`](Semaphore::release) leaves the permit taken:
+    /// [`permit`](Semaphore::permit) gives it back in any case.
     pub fn acquire(&self) {
         self.acquire_for(Limit::Never);
     }
@@ -149,12 +149,13 @@ impl Semaphore {
         counter
     }
 
-    /// Takes a permit as [`acquire`](Semaphore::acquire) does. It is given back when what this
-    /// returns is dropped, so a greenlet that is killed or unwinds keeps none.
+    /// Takes a permit as [`acquire`](Semaphore::acquire) does, and returns a guard that gives the
+    /// permit back when it is dropped. A greenlet that is killed or unwinds therefore keeps no
+    /// permit.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout takes no permit and leaves the queue.
     ///
     /// # Examples
     ///
@@ -172,18 +173,20 @@ impl Semaphore {
         SemaphorePermit { semaphore: self }
     }
 
-    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others
-    /// run.
+    /// Takes a permit if one is free, and returns a guard that gives it back on drop. Does not let
+    /// other greenlets run.
     pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.try_acquire().then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    /// Takes a permit, waiting for at most `timeout`, and returns a guard that gives it back on
+    /// drop.
     pub fn permit_timeout(&self, timeout: Duration) -> Option<SemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most until then.
+    /// Takes a permit, waiting until `deadline` at most, and returns a guard that gives it back on
+    /// drop.
     pub fn permit_deadline(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         self.acquire_deadline(deadline).then(|| SemaphorePermit { semaphore: self })
     }
@@ -195,15 +198,15 @@ impl Semaphore {
     }
 }
 
-/// A permit of a [`Semaphore`], which is given back when this is dropped. Made by
-/// [`Semaphore::permit`] and its kin.
+/// A permit of a [`Semaphore`], given back when this is dropped. Made by [`Semaphore::permit`] and
+/// its variants.
 #[must_use = "a permit that is dropped at once is given back at once"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
 }
 
 impl SemaphorePermit<'_> {
-    /// Keeps the permit taken: whoever calls [`Semaphore::release`] later gives it back.
+    /// Keeps the permit taken. A later call of [`Semaphore::release`] gives it back.
     pub fn forget(self) {
         mem::forget(self);
     }

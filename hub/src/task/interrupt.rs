@@ -10,7 +10,7 @@ pub(crate) trait Sender {
     fn claim(&self) -> bool;
     /// Takes the claim back, because the interrupt was not raised.
     fn unclaim(&self);
-    /// It was raised, and caught by code that did not look at it.
+    /// Records that the interrupt was raised, and caught by code that did not read it.
     fn swallowed(&self);
     /// For a scope opened during unwinding: the greenlet's exception count at that time. While the
     /// count is unchanged, the scope catches the interrupt before it can escape the destructor.

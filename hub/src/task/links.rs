@@ -1,8 +1,9 @@
 //! Ordered lists of links, raw links and waiting greenlets, in order of arrival.
 //!
 //! One type serves greenlets and every waitable object. A notification is a *pass*: one item of the
-//! hub's queue that serves the entries one after another ([`Pass::next`] returns them). A greenlet
-//! that a pass resumes runs until it waits again before the next entry is served.
+//! hub's queue that serves the entries one after another ([`Pass::next`](crate::task::Pass::next)
+//! returns them). A greenlet that a pass resumes runs until it waits again before the next entry is
+//! served.
 //!
 //! Rules of the state (all on one thread):
 //! 1. An entry is removed before it is served, so it is served at most once.

@@ -139,7 +139,7 @@ fn until(links: &Links, lane: Lane) -> Option<Stage> {
     links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
 }
 
-/// The next of those who wait for an object, which is asked by code of the user's.
+/// Returns the next waiter of an object, which user code selects.
 #[inline]
 fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &mut usize) -> Option<Target> {
     loop {
@@ -175,8 +175,8 @@ fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &m
     }
 }
 
-/// Ends a pass whose object panics instead of saying whether it is ready: else nothing would begin
-/// another one.
+/// Ends a pass if its object panics in place of returning its readiness; otherwise no further pass
+/// could begin.
 struct Stopped<'a>(&'a Links);
 
 impl Drop for Stopped<'_> {

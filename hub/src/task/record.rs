@@ -38,7 +38,7 @@ pub(crate) trait Run: 'static {
     fn run(&self) -> thread::Result<Result<(), Exception>>;
     /// Drops a closure that will never run.
     fn discard(&self);
-    /// Drops the value that it returned, if that was not taken.
+    /// Drops the value that the body returned, if it was not taken.
     fn drop_value(&self);
     /// Returns the cell of the value, for a downcast by the handle that knows the type.
     fn value(&self) -> &dyn Any;
@@ -149,13 +149,14 @@ pub(crate) struct Rare {
     /// The exception raised at its last wait, to distinguish it from an exception that the code
     /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
-    /// Who sent that, if it may be taken back.
+    /// The sender of the delivered exception, if the sender may withdraw it.
     pub(crate) sender: Cell<Option<Rc<dyn Sender>>>,
-    /// What was raised in it and caught by code that did not look at it.
+    /// An interrupt that was raised in the task and caught by code that did not read it.
     pub(crate) swallowed: Cell<Option<Exception>>,
     /// Interrupts that arrived while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
-    /// What the scope around it has killed it with. To end with that is no failure to be reported.
+    /// The exception that the scope around the task has killed it with. An end with this exception
+    /// is not a failure to report.
     pub(crate) recalled: Cell<Option<Exception>>,
     /// The observer to notify when its closure and fiber are gone.
     pub(crate) child: Cell<Option<Rc<dyn Gone>>>,
@@ -211,7 +212,8 @@ impl Task {
         self.rare.get()?.child.take()
     }
 
-    /// Whether it has ended with what the scope around it has killed it with.
+    /// Returns `true` if the task has ended with the exception that the scope around it has killed
+    /// it with.
     pub(crate) fn was_recalled(&self, failure: &Failure) -> bool {
         let recalled = self.rare.get().and_then(|rare| rare.recalled.take());
         recalled
@@ -229,7 +231,7 @@ impl Task {
         self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
     }
 
-    /// Notes who sends what is about to be raised in it.
+    /// Records the sender of the exception that is about to be raised in the task.
     #[inline]
     pub(crate) fn note_sender(&self, sender: Option<Rc<dyn Sender>>) {
         if sender.is_some() || self.rare.get().is_some() {

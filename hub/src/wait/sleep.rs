@@ -44,9 +44,8 @@ pub fn yield_now() {
     current::core().yield_now();
 }
 
-/// Counts an operation that did not have to wait, and lets others run when that is due: for layers
-/// that serve operations from a buffer of their own, such as TLS. Must be called before the
-/// operation.
+/// Counts an operation that did not have to wait, and yields when that is due: for layers that
+/// serve operations from a buffer of their own, such as TLS. Must be called before the operation.
 #[doc(hidden)]
 pub fn count_operation() {
     let core = current::core();

@@ -49,11 +49,12 @@ struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
-    /// Its throw was caught by code that did not look at it.
+    /// `true` if its interrupt was caught by code that did not read it.
     swallowed: Cell<bool>,
     /// The value that the [`Sender`] of an interrupt returns.
     began_after: Cell<Option<u64>>,
-    /// The handles that keep it armed: every [`Timeout`] but the one inside its own exception.
+    /// The number of handles that keep it armed: every [`Timeout`] except the one inside its own
+    /// exception.
     handles: Cell<usize>,
 }
 
@@ -66,7 +67,7 @@ impl TimeoutState {
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
-        // Last, as it may be the last reference to a greenlet with something of the user's.
+        // Last, since this may be the last reference to a greenlet with user values.
         drop(owner);
     }
 }
@@ -123,16 +124,16 @@ impl Sender for TimeoutState {
     }
 }
 
-/// A limit on a stretch of code: gevent's `Timeout`.
+/// A limit on the time of a section of code: gevent's `Timeout`.
 ///
-/// Mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. Armed by hand with
-/// [`start`](Timeout::start) it is raised at the greenlet's blocking call as an [`Exception`] that
-/// holds a clone of the `Timeout`; catch it with [`catch`](crate::catch) and tell by
-/// [`is`](Timeout::is) whether it is yours.
+/// A timeout is mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. A timeout that
+/// is armed by hand with [`start`](Timeout::start) is raised at the greenlet's blocking call as an
+/// [`Exception`] that holds a clone of the `Timeout`. Catch it with [`catch`](crate::catch), and
+/// compare it with [`is`](Timeout::is).
 ///
-/// Clones are the same timeout. When the last of them is dropped the timeout is cancelled, as
-/// nothing is left by which it could be: keep the value for as long as the limit is to last.
-/// gevent's stays armed until it is closed.
+/// Clones are the same timeout. When the last clone is dropped the timeout is cancelled, since no
+/// handle is left that could cancel it: keep the value for as long as the limit must last. gevent's
+/// timeout stays armed until it is closed.
 ///
 /// # Examples
 ///
@@ -148,8 +149,8 @@ impl Sender for TimeoutState {
 /// ```
 pub struct Timeout {
     state: Rc<TimeoutState>,
-    /// Whether it counts as one of the handles: the one inside the exception does not, so that an
-    /// exception that waits to be delivered does not keep its own timeout armed.
+    /// `true` if this counts as one of the handles. The handle inside the exception does not count,
+    /// so that an exception that waits for delivery does not keep its own timeout armed.
     keeps_armed: bool,
 }
 
@@ -274,13 +275,13 @@ impl Timeout {
         self
     }
 
-    /// Arms the timeout for the running greenlet, until it is over, cancelled, closed or dropped.
-    /// Does not let others run.
+    /// Arms the timeout for the running greenlet, until it fires or is cancelled, closed or
+    /// dropped. Does not let other greenlets run.
     ///
     /// # Panics
     ///
-    /// When it is pending already, or closed, or in a build with `panic = "abort"`, which cannot be
-    /// interrupted.
+    /// When it is pending already or closed, or in a build with `panic = "abort"`, in which nothing
+    /// can be interrupted.
     pub fn start(&self) {
         if cfg!(panic = "abort") {
             panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
@@ -342,13 +343,13 @@ impl Timeout {
 
     /// Runs `f` under this timeout: starts it if it is not pending, and closes it afterwards.
     ///
-    /// When the time is over while `f` waits, `f` is unwound and the scope returns the error. An
-    /// [`exception`] of the timeout's own goes on unwinding, as does everything else that is raised
-    /// in `f`: another's timeout, a kill, a panic.
+    /// When the time is up while `f` waits, `f` is unwound and the scope returns the error. An
+    /// [`exception`] set on the timeout continues to unwind, and so does any other exception that
+    /// is raised in `f`: another timeout, a kill, a panic.
     ///
-    /// Code in `f` that catches every panic catches this one as well, and does not know it. The
-    /// timeout is then raised once more, at the next wait in `f`. When `f` returns all the same its
-    /// value is dropped, and the scope returns the error or raises the timeout's own exception. A
+    /// Code in `f` that catches every panic also catches this timeout without recognising it. The
+    /// timeout is then raised once more, at the next wait in `f`. If `f` still returns, its value
+    /// is dropped, and the scope returns the error or raises the timeout's own exception. A
     /// [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
     ///
     /// [`exception`]: Timeout::exception
@@ -359,7 +360,7 @@ impl Timeout {
     ///
     /// # Panics
     ///
-    /// When the timeout is closed, that is on a second scope.
+    /// When the timeout is closed, that is, on a second scope.
     ///
     /// # Examples
     ///
@@ -372,7 +373,7 @@ impl Timeout {
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
         // Nothing is interrupted in the hub, where the running greenlet is main, which waits for
-        // something else.
+        // another event.
         if !self.pending() && !current::core().in_hub() {
             self.start();
             if self.state.exception.is_none() {

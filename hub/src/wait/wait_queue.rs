@@ -167,7 +167,7 @@ impl<S: Waits> WaitQueue<S> {
             // The pass that is queued or running checks again at its end.
             return;
         }
-        // Destructors call this. Waiters whose hub has ended never run again.
+        // Destructors call this. Waiters of a hub that has ended never run again.
         if owed(&*self.inner) {
             if let Some(core) = current::try_core() {
                 core.notify(Notified::Object(self.inner.clone()));
@@ -221,7 +221,7 @@ impl<S: Waits> WaitQueue<S> {
         if tokens.is_empty() {
             return;
         }
-        // Destructors call this. Waiters whose hub has ended never run again.
+        // Destructors call this. Waiters of a hub that has ended never run again.
         if let Some(core) = current::try_core() {
             core.push(Item::Close(tokens));
         }

@@ -102,11 +102,11 @@ impl<R: 'static> Waits for Results<R> {
     }
 }
 
-/// What the reader has the place do.
+/// A request of the reader to the place.
 enum Request {
-    /// Cancel the jobs that run.
+    /// Cancels the running jobs.
     Cancel,
-    /// Note that the caller waits; see [`Spawn::wait_for_mapping`].
+    /// Records that the caller waits; see [`Spawn::wait_for_mapping`].
     Wait,
 }
 
@@ -211,7 +211,7 @@ impl<R: 'static> FusedIterator for IMap<R> {}
 
 impl<R: 'static> Drop for IMap<R> {
     fn drop(&mut self) {
-        // When the hub has ended, so have they.
+        // The jobs have ended with the hub.
         if !has_hub() {
             return;
         }

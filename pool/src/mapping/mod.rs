@@ -14,7 +14,8 @@ use self::imap::start_imap;
 use self::map::{inner, start_map};
 pub use self::spawn::{Call, Job, Spawn, TryCall};
 
-/// Running functions over inputs in a [`Group`](crate::Group) or a [`Pool`](crate::Pool).
+/// Operations that run functions over inputs in a [`Group`](crate::Group) or a
+/// [`Pool`](crate::Pool).
 ///
 /// | | waits for | returns | the order of the results |
 /// |---|---|---|---|
@@ -22,26 +23,26 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 /// | [`apply_async`](Mapping::apply_async) | nothing | a greenlet with it | |
 /// | [`map`](Mapping::map) | all calls | all values | of the inputs |
 /// | [`map_async`](Mapping::map_async) | nothing | a greenlet with them | of the inputs |
-/// | [`imap`](Mapping::imap) | each item when it is asked for | an iterator | of the inputs |
-/// | [`imap_unordered`](Mapping::imap_unordered) | each item when it is asked for | an iterator | of the ends |
+/// | [`imap`](Mapping::imap) | each requested item | an iterator | of the inputs |
+/// | [`imap_unordered`](Mapping::imap_unordered) | each requested item | an iterator | of completion |
 ///
-/// Inputs come first and the function last; several inputs are one by [`Iterator::zip`]. A function
-/// that returns a `Result` whose `Err` shall count as a failure goes into the forms that begin with
-/// `try_`, or, where it takes no input, into [`fallible`]. What is run, and its results, must be
-/// what the place can run: anything in a group of greenlets, what is `Send` (and the function
-/// `Sync`) in a pool of threads.
+/// Inputs come first and the function last. [`Iterator::zip`] combines several inputs. Methods that
+/// begin with `try_` take a function that returns a `Result` and treat its `Err` as a failure; a
+/// function without an input goes into [`fallible`] instead. The place must be able to run the
+/// function and its results: a group of greenlets runs anything, a pool of threads needs `Send`
+/// (and `Sync` for the function).
 ///
 /// # Nested use
 ///
-/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that
-/// never waits for a slot. The other functions need a slot for each call, while the member keeps
-/// its own. Once all slots of a pool are held by members that wait in [`map`](Mapping::map), in
-/// [`map_cb`](Mapping::map_cb), for the next item of an [`IMap`], or in their twins that begin with
-/// `try_`, one slot more is lent to the mapping: so it goes on, one call after the other, and never
-/// more calls run at once than the pool has slots. In gevent all of them wait for ever. What is
-/// waited for in another way, as by [`get`](ramie_hub::Greenlet::get) of what
-/// [`map_async`](Mapping::map_async) returned, is lent nothing. A job of a
-/// [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
+/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself and never
+/// waits for a slot. The other methods need a slot for each call while the member keeps its own.
+/// The pool lends one extra slot to the mapping once all its slots are held by members that wait in
+/// [`map`](Mapping::map), in [`map_cb`](Mapping::map_cb), for the next item of an [`IMap`], or in
+/// the `try_` variants of these. The mapping therefore continues, one call after the other, and at
+/// most as many calls run at once as the pool has slots. In gevent all of these members wait
+/// forever. Other waits, for example [`get`](ramie_hub::Greenlet::get) on the greenlet that
+/// [`map_async`](Mapping::map_async) returned, get no extra slot. A job of a
+/// [`ThreadPool`](crate::ThreadPool) runs all of these calls itself and waits for no thread.
 ///
 /// # Examples
 ///
@@ -173,20 +174,20 @@ pub trait Mapping: Clone + 'static {
 
     /// Runs `f` as a member for every item, and returns the results in the order of the items.
     ///
-    /// A greenlet that is no member starts the members, as fast as the pool's limit admits, and the
-    /// caller waits for all of them. A member of a full pool may call it: see [nested
+    /// A greenlet that is not a member starts the members, as fast as the pool's limit allows, and
+    /// the caller waits for all of them. A member of a full pool may call it: see [nested
     /// use](Mapping#nested-use).
     ///
     /// # Errors
     ///
-    /// The first failure by position, once all items before it are done; the others run on. A
-    /// failure is a panic, a kill of a member, a plain one too, or whatever the input itself
-    /// raises, after which what was started runs on.
+    /// The first failure by position, once all items before it are done; the other members
+    /// continue. A failure is a panic, a kill of a member (also a plain one), or an exception of
+    /// the input itself, after which started members continue.
     ///
     /// # Cancellation
     ///
-    /// Everything runs on when the caller is interrupted, also what has not been started by then.
-    /// To be able to stop it use [`map_async`](Mapping::map_async).
+    /// All items are still processed when the caller is interrupted, including the items that have
+    /// not been started by then. Use [`map_async`](Mapping::map_async) to be able to stop it.
     ///
     /// # Examples
     ///
@@ -373,9 +374,9 @@ pub trait Mapping: Clone + 'static {
     /// Runs `f` as a member for every item, and returns an iterator over the results, in the order
     /// of the items.
     ///
-    /// Does not let others run. From the next turn on the input is asked by a greenlet that is no
-    /// member, whether there is a reader or not, as fast as the pool's limit and
-    /// [`maxsize`](IMap::maxsize) admit. The reader may be a member of the pool, even of a full
+    /// Does not let other greenlets run. From the next turn of the hub, a greenlet that is not a
+    /// member takes the inputs, with or without a reader, as fast as the pool's limit and
+    /// [`maxsize`](IMap::maxsize) allow. The reader may be a member of the pool, even of a full
     /// one: see [nested use](Mapping#nested-use).
     ///
     /// # Examples

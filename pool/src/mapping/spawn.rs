@@ -75,17 +75,18 @@ pub trait Spawn<B: Body>: Clone + 'static {
     /// Returns `true` if the caller is run by this place, and so must not wait for capacity here.
     fn is_inside(&self) -> bool;
 
-    /// Starts a body of a mapping, and waits first if there is no room:
-    /// [`spawn_at`](Spawn::spawn_at), unless the place has room for mappings that its own members
-    /// wait for.
+    /// Starts a body of a mapping, after waiting for capacity if necessary. This is
+    /// [`spawn_at`](Spawn::spawn_at), unless the place has capacity for mappings that its own
+    /// members wait for.
     fn spawn_mapped_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
         self.spawn_at(body, site)
     }
 
-    /// Is called before a greenlet waits for a mapping of this place; what is returned is dropped
+    /// Called before a greenlet waits for a mapping of this place. The returned value is dropped
     /// when that wait is over.
     ///
-    /// A place with a limit can learn from it which of its members wait for others of its members.
+    /// A place with a limit can use it to track which of its members wait for others of its
+    /// members.
     fn wait_for_mapping(&self) -> Option<Box<dyn Any>> {
         None
     }

@@ -71,7 +71,7 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Has the pool say when its threads are stuck.
+    /// Enables the report of stuck threads.
     pub(super) fn watched(mut self) -> Self {
         self.watched = true;
         self

@@ -20,7 +20,7 @@ pub(super) trait Entry: Send {
     fn run(self: Box<Self>);
     /// Ends the entry without running it.
     fn refuse(self: Box<Self>, why: &Refusal<'_>);
-    /// Returns the name of the function, for a report of what keeps the threads busy.
+    /// Returns the name of the function, for a report of the busy threads.
     fn what(&self) -> &'static str;
 }
 

@@ -1,9 +1,9 @@
-//! A pool of OS threads for work that blocks, driven from greenlets.
+//! A pool of OS threads for blocking work, driven from greenlets.
 //!
-//! `state` decides everything, under one lock; `worker` is what a thread does; `job` what travels.
-//! This file is how jobs enter; `blocking` is a way in of its own; `watchdog` says when all threads
-//! are stuck; `size` and `close` are the other things that are asked of a pool, `builder` is how
-//! one is made.
+//! `state` makes all decisions under one lock; `worker` is the loop of a thread; `job` is the unit
+//! that travels. This file has the entry of jobs; `blocking` is an entry of its own; `watchdog`
+//! reports that all threads are stuck; `size` and `close` have the other operations of a pool, and
+//! `builder` creates one.
 
 mod blocking;
 mod builder;
@@ -44,57 +44,57 @@ struct Shared {
 /// same pool.
 ///
 /// [`spawn`](ThreadPool::spawn) hands a closure over and returns the [`AsyncResult`] that will have
-/// its value; while a greenlet waits for that, the others run. Jobs are begun in the order in which
-/// they were spawned. Threads are started when they are needed, no more than
-/// [`maxsize`](ThreadPool::maxsize), and named after the pool, `ramie-pool1-1` and so on;
-/// [`builder`](ThreadPool::builder) sets names, stacks and after what time a thread that has
-/// nothing to do ends.
+/// its value; while a greenlet waits for the result, the others run. Jobs are begun in the order in
+/// which they were spawned. Threads are started when they are needed, at most
+/// [`maxsize`](ThreadPool::maxsize) of them, and named after the pool, `ramie-pool1-1` and so on.
+/// [`builder`](ThreadPool::builder) sets names, stacks and the time after which an idle thread
+/// ends.
 ///
-/// The pool itself may be used from any thread; each result belongs to the hub of the thread that
-/// spawned its job. gevent refuses to be used from any thread but the pool's own.
+/// Any thread may use the pool. Each result belongs to the hub of the thread that spawned its job.
+/// gevent accepts calls only from the pool's own thread.
 ///
-/// # Room
+/// # Capacity
 ///
-/// No more than `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a
-/// thread finds its next one at once. Whoever spawns further ones waits. A job takes its room until
-/// its result has been set, which is a turn of the hub that spawned it: first the room is given
-/// back, then a failure is reported, then the result is set. If that hub has ended, the thread that
-/// ran the job drops the result and gives the room back. A pool of size 0 accepts one job, which
-/// runs once [`set_maxsize`](ThreadPool::set_maxsize) allows it.
+/// At most `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a thread
+/// finds its next job at once. A caller that spawns a further job waits. A job occupies capacity
+/// until its result has been set, in a turn of the hub that spawned it: first the capacity is
+/// released, then a failure is reported, then the result is set. If that hub has ended, the thread
+/// that ran the job drops the result and releases the capacity. A pool of size 0 accepts one job,
+/// which runs once [`set_maxsize`](ThreadPool::set_maxsize) allows it.
 ///
-/// So a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their room.
+/// Consequently a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their
+/// capacity occupied.
 ///
-/// Jobs that are outstanding keep the loop of the hub alive that spawned them: they are not what
-/// [`LoopExit`](ramie_hub::LoopExit) or [`Hub::join`](ramie_hub::Hub::join) overlook.
+/// Outstanding jobs keep the loop of the hub that spawned them alive: neither
+/// [`LoopExit`](ramie_hub::LoopExit) nor [`Hub::join`](ramie_hub::Hub::join) overlooks them.
 ///
-/// # How jobs fail
+/// # Failures of jobs
 ///
 /// The `Err` of a [`fallible`](ramie_hub::fallible) job and the payload of a panic arrive in the
 /// [`Failure`](ramie_hub::Failure) as they are. Every failure is also reported once to the [error
-/// handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether anybody
-/// asks for the result or not. What ramie raises in a job arrives as its
-/// [text](ramie_hub::FailureText), because exceptions do not leave their thread; a
+/// handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether the result
+/// is awaited or not. An exception that ramie raises in a job arrives as its
+/// [text](ramie_hub::FailureText), because exceptions do not leave their thread. A
 /// [`SystemExit`](ramie_hub::SystemExit) arrives as itself, and also in the main greenlet, at once.
 ///
 /// # Inside a job
 ///
-/// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of
+/// A job runs on an OS thread and may block it. A job may use ramie: the thread then gets a hub of
 /// its own, which lasts as long as the thread. Greenlets that a job leaves behind run while later
-/// jobs on that thread wait and while it has nothing to do, and are unwound when the thread ends.
-/// What they raise in the main greenlet between jobs, a [`SystemExit`](ramie_hub::SystemExit) say,
-/// is printed, and ends nothing.
+/// jobs on that thread wait and while the thread is idle, and are unwound when the thread ends. An
+/// exception that such a greenlet raises in the main greenlet between jobs, for example a
+/// [`SystemExit`](ramie_hub::SystemExit), is printed and ends nothing.
 ///
-/// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and
-/// its kin run the new job right there, before they return; what ramie raises in it, a timeout of a
-/// scope around the call for one, is then raised in the caller. What waits for the threads
-/// themselves ([`join`](ThreadPool::join), [`set_size`](ThreadPool::set_size),
-/// [`kill`](ThreadPool::kill), [`shutdown`](ThreadPool::shutdown)) would wait for its own thread,
-/// and panics.
+/// A job that uses the pool it runs in never waits for capacity: [`spawn`](ThreadPool::spawn) and
+/// its variants run the new job at once, before they return. An exception that ramie raises in the
+/// new job, for example the timeout of a scope around the call, is then raised in the caller. Calls
+/// that wait for the threads themselves ([`join`](ThreadPool::join),
+/// [`set_size`](ThreadPool::set_size), [`kill`](ThreadPool::kill),
+/// [`shutdown`](ThreadPool::shutdown)) would wait for the caller's own thread, and panic.
 ///
-/// # The end
+/// # Drop
 ///
-/// When the last handle is dropped, what is queued and running still gets done, and the threads
-/// end.
+/// When the last handle is dropped, queued and running jobs are finished, and then the threads end.
 ///
 /// # Examples
 ///
@@ -103,7 +103,7 @@ struct Shared {
 /// use ramie_pool::ThreadPool;
 ///
 /// let pool = ThreadPool::new(3);
-/// // Blocks a thread of the pool, and nobody here.
+/// // Blocks a thread of the pool, and no greenlet here.
 /// let slow = pool.spawn(|| {
 ///     std::thread::sleep(Duration::from_millis(10));
 ///     "done"

@@ -65,37 +65,37 @@ pub(super) struct State {
     /// The released numbers of threads, and the next new number.
     free_threads: BinaryHeap<Reverse<usize>>,
     next_thread: usize,
-    /// What each thread is at, by its number.
+    /// The function that each thread is running, by the thread's number.
     running: Vec<Option<&'static str>>,
-    /// How many jobs threads have begun.
+    /// The number of jobs that threads have begun.
     begun: u64,
     watch: Watch,
 }
 
-/// Whether a watchdog looks after the threads.
+/// The state of the watchdog of the threads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Watch {
-    /// Not in this pool.
+    /// This pool has no watchdog.
     Never,
-    /// It is started when a job finds all threads busy.
+    /// The watchdog is started when a job finds all threads busy.
     Off,
     On,
 }
 
-/// What a watchdog finds.
+/// The finding of a watchdog.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// No job waits. The watchdog is counted off.
+    /// No job waits. The watchdog is counted as stopped.
     Nothing,
-    /// Jobs wait, and threads have begun so many jobs so far.
+    /// Jobs wait, and threads have begun this many jobs so far.
     Waiting(u64),
 }
 
-/// What keeps the threads of a pool while jobs wait.
+/// The reason why the threads of a pool are busy while jobs wait.
 pub(super) struct Stuck {
     pub(super) threads: usize,
     pub(super) waiting: usize,
-    /// Each function, and how many threads are in it.
+    /// Each function, with the number of threads that run it.
     pub(super) calls: BTreeMap<&'static str, usize>,
 }
 
@@ -105,7 +105,7 @@ pub(super) enum Help {
     Call(Arc<Seat>),
     /// A thread of this number must be started; it is counted already.
     Start(usize),
-    /// All threads are busy, and a watchdog is to be started; it is counted already.
+    /// All threads are busy, and a watchdog must be started; it is counted already.
     Watch,
 }
 
@@ -200,7 +200,7 @@ impl State {
         }
     }
 
-    /// Looks after the threads, for the watchdog.
+    /// Checks the threads, for the watchdog.
     pub(super) fn look(&mut self) -> Watched {
         if self.queue.is_empty() {
             self.stop_watching();
@@ -209,12 +209,12 @@ impl State {
         Watched::Waiting(self.begun)
     }
 
-    /// Counts the watchdog off.
+    /// Counts the watchdog as stopped.
     pub(super) fn stop_watching(&mut self) {
         self.watch = Watch::Off;
     }
 
-    /// Says what keeps the threads.
+    /// Returns the functions that keep the threads busy.
     pub(super) fn stuck(&self) -> Stuck {
         let mut calls = BTreeMap::new();
         for what in self.running.iter().flatten() {
@@ -223,7 +223,7 @@ impl State {
         Stuck { threads: self.threads, waiting: self.queue.len(), calls }
     }
 
-    /// Notes what a thread is at.
+    /// Records the function that a thread is running.
     fn note(&mut self, thread: usize, what: Option<&'static str>) {
         if self.running.len() <= thread {
             self.running.resize(thread + 1, None);

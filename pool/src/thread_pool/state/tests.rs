@@ -326,7 +326,7 @@ proptest! {
     }
 }
 
-/// A job that does nothing and says that it is this.
+/// A job that does nothing and returns this name.
 struct Named(&'static str);
 
 impl Entry for Named {
