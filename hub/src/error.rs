@@ -1,4 +1,4 @@
-//! The small errors of the hub: one type a way to fail.
+//! The simple errors of the hub: one type for each way to fail.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::exception::Failure;
 
-/// A wait ended because its time was over.
+/// The error of a wait that ended because its time was up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimedOut;
 
@@ -24,8 +24,8 @@ impl From<TimedOut> for std::io::Error {
     }
 }
 
-/// Why [`Greenlet::get_timeout`](crate::Greenlet::get_timeout) or [`try_get`](crate::Greenlet::try_get) gave no
-/// value.
+/// The error of [`Greenlet::get_timeout`](crate::Greenlet::get_timeout) and
+/// [`try_get`](crate::Greenlet::try_get).
 #[derive(Clone, Debug)]
 pub enum GetError {
     /// The greenlet has not ended yet.
@@ -35,12 +35,12 @@ pub enum GetError {
 }
 
 impl GetError {
-    /// Whether the time was over before the greenlet ended.
+    /// Returns `true` if the time was up before the greenlet ended.
     pub fn is_timeout(&self) -> bool {
         matches!(self, GetError::TimedOut)
     }
 
-    /// The greenlet's failure, when it has ended.
+    /// Returns the greenlet's failure, if it has ended.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             GetError::TimedOut => None,
@@ -60,14 +60,16 @@ impl fmt::Display for GetError {
 
 impl Error for GetError {}
 
-/// A call that waits was made where nothing can wait: in a callback that the hub itself runs.
+/// The error of a call that waits in a place where nothing can wait: in a callback that the hub
+/// itself runs.
 ///
-/// Raised in that callback; the hub catches it, reports it and continues.
+/// The error is raised in that callback. The hub catches it, reports it and continues.
 ///
-/// A destructor that waits while such a callback *unwinds* is not refused, as an exception out of it would end the process. It
-/// waits, and the main greenlet stands still until it is done. If nothing is left that could end the wait, the process is
-/// aborted with a message. While some greenlet of the thread waits in the middle of an unwinding, the two cannot be told apart,
-/// and the wait is refused.
+/// A destructor that waits while such a callback *unwinds* is not refused, since an exception out
+/// of it would end the process. The destructor waits, and the main greenlet does not run until it
+/// is done. If nothing is left that could end the wait, the process is aborted with a message.
+/// While a greenlet of the thread waits in the middle of an unwinding, the two cases cannot be
+/// distinguished, and the wait is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockingSwitchOutError;
 
@@ -79,13 +81,13 @@ impl fmt::Display for BlockingSwitchOutError {
 
 impl Error for BlockingSwitchOutError {}
 
-/// A call that waits was made in code that an object calls while it is borrowed: in the comparison of two items of a
-/// `PriorityQueue`, or in the clone of an item that `peek` makes.
+/// The error of a call that waits in code that an object calls while it is borrowed: in the
+/// comparison of two items of a `PriorityQueue`, or in the clone of an item by `peek`.
 ///
-/// Raised in that code, and out of it in the caller of the object, which stays usable.
+/// The error is raised in that code, and unwinds into the caller of the object, which stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitWhileBorrowed {
-    /// What the code was called for.
+    /// The operation that the code was called for.
     pub(crate) call: &'static str,
 }
 
@@ -97,15 +99,15 @@ impl fmt::Display for WaitWhileBorrowed {
 
 impl Error for WaitWhileBorrowed {}
 
-/// Who waited for what when nothing was left to wait for.
+/// A waiting greenlet with the call that it waits in.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Waiting {
     /// The greenlet's name.
     pub name: String,
-    /// Where it was spawned, which the main greenlet was not.
+    /// The place where it was spawned; `None` for the main greenlet.
     pub site: Option<&'static Location<'static>>,
-    /// The call it waits in.
+    /// The call that it waits in.
     pub reason: &'static str,
 }
 
@@ -119,9 +121,10 @@ impl fmt::Display for Waiting {
     }
 }
 
-/// Raised in the main greenlet when it waits and nothing that could ever wake it is left.
+/// The error that is raised in the main greenlet when it waits and nothing is left that could ever
+/// wake it.
 ///
-/// It names every greenlet that is suspended at that moment, the main greenlet first.
+/// The message names every greenlet that is suspended at that moment, the main greenlet first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoopExit {
@@ -130,7 +133,7 @@ pub struct LoopExit {
 }
 
 impl LoopExit {
-    /// How many waiters the message names before it only counts.
+    /// The number of waiters that the message names; it only counts the others.
     const NAMED: usize = 20;
 }
 
@@ -149,7 +152,7 @@ impl fmt::Display for LoopExit {
 
 impl Error for LoopExit {}
 
-/// The work that was [lent](crate::lend) was dropped without being run.
+/// The error of [lent](crate::lend) work that was dropped without being run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotRun;
 
@@ -161,15 +164,15 @@ impl fmt::Display for NotRun {
 
 impl Error for NotRun {}
 
-/// The hub that a [`Remote`](crate::Remote) speaks to is gone; gives back what was sent.
+/// The error of a message to a hub that has ended. It gives the message back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HubGone<T>(
-    /// What could not be delivered.
+    /// The message that could not be delivered.
     pub T,
 );
 
 impl<T> HubGone<T> {
-    /// What could not be delivered.
+    /// Returns the message that could not be delivered.
     pub fn into_inner(self) -> T {
         self.0
     }

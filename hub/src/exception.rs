@@ -1,14 +1,15 @@
-//! What a greenlet can be interrupted with ([`Exception`]) and how it can fail ([`Failure`]).
+//! The values that interrupt a greenlet ([`Exception`]) and that a greenlet fails with
+//! ([`Failure`]).
 //!
-//! gevent's exceptions become values of any type that can be printed. They are cheap to clone and keep their
-//! identity: everybody who asks for a greenlet's failure sees the very same one.
+//! gevent's exceptions become values of any type that implements `Debug` and `Display`. They are
+//! cheap to clone and keep their identity: every reader of a greenlet's failure gets the same one.
 
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 
-/// What [`Exception`] asks of the value it carries, without its type.
+/// The operations of [`Exception`] on its value, without the value's type.
 trait Object: Any + fmt::Debug + fmt::Display {
     fn as_any(&self) -> &dyn Any;
     fn type_name(&self) -> &'static str;
@@ -24,9 +25,9 @@ impl<E: fmt::Debug + fmt::Display + 'static> Object for E {
     }
 }
 
-/// Anything that can be raised in a greenlet: a kill's reason, a timeout, an error of the user's own.
+/// A value that can be raised in a greenlet: the reason of a kill, a timeout, or a user's error.
 ///
-/// A clone is the same exception: [`same`](Exception::same) tells identity, as gevent's `is` does.
+/// A clone is the same exception: [`same`](Exception::same) compares identity, like `is` in gevent.
 ///
 /// # Examples
 ///
@@ -42,9 +43,10 @@ impl<E: fmt::Debug + fmt::Display + 'static> Object for E {
 pub struct Exception(Rc<dyn Object>);
 
 impl Exception {
-    /// Makes an exception of any value that can be printed.
+    /// Creates an exception from any value that implements `Debug` and `Display`.
     ///
-    /// An `Exception` is returned as it is, and so is the exception inside a [`Failure`] that has one.
+    /// An `Exception` is returned as it is, and so is the exception inside a [`Failure`] that has
+    /// one.
     pub fn new<E: fmt::Debug + fmt::Display + 'static>(error: E) -> Self {
         let mut error = Some(error);
         let any: &mut dyn Any = &mut error;
@@ -56,25 +58,25 @@ impl Exception {
                 return exception.clone();
             }
         }
-        Exception(Rc::new(error.expect("only an Exception was taken out, and then it was returned")))
+        Exception(Rc::new(error.expect("an Exception that was taken out has been returned")))
     }
 
-    /// Whether the exception is of type `E`.
+    /// Returns `true` if the exception is of type `E`.
     pub fn is<E: 'static>(&self) -> bool {
         self.downcast_ref::<E>().is_some()
     }
 
-    /// The value, when it is of type `E`.
+    /// Returns the value, if it is of type `E`.
     pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
         (*self.0).as_any().downcast_ref()
     }
 
-    /// Whether both are one and the same exception, not merely equal ones.
+    /// Returns `true` if both are the same exception, not merely equal ones.
     pub fn same(&self, other: &Exception) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The name of the carried type, for messages.
+    /// Returns the name of the carried type, for messages.
     pub fn type_name(&self) -> &'static str {
         (*self.0).type_name()
     }
@@ -106,9 +108,10 @@ impl fmt::Display for GreenletExit {
 
 impl Error for GreenletExit {}
 
-/// Asks the program to end with this status: raised in any greenlet, it arrives in the main greenlet at once.
+/// A request to end the program with this status. Raised in any greenlet, it arrives in the main
+/// greenlet at once.
 ///
-/// It is not printed. Whoever called `ramie::run` ends the process with the status.
+/// The exception is not printed. `ramie::run` ends the process with the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemExit(
     /// The exit status of the process.
@@ -123,10 +126,10 @@ impl fmt::Display for SystemExit {
 
 impl Error for SystemExit {}
 
-/// How a greenlet ended when it did not return a value.
+/// The reason why a greenlet ended without a value.
 ///
-/// Either an [`Exception`] ended it (a kill's, one it raised, or the `Err` of a [`fallible`](crate::fallible)
-/// body) or a panic. Clones are cheap and stand for the same failure.
+/// A greenlet is ended either by an [`Exception`] (of a kill, raised by itself, or the `Err` of a
+/// [`fallible`](crate::fallible) body) or by a panic. Clones are cheap and are the same failure.
 ///
 /// # Examples
 ///
@@ -150,7 +153,7 @@ impl Failure {
         Failure(Cause::Exception(exception))
     }
 
-    /// The failure of what has panicked with this payload, for those who catch it themselves.
+    /// Creates the failure of a panic with this payload, for code that catches panics itself.
     ///
     /// # Examples
     ///
@@ -168,7 +171,7 @@ impl Failure {
         Failure(Cause::Taken)
     }
 
-    /// The exception that ended the greenlet, unless it was a panic.
+    /// Returns the exception that ended the greenlet; `None` after a panic.
     pub fn exception(&self) -> Option<&Exception> {
         match &self.0 {
             Cause::Exception(exception) => Some(exception),
@@ -176,32 +179,33 @@ impl Failure {
         }
     }
 
-    /// Whether an exception of type `E` ended the greenlet.
+    /// Returns `true` if an exception of type `E` ended the greenlet.
     pub fn is<E: 'static>(&self) -> bool {
         self.downcast_ref::<E>().is_some()
     }
 
-    /// The exception's value, when it is of type `E`.
+    /// Returns the exception's value, if it is of type `E`.
     pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
         self.exception()?.downcast_ref()
     }
 
-    /// Whether the greenlet ended by [`GreenletExit`], which counts as success.
+    /// Returns `true` if the greenlet ended by [`GreenletExit`], which counts as success.
     pub fn is_exit(&self) -> bool {
         self.is::<GreenletExit>()
     }
 
-    /// Whether the greenlet panicked.
+    /// Returns `true` if the greenlet panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Cause::Panic(_))
     }
 
-    /// Whether the greenlet returned a value that somebody else has [taken](crate::Greenlet::take).
+    /// Returns `true` if the greenlet returned a value that was [taken](crate::Greenlet::take)
+    /// before.
     pub fn is_taken(&self) -> bool {
         matches!(self.0, Cause::Taken)
     }
 
-    /// What the greenlet panicked with, as `std::thread::JoinHandle::join` would give it.
+    /// Returns the payload of the panic, as `std::thread::JoinHandle::join` would.
     pub fn panic_payload(&self) -> Option<&(dyn Any + Send)> {
         match &self.0 {
             Cause::Panic(payload) => Some(&**payload),
@@ -209,7 +213,7 @@ impl Failure {
         }
     }
 
-    /// The message of the panic, when it has one.
+    /// Returns the message of the panic, if there is one.
     pub fn panic_message(&self) -> Option<&str> {
         let payload = self.panic_payload()?;
         payload
@@ -218,7 +222,7 @@ impl Failure {
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
     }
 
-    /// Whether both are one and the same failure.
+    /// Returns `true` if both are the same failure.
     pub fn same(&self, other: &Failure) -> bool {
         match (&self.0, &other.0) {
             (Cause::Exception(a), Cause::Exception(b)) => a.same(b),
@@ -228,8 +232,9 @@ impl Failure {
         }
     }
 
-    /// What the failure says, in a form that may go anywhere: the failure itself may hold values of its thread only, so it
-    /// is not `Send`, and the error types that collect others want that.
+    /// Returns the text of the failure, which may be sent to any thread. The failure itself may
+    /// hold values that belong to its thread, so it is not `Send`, as many error types require of
+    /// their sources.
     ///
     /// # Examples
     ///
@@ -247,7 +252,7 @@ impl Failure {
         FailureText { kind: self.kind(), message: self.to_string() }
     }
 
-    /// The short name of what happened, for reports: the type of the exception, or `panic`.
+    /// Returns the short name of the failure for reports: the type of the exception, or `panic`.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.0 {
             Cause::Exception(exception) => exception.type_name(),
@@ -279,7 +284,7 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// What a [`Failure`] says. Made by [`Failure::to_text`]; may be sent to any thread.
+/// The text of a [`Failure`]. Made by [`Failure::to_text`]; may be sent to any thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureText {
     kind: &'static str,
@@ -287,12 +292,12 @@ pub struct FailureText {
 }
 
 impl FailureText {
-    /// Stands for the text of a failure that could not be made.
+    /// Returns a replacement for the text of a failure that cannot be formatted.
     pub(crate) fn unreadable(failure: &Failure) -> Self {
         FailureText { kind: failure.kind(), message: String::from("(its text could not be made)") }
     }
 
-    /// The name of the exception's type, or `panic`.
+    /// Returns the name of the exception's type, or `panic`.
     pub fn kind(&self) -> &'static str {
         self.kind
     }

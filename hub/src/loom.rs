@@ -1,5 +1,5 @@
-//! What state that several threads share is made of. The loom models (`hub/tests/loom.rs`) include the files that use
-//! this one and put loom's types in its place.
+//! The primitives of state that several threads share. The loom models (`hub/tests/loom.rs`)
+//! include the files that use this module, and replace it by loom's types.
 
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 

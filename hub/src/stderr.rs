@@ -1,8 +1,8 @@
-//! The last way to tell somebody something.
+//! Output of last resort.
 
 use std::io::Write;
 
-/// Writes to stderr, where a failure to write has nobody left to be told to.
+/// Writes to stderr. An error of the write is ignored, since no receiver for it is left.
 pub(crate) fn write(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

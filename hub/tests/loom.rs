@@ -1,10 +1,9 @@
-//! What threads do to each other here, in every order that the memory model allows.
+//! Models of the interaction of threads, in every order that the memory model allows.
 //!
-//! The files under test are included as they are; `loom`, `waiter` and a few names stand in for what they stand on. A hub is
-//! modelled as a thread that owns a mailbox and sleeps in its poll by parking. Parking is made of a lock and a condition:
-//! loom's own `unpark` also ends the `join` that a thread may be blocked in by then.
-//!
-//! `RUSTFLAGS="--cfg loom" cargo test -p ramie-hub --test loom --release`
+//! The files under test are included unchanged; `loom`, `waiter` and a few names replace their
+//! dependencies. A hub is modelled as a thread that owns a mailbox and sleeps in its poll by
+//! parking. Parking is made of a lock and a condition, because loom's own `unpark` also ends a
+//! `join` that blocks the thread by then.
 #![cfg(loom)]
 #![allow(
     dead_code,
@@ -65,8 +64,9 @@ mod error {
 
 mod wait {
     pub(crate) mod limit {
-        /// How a wait of the models ends, apart from a wake. Whatever may come before the end of the time or the kill comes
-        /// before it in some order, so neither has to be late.
+        /// The end of a wait of the models, apart from a wake-up. Every event that may come before
+        /// the end of the time or the kill comes before it in some order, so neither has to be
+        /// late.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Limit {
             Never,
@@ -95,7 +95,7 @@ mod inbox {
     }
 }
 
-/// The ends of a wake: a thread, or a greenlet whose hub sleeps on a mailbox.
+/// The ends of a wake-up: a thread, or a greenlet of a hub that sleeps on a mailbox.
 mod waiter {
     use std::cell::RefCell;
     use std::panic::resume_unwind;
@@ -133,7 +133,7 @@ mod waiter {
         *token = false;
     }
 
-    /// A hub: its mailbox, and the thread that unparking stands for ringing.
+    /// A hub: its mailbox, and its thread, which is unparked in place of a wake-up of the poll.
     pub(super) struct Hub {
         pub(super) mailbox: Mailbox<u64>,
         thread: Thread,
@@ -146,7 +146,7 @@ mod waiter {
     }
 
     impl Hub {
-        /// Makes this thread one with a hub.
+        /// Gives this thread a hub.
         pub(super) fn make() -> Arc<Hub> {
             let hub = Arc::new(Hub { mailbox: Mailbox::new(), thread: Thread::current() });
             HUB.with(|here| *here.borrow_mut() = Some(hub.clone()));
@@ -230,7 +230,7 @@ mod waiter {
     }
 }
 
-/// A counter of permits: what every primitive comes down to.
+/// A counter of permits, to which every primitive reduces.
 struct Permits(usize);
 
 impl Waits for Permits {
@@ -257,7 +257,7 @@ fn release(semaphore: &Semaphore) {
     semaphore.lock().0 += 1;
 }
 
-/// Bounded: the models of three threads would take hours else.
+/// Bounded, since the models of three threads would take hours otherwise.
 fn model(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -356,7 +356,7 @@ fn a_wake_that_meets_a_kill_is_handed_on() {
                 move || {
                     let ended = catch_unwind(AssertUnwindSafe(|| acquire(&permits, Limit::Killed)));
                     match ended {
-                        // It was served at first sight, so it owes a permit.
+                        // The wait was served at the first check, so it owes a permit.
                         Ok(taken) => {
                             assert!(taken);
                             release(&permits);
@@ -410,7 +410,7 @@ fn a_hub_that_ends_swallows_no_wake() {
         let ending = thread::spawn({
             let permits = permits.clone();
             move || {
-                // A greenlet waits here, and its thread ends: what `Core::close` does.
+                // A greenlet waits here when its thread ends, which is handled by `Core::close`.
                 let hub = Hub::make();
                 let mut locked = permits.lock();
                 let ticket = locked.ticket();
@@ -445,7 +445,8 @@ fn a_mailbox_loses_no_letter_and_rings_for_each_burst() {
             if hub.mailbox.signalled() {
                 letters.extend(hub.mailbox.take());
             } else {
-                // A ring that is missing leaves the owner here for ever, which loom reports as a deadlock.
+                // A missing wake-up leaves the owner here forever, which loom reports as a
+                // deadlock.
                 park();
             }
         }

@@ -1,10 +1,10 @@
-//! The errors of pools: one type a way to fail.
+//! The errors of pools: one type for each way to fail.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// No slot of the pool was free, or became free in time; gives back what was to run.
+/// The error of a pool without a free slot. It gives the rejected body back.
 ///
 /// # Examples
 ///
@@ -18,12 +18,12 @@ use std::io;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PoolFull<B = ()>(
-    /// What was to run.
+    /// The body that was not run.
     pub B,
 );
 
 impl<B> PoolFull<B> {
-    /// What was to run.
+    /// Returns the body that was not run.
     pub fn into_inner(self) -> B {
         self.0
     }
@@ -43,7 +43,7 @@ impl<B> fmt::Display for PoolFull<B> {
 
 impl<B> Error for PoolFull<B> {}
 
-/// The pool was shut down, and takes nothing any more: what the result of a job fails with that is spawned too late.
+/// The failure of a job that is spawned after its pool was shut down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolShutDown;
 
@@ -55,28 +55,28 @@ impl fmt::Display for PoolShutDown {
 
 impl Error for PoolShutDown {}
 
-/// The pool was given up before a thread came to the job: what its result fails with.
+/// The failure of a job that no thread had begun when its pool was abandoned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobAbandoned;
 
 impl fmt::Display for JobAbandoned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the job was given up before it had begun")
+        f.write_str("the pool was abandoned before the job began")
     }
 }
 
 impl Error for JobAbandoned {}
 
-/// Why [`ThreadPool::set_size`](crate::ThreadPool::set_size) has failed.
+/// The error of [`ThreadPool::set_size`](crate::ThreadPool::set_size).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SetSizeError {
-    /// More threads were asked for than the pool may have.
+    /// The requested size is above the pool's maximum.
     AboveMaxsize {
-        /// How many it may have.
+        /// The maximum number of threads.
         maxsize: usize,
     },
-    /// The system has refused to start a thread.
+    /// The system refused to start a thread.
     Thread(io::Error),
 }
 

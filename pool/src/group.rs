@@ -9,13 +9,15 @@ use ramie_hub::{iwait, yield_now};
 
 use crate::members::Members;
 
-/// A set of living greenlets, of whatever results: gevent's `Group`. Clones are the same group.
+/// A set of living greenlets with results of any types: gevent's `Group`. Clones are the same
+/// group.
 ///
-/// A member leaves when it has ended, in its turn among the greenlet's links: who joined or linked it before it was
-/// added still sees it inside, who came later does not. Dropping every handle of a group leaves its members running.
+/// A member leaves after it has ended, when the group's link to it is called. Links are called in
+/// order: joiners and links that are older than the membership still see the greenlet inside; later
+/// ones do not. Dropping every handle of a group leaves its members running.
 ///
-/// A [`Pool`](crate::Pool) is a group with a limit and dereferences to this; what is said to *enter* here waits for a
-/// slot there.
+/// A [`Pool`](crate::Pool) is a group with a limit and dereferences to this type. In a pool, each
+/// method here that adds a member waits for a slot.
 ///
 /// # Examples
 ///
@@ -36,70 +38,75 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group without members.
+    /// Creates a group without members.
     pub fn new() -> Self {
         Self::with_builder(Builder::new())
     }
 
-    /// A group that makes its greenlets with this builder: their name, their stacks.
+    /// Creates a group that makes its greenlets with `builder`, which sets their names and stacks.
     pub fn with_builder(builder: Builder) -> Self {
         Group { members: Members::new(builder, None) }
     }
 
-    /// A group of greenlets that exist already. Does not let others run.
+    /// Creates a group of existing greenlets. Does not let other greenlets run.
     ///
-    /// Unlike gevent's, its [`join`](Group::join) waits for them. One that has ended leaves in a later turn.
+    /// Its [`join`](Group::join) waits for them, unlike that of a gevent group made like this. A
+    /// greenlet that has already ended leaves in a later turn of the hub.
     pub fn from_greenlets<G: Into<AnyGreenlet>>(greenlets: impl IntoIterator<Item = G>) -> Self {
         greenlets.into_iter().collect()
     }
 
     // --- members ------------------------------------------------------------------------------------------------
 
-    /// How many members there are.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there are no members.
+    /// Returns `true` if there are no members.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the greenlet is a member.
+    /// Returns `true` if the greenlet is a member.
     pub fn contains(&self, greenlet: &AnyGreenlet) -> bool {
         self.members.contains(greenlet)
     }
 
-    /// The members, in the order in which they came.
+    /// Returns the members in the order in which they were added.
     pub fn greenlets(&self) -> Vec<AnyGreenlet> {
         self.members.greenlets()
     }
 
-    /// Iterates over those who are members now, in the order in which they came.
+    /// Iterates over the present members in the order in which they were added.
     pub fn iter(&self) -> std::vec::IntoIter<AnyGreenlet> {
         self.greenlets().into_iter()
     }
 
-    /// Takes a greenlet in, whatever its state. Lets others run only if it waits for a slot of a pool.
+    /// Adds a greenlet, in any state. Lets other greenlets run only if it waits for a slot of a
+    /// pool.
     ///
-    /// A greenlet that is a member already stays one member; in a pool it takes a second slot, and gives both back
-    /// when it leaves. One that has ended leaves in a later turn.
+    /// A greenlet that is already a member stays one member. In a pool it takes a second slot, and
+    /// gives both back when it leaves. A greenlet that has already ended leaves in a later turn of
+    /// the hub.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no slot and leaves the line; the greenlet is no member.
+    /// A kill or a timeout takes no slot and leaves the queue of waiters; the greenlet is not a
+    /// member.
     pub fn add(&self, greenlet: &AnyGreenlet) {
         self.members.acquire(Limit::Never);
         self.members.enter(greenlet);
     }
 
-    /// Lets a member go, which runs on; its slot is free at once. Nothing happens to a greenlet that is no member.
-    /// Does not let others run.
+    /// Removes a member, which continues to run. Its slot is free at once. Does nothing if the
+    /// greenlet is not a member. Does not let other greenlets run.
     pub fn discard(&self, greenlet: &AnyGreenlet) {
         self.members.discard(greenlet);
     }
 
-    /// [Adds](Group::add) a greenlet and starts it. Lets others run only if it waits for a slot of a pool.
+    /// [Adds](Group::add) a greenlet and starts it. Lets other greenlets run only if it waits for a
+    /// slot of a pool.
     ///
     /// # Cancellation
     ///
@@ -109,10 +116,12 @@ impl Group {
         greenlet.start();
     }
 
-    /// Makes a greenlet, takes it in and starts it. Lets others run only if it waits for a slot of a pool.
+    /// Spawns a greenlet as a member. Lets other greenlets run only if it waits for a slot of a
+    /// pool.
     ///
-    /// Those who wait for a slot are served in order, but a slot is not handed over: whoever asks between its
-    /// release and the turn of the first in line takes it, and the first stays first.
+    /// Waiters for a slot are served in order, but a slot is not handed over. A caller that asks
+    /// after a slot is released and before the first waiter runs takes the slot, and the first
+    /// waiter stays first.
     ///
     /// # Cancellation
     ///
@@ -131,24 +140,29 @@ impl Group {
         self.members.spawn(body, None)
     }
 
-    /// Whether whoever enters now would have to wait: never, but in a pool.
+    /// Returns `true` if adding a greenlet now would wait for a slot. Always `false` for a group
+    /// without a limit.
     pub fn full(&self) -> bool {
         self.members.is_full()
     }
 
-    /// Waits until somebody could enter, and reserves nothing; returns how many could. Without a limit that is 1.
+    /// Waits for a free slot and reserves nothing. Returns the number of free slots; 1 without a
+    /// limit.
     ///
-    /// Lets others run only if it waits. The number is zero when others were faster.
+    /// Lets other greenlets run only if it waits. The number is 0 when other greenlets have taken
+    /// the slots first.
     pub fn wait_available(&self) -> usize {
         self.members.slots.as_ref().map_or(1, ramie_hub::Semaphore::wait)
     }
 
     // --- joining ------------------------------------------------------------------------------------------------
 
-    /// Waits until the group has been empty once. Returns without letting others run when it is.
+    /// Waits until the group has been empty once. Does not let other greenlets run if the group is
+    /// empty already.
     ///
-    /// Those who join the group meanwhile are waited for too. Whoever still waits to enter is not: there may be
-    /// members again when this returns. A member that joins its own group waits for itself.
+    /// Members that are added during the wait are waited for too. Greenlets that still wait for a
+    /// slot are not: the group may have members again when this returns. A member that joins its
+    /// own group waits for itself.
     ///
     /// # Cancellation
     ///
@@ -157,15 +171,18 @@ impl Group {
         self.members.join(Limit::Never);
     }
 
-    /// Waits at most that long; says whether the group has been empty.
+    /// Joins for at most `timeout`; see [`join`](Group::join). Returns `true` if the group has been
+    /// empty.
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.members.join(timeout.into())
     }
 
-    /// Joins like [`join`](Group::join) and returns the first failure of the greenlets that are members now.
+    /// Joins like [`join`](Group::join) and returns the failure of a present member that came first
+    /// in time.
     ///
-    /// It waits for all of them, failure or not. A plain kill is no failure. Those who have failed and left before,
-    /// or come during the call, do not count; who was discarded during it counts if it has failed when this returns.
+    /// This waits for all members, whether one fails or not. A plain kill is not a failure. Members
+    /// that have failed and left before the call, or are added during the call, do not count. A
+    /// member that is discarded during the call counts if it has failed by the time this returns.
     ///
     /// # Errors
     ///
@@ -187,11 +204,12 @@ impl Group {
         self.members.join_raising(Limit::Never)
     }
 
-    /// Waits at most that long; says whether the group has been empty.
+    /// Joins for at most `timeout`. Returns `true` if the group has been empty.
     ///
     /// # Errors
     ///
-    /// As [`join_raising`](Group::join_raising), also when the time is over and only some have ended.
+    /// As [`join_raising`](Group::join_raising), also when the time is up and only some members
+    /// have ended.
     pub fn join_raising_timeout(&self, timeout: impl Into<Limit>) -> Result<bool, Failure> {
         self.members.join_raising(timeout.into())
     }
@@ -200,11 +218,13 @@ impl Group {
 
     /// Kills every member with [`GreenletExit`] and waits until the group is empty.
     ///
-    /// Members that come meanwhile are killed too, but have mostly been started by then and run to their first wait.
-    /// However often the group is killed, each member is hit once at most; one that goes on all the same is waited
-    /// for. The caller may be a member: the exception is raised out of this call, and nobody waits for the caller.
+    /// Members that are added during the wait are killed too, but usually have started by then and
+    /// run to their first wait. Each member is killed at most once, however often the group is
+    /// killed; a member that catches the exception and continues is waited for. The caller may be a
+    /// member: the exception is raised out of this call, and the call does not wait for the caller.
     ///
-    /// Whoever waits to enter a pool is no member: there may be members again when this has returned.
+    /// Greenlets that wait for a slot of a pool are not members: the group may have members again
+    /// when this returns.
     ///
     /// # Cancellation
     ///
@@ -254,7 +274,8 @@ impl Group {
             others.retain(|greenlet| *greenlet != me);
             let kills_itself = self.contains(&me);
             if others.is_empty() {
-                // The kill of the caller itself arrives here, unless it is put off or was caught before.
+                // A kill of the caller itself arrives here, unless it is deferred or was caught
+                // before.
                 yield_now();
                 break;
             }
@@ -267,17 +288,18 @@ impl Group {
                 break;
             }
             if kills_itself {
-                // Its own kill comes before those of a further round.
+                // The caller's own kill comes before the kills of a further round.
                 yield_now();
             }
         }
         self.is_empty()
     }
 
-    /// Kills a member with [`GreenletExit`] and waits for its end, unless it was killed through the group before.
+    /// Kills a member with [`GreenletExit`] and waits for its end, unless the member was killed
+    /// through the group before.
     ///
-    /// A stranger, and a member that was killed before, is left alone, and nothing is waited for. For the rest see
-    /// [`AnyGreenlet::kill`].
+    /// A greenlet that is not a member, or was killed through the group before, is left alone and
+    /// not waited for. See [`AnyGreenlet::kill`] for the rest.
     pub fn killone(&self, greenlet: &AnyGreenlet) {
         self.killone_with(greenlet, Kill::default());
     }

@@ -1,9 +1,10 @@
-//! Groups and pools of greenlets, and a pool of threads, on top of `ramie-hub`.
+//! Groups and pools of greenlets, and a pool of threads, built on `ramie-hub`.
 //!
-//! A [`Group`] is a set of greenlets that are joined and killed together; a [`Pool`] is one with a limit. A [`ThreadPool`]
-//! has OS threads for what would block, and [`blocking`] makes one such call. All of them run functions over inputs by
-//! [`Mapping`]: `apply`, `map`, `imap` and their kin. Whoever knows gevent's pools finds each of their operations in the
-//! [`guide`], beside what it is here.
+//! A [`Group`] is a set of greenlets that are joined and killed together. A [`Pool`] is a group
+//! with a limit. A [`ThreadPool`] runs blocking calls on OS threads, and [`blocking`] makes one
+//! such call. All of them run functions over inputs through [`Mapping`]: `apply`, `map`, `imap` and
+//! their variants. The [`guide`] lists each operation of gevent's pools beside its counterpart
+//! here.
 //!
 //! Most programs use the `ramie` crate, which re-exports this one.
 #![warn(missing_docs)]

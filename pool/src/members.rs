@@ -1,13 +1,15 @@
-//! The set of living members that groups and pools share: who is in, who was killed, and the slots they hold.
+//! The set of living members behind groups and pools, with the slots that the members hold.
 //!
 //! Rules of the state (all on one thread):
-//! 1. A greenlet is a member from `enter` until its link of the set has its turn or it is discarded, whichever is first.
-//! 2. `empty` is set exactly while there is no member. It is set before a slot is released, so that who joins is told
-//!    before who waits for the slot.
-//! 3. A member holds as many permits of `slots` as it was added with, and gives all of them back when it leaves.
-//! 4. Nothing of the user's is called or dropped under a borrow.
-//! 5. When all slots are held by members that wait for mappings of this set, and a mapping waits for a
-//!    slot, one slot more is released. It is taken back from the next member that leaves.
+//! 1. A greenlet is a member from `enter` until the set's link to it is called or it is discarded,
+//!    whichever comes first.
+//! 2. `empty` is set exactly while there is no member. It is set before a slot is released, so that
+//!    joiners are woken before waiters for the slot.
+//! 3. A member holds one permit of `slots` for each time it was added, and gives all of them back
+//!    when it leaves.
+//! 4. No user code is called and no user value is dropped under a borrow.
+//! 5. When all slots are held by members that wait for mappings of this set, and a mapping waits
+//!    for a slot, one extra slot is released. It is taken back from the next member that leaves.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,23 +26,23 @@ use crate::roster::{Key, Roster};
 struct Member {
     greenlet: AnyGreenlet,
     link: Cell<Option<LinkId>>,
-    /// How many slots it holds.
+    /// The number of slots that this member holds.
     slots: Cell<usize>,
-    /// Whether it was killed through the group.
+    /// `true` once the member was killed through the group.
     dying: Cell<bool>,
-    /// Whether it waits for a mapping of this set.
+    /// `true` while it waits for a mapping of this set.
     waits: Cell<bool>,
 }
 
-/// Up to so many members are looked through for one.
+/// The largest number of members that are searched without an index.
 const FEW: usize = 8;
 
-/// The members in the order in which they came.
+/// The members in order of insertion.
 #[derive(Default)]
 struct Table {
     members: Roster<Member>,
-    /// The key of each member. Nobody asks for one in most pools, so it is made for the first who does; it goes when
-    /// the last member leaves.
+    /// An index of the members. Most pools never search for one, so the first search in a large
+    /// table builds it. It is dropped when the last member leaves.
     keys: Option<HashMap<AnyGreenlet, Key>>,
 }
 
@@ -63,7 +65,8 @@ impl Table {
         key
     }
 
-    /// Takes a member out. What else kept its greenlet is returned too, to be dropped after the borrow.
+    /// Removes a member. Also returns the index's reference to the greenlet, which must be dropped
+    /// after the borrow ends.
     fn remove(&mut self, key: Key) -> Option<(Member, Option<AnyGreenlet>)> {
         let member = self.members.remove(key)?;
         let entry = self.keys.as_mut().and_then(|keys| keys.remove_entry(&member.greenlet));
@@ -74,25 +77,26 @@ impl Table {
     }
 }
 
-/// Somebody who joins and wants to hear of failures.
+/// A joiner that collects failures.
 struct Listener {
-    /// It hears of the members with smaller numbers: those who were there when it came.
+    /// The number of members inserted before this joiner came. It collects the failures of members
+    /// with smaller numbers.
     below: usize,
     first: RefCell<Option<Failure>>,
-    /// Those of them that were discarded, and may have failed since.
+    /// Members among these that were discarded and may have failed since.
     discarded: RefCell<Vec<AnyGreenlet>>,
 }
 
-/// How the slots are held.
+/// The holders of the slots.
 #[derive(Default)]
 struct Held {
-    /// By members.
+    /// The number of slots held by members.
     all: Cell<usize>,
-    /// By members that wait for a mapping of this set.
+    /// The number of slots held by members that wait for a mapping of this set.
     waiting: Cell<usize>,
-    /// How many mappings wait for a slot.
+    /// The number of mappings that wait for a slot.
     mappings: Cell<usize>,
-    /// How many slots there are beyond the limit.
+    /// The number of slots beyond the limit.
     lent: Cell<usize>,
 }
 
@@ -104,7 +108,7 @@ fn take(count: &Cell<usize>, less: usize) {
     count.set(count.get() - less);
 }
 
-/// A member waits for a mapping of its own set until this is dropped.
+/// A guard of a member that waits for a mapping of its own set.
 pub(crate) struct Waiting {
     members: Rc<Members>,
     key: Key,
@@ -112,7 +116,7 @@ pub(crate) struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // A member that was discarded meanwhile has settled this when it left.
+        // A member that was discarded during the wait has settled this when it left.
         if let Some(member) = self.members.table.borrow().members.get(self.key) {
             member.waits.set(false);
             take(&self.members.held.waiting, member.slots.get());
@@ -165,14 +169,14 @@ impl Members {
         self.table.borrow_mut().find(greenlet).is_some()
     }
 
-    /// The members in the order in which they came.
+    /// Returns the members in order of insertion.
     pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
         self.table.borrow().members.iter().map(|(_, member)| member.greenlet.clone()).collect()
     }
 
     // --- coming and going ---------------------------------------------------------------------------------------
 
-    /// Waits for a slot, if there is a limit; says whether it got one.
+    /// Waits for a slot, if there is a limit. Returns `true` if it took one or there is no limit.
     pub(crate) fn acquire(&self, limit: Limit) -> bool {
         self.slots.as_ref().is_none_or(|slots| slots.acquire_timeout(limit))
     }
@@ -181,16 +185,16 @@ impl Members {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
     }
 
-    /// Whether a greenlet that enters now would have to wait.
+    /// Returns `true` if a greenlet that is added now would have to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.slots.as_ref().is_some_and(Semaphore::locked)
     }
 
-    /// Makes a greenlet, waits for a slot, takes the greenlet in and starts it.
+    /// Creates a greenlet, waits for a slot, adds the greenlet and starts it.
     ///
-    /// All greenlets that are made here enter in this order, as in gevent: `Builder::prepare` is the
-    /// user's code and may itself spawn here. It must not wait for the slot of the greenlet that it
-    /// prepares.
+    /// All greenlets that are created here are added in this order, as in gevent.
+    /// `Builder::prepare` is user code and may itself spawn here; it must not find that the slot it
+    /// needs is held for the greenlet that it prepares.
     #[track_caller]
     pub(crate) fn spawn<B: Body>(
         self: &Rc<Self>,
@@ -203,7 +207,8 @@ impl Members {
         greenlet
     }
 
-    /// Does the same as [`spawn`](Members::spawn) for a mapping, which members of this set may wait for.
+    /// Spawns like [`spawn`](Members::spawn) for a mapping, which members of this set may be
+    /// waiting for.
     pub(crate) fn spawn_mapped<B: Body>(
         self: &Rc<Self>,
         body: B,
@@ -226,7 +231,8 @@ impl Members {
         greenlet
     }
 
-    /// Notes that the caller waits for a mapping of this set, if it is a member and there is a limit.
+    /// Records that the caller, if it is a member of a set with a limit, waits for a mapping of
+    /// this set.
     pub(crate) fn wait_for_mapping(self: &Rc<Self>) -> Option<Waiting> {
         self.slots.as_ref()?;
         let me = getcurrent();
@@ -248,7 +254,7 @@ impl Members {
         Some(waiting)
     }
 
-    /// Keeps rule 5.
+    /// Applies rule 5.
     fn lend_if_stuck(&self) {
         let Some(slots) = &self.slots else { return };
         let Held { all, waiting, mappings, lent } = &self.held;
@@ -259,10 +265,11 @@ impl Members {
         }
     }
 
-    /// Does the same as [`spawn`](Members::spawn), waiting no longer than `limit` for a slot; `None` does
-    /// not wait at all.
+    /// Spawns like [`spawn`](Members::spawn), waiting for a slot within `limit`; with `None` this
+    /// does not wait.
     ///
-    /// Gives the body back when there was no slot. A greenlet that was made for it has ended then, unrun.
+    /// Gives the body back when there was no slot. A greenlet that was created for the body has
+    /// then ended without running.
     #[track_caller]
     pub(crate) fn spawn_within<B: Body>(
         self: &Rc<Self>,
@@ -279,7 +286,7 @@ impl Members {
             self.start_new(&greenlet);
             return Ok(greenlet);
         }
-        // `Builder::prepare` may have started it: then it runs, and is no member.
+        // `Builder::prepare` may have started the greenlet: then it runs, and is not a member.
         let Some(body) = body.take() else { return Ok(greenlet) };
         greenlet.kill_nowait();
         Err(body)
@@ -293,18 +300,19 @@ impl Members {
         }
     }
 
-    /// Takes in a greenlet that has a slot. Does not let others run.
+    /// Adds a greenlet that holds a slot. Does not let other greenlets run.
     pub(crate) fn enter(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         let mut table = self.table.borrow_mut();
         if let Some(key) = table.find(greenlet) {
-            let member = table.members.get(key).expect("who was found is in");
+            let member = table.members.get(key).expect("the key returned by find is valid");
             add(&member.slots, self.share());
             add(&self.held.all, self.share());
             if member.waits.get() {
                 add(&self.held.waiting, self.share());
             }
             drop(table);
-            // Once more: somebody may have removed all of its links. Whichever comes first counts.
+            // Links once more, since any holder may have removed all links of the greenlet. The
+            // first link that is called counts.
             self.await_end(greenlet, key);
         } else {
             drop(table);
@@ -312,7 +320,7 @@ impl Members {
         }
     }
 
-    /// Takes in a greenlet that has a slot and was made just now, and starts it. Does not let others run.
+    /// Adds a new greenlet that holds a slot, and starts it. Does not let other greenlets run.
     fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         self.enter_new(greenlet);
         greenlet.start();
@@ -330,10 +338,10 @@ impl Members {
         self.await_end(greenlet, key);
     }
 
-    /// Links a member, to hear of its end.
+    /// Links a member, so that it leaves after its end.
     fn await_end(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) {
         self.empty.clear();
-        // The member does not keep the group: nobody could ask a group without handles for anything.
+        // The member does not keep the group alive: a group without handles cannot be observed.
         let group: Weak<Self> = Rc::downgrade(self);
         let link = Waitable::rawlink(
             greenlet,
@@ -348,12 +356,12 @@ impl Members {
         }
     }
 
-    /// How many slots one takes who comes once.
+    /// Returns the number of slots that one addition takes.
     fn share(&self) -> usize {
         usize::from(self.slots.is_some())
     }
 
-    /// Lets a member go; a stranger is none of its business.
+    /// Removes a member. Does nothing if the greenlet is not one.
     pub(crate) fn discard(&self, greenlet: &AnyGreenlet) {
         let key = self.table.borrow_mut().find(greenlet);
         if let Some(link) = key.and_then(|key| self.leave(key)) {
@@ -361,7 +369,7 @@ impl Members {
         }
     }
 
-    /// Returns the link, which a discarded member still has.
+    /// Removes a member and returns its link, which a discarded member still has.
     fn leave(&self, key: Key) -> Option<LinkId> {
         let removed = self.table.borrow_mut().remove(key);
         let (member, _greenlet) = removed?;
@@ -394,13 +402,13 @@ impl Members {
 
     // --- joining ------------------------------------------------------------------------------------------------
 
-    /// Waits until the set is empty; says whether it was.
+    /// Waits until the set is empty. Returns `true` if it was.
     pub(crate) fn join(&self, limit: Limit) -> bool {
-        // Not even a set without members is looked at: who joins while others are told of its end comes after them.
+        // Waits even for an empty set: while earlier joiners are being woken, a new joiner comes after them.
         self.empty.wait_timeout(limit)
     }
 
-    /// Waits until the set is empty, and returns the first failure of those who are in now.
+    /// Waits until the set is empty, and returns the first failure of a present member.
     pub(crate) fn join_raising(&self, limit: Limit) -> Result<bool, Failure> {
         struct Listening<'a>(&'a Members, Rc<Listener>);
         impl Drop for Listening<'_> {
@@ -415,7 +423,7 @@ impl Members {
         let joined = self.join(limit);
         let first = listening.1.first.take();
         let discarded = listening.1.discarded.take();
-        // One that has ended in this very turn has not been told of yet.
+        // A member that has ended in this very turn has not called its link yet.
         let first = first.or_else(|| {
             let table = self.table.borrow();
             let before = table.members.iter().take_while(|(key, _)| key.number() < below);
@@ -427,7 +435,8 @@ impl Members {
 
     // --- killing ------------------------------------------------------------------------------------------------
 
-    /// Marks a member as killed; false for a stranger and for one that was killed before.
+    /// Marks a member as killed. Returns `false` for a greenlet that is not a member or was killed
+    /// before.
     pub(crate) fn condemn(&self, greenlet: &AnyGreenlet) -> bool {
         let mut table = self.table.borrow_mut();
         let key = table.find(greenlet);
@@ -435,7 +444,7 @@ impl Members {
         member.is_some_and(|member| !member.dying.replace(true))
     }
 
-    /// Marks every member as killed, and returns those who were not before.
+    /// Marks every member as killed, and returns the members that were not killed before.
     pub(crate) fn condemn_all(&self) -> Vec<AnyGreenlet> {
         let table = self.table.borrow();
         let members = table.members.iter().map(|(_, member)| member);

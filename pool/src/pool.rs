@@ -9,10 +9,12 @@ use crate::error::PoolFull;
 use crate::group::Group;
 use crate::members::Members;
 
-/// A [`Group`] that no more than so many greenlets can be members of: gevent's `Pool`. Clones are the same pool.
+/// A [`Group`] with a limit on the number of its members: gevent's `Pool`. Clones are the same
+/// pool.
 ///
-/// Everything that a group can do is found on [`Group`], to which this dereferences; [`spawn`](Group::spawn),
-/// [`add`](Group::add) and [`start`](Group::start) wait for a slot when the pool is full.
+/// A pool dereferences to its [`Group`], which has all operations of a group.
+/// [`spawn`](Group::spawn), [`add`](Group::add) and [`start`](Group::start) wait for a slot when
+/// the pool is full.
 ///
 /// # Examples
 ///
@@ -36,59 +38,60 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool with that many slots. Into one of size 0 nothing can ever enter.
+    /// Creates a pool with `size` slots. A pool of size 0 never takes a member.
     pub fn new(size: usize) -> Self {
         Self::with_builder(Some(size), Builder::new())
     }
 
-    /// A pool without a limit.
+    /// Creates a pool without a limit.
     pub fn unlimited() -> Self {
         Self::with_builder(None, Builder::new())
     }
 
-    /// A pool, limited or not, that makes its greenlets with this builder: their name, their stacks.
+    /// Creates a pool, limited or not, that makes its greenlets with `builder`, which sets their
+    /// names and stacks.
     pub fn with_builder(size: Option<usize>, builder: Builder) -> Self {
         Pool { group: Group { members: Members::new(builder, size) }, size }
     }
 
-    /// The group that this pool is.
+    /// Returns the group that this pool is.
     pub fn as_group(&self) -> &Group {
         &self.group
     }
 
-    /// How many slots there are; `None` without a limit.
+    /// Returns the number of slots; `None` without a limit.
     pub fn size(&self) -> Option<usize> {
         self.size
     }
 
-    /// How many could enter now without waiting; always 1 without a limit, as in gevent.
+    /// Returns the number of free slots; always 1 without a limit, as in gevent.
     pub fn free_count(&self) -> usize {
         self.group.members.slots.as_ref().map_or(1, Semaphore::counter)
     }
 
-    /// Waits at most that long until somebody could enter, and reserves nothing; returns how many could, which may be
-    /// none.
+    /// Waits for a free slot for at most `timeout` and reserves nothing. Returns the number of free
+    /// slots, which may be 0.
     pub fn wait_available_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.group.members.slots.as_ref().map_or(1, |slots| slots.wait_timeout(timeout))
     }
 
     // --- entering -----------------------------------------------------------------------------------------------
 
-    /// Takes a greenlet in if a slot is free. Does not let others run.
+    /// Adds a greenlet if a slot is free. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] when none is; the greenlet is no member.
+    /// [`PoolFull`] when no slot is free; the greenlet is not a member.
     pub fn try_add(&self, greenlet: &AnyGreenlet) -> Result<(), PoolFull> {
         let members = &self.group.members;
         members.try_acquire().then(|| members.enter(greenlet)).ok_or(PoolFull(()))
     }
 
-    /// Takes a greenlet in, waiting at most that long for a slot.
+    /// Adds a greenlet, waiting for a slot for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] when none became free; the greenlet is no member.
+    /// [`PoolFull`] when no slot became free; the greenlet is not a member.
     pub fn add_timeout(&self, greenlet: &AnyGreenlet, timeout: impl Into<Limit>) -> Result<(), PoolFull> {
         self.add_for(greenlet, timeout.into())
     }
@@ -98,29 +101,29 @@ impl Pool {
         members.acquire(limit).then(|| members.enter(greenlet)).ok_or(PoolFull(()))
     }
 
-    /// Takes a greenlet in and starts it, if a slot is free. Does not let others run.
+    /// Adds a greenlet and starts it, if a slot is free. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] when none is; the greenlet is neither started nor a member.
+    /// [`PoolFull`] when no slot is free; the greenlet is neither started nor a member.
     pub fn try_start(&self, greenlet: &AnyGreenlet) -> Result<(), PoolFull> {
         self.try_add(greenlet).map(|()| greenlet.start())
     }
 
-    /// Takes a greenlet in and starts it, waiting at most that long for a slot.
+    /// Adds a greenlet and starts it, waiting for a slot for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] when none became free; the greenlet is neither started nor a member.
+    /// [`PoolFull`] when no slot became free; the greenlet is neither started nor a member.
     pub fn start_timeout(&self, greenlet: &AnyGreenlet, timeout: impl Into<Limit>) -> Result<(), PoolFull> {
         self.add_timeout(greenlet, timeout).map(|()| greenlet.start())
     }
 
-    /// Makes a greenlet and starts it, if a slot is free. Does not let others run.
+    /// Spawns a greenlet as a member, if a slot is free. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] with the body when none is.
+    /// [`PoolFull`] with the body when no slot is free.
     ///
     /// # Examples
     ///
@@ -137,11 +140,11 @@ impl Pool {
         self.group.members.spawn_within(body, None, None).map_err(PoolFull)
     }
 
-    /// Makes a greenlet and starts it, waiting at most that long for a slot.
+    /// Spawns a greenlet as a member, waiting for a slot for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] with the body when none became free.
+    /// [`PoolFull`] with the body when no slot became free.
     ///
     /// # Cancellation
     ///

@@ -1,10 +1,12 @@
-//! Entries in the order in which they came, each found by its key at once: a slab with a list through it.
+//! A slab with a linked list through it: entries in order of insertion, found by key in constant
+//! time.
 
 use std::iter;
 
 use slab::Slab;
 
-/// Names an entry, also after it has left: its place may be another's by then, its number never is.
+/// The key of an entry. A key stays unique after its entry is removed: the place may be reused, the
+/// number never is.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
     place: usize,
@@ -12,7 +14,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// How many came before it.
+    /// Returns the number of entries that were inserted before this one.
     pub(crate) fn number(self) -> usize {
         self.number
     }
@@ -21,7 +23,7 @@ impl Key {
 struct Entry<T> {
     value: T,
     number: usize,
-    /// The places of its neighbours.
+    /// The places of the neighbours.
     before: Option<usize>,
     after: Option<usize>,
 }
@@ -44,7 +46,7 @@ impl<T> Roster<T> {
         self.entries.len()
     }
 
-    /// How many have come so far, which is the number of the next.
+    /// Returns the number of entries inserted so far, which is the number of the next entry.
     pub(crate) fn pushed(&self) -> usize {
         self.pushed
     }
@@ -78,12 +80,12 @@ impl<T> Roster<T> {
         Some(value)
     }
 
-    /// Takes all out, in order.
+    /// Removes all entries and returns them in order.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         iter::from_fn(|| self.remove(self.key(self.first?))).collect()
     }
 
-    /// All, in order.
+    /// Iterates over all entries in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         let places = iter::successors(self.first, |place| self.entries[*place].after);
         places.map(|place| (self.key(place), &self.entries[place].value))

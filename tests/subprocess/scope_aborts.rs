@@ -61,7 +61,7 @@ fn children_that_never_end_are_named() {
         let output = again("scope_aborts::children_that_never_end_are_named", part);
         let text = stderr(&output);
         assert_eq!(output.status.signal(), Some(SIGABRT), "{part}: {output:?}");
-        assert!(text.contains("ramie: a frame is lent, and it waits for ever for"), "{part}: {text}");
+        assert!(text.contains("ramie: a frame is lent, and it waits forever for"), "{part}: {text}");
         assert!(
             text.contains("<deaf Running, spawned at tests/subprocess/scope_aborts.rs:"),
             "{part}: {text}"

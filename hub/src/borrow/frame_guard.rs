@@ -1,12 +1,12 @@
-//! Waiting that nothing cuts short: for a frame that others borrow from.
+//! Uninterruptible waits, for frames that others borrow from.
 //!
-//! Who lends makes a [`Lender`] first. It is refused where nothing can wait, and from then on the frame is left in one way
-//! only: by [`Lender::settle`], after [`Lender::outwait`] has seen that nobody holds anything of it. Any other way ends the
-//! process.
+//! Code that lends from its frame first creates a [`Lender`]. That is refused where nothing can
+//! wait. From then on the frame is left in one way only: by [`Lender::settle`], after
+//! [`Lender::outwait`] has found that no borrower is left. Any other way ends the process.
 //!
-//! While it waits the task is *shielded*: what is thrown into it goes to the throws that are put off and only wakes it, so
-//! that it can send its borrowers home. The first of them is returned, to be raised when all are back; the others stay
-//! where they are, for the waits to come.
+//! While it waits, the task is uninterruptible (*shielded*): interrupts are deferred and only wake
+//! it, so that it can cancel its borrowers. The first one is returned, to be raised once all
+//! borrowers have ended; the others stay deferred for later waits.
 
 use std::mem::ManuallyDrop;
 use std::process;
@@ -18,26 +18,29 @@ use crate::stderr;
 use crate::task::{Throw, Token};
 use crate::wait::timeout::Timeout;
 
-/// Those who borrow from a frame.
+/// The borrowers of a frame.
 pub(crate) trait Debts {
-    /// How many still may touch what they borrowed.
+    /// Returns the number of borrowers that may still access the frame.
     fn left(&self) -> usize;
-    /// Says whom to wake when none is left.
+    /// Sets the token to wake when no borrower is left.
     fn tell(&self, token: Token);
-    /// Sends them home with an exception. Returns what was raised in the running greenlet meanwhile.
+    /// Cancels the borrowers with an exception. Returns an exception that was raised in the running
+    /// greenlet during the call.
     fn recall(&self, core: &Core, exception: &Exception) -> Option<Exception>;
-    /// Who they are, for the report of those that never come back.
+    /// Describes the borrowers, for the report that they never end.
     fn debtors(&self) -> String;
 }
 
-/// The right to lend from a frame, which is the duty to stay in it. Dropped instead of settled, it ends the process.
+/// Guards a frame that others borrow from. Must be released with `settle`: dropping it aborts the
+/// process.
 pub(crate) struct Lender {
     core: CoreRef,
     in_main: bool,
 }
 
 impl Lender {
-    /// Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) where nothing can wait.
+    /// Creates a guard. Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) where
+    /// nothing can wait.
     pub(crate) fn new() -> Self {
         let core = current::core();
         if core.in_hub() {
@@ -54,8 +57,9 @@ impl Lender {
         &self.core
     }
 
-    /// Waits until no debts are left, whatever comes; returns the first exception that came, to be raised after all is
-    /// settled. With `leaving` there is one already that takes its place.
+    /// Waits until no borrower is left, without interruption. Returns the first exception that
+    /// arrived, to be raised after the guard is released. With `leaving`, that exception takes its
+    /// place.
     pub(crate) fn outwait(
         &self,
         debts: &dyn Debts,
@@ -95,10 +99,11 @@ impl Lender {
             core.park(token, reason);
             task.shielded.set(false);
             if let Some(exception) = task.thrown.take() {
-                // Nothing is left that could wake it. As long as that sends somebody home it is not the end.
+                // Nothing is left that could wake the task. As long as an exception ends further
+                // borrowers, the wait continues.
                 let left = debts.left();
                 if left >= left_when_stuck {
-                    give_up(&format!("it waits for ever for {}\n{exception}", debts.debtors()));
+                    give_up(&format!("it waits forever for {}\n{exception}", debts.debtors()));
                 }
                 left_when_stuck = left;
                 recall(&exception);
@@ -110,7 +115,8 @@ impl Lender {
         task.posture.set(core.posture(task));
         let raise = match first {
             Some(throw) if !core.reaches(task, &throw) => {
-                // It would end the process here, in a destructor: it waits for the end of the unwinding.
+                // Raised here, in a destructor, the exception would end the process: it waits for
+                // the end of the unwinding.
                 task.rare().masked.borrow_mut().push_front(throw.unclaimed());
                 None
             }
@@ -122,7 +128,8 @@ impl Lender {
         raise
     }
 
-    /// The same for a destructor that runs while a callback of the hub unwinds, where nothing can be raised.
+    /// Waits like `outwait` in a destructor that runs while a callback of the hub unwinds, where
+    /// nothing can be raised.
     #[cold]
     fn outwait_in_hub(&self, debts: &dyn Debts, reason: &'static str, leaving: Option<&Exception>) {
         let core = &*self.core;
@@ -139,14 +146,14 @@ impl Lender {
             core.park(token, reason);
             if on_its_own {
                 if let Some(exception) = task.thrown.take() {
-                    give_up(&format!("it waits for ever for {}\n{exception}", debts.debtors()));
+                    give_up(&format!("it waits forever for {}\n{exception}", debts.debtors()));
                 }
             }
         }
         task.shielded.set(shielded);
     }
 
-    /// Nobody holds anything of the frame any more: it may be left.
+    /// Releases the guard when no borrower is left: the frame may be left.
     pub(crate) fn settle(self) {
         let this = ManuallyDrop::new(self);
         if this.in_main {
@@ -162,11 +169,11 @@ impl Drop for Lender {
     }
 }
 
-/// The frame can neither be left nor waited in.
+/// Ends the process: the frame can neither be left nor waited in.
 #[cold]
 fn give_up(why: &str) -> ! {
     stderr::write(&format!(
-        "ramie: a frame is lent, and {why}\nThe process ends, as what was lent is still in use.\n"
+        "ramie: a frame is lent, and {why}\nThe process ends, because the lent frame is still in use.\n"
     ));
     process::abort();
 }

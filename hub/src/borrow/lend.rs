@@ -1,4 +1,4 @@
-//! Lending work to others: a closure that borrows from the caller's frame and runs wherever it is taken to.
+//! Lending: a closure that borrows from the caller's frame and runs on the thread that takes it.
 #![expect(unsafe_code, reason = "lets a closure that borrows from a frame pass for one that does not")]
 
 use std::fmt;
@@ -15,19 +15,19 @@ use crate::remote::handle::Waker;
 use crate::remote::job::{JobFailure, run_job_for};
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 
-/// Work that was lent: runs on whatever thread it is taken to. Made by [`lend`].
+/// Lent work, which runs on any thread that takes it. Made by [`lend`].
 ///
-/// Dropping it is as good as running it for whoever waits: then [`lend`] returns an error. Forgetting it (`mem::forget`, a
-/// cycle of counted references) makes that one wait for ever.
+/// Dropping it ends the lender's wait as well: then [`lend`] returns an error. Leaking it
+/// (`mem::forget`, a cycle of reference counts) makes the lender wait forever.
 pub struct Lent {
     work: Option<Box<dyn FnOnce() + Send>>,
     gate: Arc<Gate>,
-    // Dropped last: the work and all that it borrows is gone when the waker wakes.
+    // Dropped last: the work and all its borrows are gone when the waker wakes.
     _waker: Waker,
 }
 
 impl Lent {
-    /// Runs the work. Its panics and exceptions go to whoever lent it and not to the caller.
+    /// Runs the work. Its panics and exceptions go to the lender and not to the caller.
     pub fn run(mut self) {
         self.end(|work| work());
     }
@@ -37,7 +37,8 @@ impl Lent {
         if let Some(_within) = self.gate.enter() {
             how(work);
         } else {
-            // What it borrows may be gone with the lender's thread: not even its destructors can be run.
+            // The borrowed frame may be gone with the lender's thread: not even the destructors of
+            // the work may run.
             let _leaked = ManuallyDrop::new(work);
         }
     }
@@ -55,33 +56,41 @@ impl fmt::Debug for Lent {
     }
 }
 
-/// Hands `f`, which may borrow from the caller's frame, to `start`, and waits until it has been run or dropped.
+/// Passes `f`, which may borrow from the caller's frame, to `start`, and waits until it has been
+/// run or dropped.
 ///
-/// The building block for running something elsewhere, on a pool of threads say, without moving everything into it.
-/// `start` is called at once, on the caller's stack, and gives the [`Lent`] to whoever is to run it; it may wait. Then
-/// others run until the work is done.
+/// This is the building block for running code elsewhere, for example on a pool of threads, without
+/// moving every value into it. `start` is called at once, on the caller's stack, and passes the
+/// [`Lent`] to the thread that will run it; `start` may wait. Then this call lets other greenlets
+/// run until the work is done.
 ///
 /// # Errors
 ///
-/// The [`Failure`] that `f` was left with: a panic with its payload; an exception that was [raised](crate::raise) in it, as
-/// its [text](crate::FailureText) if that was on another thread; [`NotRun`] when the work was dropped instead of run.
+/// The [`Failure`] of `f`: a panic with its payload; an exception that was [raised](crate::raise)
+/// in it, as its [text](crate::FailureText) if that was on another thread; [`NotRun`] when the work
+/// was dropped instead of run.
 ///
 /// # Panics
 ///
-/// With what `start` panics with, after the work is done. Raises
-/// [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before anything is lent, in callbacks of the hub.
+/// With the panic of `start`, after the work is done. Raises
+/// [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before anything is lent, in callbacks
+/// of the hub.
 ///
 /// # Cancellation
 ///
-/// The caller's frame is in use, so a kill or a timeout does not interrupt this call: the first one is raised, and the
-/// result dropped, as soon as the work is done. Later ones are raised at the caller's next wait, if they are still wanted by then.
+/// The caller's frame is in use, so a kill or a timeout does not interrupt this call: the first one
+/// is raised, and the result dropped, as soon as the work is done. Later ones are raised at the
+/// caller's next wait, unless they have become void by then.
 ///
-/// A greenlet that waits here when its thread ends is killed as any other, which its work does not notice: it has a second to
-/// end, and then the greenlet is [abandoned](crate#the-end-of-a-hub). Work that another thread has begun by then runs on, and the
-/// thread-locals that it may be using are leaked. (Where that is impossible the ending thread blocks until the work has ended.)
-/// Work that no thread has begun never runs, and is leaked. The main thread, and so the process, does not wait for it at all.
+/// A greenlet that waits here when its thread ends is killed like any other, without an effect on
+/// its work: the work has a second to end, and then the greenlet is
+/// [abandoned](crate#the-end-of-a-hub). Work that another thread has begun by then continues, and
+/// the thread-locals that it may be using are leaked. (Where that is impossible the ending thread
+/// blocks until the work has ended.) Work that no thread has begun never runs, and is leaked. The
+/// main thread, and so the process, does not wait for lent work at all.
 ///
-/// Work that is run by a greenlet of another thread, and is abandoned with it, never ends: this call does not return.
+/// Work that is run by a greenlet of another thread, and is abandoned with that greenlet, never
+/// ends: this call does not return.
 ///
 /// # Examples
 ///
@@ -101,7 +110,7 @@ impl fmt::Debug for Lent {
 /// assert_eq!(numbers, [1, 2, 3]);
 /// ```
 ///
-/// What is lent must be fit for other threads:
+/// The work must be `Send`:
 ///
 /// ```compile_fail,E0277
 /// use std::rc::Rc;
@@ -109,21 +118,21 @@ impl fmt::Debug for Lent {
 /// let _ = ramie_hub::lend(|| *here + 1, |work| work.run());
 /// ```
 ///
-/// And so must its result:
+/// Its result must be `Send` as well:
 ///
 /// ```compile_fail,E0277
 /// use std::rc::Rc;
 /// let _ = ramie_hub::lend(|| Rc::new(5), |work| work.run());
 /// ```
 ///
-/// The borrow lasts as long as the call, so what is written to cannot be looked at by `start`:
+/// The borrow lasts as long as the call, so `start` cannot read a value that the work writes:
 ///
 /// ```compile_fail,E0502
 /// let mut count = 0;
 /// let _ = ramie_hub::lend(|| count += 1, |work| { println!("{count}"); work.run() });
 /// ```
 ///
-/// The result cannot borrow from what `f` owns:
+/// The result cannot borrow from a value that `f` owns:
 ///
 /// ```compile_fail,E0515
 /// let _ = ramie_hub::lend(|| { let own = vec![5]; own.as_slice() }, |work| work.run());
@@ -140,10 +149,12 @@ pub fn lend<'a, T: Send + 'a>(
     let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || {
         *theirs.lock() = Some(run_job_for(home, f));
     });
-    // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for as long as this call lasts, and this call
-    // is left by `settle` or not at all (the lender's destructor ends the process). That comes after `outwait` has seen
-    // the signal of the waker, which is given when the `Lent` has been dropped or run: after `work`, with everything that
-    // it holds, was consumed or dropped. The mailbox between them orders all of that before what comes here.
+    // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for as long as
+    // this call lasts, and this call is left only by `settle` (the lender's destructor ends the
+    // process). `settle` comes after `outwait` has seen the signal of the waker, which is given
+    // when the `Lent` has been dropped or run: after `work`, with everything that it holds, was
+    // consumed or dropped. The mailbox between the threads orders all of that before the code that
+    // follows here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
     let gate = Arc::new(Gate::new(home));
     let number = lender.core().new_number();
@@ -152,7 +163,8 @@ pub fn lend<'a, T: Send + 'a>(
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
     let raise = lender.outwait(&waiter, "lend", leaving);
-    // The hub may end when the lender is settled, so what belongs to it comes first.
+    // The hub may end when the lender is released, so values that belong to the hub are dropped
+    // first.
     drop(waiter);
     lender.core().gates.borrow_mut().remove(&number);
     let outcome = packet.lock().take();

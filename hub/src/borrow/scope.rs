@@ -1,4 +1,5 @@
-//! Scopes: greenlets that may borrow from the frame that spawns them, as `std::thread::scope` has it for threads.
+//! Scopes: greenlets that may borrow from the frame that spawns them, like `std::thread::scope` for
+//! threads.
 #![expect(unsafe_code, reason = "lets a body that borrows from a frame pass for one that does not")]
 
 use std::cell::Cell;
@@ -21,20 +22,22 @@ use crate::task::body::ScopedBody;
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
 
-/// Where greenlets are spawned that may borrow. Made by [`scope`].
+/// A scope for spawning greenlets that may borrow. Made by [`scope`].
 ///
-/// `'scope` is the time in which such greenlets may run, `'env` that of what was there before the scope.
+/// `'scope` is the time in which such greenlets may run, `'env` is the lifetime of the values that
+/// existed before the scope.
 pub struct Scope<'scope, 'env: 'scope> {
     children: Rc<Children>,
-    /// Invariant, so that it cannot be made shorter to lend what does not live long enough.
+    /// Invariant, so that it cannot be shortened to lend a value that does not live long enough.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
-/// A greenlet of a [`Scope`] whose body returns a `T`.
+/// A greenlet of a [`Scope`] with a body that returns a `T`.
 ///
-/// Everything that does not depend on the type of the result is found on [`AnyGreenlet`], to which this dereferences. A
-/// clone of that one may outlive the scope; the value may not, and so is here.
+/// A scoped greenlet dereferences to [`AnyGreenlet`], which has every method that does not depend
+/// on the type of the result. A clone of the [`AnyGreenlet`] may outlive the scope; the value may
+/// not, and so is kept here.
 pub struct ScopedGreenlet<'scope, T> {
     any: AnyGreenlet,
     child: Ask,
@@ -42,34 +45,39 @@ pub struct ScopedGreenlet<'scope, T> {
     scope: PhantomData<&'scope ()>,
 }
 
-/// What a child runs.
+/// The work of a child, with its borrows.
 type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 
-/// Runs `f`, which may spawn greenlets that borrow from the caller's frame, and returns when all of them have ended.
+/// Runs `f`, which may spawn greenlets that borrow from the caller's frame, and returns when all of
+/// them have ended.
 ///
-/// The greenlets are those of [`Scope::spawn`]; they too may spawn into the scope. They need not be `Send`, and see each
-/// other's `Cell`s, as all greenlets of a thread do.
+/// The greenlets are spawned by [`Scope::spawn`]; they too may spawn into the scope. They need not
+/// be `Send`, and share `Cell`s, as all greenlets of a thread do.
 ///
-/// * When `f` returns, the scope waits for the greenlets. If one of them failed and nobody has [joined](ScopedGreenlet::join)
-///   it, the failure is raised out of this call when all have ended: the first in time. The others are not killed
-///   because of it. A plain kill is no failure, and `SystemExit` goes to the main greenlet as always.
-/// * When `f` is left by a panic or an exception, the greenlets are killed with it, waited for, and then the unwinding goes
-///   on.
-/// * A greenlet may catch its kill, or wait in a destructor: the scope waits as long as it takes. What is spawned after the
-///   kill is not killed, so that a destructor can still get work done.
-/// * In the main greenlet, when nothing is left that could wake any of them, they are killed with the
-///   [`LoopExit`](crate::LoopExit), which is then raised here. If some of them cannot end even so, stderr says which and
-///   the process is aborted: they borrow from a frame that must not be left.
+/// * When `f` returns, the scope waits for the greenlets. If one of them failed and was not
+///   [joined](ScopedGreenlet::join), its failure is raised out of this call when all have ended; of
+///   several, the first in time. The others are not killed because of it. A plain kill is not a
+///   failure, and `SystemExit` goes to the main greenlet as always.
+/// * When `f` is left by a panic or an exception, the greenlets are killed with it and waited for,
+///   and then the unwinding continues.
+/// * A greenlet may catch its kill, or wait in a destructor: the scope waits as long as it takes. A
+///   greenlet that is spawned after the kill is not killed, so that a destructor can still run
+///   work.
+/// * In the main greenlet, when nothing is left that could wake any of them, they are killed with
+///   the [`LoopExit`](crate::LoopExit), which is then raised here. If some of them cannot end even
+///   so, stderr lists them and the process is aborted: they borrow from a frame that must not be
+///   left.
 ///
 /// # Panics
 ///
-/// With what `f` panics with. Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before `f` is called, in
-/// callbacks of the hub.
+/// With the panic of `f`. Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError), before
+/// `f` is called, in callbacks of the hub.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout that comes while the scope waits is handed on to its greenlets, and raised here when all have
-/// ended. Later ones are raised at the caller's next wait, if they are still wanted by then.
+/// A kill or a timeout that arrives while the scope waits is passed on to its greenlets, and raised
+/// here when all have ended. Later ones are raised at the caller's next wait, unless they have
+/// become void by then.
 ///
 /// # Examples
 ///
@@ -89,27 +97,28 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// assert_eq!((total, longest.as_str()), (12, "copies"));
 /// ```
 ///
-/// A greenlet cannot outlive the scope (the compiler's error, `lifetime may not live long enough`, has no code):
+/// A greenlet cannot outlive the scope (the compiler's error, `lifetime may not live long enough`,
+/// has no code):
 ///
 /// ```compile_fail
 /// ramie_hub::scope(|s| s.spawn(|| 5)).join();
 /// ```
 ///
-/// Nor can its handle be put aside:
+/// Its handle cannot outlive the scope either:
 ///
 /// ```compile_fail,E0521
 /// let mut handle = None;
 /// ramie_hub::scope(|s| handle = Some(s.spawn(|| 5)));
 /// ```
 ///
-/// Nor can the scope itself, which would take borrows after its end:
+/// The scope itself cannot be kept, since it would accept borrows after its end:
 ///
 /// ```compile_fail,E0521
 /// let mut kept = None;
 /// ramie_hub::scope(|s| kept = Some(s));
 /// ```
 ///
-/// Two greenlets cannot both borrow something mutably:
+/// Two greenlets cannot both borrow a value mutably:
 ///
 /// ```compile_fail,E0499
 /// let mut count = 0;
@@ -119,7 +128,7 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// });
 /// ```
 ///
-/// What belongs to the closure itself is gone before its greenlets are:
+/// Values of the closure itself are gone before its greenlets are:
 ///
 /// ```compile_fail,E0373
 /// ramie_hub::scope(|s| {
@@ -136,7 +145,7 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// });
 /// ```
 ///
-/// What is lent cannot be used as long as it is:
+/// A lent value cannot be used while it is lent:
 ///
 /// ```compile_fail,E0506
 /// let mut count = 0;
@@ -146,7 +155,7 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// });
 /// ```
 ///
-/// And greenlets stay on their thread:
+/// Greenlets stay on their thread:
 ///
 /// ```compile_fail,E0277
 /// ramie_hub::scope(|s| {
@@ -175,10 +184,11 @@ where
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Makes a greenlet that may borrow whatever outlives the scope, and queues its start. Does not let others run.
+    /// Creates a greenlet that may borrow values that outlive the scope, and queues its start. Does
+    /// not let other greenlets run.
     ///
-    /// It starts when the caller next waits, at the scope's end at the latest. A [`fallible`](crate::fallible) body's `Err`
-    /// is its failure.
+    /// The greenlet starts when the caller next waits, at the latest at the scope's end. The `Err`
+    /// of a [`fallible`](crate::fallible) body is its failure.
     ///
     /// # Examples
     ///
@@ -202,7 +212,7 @@ impl<'scope> Scope<'scope, '_> {
 }
 
 impl Builder {
-    /// Makes a greenlet of a scope and queues its start; see [`Scope::spawn`].
+    /// Creates a greenlet of a scope and queues its start; see [`Scope::spawn`].
     ///
     /// # Examples
     ///
@@ -228,19 +238,21 @@ impl Builder {
             kept.set(Some(body.run().map_err(Exception::new)?));
             Ok(())
         });
-        // SAFETY: the types differ in a lifetime only. What `work` borrows is alive for `'scope`, which lasts until `scope`
-        // returns or unwinds. That it does by `settle` or not at all (the lender's destructor ends the process), after
-        // `outwait` has seen that all children are gone. `work` goes into the list of children below, before any code of the
-        // user's can see its record, and nothing else ever holds it: the list gives it to the fiber of the child to run, or
-        // to be dropped, and never in a later hub of the thread. Only after that, when the fiber has returned, is the child
-        // gone. Nothing in the record depends on `'scope`: the value is kept beside it.
+        // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for
+        // `'scope`, which lasts until `scope` returns or unwinds. `scope` does either only by
+        // `settle` (the lender's destructor ends the process), after `outwait` has found that all
+        // children are gone. `work` goes into the list of children below, before any user code can
+        // see its record, and nothing else ever holds it: the list gives it to the fiber of the
+        // child to run, or to be dropped, and never in a later hub of the thread. Only after that,
+        // when the fiber has returned, is the child gone. Nothing in the record depends on
+        // `'scope`: the value is kept beside it.
         let work = unsafe { mem::transmute::<BorrowingWork<'scope>, Work>(work) };
         let site = self.site_or(Location::caller());
         let (record, child) =
             scope.children.adopt(&current::core(), work, |errand| self.record(errand, site));
         let any = AnyGreenlet { record };
         if let Err(escape) = guard(|| self.prepare_one(&any)) {
-            // Nobody will start it.
+            // The greenlet will never be started.
             match guard(|| any.end_unless_started()) {
                 Ok(()) => escape.resume(),
                 Err(second) => {
@@ -255,22 +267,24 @@ impl Builder {
 }
 
 impl<T> ScopedGreenlet<'_, T> {
-    /// Waits until it has ended and moves its value out. Returns without letting others run when it has already.
+    /// Waits until the greenlet has ended and moves its value out. Does not let other greenlets run
+    /// if it has ended already.
     ///
-    /// Whoever asks for its failure is the one who deals with it: the scope does not raise it any more.
+    /// A failure that is returned here counts as handled: the scope does not raise it any more.
     ///
     /// # Errors
     ///
-    /// The failure it ended with. That includes a plain kill: there is no value.
+    /// The failure that the greenlet ended with. A plain kill is included, since there is no value.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout of the caller leaves the greenlet as it is; the handle is gone, and the value with it.
+    /// A kill or a timeout of the caller leaves the greenlet as it is; the handle is gone, and the
+    /// value with it.
     pub fn join(self) -> Result<T, Failure> {
         self.end("ScopedGreenlet::join", Cell::take)
     }
 
-    /// The greenlet without its result's type.
+    /// Returns the greenlet without its result's type.
     pub fn as_any(&self) -> &AnyGreenlet {
         &self.any
     }
@@ -290,12 +304,12 @@ impl<T> ScopedGreenlet<'_, T> {
 }
 
 impl<T: Clone> ScopedGreenlet<'_, T> {
-    /// Waits until it has ended and returns a clone of its value.
+    /// Waits until the greenlet has ended and returns a clone of its value.
     ///
     /// # Errors
     ///
-    /// As [`join`](ScopedGreenlet::join). When the value is just being cloned by somebody else whose `clone` waits, a failure
-    /// that [is taken](Failure::is_taken).
+    /// As [`join`](ScopedGreenlet::join). A failure that [is taken](Failure::is_taken), when
+    /// another greenlet is cloning the value and its `clone` waits.
     ///
     /// # Cancellation
     ///
@@ -308,7 +322,7 @@ impl<T: Clone> ScopedGreenlet<'_, T> {
     }
 }
 
-/// A value that is looked at, and goes back to its place.
+/// A value that is read, and returns to its place on drop.
 struct Back<'a, T>(&'a Cell<Option<T>>, Option<T>);
 
 impl<T> Drop for Back<'_, T> {

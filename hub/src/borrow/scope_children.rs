@@ -1,13 +1,16 @@
-//! The greenlets of one scope: which of them still may touch what they borrowed, and how those that are gone have ended.
+//! The greenlets of one scope: the children that may still access their borrows, and the outcome of
+//! the others.
 //!
-//! A child is *gone* when its closure has been run or dropped and its fiber, if it had one, has returned. That is later than
-//! `ready` (its greenlet-locals are dropped after that, and may wait) and not the same as `dead` (which one that never ran
-//! is before its closure has been dropped); and links will not do, as anybody may remove them. So the hub says it itself,
-//! in [`Core::gone`], where it buries.
+//! A child is *gone* when its closure has been run or dropped and its fiber, if it had one, has
+//! returned. This is later than `ready` (its greenlet-locals are dropped after that, and may wait).
+//! The state differs from `dead` (a child that never ran is dead before its closure has been
+//! dropped). Links cannot be used, because any holder may remove them. The scheduler therefore
+//! reports it directly, from [`Core::gone`].
 //!
-//! The list owns the closures of its children. What a record holds is an [`Errand`], which asks the list for the closure when
-//! it is run or dropped. So the order of events that code of the user's brings about cannot matter: a record that outlives
-//! its scope finds nothing in the list, and one that is started in a later hub of the thread is given nothing.
+//! The list owns the closures of its children. A record holds only an [`Errand`], which asks the
+//! list for the closure when it is run or dropped. The order of events that user code causes is
+//! therefore irrelevant: a record that outlives its scope finds nothing in the list, and a record
+//! that is started in a later hub of the thread gets nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -23,13 +26,13 @@ use crate::scheduler::{Core, Item};
 use crate::task::body::ScopedBody;
 use crate::task::{AnyGreenlet, Gone, Task, TaskRef, Token};
 
-/// What a child runs. It may borrow from the frame of the scope, and passes for one that does not.
+/// The work of a child. It may borrow from the frame of the scope; its type does not say so.
 pub(crate) type Work = Box<dyn FnOnce() -> Result<(), Exception>>;
 
 /// A child that is not gone.
 struct Living {
     record: TaskRef,
-    /// Until it is run or dropped.
+    /// The closure, until it is run or dropped.
     work: Option<Work>,
 }
 
@@ -37,25 +40,25 @@ struct Living {
 pub(crate) struct Children {
     /// The number of the hub that the scope was made in.
     home: u64,
-    /// Those that are not gone, in the order in which they were made.
+    /// The children that are not gone, in order of creation.
     living: RefCell<BTreeMap<u64, Living>>,
     parent: Cell<Option<Token>>,
     recalled: Cell<bool>,
-    /// Failures nobody has been told of, in the order in which they came: of those that still can be joined, and the
-    /// first of the others.
+    /// Failures that were not reported, in order of time: of children that can still be joined, and
+    /// the first of the others.
     failed: RefCell<Vec<(Rc<Child>, Failure)>>,
 }
 
-/// What a child and its handle know of the scope.
+/// The state that a child and its handle share with the scope.
 pub(crate) struct Child {
     children: Rc<Children>,
     number: u64,
     seen: Cell<bool>,
-    /// Its handle is dropped: nobody will ask.
+    /// `true` once its handle is dropped: its outcome cannot be read any more.
     forgotten: Cell<bool>,
 }
 
-/// What the handle of a child holds: the right to ask how it has ended.
+/// The right of a child's handle to read the outcome.
 pub(crate) struct Ask(Rc<Child>);
 
 /// The body of a child: it runs, or drops, the closure that the list of children has for it.
@@ -78,8 +81,9 @@ impl Drop for Errand {
 }
 
 impl Child {
-    /// Takes the closure out of the list. There is none when it was taken before, or when the hub of the scope has ended: what
-    /// the closure borrows may then be gone with the thread, so it is leaked.
+    /// Takes the closure out of the list. Returns `None` when it was taken before, or when the hub
+    /// of the scope has ended: the borrows of the closure may then be gone with the thread, so the
+    /// closure is leaked.
     fn take_work(&self) -> Option<Work> {
         let work = self.children.living.borrow_mut().get_mut(&self.number)?.work.take()?;
         if self.children.home == hub_number() {
@@ -102,8 +106,8 @@ impl Children {
         })
     }
 
-    /// Makes a child that runs `work` and has not been started. Calls nothing of the user's: the caller has no other record of
-    /// the child than this one, which is in the list already.
+    /// Creates a child that runs `work`, without starting it. Calls no user code. The caller gets
+    /// the only other reference to the child's record, which is in the list already.
     pub(crate) fn adopt(
         self: &Rc<Self>,
         core: &Core,
@@ -127,7 +131,8 @@ impl Children {
         self.living.borrow().values().map(|living| living.record.clone()).collect()
     }
 
-    /// Takes out a failure that nobody will be told of: of those that are forgotten the first is enough.
+    /// Removes a failure that will never be reported: of children without handles only the first is
+    /// needed.
     fn thin_out(&self) -> Option<(Rc<Child>, Failure)> {
         let mut failed = self.failed.borrow_mut();
         let forgotten = |(_, (child, _)): &(usize, &(Rc<Child>, Failure))| child.forgotten.get();
@@ -135,8 +140,8 @@ impl Children {
         second.map(|at| failed.remove(at))
     }
 
-    /// The first failure that nobody was told of, at the end of the scope. After the scope has killed its children there is
-    /// none: what they ended with is its own.
+    /// Returns the first unreported failure, at the end of the scope. After the scope has killed
+    /// its children there is none: their outcome is their own.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let mut failed = self.failed.take().into_iter();
         let first = failed.next();
@@ -146,7 +151,7 @@ impl Children {
 }
 
 impl Ask {
-    /// Somebody is told how it ended.
+    /// Marks the outcome as read.
     pub(crate) fn see(&self) {
         self.0.seen.set(true);
         let mut failed = self.0.children.failed.borrow_mut();
@@ -168,7 +173,7 @@ impl Gone for Child {
     fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token)) {
         let children = self.children.clone();
         let failure = task.failure.get().filter(|failure| {
-            // A system error goes to main, whoever else is told.
+            // A system error goes to main, whether it is also read elsewhere or not.
             !self.seen.get() && !failure.is_exit() && !failure.is::<SystemExit>()
         });
         let number = self.number;
@@ -179,7 +184,7 @@ impl Gone for Child {
         drop(living);
         if children.left() == 0 {
             if let Some(parent) = children.parent.take() {
-                // In its turn of the queue, and so behind the child's links.
+                // The parent is woken in its turn of the queue, and so after the child's links.
                 wake(parent);
             }
         }
@@ -204,7 +209,8 @@ impl Debts for Children {
         for record in living {
             record.task.rare().recalled.set(Some(exception.clone()));
             let child = AnyGreenlet { record };
-            // Drops the closures of those that have not run, whose destructors may wait and be interrupted.
+            // Drops the closures of children that have not run. The destructors may wait and be
+            // interrupted.
             match guard(|| child.needs_throw(core, exception)) {
                 Ok(true) => running.push(child.record),
                 Ok(false) => {}

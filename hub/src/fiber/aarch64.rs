@@ -1,15 +1,21 @@
-//! The switch on AArch64 Unix. What is said of it in `native` is not said again here.
+//! The switch on AArch64 Unix. `native` has the general explanation.
 //!
-//! * **x19 and x29** are saved by hand: LLVM keeps both for itself and takes neither as an operand of an asm block.
-//! * **d8 to d15**: the compiler saves what it has there, as all vector registers are declared as overwritten.
-//! * **x18** is the system's on some of them and is never touched; where it is not, it is declared as overwritten.
-//! * **FPCR** is not touched: it stays the thread's, as the control words do on x86-64, for the same reasons.
-//! * **BTI**: every jump goes by x16. The first jump into a fiber lands at a function, whose landing pad is `bti c` or
-//!   `paciasp`: these accept a call, and a jump by x16 or x17, and no other jump. A later jump lands inside the block of
-//!   `switch`, at `bti j`, which accepts every jump. `bti c` there would do for x16 too, but would also let a call go to
-//!   the middle of a function. Older processors take each landing pad for a hint and skip it. **PAC**: a signed return address
-//!   stays valid, because a frame is always left with the stack pointer that it was entered with. With a *guarded
-//!   control stack* switched on no fiber here can work, as with a shadow stack on x86-64.
+//! * **x19 and x29** are saved by hand: LLVM reserves both and accepts neither as an operand of an
+//!   asm block.
+//! * **d8 to d15**: the compiler saves the ones in use, since all vector registers are declared as
+//!   overwritten.
+//! * **x18** belongs to the system on some systems and is never touched; on the others it is
+//!   declared as overwritten.
+//! * **FPCR** is not touched: it belongs to the thread, like the control words on x86-64, for the
+//!   same reasons.
+//! * **BTI**: every jump uses x16. The first jump into a fiber lands at a function, which has the
+//!   landing pad `bti c` or `paciasp`: these accept a call, and a jump by x16 or x17, and no other
+//!   jump. A later jump lands inside the block of `switch`, at `bti j`, which accepts every jump.
+//!   `bti c` there would suffice for x16 too, but would also allow a call into the middle of a
+//!   function. Older processors treat each landing pad as a hint and skip it. **PAC**: a signed
+//!   return address stays valid, because a frame is always left with the stack pointer that it was
+//!   entered with. With a *guarded control stack* enabled no fiber here can work, as with a shadow
+//!   stack on x86-64.
 
 #![expect(unsafe_code, reason = "switches stacks")]
 
@@ -17,22 +23,26 @@ use std::arch::asm;
 
 use super::Context;
 
-/// What a call leaves on the stack for the function it calls: nothing, as the return address is in x30.
+/// The size of the return address that a call leaves on the stack: zero, since the return address
+/// is in x30.
 pub(super) const RETURN_ADDRESS: usize = 0;
 
-/// Goes on as `context` says, and leaves there how this side goes on. Returns when the other side does the same, or
-/// has left for good: the argument of whichever came back, null for the latter.
+/// Continues at `context`, and stores there where this side continues. Returns when the other side
+/// switches back or has left permanently. The result is the argument of the switch back, or null
+/// after a permanent leave.
 ///
 /// # Safety
 ///
-/// `context` holds where the other side of this stack pair stopped, or the entry of a fresh fiber, and nobody else
-/// looks at it meanwhile.
+/// `context` must hold where the other side of this stack pair stopped, or the entry of a fresh
+/// fiber, and must not be accessed by other code during the switch.
 #[inline(always)]
 pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
     let back;
-    // The zero in x30 is the return address of a fiber's first function, which ends every backtrace.
-    // SAFETY: the other side's registers are loaded and its code goes on as after a call. When it switches back, the
-    // stack pointer, x19 and x29 are what they were, and all other registers are declared as overwritten.
+    // The zero in x30 is the return address of a fiber's first function, which ends every
+    // backtrace.
+    // SAFETY: the other side's registers are loaded and its code continues as after a call. When it
+    // switches back, the stack pointer, x19 and x29 have their old values, and all other registers
+    // are declared as overwritten.
     unsafe {
         asm!(
             "adr x9, 2f",
@@ -57,14 +67,14 @@ pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
     back
 }
 
-/// Goes on as `context` says, for good.
+/// Continues at `context` permanently.
 ///
 /// # Safety
 ///
-/// As for [`switch`]; and nothing on this stack is needed any more.
+/// As for [`switch`]; and nothing on this stack may be needed any more.
 #[inline(always)]
 pub(super) unsafe fn leave(context: *mut Context) -> ! {
-    // SAFETY: as in `switch`. Nobody comes back.
+    // SAFETY: as in `switch`. Control never returns here.
     unsafe {
         asm!(
             "ldp x16, x12, [x0]",
@@ -78,9 +88,9 @@ pub(super) unsafe fn leave(context: *mut Context) -> ! {
     }
 }
 
-/// Has the processor fetch the line of this address into its cache. A hint: any address will do.
+/// Prefetches the cache line of this address. A hint: any address is allowed.
 #[inline(always)]
 pub(super) fn prefetch(address: usize) {
-    // SAFETY: it changes nothing that a program can see, whatever the address.
+    // SAFETY: a prefetch has no effect that a program can observe, whatever the address.
     unsafe { asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly)) };
 }

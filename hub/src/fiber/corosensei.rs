@@ -1,13 +1,15 @@
 //! The four verbs over corosensei.
 //!
-//! It is portable, and debuggers, profilers, sanitizers and valgrind understand its stacks, so it is the reference
-//! for other implementations. The price is that it enters and leaves a coroutine with `ret`: a switch from deeper
-//! calls, as in any real program, misses the processor's prediction of return addresses.
+//! corosensei is portable, and debuggers, profilers, sanitizers and valgrind understand its stacks,
+//! so this is the reference for other implementations. Its price is that it enters and leaves a
+//! coroutine with `ret`: a switch from deeper calls, as in any real program, defeats the CPU's
+//! return-address prediction.
 //!
-//! corosensei hands its *yielder*, which suspends, to the coroutine's function, and only there. The code that wants
-//! to suspend is far from it. A thread-local would find it, at a cost for each switch, and a field of [`Fiber`]
-//! cannot be filled in from inside, because a `Fiber` moves. So the function writes the yielder's address to a fixed
-//! place, two words at the top of the stack, on a cache line that each switch touches anyway:
+//! corosensei passes its *yielder*, which suspends, only to the coroutine's function. The code that
+//! suspends is far from that function. A thread-local would find the yielder, at a cost for each
+//! switch, and a field of [`Fiber`] cannot be set from inside, because a `Fiber` moves. The
+//! function therefore writes the yielder's address to a fixed place, two words at the top of the
+//! stack, on a cache line that each switch touches anyway:
 //!
 //! ```text
 //!   top of the slot ─▶ ┌──────────────────────────────┐
@@ -35,32 +37,34 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use super::{MAX_INLINE_BODY, run_body};
 use crate::stack::Stack;
 
-/// Two words above the first frame, so that the base keeps its alignment.
+/// The size of two words above the first frame, so that the base keeps its alignment.
 const LINK_ROOM: usize = 16;
 
 /// Code on a stack of its own.
 ///
-/// All methods take a shared reference, because two parties hold one at the same time: the hub is inside
-/// [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
+/// All methods take a shared reference, because two parties hold one at the same time: the hub is
+/// inside [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
 ///
-/// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything it holds is leaked.
-/// Either way the stack is not reused; only [`take_stack`](Fiber::take_stack) hands it on.
+/// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything
+/// it holds is leaked. Either way the stack is not reused; only [`take_stack`](Fiber::take_stack)
+/// releases it for reuse.
 pub(crate) struct Fiber {
-    /// Where the yielder's address is: outside of the coroutine, which the hub has borrowed while the fiber runs.
+    /// The place of the yielder's address, outside the coroutine, which the hub has borrowed while
+    /// the fiber runs.
     link: Link,
     done: Cell<bool>,
-    /// Only the hub's side touches it.
+    /// Accessed only by the hub's side.
     coroutine: UnsafeCell<ManuallyDrop<Coroutine<(), (), (), Ground>>>,
 }
 
 impl Fiber {
-    /// Makes a fiber. `body` runs on `stack` from the first resume on; until then it only lies there.
+    /// Creates a fiber. `body` is stored on `stack` and runs there from the first resume.
     ///
     /// A `body` that panics aborts the process.
     ///
     /// # Panics
     ///
-    /// On Windows, where the memory is not the stack's but made here, when there is none.
+    /// On Windows, where the stack's memory is allocated here, when there is no memory.
     #[inline]
     pub(crate) fn new<F: FnOnce() + 'static>(stack: Stack, body: F) -> Fiber {
         if const { size_of::<F>() > MAX_INLINE_BODY } {
@@ -81,27 +85,27 @@ impl Fiber {
         Fiber { link, done: Cell::new(false), coroutine: UnsafeCell::new(ManuallyDrop::new(coroutine)) }
     }
 
-    /// Runs the fiber until it suspends or ends. Returns whether it has ended.
+    /// Runs the fiber until it suspends or ends. Returns `true` if it has ended.
     ///
     /// # Safety
     ///
-    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done and has not
-    /// moved since its first resume.
+    /// The caller must be on the thread that made the fiber and not inside a fiber. The fiber must
+    /// not be done and must not have moved since its first resume.
     #[inline]
     pub(crate) unsafe fn resume(&self) -> bool {
-        // SAFETY: nobody else has a reference to the coroutine: `suspend` and `done` stay away from it, and the hub
-        // is here once at a time, since the caller is not inside a fiber.
+        // SAFETY: no other reference to the coroutine exists: `suspend` and `done` do not access
+        // it, and the hub is here once at a time, since the caller is not inside a fiber.
         let coroutine = unsafe { &mut *self.coroutine.get() };
         let done = matches!(coroutine.resume(()), CoroutineResult::Return(()));
         self.done.set(done);
         done
     }
 
-    /// Goes back to the hub. Returns when the hub resumes this fiber again, which may be never.
+    /// Switches to the hub. Returns when the hub resumes this fiber again, which may be never.
     ///
     /// # Safety
     ///
-    /// The caller runs on this very fiber.
+    /// The caller must run on this fiber.
     #[inline]
     pub(crate) unsafe fn suspend(&self) {
         // SAFETY: the fiber runs, so its first resume has filled the link, and its ground exists.
@@ -109,30 +113,32 @@ impl Fiber {
         yielder.suspend(());
     }
 
-    /// Does nothing: where the frames are is corosensei's secret.
+    /// Does nothing: corosensei does not expose the position of the frames.
     #[inline]
     pub(crate) fn fetch(&self) {}
 
-    /// Takes the stack, for the next fiber, out of one that is done or that has never run; nothing is left in its place.
+    /// Takes the stack out of a fiber that is done or has never run, for the next fiber. `place` is
+    /// left empty.
     ///
-    /// Of the latter the body is dropped first. Should that panic, the panic goes to the caller and the stack is
-    /// leaked.
+    /// The body of a fiber that has never run is dropped first. If that panics, the panic continues
+    /// in the caller and the stack is leaked.
     ///
     /// # Panics
     ///
-    /// When the fiber is suspended: something lives on that stack.
+    /// When the fiber is suspended, since its stack is in use.
     #[inline]
     pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
-        let mut this = ManuallyDrop::new(place.take().expect("there is a fiber"));
+        let mut this = ManuallyDrop::new(place.take().expect("the place has a fiber"));
         if !this.done() {
             this.drop_body();
         }
-        // SAFETY: `this` is not used again and does not drop it, and its owner has no reference into it.
+        // SAFETY: `this` is not used again and does not drop the coroutine, and its owner has no
+        // reference into it.
         let coroutine = unsafe { ManuallyDrop::take(this.coroutine.get_mut()) };
         coroutine.into_stack().stack
     }
 
-    /// Tells whether the body has returned.
+    /// Returns `true` if the body has returned.
     #[inline]
     pub(crate) fn done(&self) -> bool {
         self.done.get()
@@ -143,21 +149,21 @@ impl Fiber {
     fn drop_body(&mut self) {
         let coroutine = self.coroutine.get_mut();
         assert!(!coroutine.started(), "the stack of a suspended fiber is in use");
-        // Does not unwind anything: of a coroutine that has not started it drops the function.
+        // This unwinds nothing: for a coroutine that has not started it drops the function.
         coroutine.force_unwind();
     }
 }
 
 impl Drop for Fiber {
     fn drop(&mut self) {
-        // Leaks the coroutine and with it the stack. corosensei would unwind instead, which rule 5 forbids.
+        // Leaks the coroutine and its stack. corosensei would unwind instead, which rule 5 forbids.
         if !self.done() && !self.coroutine.get_mut().started() {
             self.drop_body();
         }
     }
 }
 
-/// Does nothing, so that it need not be known where it would help.
+/// Does nothing, so that callers need no knowledge of the implementation.
 #[inline]
 pub(crate) fn fetch(_address: usize, _lines: usize) {}
 
@@ -176,11 +182,12 @@ impl Link {
     ///
     /// # Safety
     ///
-    /// The ground that the link was made for exists.
+    /// The ground that the link was made for must exist.
     #[inline]
     unsafe fn fill(self, yielder: &Yielder<(), ()>) {
-        // SAFETY: the word is on the ground, which exists, above all frames; it is aligned, and holds a pointer or
-        // the zeroes or leavings of an earlier use, any of which is a valid raw pointer.
+        // SAFETY: the word is on the ground, which exists, above all frames. It is aligned. It
+        // holds a pointer, zeroes or the remains of an earlier use, each of which is a valid raw
+        // pointer.
         let link = unsafe { &*self.0 };
         link.set(yielder);
     }
@@ -189,18 +196,19 @@ impl Link {
     ///
     /// # Safety
     ///
-    /// The link has been filled by the coroutine that is running now.
+    /// The link must have been filled by the coroutine that is running now.
     #[inline]
     unsafe fn yielder<'a>(self) -> &'a Yielder<(), ()> {
-        // SAFETY: the caller says that the ground is in use and that the word has been written.
+        // SAFETY: the caller guarantees that the ground is in use and that the word has been
+        // written.
         let link = unsafe { &*self.0 };
-        // SAFETY: the yielder is part of the coroutine's root frame. It was borrowed to the coroutine's function,
-        // whose body encloses the caller, and so lives longer than this call.
+        // SAFETY: the yielder is part of the coroutine's root frame. It was lent to the coroutine's
+        // function, which encloses the caller, and so outlives this call.
         unsafe { &*link.get() }
     }
 }
 
-/// A stack as corosensei sees it.
+/// A stack in the form that corosensei uses.
 struct Ground {
     stack: Stack,
     memory: memory::Memory,
@@ -219,9 +227,10 @@ impl Ground {
     }
 }
 
-// SAFETY: the range from `limit` to `base` is one stack with a guard at its low end, at least MIN_STACK_SIZE large,
-// which is more than corosensei asks for. Both addresses are aligned to 16. It is nobody else's as long as the
-// `Stack`, or on Windows the memory made for it, is owned here.
+// SAFETY: the range from `limit` to `base` is one stack with a guard at its low end. Its size is at
+// least MIN_STACK_SIZE, which is more than corosensei requires. Both addresses are aligned to 16.
+// The range is exclusively ours as long as the `Stack`, or on Windows the memory made for it, is
+// owned here.
 unsafe impl corosensei::stack::Stack for Ground {
     #[inline]
     fn base(&self) -> StackPointer {
@@ -251,7 +260,7 @@ fn address(address: usize) -> StackPointer {
 
 #[cfg(not(windows))]
 mod memory {
-    //! The memory is the stack's own; valgrind gets to know of it.
+    //! The memory is the stack's own; it is registered with valgrind.
 
     use super::Stack;
     use crate::stack::under_valgrind;
@@ -283,8 +292,8 @@ mod memory {
 
 #[cfg(windows)]
 mod memory {
-    //! The system takes part in how a stack is laid out and grows, so corosensei makes it, for each fiber anew. It is
-    //! not pooled: a `Stack` carries no memory on Windows.
+    //! The system takes part in the layout and growth of a stack, so corosensei allocates the
+    //! memory for each fiber. It is not pooled: a `Stack` carries no memory on Windows.
 
     use super::Stack;
     use corosensei::stack::{DefaultStack, Stack as _, StackTebFields};

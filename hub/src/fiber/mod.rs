@@ -1,6 +1,6 @@
-//! Fibers: code on a stack of its own, which stops in the middle and goes on later.
+//! Fibers: code on a stack of its own that can be suspended and resumed.
 //!
-//! This is the seam between the hub and whatever switches stacks. It has four verbs.
+//! This is the seam between the hub and the implementation that switches stacks. It has four verbs.
 //!
 //! ```text
 //!        hub (the thread's own stack)                     fiber (a stack from the pool)
@@ -13,25 +13,29 @@
 //!   recycle  Fiber::take_stack(fiber)                     the stack is free for the next one
 //! ```
 //!
-//! The rules, which every implementation may count on and no one checks at run time:
+//! The rules, which every implementation may rely on and which are not checked at run time:
 //!
 //! 1. Only the hub resumes: from the thread's own stack, never from inside a fiber.
-//! 2. A fiber stays on the thread that made it, so its body needs not be `Send`.
+//! 2. A fiber stays on the thread that made it, so its body need not be `Send`.
 //! 3. Only the code that runs on a fiber suspends that fiber.
-//! 4. No panic crosses the switch. The body catches everything; what it lets through aborts the process.
-//! 5. A fiber that has started and not ended is never unwound and its stack never reused: dropping it leaks both.
-//!    Other fibers may hold pointers into its frames, and unwinding is the business of whoever knows what it means.
+//! 4. No panic crosses the switch. The body catches every panic; a panic that leaves it aborts the
+//!    process.
+//! 5. A fiber that has started and not ended is never unwound and its stack is never reused:
+//!    dropping it leaks both. Other fibers may hold pointers into its frames, and only the code
+//!    above knows when unwinding is allowed.
 //!
-//! 6. From its first resume to its end a fiber stays where it is in memory.
+//! 6. A fiber does not move in memory from its first resume to its end.
 //!
-//! Three implementations have these verbs; `--cfg ramie_fiber="..."` in RUSTFLAGS chooses one, and the rest of the
-//! hub cannot tell them apart.
+//! Three implementations have these verbs; `--cfg ramie_fiber="..."` in RUSTFLAGS selects one, and
+//! the rest of the hub cannot tell them apart.
 //!
-//! * `native` is a switch of our own in a few instructions of assembly, the default on x86-64 and AArch64 Unix.
-//! * `coro`, by the name of "corosensei", leaves the switching to that crate. It is the default everywhere else, the
-//!   reference for `native`, and the choice for sanitizers.
-//! * `thread` gives each fiber an OS thread and lets one of them run at a time. It is slow and a little wrong, and it
-//!   lets Miri check everything above the switch, which has it by default.
+//! * `native` is a switch of our own in a few instructions of assembly, the default on x86-64 and
+//!   AArch64 Unix.
+//! * `coro`, selected by the name "corosensei", leaves the switching to that crate. It is the
+//!   default everywhere else, the reference for `native`, and the choice for sanitizers.
+//! * `thread` gives each fiber an OS thread and lets one of them run at a time. It is slow and not
+//!   fully equivalent, but Miri can check everything above the switch with it; Miri uses it by
+//!   default.
 
 use std::io::Write;
 use std::mem::ManuallyDrop;
@@ -65,22 +69,24 @@ pub(crate) use self::imp::{Fiber, fetch};
 #[cfg(test)]
 mod tests;
 
-/// A body that is larger goes to the heap, so that the top page of the stack has room for frames.
+/// The largest body that is stored on the stack. A larger one goes to the heap, so that the top
+/// page of the stack has space for frames.
 #[cfg_attr(
     any(miri, ramie_fiber = "thread"),
     expect(dead_code, reason = "threads have all bodies on the heap")
 )]
 const MAX_INLINE_BODY: usize = 1024;
 
-/// Runs the body of a fiber, past which no panic goes.
+/// Runs the body of a fiber and stops every panic.
 ///
-/// Aborting is for bugs of the runtime: the code above catches what greenlets throw. Letting a panic through would
-/// raise it in the hub, in the middle of somebody else's turn.
+/// Aborting is for bugs of the runtime: the code above catches the panics of greenlets. A panic
+/// that crosses the switch would unwind in the hub, in an unrelated turn.
 fn run_body(body: impl FnOnce()) {
-    // A destructor would not do: where no frame catches, an unwinding does not begin and runs none.
+    // A destructor would not suffice: where no frame catches, an unwinding does not begin and runs
+    // no destructor.
     if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
         let _never_dropped = ManuallyDrop::new(payload);
-        // The process ends either way, with the message or without.
+        // The process ends either way, with or without the message.
         let _ = std::io::stderr().write_all(b"ramie: a panic has left the body of a fiber; this is a bug\n");
         std::process::abort();
     }

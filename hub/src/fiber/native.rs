@@ -1,22 +1,28 @@
 //! The four verbs by a switch of our own, for x86-64 and AArch64 Unix.
 //!
-//! A switch exchanges where one side goes on for where the other does, in one place, the fiber's [`Context`]:
+//! A switch exchanges the resumption point of one side for that of the other, in one place, the
+//! fiber's [`Context`]:
 //!
 //! ```text
-//!   while the fiber is suspended    context = where the fiber goes on
-//!   while the fiber runs            context = where the hub goes on
+//!   while the fiber is suspended    context = where the fiber continues
+//!   while the fiber runs            context = where the hub continues
 //!
 //!   resume, suspend:   swap (code address, stack pointer, two registers) with the context; jump
 //! ```
 //!
-//! It is a block of assembly that is inlined where it is used. So there is no call whose registers have to be saved by
-//! a convention: the block says that it overwrites all of them, and the compiler saves those that are in use there,
-//! which are few. Two that it does not let go of are saved by the block. And it leaves by a jump, not by a return: the
-//! processor predicts returns by counting calls, so it would foresee none of the returns after one that goes to
-//! another stack, and the code that waits in a deep call has many of them to come.
+//! The switch is a block of assembly that is inlined where it is used. There is no call with
+//! registers to save by a convention: the block declares all registers as overwritten, and the
+//! compiler saves the few that are in use at that point. The block itself saves two registers that
+//! the compiler reserves.
 //!
-//! The context is not on the stack but in the [`Fiber`], that is, in the record of the greenlet, which the hub has just
-//! looked at. A stack that is not in the cache is waited for after the jump, not before it.
+//! The block leaves by a jump, not by a return. The CPU predicts returns from a stack of recent
+//! calls. A switch by `ret` desynchronises that stack, and every later return on the new stack is
+//! mispredicted; code that waits in a deep call has many returns to come. A switch by `jmp` does
+//! not.
+//!
+//! The context is not on the stack but in the [`Fiber`], that is, in the record of the greenlet,
+//! which the hub has just read. A cache miss on the stack is therefore waited for after the jump,
+//! not before it.
 //!
 //! ```text
 //!   top of the slot ─▶ ┌──────────────────────────────┐
@@ -28,10 +34,10 @@
 //!                      ┆                              ┆
 //! ```
 //!
-//! *Backtraces.* They end at `start`, whose return address and frame pointer are zero; the hub's frames are not in
-//! them. The block moves no stack pointer but to the other stack, so debuggers and profilers find their way from any
-//! instruction. *Valgrind* is told of the stacks. *Sanitizers* are not: build with `--cfg ramie_fiber="corosensei"`
-//! for them.
+//! *Backtraces* end at `start`, where the return address and the frame pointer are zero; the hub's
+//! frames are not included. The block moves the stack pointer only from one stack to the other, so
+//! debuggers and profilers can unwind from any instruction. *Valgrind* gets the stacks registered.
+//! *Sanitizers* do not: build with `--cfg ramie_fiber="corosensei"` for them.
 
 #![expect(unsafe_code, reason = "switches stacks by shared references, makes their first frames")]
 
@@ -52,18 +58,19 @@ mod arch;
 #[path = "x86_64.rs"]
 mod arch;
 
-/// A line of the cache.
+/// The size of a cache line.
 const LINE: usize = 64;
 
-/// How many lines of a suspended stack are fetched ahead: the frames between the switch and the code that waits.
+/// The number of cache lines of a suspended stack that are prefetched: the frames between the
+/// switch and the waiting code.
 const FETCHED_LINES: usize = 5;
 
-/// Where code goes on that has been left. The blocks of assembly know its layout.
+/// The resumption point of code that was left. The blocks of assembly depend on its layout.
 #[repr(C)]
 struct Context {
     code: usize,
     stack: usize,
-    /// The frame pointer, zero at the beginning: the end of the chain.
+    /// The frame pointer; zero at the beginning, which ends the chain.
     frame: usize,
     /// rbx or x19.
     base: usize,
@@ -71,18 +78,19 @@ struct Context {
 
 /// Code on a stack of its own.
 ///
-/// All methods take a shared reference, because two parties hold one at the same time: the hub is inside
-/// [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
+/// All methods take a shared reference, because two parties hold one at the same time: the hub is
+/// inside [`resume`](Fiber::resume) while the fiber's own code calls [`suspend`](Fiber::suspend).
 ///
-/// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything it holds is leaked.
-/// Either way the stack is not reused; only [`take_stack`](Fiber::take_stack) hands it on.
+/// Dropping a fiber drops its body if it has never run. If it has run and is not done, everything
+/// it holds is leaked. Either way the stack is not reused; only [`take_stack`](Fiber::take_stack)
+/// releases it for reuse.
 #[repr(C)]
 pub(crate) struct Fiber {
-    /// First, so that the address which the switch passes is that of both.
+    /// First, so that the address that the switch passes is also the address of the fiber.
     context: UnsafeCell<Context>,
     done: Cell<bool>,
-    /// Drops the body that lies on the stack; none once it has started. To name its type promises nothing: who calls it answers
-    /// the `# Safety` of [`drop_body`].
+    /// The function that drops the body on the stack; `None` once the body has started. A caller
+    /// must answer the `# Safety` section of [`drop_body`].
     unrun: Cell<Option<unsafe fn(&Stack)>>,
     stack: Stack,
     valgrind: ManuallyDrop<Option<ValgrindStackRegistration>>,
@@ -91,7 +99,7 @@ pub(crate) struct Fiber {
 const _: () = assert!(offset_of!(Fiber, context) == 0);
 
 impl Fiber {
-    /// Makes a fiber. `body` runs on `stack` from the first resume on; until then it only lies there.
+    /// Creates a fiber. `body` is stored on `stack` and runs there from the first resume.
     ///
     /// A `body` that panics aborts the process.
     #[inline]
@@ -105,10 +113,10 @@ impl Fiber {
     #[inline]
     fn with_small<F: FnOnce() + 'static>(stack: Stack, body: F) -> Fiber {
         let place = place_of::<F>(&stack);
-        // SAFETY: the place is aligned, and inside the stack, which is ours and which nothing runs on.
+        // SAFETY: the place is aligned, and inside the stack, which we own and nothing runs on.
         unsafe { pointer::<F>(place).write(body) };
         let base = place & !15;
-        // SAFETY: the word is next to the body, aligned to 8, and taken by nothing.
+        // SAFETY: the word is next to the body, aligned to 8, and unused.
         unsafe { pointer::<usize>(base - 8).write(0) };
         let start: extern "C" fn(*mut Context) -> ! = start::<F>;
         let context = Context { code: start as usize, stack: base - arch::RETURN_ADDRESS, frame: 0, base: 0 };
@@ -123,16 +131,16 @@ impl Fiber {
         }
     }
 
-    /// Runs the fiber until it suspends or ends. Returns whether it has ended.
+    /// Runs the fiber until it suspends or ends. Returns `true` if it has ended.
     ///
     /// # Safety
     ///
-    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done and has not
-    /// moved since its first resume.
+    /// The caller must be on the thread that made the fiber and not inside a fiber. The fiber must
+    /// not be done and must not have moved since its first resume.
     #[inline(always)]
     pub(crate) unsafe fn resume(&self) -> bool {
-        // SAFETY: the fiber is suspended or fresh, since somebody else has control, so the context is the fiber's. The
-        // hub is here once at a time.
+        // SAFETY: the fiber is suspended or fresh, since other code has control, so the context is
+        // the fiber's. The hub is here once at a time.
         let back = unsafe { arch::switch(self.context()) };
         let done = back.is_null();
         if done {
@@ -141,67 +149,70 @@ impl Fiber {
         done
     }
 
-    /// Goes back to the hub. Returns when the hub resumes this fiber again, which may be never.
+    /// Switches to the hub. Returns when the hub resumes this fiber again, which may be never.
     ///
     /// # Safety
     ///
-    /// The caller runs on this very fiber.
+    /// The caller must run on this fiber.
     #[inline(always)]
     pub(crate) unsafe fn suspend(&self) {
-        // SAFETY: the fiber runs, so the context is the hub's, which is in `resume`.
+        // SAFETY: the fiber runs, so the context belongs to the hub, which is in `resume`.
         unsafe { arch::switch(self.context()) };
     }
 
-    /// Has the processor fetch what the next resume will touch on the stack. A hint and nothing else.
+    /// Prefetches the part of the stack that the next resume touches. A hint without other effects.
     #[inline(always)]
     pub(crate) fn fetch(&self) {
-        // SAFETY: the context is written by switches only, and none is under way.
+        // SAFETY: the context is written only by switches, and none is in progress.
         let frames = unsafe { (*self.context.get()).stack };
         fetch(frames, FETCHED_LINES);
     }
 
-    /// Takes the stack, for the next fiber, out of one that is done or that has never run; nothing is left in its place.
+    /// Takes the stack out of a fiber that is done or has never run, for the next fiber. `place` is
+    /// left empty.
     ///
-    /// Of the latter the body is dropped first. Should that panic, the panic goes to the caller and the stack is
-    /// leaked.
+    /// The body of a fiber that has never run is dropped first. If that panics, the panic continues
+    /// in the caller and the stack is leaked.
     ///
     /// # Panics
     ///
-    /// When the fiber is suspended: something lives on that stack.
+    /// When the fiber is suspended, since its stack is in use.
     #[inline]
-    // Read where it lies: to move the fiber out first would be to wait for what the last switch has written to it.
+    // Read in place: moving the fiber out first would wait for the writes of the last switch, a
+    // store-forwarding stall.
     pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
-        let fiber = place.as_mut().expect("there is a fiber");
+        let fiber = place.as_mut().expect("the place has a fiber");
         if !fiber.done() {
             assert!(fiber.unrun.get().is_some(), "the stack of a suspended fiber is in use");
             fiber.drop_unrun();
         }
         drop(fiber.valgrind.take());
-        // SAFETY: the place is overwritten next, and not dropped, so this becomes the only one.
+        // SAFETY: the place is overwritten next without a drop, so this becomes the only copy.
         let stack = unsafe { ptr::read(&raw const fiber.stack) };
-        // SAFETY: it is a place to write to. What is lost is nothing but the stack that was read.
+        // SAFETY: the place is valid for writes. Only the stack that was read is not dropped.
         unsafe { ptr::write(place, None) };
         stack
     }
 
-    /// Tells whether the body has returned.
+    /// Returns `true` if the body has returned.
     #[inline]
     pub(crate) fn done(&self) -> bool {
         self.done.get()
     }
 
-    /// What the switch goes by: the address of the context, from which `start` gets at the fiber as well.
+    /// Returns the address of the context, which the switch uses and from which `start` reaches the
+    /// fiber as well.
     #[inline(always)]
     fn context(&self) -> *mut Context {
         ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// Drops the body of a fiber that has never run; does nothing for others.
+    /// Drops the body of a fiber that has never run; does nothing for other fibers.
     #[cold]
     fn drop_unrun(&self) {
         if let Some(drop_body) = self.unrun.take() {
-            // SAFETY: the body has been on the stack since the fiber was made, and is dropped and run by nobody else,
-            // as whoever takes `unrun` does one of the two.
+            // SAFETY: the body has been on the stack since the fiber was made. It is run or dropped
+            // only by the code that takes `unrun`, which does one of the two.
             unsafe { drop_body(&self.stack) };
         }
     }
@@ -210,7 +221,8 @@ impl Fiber {
 impl Drop for Fiber {
     #[inline]
     fn drop(&mut self) {
-        // The stack of one that has begun is leaked with all that is on it, and stays known to valgrind.
+        // The stack of a started fiber is leaked with everything on it, and stays known to
+        // valgrind.
         self.drop_unrun();
     }
 }
@@ -221,7 +233,7 @@ impl fmt::Debug for Fiber {
     }
 }
 
-/// Has the processor fetch so many lines from this address on into its cache. A hint: any address will do.
+/// Prefetches that many cache lines from this address on. A hint: any address is allowed.
 #[inline(always)]
 pub(crate) fn fetch(address: usize, lines: usize) {
     for line in 0..lines {
@@ -229,21 +241,23 @@ pub(crate) fn fetch(address: usize, lines: usize) {
     }
 }
 
-/// The first function on each stack: jumped to at the first resume, as if it had been called, and left by a jump.
+/// The first function on each stack: entered by a jump at the first resume as if it had been
+/// called, and left by a jump.
 extern "C" fn start<F: FnOnce()>(context: *mut Context) -> ! {
-    // SAFETY: this is what `resume` has passed, made from a reference to the whole fiber, which exists as long as
-    // somebody resumes it and does not move.
+    // SAFETY: `resume` has passed this pointer, made from a reference to the whole fiber. The fiber
+    // exists as long as it is resumed, and does not move.
     let fiber = unsafe { &*context.cast::<Fiber>() };
     fiber.unrun.set(None);
-    // SAFETY: the body was written there when the fiber was made. It is moved out, and nobody takes it for one any more.
+    // SAFETY: the body was written there when the fiber was made. It is moved out, and `unrun` no
+    // longer gives access to it.
     let body = unsafe { pointer::<F>(place_of::<F>(&fiber.stack)).read() };
     run_body(body);
-    // SAFETY: the hub is in `resume`, whose side the context holds. No frame is left on this stack but this one, which
-    // has nothing to drop.
+    // SAFETY: the hub is in `resume`, and the context holds its side. No frame is left on this
+    // stack except this one, which has nothing to drop.
     unsafe { arch::leave(context) }
 }
 
-/// Where the body lies before it runs.
+/// Returns the place of the body before it runs.
 #[inline]
 fn place_of<F>(stack: &Stack) -> usize {
     (stack.top() - size_of::<F>()) & !(align_of::<F>() - 1)
@@ -253,9 +267,9 @@ fn place_of<F>(stack: &Stack) -> usize {
 ///
 /// # Safety
 ///
-/// It lies there, and nobody uses it any more.
+/// The body must be there, and must not be used afterwards.
 unsafe fn drop_body<F>(stack: &Stack) {
-    // SAFETY: the caller says that it is there.
+    // SAFETY: the caller guarantees that the body is there.
     unsafe { pointer::<F>(place_of::<F>(stack)).drop_in_place() };
 }
 

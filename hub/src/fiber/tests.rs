@@ -22,16 +22,18 @@ fn resume(fiber: &Fiber) -> bool {
     unsafe { fiber.resume() }
 }
 
-/// A fiber whose body knows it, as the hub's record lets a greenlet know its own.
+/// Creates a fiber with a body that has a reference to the fiber, as the hub's record gives a
+/// greenlet a reference to its own.
 fn fiber(body: impl FnOnce(&Fiber) + 'static) -> Rc<Fiber> {
     Rc::new_cyclic(|this: &Weak<Fiber>| {
         let this = Weak::clone(this);
         Fiber::new(stack(), move || {
-            let this = this.upgrade().expect("somebody resumes it");
-            // The count must go before the last suspend, or an abandoned fiber would hold itself.
+            let this = this.upgrade().expect("the resuming code holds it");
+            // The count must be released before the last suspend, or an abandoned fiber would hold
+            // itself.
             let fiber: *const Fiber = Rc::as_ptr(&this);
             drop(this);
-            // SAFETY: whoever resumes holds the fiber.
+            // SAFETY: the resuming code holds the fiber.
             body(unsafe { &*fiber });
         })
     })
@@ -234,7 +236,8 @@ fn a_fiber_uses_its_stack_to_the_depth() {
     }
 }
 
-/// Works on more values than there are registers, of both kinds, with `pause` in the middle of each round.
+/// Computes with more values of both kinds than there are registers, with `pause` in the middle of
+/// each round.
 fn juggle(seed: u64, pause: impl Fn()) -> (u64, f64) {
     let mut whole: [u64; 20] = std::array::from_fn(|place| seed.wrapping_mul(place as u64 + 3));
     let mut broken: [f64; 20] = std::array::from_fn(|place| 1.0 + (seed % 97) as f64 / (place as f64 + 2.0));
@@ -321,14 +324,14 @@ fn a_backtrace_on_a_fiber_ends() {
     }
 }
 
-/// Whether `native` is what is tested.
+/// `true` if `native` is tested.
 const NATIVE: bool = cfg!(all(
     unix,
     any(target_arch = "x86_64", target_arch = "aarch64"),
     not(any(miri, ramie_fiber = "thread", ramie_fiber = "corosensei"))
 ));
 
-/// How the processor rounds, which is one for the thread: a switch neither changes it nor takes it along.
+/// The rounding mode belongs to the thread: a switch neither changes it nor takes it along.
 #[test]
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(any(miri, ramie_fiber = "thread"))))]
 fn rounding_belongs_to_the_thread() {
@@ -372,7 +375,8 @@ mod rounding {
         // SAFETY: it writes MXCSR to a word of our own.
         unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut word) };
         let word = word & !(3 << 13) | u32::try_from(rounding).expect("two bits");
-        // SAFETY: only the rounding differs from what was there, and nobody calculates until the usual one is back.
+        // SAFETY: only the rounding mode differs from the old value, and no code calculates until
+        // the usual mode is back.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const word) };
     }
 }
@@ -396,7 +400,8 @@ mod rounding {
         // SAFETY: it reads the register.
         unsafe { asm!("mrs {}, fpcr", out(reg) word) };
         let word = word & !(3 << 22) | rounding;
-        // SAFETY: only the rounding differs from what was there, and nobody calculates until the usual one is back.
+        // SAFETY: only the rounding mode differs from the old value, and no code calculates until
+        // the usual mode is back.
         unsafe { asm!("msr fpcr, {}", in(reg) word) };
     }
 }
@@ -410,7 +415,7 @@ fn run_again(test: &str) -> Output {
         .args(["--exact", "--nocapture", "--test-threads=1", &format!("{module}::{test}")])
         .env(CHILD, "1")
         .output()
-        .expect("what runs can be run again")
+        .expect("the test binary can be started again")
 }
 
 #[test]
@@ -441,7 +446,7 @@ fn an_overflow_on_a_fiber_is_explained() {
         let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         fault::install();
-        // SAFETY: `info` lives until the end, which is near.
+        // SAFETY: `info` lives until the end of the process, which is near.
         unsafe { overflow::set_running(&raw const info) };
         resume(&Fiber::new(stack, || _ = std::hint::black_box(deeper(0))));
         return;

@@ -1,20 +1,23 @@
 //! The four verbs on OS threads, for Miri, which cannot follow a switch of stacks.
 //!
-//! Each fiber is a thread, started at its first resume. A baton goes back and forth between it and the hub's thread:
-//! whoever does not have it waits, so exactly one of a hub's threads runs at any time, and all that a fiber does is
-//! ordered with all that the hub and its other fibers do.
+//! Each fiber is a thread, started at its first resume. A baton is passed between it and the hub's
+//! thread: a thread without the baton waits, so exactly one of a hub's threads runs at any time,
+//! and every action of a fiber is ordered with the actions of the hub and its other fibers.
 //!
-//! What it gets wrong, compared with a real fiber:
+//! Such a fiber differs from a real one as follows:
 //!
-//! * Thread-locals are not shared with the hub. What a fiber needs to find in one, such as the current hub, its body
-//!   must set when it starts; no hook is needed, since the body runs first of all on the new thread. The thread's
-//!   locals are dropped when the fiber ends, before `resume` returns.
-//! * `thread::current` differs, and `thread::panicking` speaks of this fiber only. On a real fiber it is true in
-//!   everybody while one unwinds.
-//! * Things that belong to a thread, such as the guard of a std mutex, may be dropped on another one.
-//! * An abandoned fiber's thread sleeps until the process ends. Miri reports it then, unless it is told with
-//!   `-Zmiri-ignore-leaks` that this is meant.
-//! * A stack overflow is reported by std, as that of a thread, and costs a whole thread's stack.
+//! * Thread-locals are not shared with the hub. A fiber's body must set every thread-local that the
+//!   fiber reads, such as the current hub, when it starts; no hook is needed, since the body is the
+//!   first code on the new thread. The thread's locals are dropped when the fiber ends, before
+//!   `resume` returns.
+//! * `thread::current` differs, and `thread::panicking` reports this fiber only. On real fibers it
+//!   is true in all of them while one unwinds.
+//! * Values that belong to a thread, such as the guard of a std mutex, may be dropped on another
+//!   one.
+//! * An abandoned fiber's thread sleeps until the process ends. Miri then reports it, unless
+//!   `-Zmiri-ignore-leaks` is set.
+//! * A stack overflow is reported by std, as the overflow of a thread, and costs a whole thread's
+//!   stack.
 
 #![expect(unsafe_code, reason = "moves what is not Send between threads that take turns")]
 
@@ -28,7 +31,8 @@ use crate::stack::Stack;
 
 /// Code on a thread of its own that runs when the hub waits for it.
 ///
-/// Dropping a fiber drops its body if it has never run. If it has run and is not done, its thread waits for ever.
+/// Dropping a fiber drops its body if it has never run. If it has run and is not done, its thread
+/// waits forever.
 pub(crate) struct Fiber {
     stack: Stack,
     /// The body, before the first resume.
@@ -39,7 +43,7 @@ pub(crate) struct Fiber {
 }
 
 impl Fiber {
-    /// Makes a fiber. `body` runs from the first resume on.
+    /// Creates a fiber. `body` runs from the first resume.
     ///
     /// A `body` that panics aborts the process.
     pub(crate) fn new<F: FnOnce() + 'static>(stack: Stack, body: F) -> Fiber {
@@ -52,7 +56,7 @@ impl Fiber {
         }
     }
 
-    /// Runs the fiber until it suspends or ends. Returns whether it has ended.
+    /// Runs the fiber until it suspends or ends. Returns `true` if it has ended.
     ///
     /// # Panics
     ///
@@ -60,8 +64,8 @@ impl Fiber {
     ///
     /// # Safety
     ///
-    /// The caller is on the thread that made the fiber, not inside a fiber, and the fiber is not done and has not
-    /// moved since its first resume.
+    /// The caller must be on the thread that made the fiber and not inside a fiber. The fiber must
+    /// not be done and must not have moved since its first resume.
     pub(crate) unsafe fn resume(&self) -> bool {
         if let Some(body) = self.body.take() {
             self.start(body);
@@ -69,8 +73,8 @@ impl Fiber {
         self.baton.pass(Holder::Fiber);
         let done = self.baton.wait_until(|holder| holder != Holder::Fiber) == Holder::Nobody;
         if done {
-            // The thread has yet to drop its thread-locals. That is code of the fiber's too, so the hub lets it end
-            // before it goes on.
+            // The thread has yet to drop its thread-locals. Their destructors are code of the fiber
+            // too, so the hub lets the thread end before it continues.
             let thread = self.thread.take().expect("a fiber that is done was started, and ends once");
             thread.join().expect("a panic in the body would have aborted");
         }
@@ -79,7 +83,8 @@ impl Fiber {
     }
 
     fn start(&self, body: Box<dyn FnOnce()>) {
-        // SAFETY: the new thread opens it while it has the baton. From then on it and the hub's thread take turns.
+        // SAFETY: the new thread opens the value while it has the baton. From then on that thread
+        // and the hub's thread take turns.
         let body = unsafe { Turns::new(body) };
         let baton = Arc::clone(&self.baton);
         let run = move || {
@@ -91,42 +96,43 @@ impl Fiber {
         self.thread.set(Some(builder.spawn(run).expect("no thread for a fiber")));
     }
 
-    /// Goes back to the hub. Returns when the hub resumes this fiber again, which may be never.
+    /// Switches to the hub. Returns when the hub resumes this fiber again, which may be never.
     ///
     /// # Safety
     ///
-    /// The caller runs on this very fiber.
+    /// The caller must run on this fiber.
     pub(crate) unsafe fn suspend(&self) {
-        // The hub may drop the record that this fiber is in while it is suspended. Nothing of it is used after the
-        // baton has gone.
+        // The hub may drop the record that contains this fiber while it is suspended. No part of
+        // the record is used after the baton is passed.
         let baton = Arc::clone(&self.baton);
         baton.pass(Holder::Hub);
         baton.wait_until(|holder| holder == Holder::Fiber);
     }
 
-    /// Does nothing: a thread's stack is the system's business.
+    /// Does nothing: the system manages a thread's stack.
     #[inline]
     pub(crate) fn fetch(&self) {}
 
-    /// Takes the stack, for the next fiber, out of one that is done or that has never run; nothing is left in its place.
+    /// Takes the stack out of a fiber that is done or has never run, for the next fiber. `place` is
+    /// left empty.
     ///
     /// # Panics
     ///
-    /// When the fiber is suspended: something lives on that stack.
+    /// When the fiber is suspended, since its stack is in use.
     pub(crate) fn take_stack(place: &mut Option<Fiber>) -> Stack {
-        let fiber = place.take().expect("there is a fiber");
+        let fiber = place.take().expect("the place has a fiber");
         let never_ran = fiber.body.take().is_some();
         assert!(never_ran || fiber.done(), "the stack of a suspended fiber is in use");
         fiber.stack
     }
 
-    /// Tells whether the body has returned.
+    /// Returns `true` if the body has returned.
     pub(crate) fn done(&self) -> bool {
         self.done.get()
     }
 }
 
-/// Does nothing, so that it need not be known where it would help.
+/// Does nothing, so that callers need no knowledge of the implementation.
 #[inline]
 pub(crate) fn fetch(_address: usize, _lines: usize) {}
 
@@ -136,17 +142,17 @@ impl fmt::Debug for Fiber {
     }
 }
 
-/// Who may run.
+/// The holder of the baton, which may run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Holder {
     #[default]
     Hub,
     Fiber,
-    /// The fiber has ended, and the hub may go on.
+    /// The fiber has ended, and the hub may continue.
     Nobody,
 }
 
-/// The right to run, which two threads hand to each other.
+/// The right to run, which two threads pass to each other.
 #[derive(Debug, Default)]
 struct Baton {
     holder: Mutex<Holder>,
@@ -167,24 +173,26 @@ impl Baton {
         *holder
     }
 
-    /// A plain value cannot be left half-changed, so poison means nothing here.
+    /// A plain value cannot be left half-changed, so poisoning has no meaning here.
     fn lock(&self) -> MutexGuard<'_, Holder> {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Something that goes to another thread although it is not `Send`.
+/// A value that is sent to another thread although it is not `Send`.
 struct Turns<T>(T);
 
-// SAFETY: what must not be sent is what two threads could then use at once. The constructor's caller promises that
-// the threads take turns, with the baton's mutex ordering one's writes before the other's reads. What depends on the
-// identity of its thread sees another one; the head of this file says so.
+// SAFETY: a value that is not `Send` must not be used by two threads at once. The constructor's
+// caller promises that the threads take turns, and the baton's mutex orders one thread's writes
+// before the other's reads. A value that depends on the identity of its thread sees another thread;
+// the head of this file documents that.
 unsafe impl<T> Send for Turns<T> {}
 
 impl<T> Turns<T> {
     /// # Safety
     ///
-    /// The thread that opens it runs only while all others that share something with `T` wait.
+    /// The thread that opens it must run only while all other threads that share state with `T`
+    /// wait.
     unsafe fn new(inner: T) -> Turns<T> {
         Turns(inner)
     }

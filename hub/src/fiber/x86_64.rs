@@ -1,14 +1,16 @@
-//! The switch on x86-64 Unix. What is said of it in `native` is not said again here.
+//! The switch on x86-64 Unix. `native` has the general explanation.
 //!
-//! * **rbx and rbp** are saved by hand: LLVM keeps both for itself and takes neither as an operand of an asm block.
-//! * **x87 control word and MXCSR** are not touched: they stay the thread's. A switch is no call that changes them, and
-//!   Rust code may not run with other than the default ones anyway. Whoever sets them for a library of C sets them back
-//!   before the next wait.
-//! * **Red zone**: nothing is pushed, and the compiler keeps what it has there out of the way of asm blocks.
-//! * **CET**: each place that is jumped to inside the block begins with `endbr64`; a fiber's first function has one if the
-//!   program was built with them. With a *shadow stack* switched on no fiber here can work, corosensei's included: the
-//!   frames of several stacks return in another order than they were called in. Rust programs are not marked as ready
-//!   for one, so the system does not switch it on.
+//! * **rbx and rbp** are saved by hand: LLVM reserves both and accepts neither as an operand of an
+//!   asm block.
+//! * **x87 control word and MXCSR** are not touched: they belong to the thread. A switch does not
+//!   change them, and Rust code must not run with non-default values anyway. Code that sets them
+//!   for a C library must restore them before the next wait.
+//! * **Red zone**: nothing is pushed, and the compiler keeps its red zone clear of asm blocks.
+//! * **CET**: each jump target inside the block begins with `endbr64`; a fiber's first function has
+//!   one if the program was built with them. With a *shadow stack* enabled no fiber here can work,
+//!   including corosensei's: the frames of several stacks return in an order other than that of
+//!   their calls. Rust programs are not marked as ready for a shadow stack, so the system does not
+//!   enable it.
 
 #![expect(unsafe_code, reason = "switches stacks")]
 
@@ -16,22 +18,24 @@ use std::arch::asm;
 
 use super::Context;
 
-/// What a call leaves on the stack for the function it calls: the return address. For a fiber's first function it is
-/// zero, which ends every backtrace.
+/// The size of the return address that a call leaves on the stack. For a fiber's first function the
+/// return address is zero, which ends every backtrace.
 pub(super) const RETURN_ADDRESS: usize = 8;
 
-/// Goes on as `context` says, and leaves there how this side goes on. Returns when the other side does the same, or
-/// has left for good: the argument of whichever came back, null for the latter.
+/// Continues at `context`, and stores there where this side continues. Returns when the other side
+/// switches back or has left permanently. The result is the argument of the switch back, or null
+/// after a permanent leave.
 ///
 /// # Safety
 ///
-/// `context` holds where the other side of this stack pair stopped, or the entry of a fresh fiber, and nobody else
-/// looks at it meanwhile.
+/// `context` must hold where the other side of this stack pair stopped, or the entry of a fresh
+/// fiber, and must not be accessed by other code during the switch.
 #[inline(always)]
 pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
     let back;
-    // SAFETY: the other side's registers are loaded and its code goes on as after a call. When it switches back, the
-    // stack pointer, rbx and rbp are what they were, and all other registers are declared as overwritten.
+    // SAFETY: the other side's registers are loaded and its code continues as after a call. When it
+    // switches back, the stack pointer, rbx and rbp have their old values, and all other registers
+    // are declared as overwritten.
     unsafe {
         asm!(
             "lea rax, [rip + 2f]",
@@ -57,14 +61,14 @@ pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
     back
 }
 
-/// Goes on as `context` says, for good.
+/// Continues at `context` permanently.
 ///
 /// # Safety
 ///
-/// As for [`switch`]; and nothing on this stack is needed any more.
+/// As for [`switch`]; and nothing on this stack may be needed any more.
 #[inline(always)]
 pub(super) unsafe fn leave(context: *mut Context) -> ! {
-    // SAFETY: as in `switch`. Nobody comes back.
+    // SAFETY: as in `switch`. Control never returns here.
     unsafe {
         asm!(
             "mov rcx, [rdi]",
@@ -79,9 +83,9 @@ pub(super) unsafe fn leave(context: *mut Context) -> ! {
     }
 }
 
-/// Has the processor fetch the line of this address into its cache. A hint: any address will do.
+/// Prefetches the cache line of this address. A hint: any address is allowed.
 #[inline(always)]
 pub(super) fn prefetch(address: usize) {
-    // SAFETY: it changes nothing that a program can see, whatever the address.
+    // SAFETY: a prefetch has no effect that a program can observe, whatever the address.
     unsafe { asm!("prefetcht0 [{}]", in(reg) address, options(nostack, preserves_flags, readonly)) };
 }

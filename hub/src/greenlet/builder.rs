@@ -1,4 +1,4 @@
-//! Making greenlets and starting them.
+//! The creation and start of greenlets.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,7 +12,8 @@ use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE};
 use crate::task::body::Body;
 use crate::task::{AnyGreenlet, Kind, SpawnCallback, TaskRef};
 
-/// How a greenlet is made, when the defaults do not do: its name, its stack.
+/// A builder for greenlets with a name, a stack size or other settings that differ from the
+/// defaults.
 ///
 /// # Examples
 ///
@@ -32,22 +33,23 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with the defaults.
+    /// Creates a builder with the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the greenlet.
+    /// Sets the name of the greenlet.
     #[must_use]
     pub fn name(mut self, name: impl Into<Rc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets the size of the stack in bytes. It is rounded up to what the system and the pool of stacks deal in, at
-    /// least 16 KiB; without this it is 256 KiB of address space, of which only what is touched takes memory.
+    /// Sets the size of the stack in bytes. The size is rounded up to the granularity of the system
+    /// and of the stack pool, at least 16 KiB. The default is 256 KiB of address space, of which
+    /// only touched pages take memory.
     ///
-    /// A size that the system refuses becomes the greenlet's failure when it starts, as
+    /// If the system refuses the size, the greenlet fails at its start with
     /// [`StackError`](crate::StackError).
     #[must_use]
     pub fn stack_size(mut self, bytes: usize) -> Self {
@@ -55,20 +57,22 @@ impl Builder {
         self
     }
 
-    /// Sets what the greenlet gives as its [spawn site](AnyGreenlet::spawn_site), for who spawns on behalf of somebody
-    /// elsewhere in the program. Without this it is where the greenlet is made.
+    /// Sets the [spawn site](AnyGreenlet::spawn_site) of the greenlet, for code that spawns on
+    /// behalf of another place in the program. The default is the place where the greenlet is
+    /// created.
     #[must_use]
     pub fn spawn_site(mut self, site: &'static Location<'static>) -> Self {
         self.site = Some(site);
         self
     }
 
-    /// Has `f` called with every greenlet that is made, before any other code has it: what `__init__` is to a subclass of
-    /// gevent's `Greenlet`.
+    /// Sets a function that is called with every created greenlet, before any other code has the
+    /// greenlet. It replaces `__init__` of a subclass of gevent's `Greenlet`.
     ///
-    /// `f` runs on the stack of the caller that makes the greenlet. It may wait, and may start or kill the greenlet. A panic
-    /// or an exception of `f` goes on in that caller, and the greenlet is not started. One of a [`scope`](crate::scope) then
-    /// ends as if killed, unless `f` has started it.
+    /// `f` runs on the stack of the caller that creates the greenlet. It may wait, and may start or
+    /// kill the greenlet. A panic or an exception of `f` continues in that caller, and the greenlet
+    /// is not started. A greenlet of a [`scope`](crate::scope) then ends as if killed, unless `f`
+    /// has started it.
     ///
     /// # Examples
     ///
@@ -92,7 +96,7 @@ impl Builder {
         self
     }
 
-    /// Makes a greenlet that has not been started.
+    /// Creates a greenlet without starting it.
     #[track_caller]
     pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let site = self.site_or(Location::caller());
@@ -101,7 +105,7 @@ impl Builder {
         greenlet
     }
 
-    /// Makes a greenlet and queues its start. Does not let others run.
+    /// Creates a greenlet and queues its start. Does not let other greenlets run.
     #[track_caller]
     pub fn spawn<B: Body>(&self, body: B) -> Greenlet<B::Value> {
         let greenlet = self.create(body);
@@ -109,7 +113,7 @@ impl Builder {
         greenlet
     }
 
-    /// Makes a greenlet that starts after a time.
+    /// Creates a greenlet that starts after a delay. Does not let other greenlets run.
     #[track_caller]
     pub fn spawn_later<B: Body>(&self, after: Duration, body: B) -> Greenlet<B::Value> {
         let greenlet = self.create(body);
@@ -121,14 +125,14 @@ impl Builder {
         self.site.unwrap_or(caller)
     }
 
-    /// Calls what was set by [`prepare`](Builder::prepare).
+    /// Calls the function set by [`prepare`](Builder::prepare).
     pub(crate) fn prepare_one(&self, greenlet: &AnyGreenlet) {
         if let Some(prepare) = &self.prepare {
             prepare(greenlet);
         }
     }
 
-    /// Makes the record of a greenlet. Calls no code of the user's.
+    /// Creates the record of a greenlet. Calls no user code.
     pub(crate) fn record<B: Body>(&self, body: B, site: &'static Location<'static>) -> TaskRef {
         let record =
             current::core().record(Kind::Greenlet, body, site, self.stack_size.unwrap_or(DEFAULT_STACK_SIZE));
@@ -140,7 +144,7 @@ impl Builder {
 }
 
 impl<T: 'static> Greenlet<T> {
-    /// Makes a greenlet that has not been started.
+    /// Creates a greenlet without starting it.
     #[track_caller]
     pub fn new<B: Body<Value = T>>(body: B) -> Self {
         Builder::new().create(body)
@@ -158,10 +162,12 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// Makes a greenlet and queues its start: it runs when the caller next waits, after what is queued already.
+/// Creates a greenlet and queues its start. The greenlet runs when the caller next waits, after
+/// everything that is already queued.
 ///
-/// Does not let others run. The closure need not be `Send`: a greenlet never leaves its thread. Its `Err`, if it
-/// returns a `Result`, counts as a value unless it is wrapped in [`fallible`](crate::fallible).
+/// Does not let other greenlets run. The closure need not be `Send`: a greenlet never leaves its
+/// thread. If it returns a `Result`, an `Err` counts as a value unless the closure is wrapped in
+/// [`fallible`](crate::fallible).
 ///
 /// # Examples
 ///
@@ -182,9 +188,10 @@ pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
     Builder::new().spawn(body)
 }
 
-/// Makes a greenlet that starts after a time. Does not let others run.
+/// Creates a greenlet that starts after a delay. Does not let other greenlets run.
 ///
-/// Zero is due at the next poll, so after everything that is spawned in the same turn.
+/// A zero delay is due at the next poll, after everything that is spawned in the same turn of the
+/// loop.
 ///
 /// # Examples
 ///
@@ -198,10 +205,10 @@ pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
     Builder::new().spawn_later(after, body)
 }
 
-/// Starts a bare greenlet: gevent's `spawn_raw`. Does not let others run.
+/// Starts a bare greenlet: gevent's `spawn_raw`. Does not let other greenlets run.
 ///
-/// It has no result to ask for. A [kill](AnyGreenlet::kill) before its first turn does not keep it from starting:
-/// it is hit at its first wait.
+/// The greenlet has no result. A [kill](AnyGreenlet::kill) before its first turn does not prevent
+/// its start: the exception is raised at its first wait.
 ///
 /// # Examples
 ///
@@ -219,7 +226,8 @@ pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
     AnyGreenlet { record }
 }
 
-/// Calls `callback` with every greenlet of this hub that is started, at its start. Returns what removes it again.
+/// Registers a callback that is called with every greenlet of this hub at its start. Returns the id
+/// for [`remove_spawn_callback`].
 ///
 /// The callback must not wait.
 ///
@@ -236,11 +244,11 @@ pub fn add_spawn_callback(callback: impl Fn(&AnyGreenlet) + 'static) -> SpawnCal
     SpawnCallbackId(current::core().add_spawn_callback(Rc::new(callback)), PhantomData)
 }
 
-/// Removes a spawn callback; false when it was removed before.
+/// Removes a spawn callback. Returns `false` when it was removed before.
 pub fn remove_spawn_callback(id: SpawnCallbackId) -> bool {
     current::core().remove_spawn_callback(id.0)
 }
 
-/// Names a spawn callback.
+/// The id of a spawn callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpawnCallbackId(u64, PhantomData<*const ()>);

@@ -1,4 +1,4 @@
-//! Greenlets: making them, starting them, and asking how they ended.
+//! The handles of greenlets: state, identity, start, joins and links.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -20,10 +20,10 @@ use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
 
-/// A greenlet whose body returns a `T`.
+/// A greenlet with a body that returns a `T`.
 ///
-/// Clones are the same greenlet. Everything that does not depend on the type of the result is found on
-/// [`AnyGreenlet`], to which this dereferences.
+/// Clones are the same greenlet. It dereferences to [`AnyGreenlet`], which has every method that
+/// does not depend on the type of the result.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ use crate::wait::waitable::Waitable;
 /// ```
 pub struct Greenlet<T> {
     any: AnyGreenlet,
-    /// Invariant: the record is looked into as exactly this type.
+    /// Invariant: the record's value has exactly this type.
     value: PhantomData<fn(T) -> T>,
 }
 
@@ -53,9 +53,10 @@ impl<T> Deref for Greenlet<T> {
     }
 }
 
-/// The running greenlet; the thread's own stack is its main greenlet.
+/// Returns the running greenlet; on the thread's own stack that is the main greenlet.
 ///
-/// In a callback that the hub runs, it is the main greenlet, on whose stack the hub runs.
+/// In a callback of the hub this is also the main greenlet, since the hub runs on the main
+/// greenlet's stack.
 pub fn getcurrent() -> AnyGreenlet {
     AnyGreenlet { record: current::core().current() }
 }
@@ -67,75 +68,81 @@ impl AnyGreenlet {
 
     // --- state --------------------------------------------------------------------------------------------------
 
-    /// Whether it was started and has no result yet: gevent's truth value.
+    /// Returns `true` if the greenlet was started and has no result yet: gevent's truth value.
     pub fn started(&self) -> bool {
         self.task().started()
     }
 
-    /// Whether it has a result, good or bad.
+    /// Returns `true` if the greenlet has a result: a value or a failure.
     pub fn ready(&self) -> bool {
         self.task().ready()
     }
 
-    /// Whether it has ended and will never run again. The running greenlet is not dead to itself.
+    /// Returns `true` if the greenlet has ended and will never run again. The running greenlet is
+    /// not dead.
     pub fn dead(&self) -> bool {
         self.task().dead.get()
     }
 
-    /// Whether it ended well: it returned a value, or left by [`GreenletExit`](crate::GreenletExit).
+    /// Returns `true` if the greenlet ended well: with a value, or by
+    /// [`GreenletExit`](crate::GreenletExit).
     pub fn successful(&self) -> bool {
         self.task().successful()
     }
 
-    /// The failure, once it has ended with one. `None` also for a plain kill, which is a good end.
+    /// Returns the failure that the greenlet ended with. `None` also for a plain kill, which counts
+    /// as a good end.
     pub fn exception(&self) -> Option<Failure> {
         self.task().failure.get().filter(|failure| !failure.is_exit()).cloned()
     }
 
-    /// How it ended without a value, including a plain kill.
+    /// Returns the failure that the greenlet ended with, including a plain kill.
     pub(crate) fn ended_by(&self) -> Option<Failure> {
         self.task().failure.get().cloned()
     }
 
-    /// Whether it is the thread's own stack.
+    /// Returns `true` if this is the main greenlet, which runs on the thread's own stack.
     pub fn is_main(&self) -> bool {
         self.task().kind == Kind::Main
     }
 
-    /// Whether it was made by [`spawn_raw`](crate::spawn_raw) or runs a link.
+    /// Returns `true` if the greenlet was made by [`spawn_raw`](crate::spawn_raw) or runs a link.
     pub fn is_raw(&self) -> bool {
         self.task().kind == Kind::Raw
     }
 
     // --- identity -----------------------------------------------------------------------------------------------
 
-    /// The smallest number that no living greenlet of this hub has, given when first asked for.
+    /// Returns a number unique among the living greenlets of this hub: the smallest free one at the
+    /// first call.
     pub fn minimal_ident(&self) -> u32 {
         current::core().ident(self.task())
     }
 
-    /// The name: the one it was given, else one made of its [number](AnyGreenlet::minimal_ident).
+    /// Returns the name: the given one, or a default made of the
+    /// [number](AnyGreenlet::minimal_ident).
     pub fn name(&self) -> String {
         current::core().name(&self.record)
     }
 
-    /// Names the greenlet.
+    /// Sets the name of the greenlet.
     pub fn set_name(&self, name: impl Into<Rc<str>>) {
         self.task().overflow.set_name(&name.into());
     }
 
-    /// The greenlet that made it, while that one is still in use.
+    /// Returns the greenlet that created this one, while that greenlet is still referenced.
     pub fn spawning_greenlet(&self) -> Option<AnyGreenlet> {
         let record = self.task().spawner.as_ref().and_then(Weak::upgrade)?;
         Some(AnyGreenlet { record })
     }
 
-    /// Where in the program it was made; of the main greenlet, where its hub was.
+    /// Returns the place in the program where the greenlet was created; for the main greenlet,
+    /// where its hub was created.
     pub fn spawn_site(&self) -> &'static Location<'static> {
         self.task().site
     }
 
-    /// The greenlet with its result's type, when that is `T`.
+    /// Returns the greenlet with its result's type, if that type is `T`.
     pub fn downcast<T: 'static>(&self) -> Option<Greenlet<T>> {
         self.record
             .body
@@ -146,7 +153,8 @@ impl AnyGreenlet {
 
     // --- starting -----------------------------------------------------------------------------------------------
 
-    /// Queues the start. Does nothing when it was started, killed or has ended. Does not let others run.
+    /// Queues the start. Does nothing if the greenlet was started or killed, or has ended. Does not
+    /// let other greenlets run.
     pub fn start(&self) {
         if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
@@ -155,13 +163,14 @@ impl AnyGreenlet {
         }
     }
 
-    /// Starts it after a time. Does nothing when it was started, killed or has ended.
+    /// Starts the greenlet after a delay. Does nothing if the greenlet was started or killed, or
+    /// has ended. Does not let other greenlets run.
     pub fn start_later(&self, after: Duration) {
         if self.task().state.get() == State::Created && !self.dead() {
             let core = current::core();
             let token = core.admit(&self.record);
             if self.dead() {
-                // A spawn callback has killed it.
+                // A spawn callback has killed the greenlet.
                 return;
             }
             let timer = core.start_timer(core.deadline(after), || Expiry::Wake(token), true);
@@ -171,7 +180,8 @@ impl AnyGreenlet {
 
     // --- joining ------------------------------------------------------------------------------------------------
 
-    /// Waits until it has ended, well or not. Returns without letting others run when it has already.
+    /// Waits until the greenlet has ended, with a value or a failure. Does not let other greenlets
+    /// run if it has ended already.
     ///
     /// # Cancellation
     ///
@@ -180,7 +190,7 @@ impl AnyGreenlet {
         self.join_for(Limit::Never, "Greenlet::join");
     }
 
-    /// Waits at most that long; says whether it has ended.
+    /// Waits for the end for at most `timeout`. Returns `true` if the greenlet has ended.
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.join_for(timeout.into(), "Greenlet::join")
     }
@@ -189,7 +199,8 @@ impl AnyGreenlet {
         self.ready() || self.join_until(limit.deadline(&current::core()), reason)
     }
 
-    /// Waits at most until the hub's clock shows `deadline`; says whether it has ended.
+    /// Waits for the end until the hub's time is `deadline` at most. Returns `true` if the greenlet
+    /// has ended.
     pub(crate) fn join_until(&self, deadline: Option<u64>, reason: &'static str) -> bool {
         if self.ready() {
             return true;
@@ -206,10 +217,11 @@ impl AnyGreenlet {
 
     // --- links --------------------------------------------------------------------------------------------------
 
-    /// Calls `f` in a greenlet of its own when this one has ended. Does not let others run.
+    /// Calls `f` in a new greenlet when this greenlet has ended. Does not let other greenlets run.
     ///
-    /// Links, raw links and waiting greenlets are served in the order in which they came. A link may wait; the next
-    /// in line is served meanwhile. On a greenlet that has ended already, `f` is called in a later turn.
+    /// Links, raw links and waiting greenlets are served in the order in which they were added. A
+    /// link may wait; the next one is served without waiting for it. If this greenlet has ended
+    /// already, `f` is called in a later turn of the loop.
     ///
     /// # Examples
     ///
@@ -223,18 +235,21 @@ impl AnyGreenlet {
         self.link_if(|_| true, f)
     }
 
-    /// Like [`link`](AnyGreenlet::link), if it [ends well](AnyGreenlet::successful).
+    /// Calls `f` like [`link`](AnyGreenlet::link), if this greenlet [ends
+    /// well](AnyGreenlet::successful).
     pub fn link_value(&self, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
         self.link_if(AnyGreenlet::successful, f)
     }
 
-    /// Like [`link`](AnyGreenlet::link), if it does not [end well](AnyGreenlet::successful).
+    /// Calls `f` like [`link`](AnyGreenlet::link), if this greenlet does not [end
+    /// well](AnyGreenlet::successful).
     pub fn link_exception(&self, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
         self.link_if(|greenlet| !greenlet.successful(), f)
     }
 
     fn link_if(&self, wanted: fn(&AnyGreenlet) -> bool, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
-        // The entry holds no count on its own greenlet: a cycle would keep a forgotten one for ever.
+        // The entry does not count as a reference to its own greenlet: a cycle would keep an unused
+        // greenlet alive forever.
         let weak = Rc::downgrade(&self.record);
         self.add_link(Target::Spawn(Box::new(move || {
             if let Some(record) = weak.upgrade() {
@@ -246,7 +261,8 @@ impl AnyGreenlet {
         })))
     }
 
-    /// Calls `f` in the hub when this greenlet has ended. `f` must not wait.
+    /// Calls `f` in the hub when this greenlet has ended. `f` must not wait. Does not let other
+    /// greenlets run.
     pub fn rawlink(&self, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
         let weak = Rc::downgrade(&self.record);
         self.add_link(Target::Call(Box::new(move || {
@@ -266,28 +282,30 @@ impl AnyGreenlet {
         id
     }
 
-    /// Removes a link; also one whose turn has not come in a notification that is under way. A link that is gone
-    /// is no error.
+    /// Removes a link, even during a notification that has not reached it yet. Does nothing if the
+    /// link is gone.
     pub fn unlink(&self, id: LinkId) {
         self.task().links.remove(id);
     }
 
-    /// Removes every link. Greenlets that wait for this one are woken only by what else they wait for.
+    /// Removes every link. Greenlets that wait for this greenlet are then woken only by other
+    /// events they wait for.
     pub fn unlink_all(&self) {
         self.task().links.clear();
     }
 
-    /// How many links there are, waiting greenlets included: gevent's `has_links`.
+    /// Returns the number of links, including waiting greenlets: gevent's `has_links`.
     pub fn has_links(&self) -> usize {
         self.task().links.len()
     }
 
     // --- scope --------------------------------------------------------------------------------------------------
 
-    /// Runs `f` and sees to it that this greenlet has ended when it returns: gevent's `with greenlet:`.
+    /// Runs `f` and ensures that this greenlet has ended when `scope` returns: gevent's `with
+    /// greenlet:`.
     ///
-    /// When `f` returns, the greenlet is joined. When `f` is left by an exception or a panic, the greenlet is killed
-    /// with it, and joined, before the unwinding goes on.
+    /// When `f` returns, the greenlet is joined. When `f` is left by an exception or a panic, the
+    /// greenlet is killed with that exception, and joined, before the unwinding continues.
     ///
     /// # Examples
     ///
@@ -302,7 +320,7 @@ impl AnyGreenlet {
     pub fn scope<R>(&self, f: impl FnOnce(&AnyGreenlet) -> R) -> R {
         match guard(|| f(self)) {
             Ok(value) => {
-                // If joining itself is interrupted the greenlet is killed all the same.
+                // The greenlet is killed even if the join is interrupted.
                 let joined = guard(|| self.join());
                 self.kill();
                 if let Err(escape) = joined {
@@ -328,13 +346,13 @@ impl<T: 'static> Greenlet<T> {
         Greenlet { any: AnyGreenlet { record }, value: PhantomData }
     }
 
-    /// The greenlet without its result's type.
+    /// Returns the greenlet without its result's type.
     pub fn as_any(&self) -> &AnyGreenlet {
         &self.any
     }
 
     fn cell(&self) -> &RefCell<Option<T>> {
-        self.any.record.body.value().downcast_ref().expect("the handle's type is the record's")
+        self.any.record.body.value().downcast_ref().expect("the handle has the type of the record")
     }
 
     fn outcome<R>(&self, f: impl FnOnce(&RefCell<Option<T>>) -> Option<R>) -> Result<R, Failure> {
@@ -344,36 +362,37 @@ impl<T: 'static> Greenlet<T> {
         f(self.cell()).ok_or_else(Failure::taken)
     }
 
-    /// Waits until it has ended and moves its value out.
+    /// Waits until the greenlet has ended and moves its value out.
     ///
-    /// For values that cannot be cloned. Whoever asks afterwards gets a failure that
-    /// [is taken](Failure::is_taken).
+    /// This is for values that cannot be cloned. Later readers get a failure that [is
+    /// taken](Failure::is_taken).
     ///
     /// # Errors
     ///
-    /// As [`get`](Greenlet::get); a plain kill is a failure here too, as there is no value.
+    /// As [`get`](Greenlet::get). A plain kill is a failure here too, since there is no value.
     pub fn take(&self) -> Result<T, Failure> {
         self.join_for(Limit::Never, "Greenlet::take");
-        // A value that somebody looks at just now is not to be had.
+        // The value cannot be taken while `with_value` borrows it.
         self.outcome(|value| value.try_borrow_mut().ok()?.take())
     }
 
-    /// Calls `f` with a reference to the value, if it has ended with one that was not taken.
+    /// Calls `f` with a reference to the value, if the greenlet has ended with one that was not
+    /// taken.
     pub fn with_value<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.cell().borrow().as_ref().map(f)
     }
 
-    /// Calls `f` in a greenlet of its own when this one has ended; see [`AnyGreenlet::link`].
+    /// Calls `f` in a new greenlet when this greenlet has ended; see [`AnyGreenlet::link`].
     pub fn link(&self, f: impl FnOnce(&Greenlet<T>) + 'static) -> LinkId {
         self.any.link(typed(f))
     }
 
-    /// Like [`link`](Greenlet::link), if it ends well.
+    /// Calls `f` like [`link`](Greenlet::link), if this greenlet ends well.
     pub fn link_value(&self, f: impl FnOnce(&Greenlet<T>) + 'static) -> LinkId {
         self.any.link_value(typed(f))
     }
 
-    /// Like [`link`](Greenlet::link), if it does not end well.
+    /// Calls `f` like [`link`](Greenlet::link), if this greenlet does not end well.
     pub fn link_exception(&self, f: impl FnOnce(&Greenlet<T>) + 'static) -> LinkId {
         self.any.link_exception(typed(f))
     }
@@ -383,25 +402,28 @@ impl<T: 'static> Greenlet<T> {
         self.any.rawlink(typed(f))
     }
 
-    /// Runs `f` and sees to it that this greenlet has ended when it returns; see [`AnyGreenlet::scope`].
+    /// Runs `f` and ensures that this greenlet has ended when `scope` returns; see
+    /// [`AnyGreenlet::scope`].
     pub fn scope<R>(&self, f: impl FnOnce(&Greenlet<T>) -> R) -> R {
         self.any.scope(|_| f(self))
     }
 }
 
-/// A function on the typed handle as one on the untyped.
+/// Adapts a function on the typed handle to the untyped handle.
 fn typed<T: 'static>(f: impl FnOnce(&Greenlet<T>)) -> impl FnOnce(&AnyGreenlet) {
     |any| f(&Greenlet::from_record(any.record.clone()))
 }
 
 impl<T: Clone + 'static> Greenlet<T> {
-    /// Waits until it has ended and returns a clone of its value, or its failure.
+    /// Waits until the greenlet has ended and returns a clone of its value, or its failure.
     ///
-    /// Returns without letting others run when it has ended already. Everybody who asks gets the same failure.
+    /// Does not let other greenlets run if it has ended already. Every reader gets the same
+    /// failure.
     ///
     /// # Errors
     ///
-    /// The failure it ended with. That includes a plain kill, although it counts as a good end: there is no value.
+    /// The failure that the greenlet ended with. A plain kill is included, although it counts as a
+    /// good end, since there is no value.
     ///
     /// # Cancellation
     ///
@@ -411,20 +433,22 @@ impl<T: Clone + 'static> Greenlet<T> {
         self.outcome(|value| value.borrow().clone())
     }
 
-    /// Waits at most that long.
+    /// Waits for at most `timeout`; see [`get`](Greenlet::get).
     ///
     /// # Errors
     ///
-    /// [`GetError::TimedOut`] when it has not ended by then, and what [`get`](Greenlet::get) says.
+    /// [`GetError::TimedOut`] when the greenlet has not ended by then, and the errors of
+    /// [`get`](Greenlet::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.get_for(timeout.into())
     }
 
-    /// Does not wait: gevent's `get(block=False)`.
+    /// Returns a clone of the value or the failure without waiting: gevent's `get(block=False)`.
     ///
     /// # Errors
     ///
-    /// [`GetError::TimedOut`] when it has not ended yet, and what [`get`](Greenlet::get) says.
+    /// [`GetError::TimedOut`] when the greenlet has not ended yet, and the errors of
+    /// [`get`](Greenlet::get).
     pub fn try_get(&self) -> Result<T, GetError> {
         if !self.ready() {
             return Err(GetError::TimedOut);
@@ -437,7 +461,7 @@ impl<T: Clone + 'static> Greenlet<T> {
         self.try_get()
     }
 
-    /// A clone of the value, if it has ended with one.
+    /// Returns a clone of the value, if the greenlet has ended with one.
     pub fn value(&self) -> Option<T> {
         self.with_value(T::clone)
     }

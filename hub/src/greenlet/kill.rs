@@ -1,4 +1,4 @@
-//! Killing greenlets: an exception raised at their blocking call, delivered in its turn of the queue.
+//! Kills: an exception raised at the target's blocking call, delivered in order through the queue.
 
 use std::fmt;
 
@@ -79,14 +79,17 @@ impl<E: fmt::Debug + fmt::Display + 'static> From<E> for Kill {
 impl AnyGreenlet {
     /// Kills the greenlet with [`GreenletExit`] and waits until it has ended.
     ///
-    /// * Not started or not yet run: it ends on the spot, and its body never runs. Nothing is waited for.
+    /// * Not started or not yet run: it ends at once, and its body never runs. The call does not
+    ///   wait.
     /// * Ended: nothing happens.
-    /// * Waiting: the exception is raised at its blocking call, in a turn of the queue; whatever is queued ahead of
-    ///   it happens first, so it may get one more turn. Its destructors run; they may wait, and are not
-    ///   interrupted by further kills. It may catch the exception and go on: then this waits for its natural end.
-    /// * The caller itself: the exception is raised out of this very call.
+    /// * Waiting: the exception is raised at its blocking call, in a turn of the queue. Everything
+    ///   queued ahead of the exception happens first, so the target may get one more turn. Its
+    ///   destructors run; they may wait, and are not interrupted by further kills. If the target
+    ///   catches the exception and continues, this call waits for its natural end.
+    /// * The caller itself: the exception is raised out of this call.
     ///
-    /// Never returns the target's error. Of the main greenlet only the exception is sent; nobody can wait for it.
+    /// Never returns the target's error. The main greenlet only gets the exception; its end cannot
+    /// be waited for.
     ///
     /// # Cancellation
     ///
@@ -148,7 +151,8 @@ impl AnyGreenlet {
                 let token = core.token();
                 core.push(Item::throw(record, exception, Some(token)));
                 core.park(token, "Greenlet::kill");
-                // Back from a kill of its own: it is unwinding, and the kill waits for the end of that.
+                // A greenlet that killed itself is unwinding here, and the kill would wait for the
+                // end of that unwinding.
                 !self.is_running(&core) && self.join_for(limit, "Greenlet::kill")
             }
             _ => {
@@ -158,7 +162,7 @@ impl AnyGreenlet {
         }
     }
 
-    /// Ends a greenlet that nothing has started, so that nothing ever will.
+    /// Ends a greenlet that was not started, so that it never starts.
     pub(crate) fn end_unless_started(&self) {
         if self.task().state.get() == State::Created {
             current::core().kill_unrun(&self.record, Exception::new(GreenletExit));
@@ -169,11 +173,12 @@ impl AnyGreenlet {
         !core.in_hub() && self.is(&AnyGreenlet { record: core.current() })
     }
 
-    /// Ends one that never ran on the spot; says whether an exception has to be thrown into it.
+    /// Ends a greenlet that never ran at once. Returns `true` if an exception must be thrown into
+    /// the greenlet.
     pub(crate) fn needs_throw(&self, core: &Core, exception: &Exception) -> bool {
         match self.task().state.get() {
             State::Ready => false,
-            // Nothing reaches what was abandoned.
+            // An abandoned greenlet cannot be reached.
             _ if self.task().of_another(core.number) => false,
             State::Created | State::Started if self.task().kind == Kind::Greenlet => {
                 core.kill_unrun(&self.record, exception.clone());
@@ -183,11 +188,13 @@ impl AnyGreenlet {
         }
     }
 
-    /// Raises an exception in the greenlet at once, ahead of everything that is queued: gevent's `throw`.
+    /// Raises an exception in the greenlet at once, ahead of everything that is queued: gevent's
+    /// `throw`.
     ///
-    /// One that has not run ends with it. Called from a greenlet, the caller goes on when the target waits again
-    /// or has ended; called in the hub, the target runs as soon as the callback returns. The caller itself raises it
-    /// out of this very call.
+    /// A greenlet that has not run ends with the exception. Called from a greenlet, the caller
+    /// continues when the target waits again or has ended. Called in the hub, the target runs as
+    /// soon as the callback returns. If the target is the caller, the exception is raised out of
+    /// this call.
     ///
     /// # Cancellation
     ///
@@ -217,9 +224,10 @@ impl AnyGreenlet {
 
 /// Kills every greenlet with [`GreenletExit`] and waits until all have ended.
 ///
-/// Those that never ran end on the spot. The others are thrown into one after another in a single turn of the
-/// queue; each runs its handlers up to its next wait before the next is hit. The caller may be among them: the
-/// exception is raised out of this call.
+/// Greenlets that never ran end at once. The exception is thrown into the others one after another
+/// in a single turn of the queue; each runs its handlers up to its next wait before the next one is
+/// interrupted. The caller may be among the greenlets: then the exception is raised out of this
+/// call.
 ///
 /// # Cancellation
 ///

@@ -1,8 +1,9 @@
-//! Values that belong to a greenlet, or to a whole tree of them.
+//! Values that belong to a greenlet, or to a tree of greenlets.
 //!
-//! [`greenlet_local!`](crate::greenlet_local) is to greenlets what `thread_local!` is to threads: each greenlet has
-//! a value of its own, made when it first asks for it and dropped when it ends. [`tree_local!`](crate::tree_local)
-//! declares a value that a greenlet shares with everything that is spawned below it: a request's number, a logger.
+//! [`greenlet_local!`](crate::greenlet_local) is to greenlets what `thread_local!` is to threads:
+//! each greenlet has a value of its own, created at its first use and dropped when the greenlet
+//! ends. [`tree_local!`](crate::tree_local) declares a value that a greenlet shares with all
+//! greenlets spawned below it, for example a request's number or a logger.
 
 use std::fmt;
 use std::rc::Rc;
@@ -10,13 +11,13 @@ use std::rc::Rc;
 use crate::scheduler::current;
 use crate::task::Locals;
 
-/// Who shares a value.
+/// The set of greenlets that share a value.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalScope {
     /// One greenlet.
     Greenlet,
-    /// A greenlet spawned by main, and all that are spawned below it.
+    /// A greenlet spawned by main, and all greenlets spawned below it.
     Tree,
 }
 
@@ -32,7 +33,8 @@ impl<T: 'static> LocalKey<T> {
         LocalKey { scope, init }
     }
 
-    /// Calls `f` with this greenlet's (or tree's) value, which is made first if there is none.
+    /// Calls `f` with the value of this greenlet (or tree), which is created first if there is
+    /// none.
     ///
     /// `f` may wait and let other greenlets run.
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
@@ -53,7 +55,7 @@ impl<T: 'static> LocalKey<T> {
         if let Some(value) = locals.get(key) {
             return value;
         }
-        // Made without a borrow: the initialiser may wait, or ask for other locals.
+        // Created without a borrow: the initialiser may wait, or use other locals.
         let value = Rc::new((self.init)());
         locals.insert(key, value.clone());
         value
@@ -61,7 +63,7 @@ impl<T: 'static> LocalKey<T> {
 }
 
 impl<T: Clone + 'static> LocalKey<T> {
-    /// A clone of the value.
+    /// Returns a clone of the value.
     pub fn get(&'static self) -> T {
         (*self.value()).clone()
     }
@@ -73,10 +75,10 @@ impl<T> fmt::Debug for LocalKey<T> {
     }
 }
 
-/// Declares values that each greenlet has for itself, as `thread_local!` does for threads.
+/// Declares values that each greenlet has for itself, like `thread_local!` for threads.
 ///
-/// A value is made when its greenlet first uses it and dropped when the greenlet ends, on its own stack; that of
-/// the main greenlet lives as long as its hub.
+/// A value is created when its greenlet first uses it, and dropped when the greenlet ends, on the
+/// greenlet's stack. A value of the main greenlet lives as long as its hub.
 ///
 /// # Examples
 ///
@@ -101,7 +103,8 @@ macro_rules! greenlet_local {
     };
 }
 
-/// Declares values that a greenlet shares with all greenlets spawned below it: gevent's spawn-tree locals.
+/// Declares values that a greenlet shares with all greenlets spawned below it: gevent's spawn-tree
+/// locals.
 ///
 /// A greenlet spawned by the main greenlet begins a new tree.
 ///

@@ -1,4 +1,4 @@
-//! Greenlets: their handles, how they are made and killed, and their local values.
+//! Greenlets: handles, creation, kills and local values.
 
 pub(crate) mod builder;
 pub(crate) mod handle;

@@ -17,35 +17,38 @@ use crate::task::{AnyGreenlet, Verdict};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
-/// The hub of this thread: what runs when nobody else does.
+/// The hub of this thread, which runs whenever no greenlet does.
 ///
-/// There is one per thread, made when it is first needed, and it ends with the thread. The handle is only a name
-/// for it. See [`get_hub`].
+/// Each thread has at most one hub, which is created when it is first needed and ends with the
+/// thread. The handle is only a name for the hub. See [`get_hub`].
 #[derive(Clone, Copy)]
 pub struct Hub {
     here: PhantomData<*const ()>,
 }
 
-/// The hub of this thread, made now if there was none.
+/// Returns the hub of this thread, which is created if there was none.
 ///
 /// # Panics
 ///
-/// When the system has no descriptors left for the hub (see [`try_get_hub`]), and on some systems while the thread
-/// ends, when its hub has ended already.
+/// When the system has no descriptors left for the hub (see [`try_get_hub`]). On some systems also
+/// at the end of the thread, when its hub has ended already.
 pub fn get_hub() -> Hub {
     current::core();
     Hub { here: PhantomData }
 }
 
-/// Returns the hub of this thread, made now if there was none, or says why it cannot be made.
+/// Returns the hub of this thread, which is created if there was none, or the error of the
+/// creation.
 ///
-/// A hub needs two descriptors. Every call that makes a hub, such as [`spawn`](crate::spawn), panics where this one
-/// returns an error. Once a thread has a hub it keeps it to its end. Does not let other greenlets run.
+/// A hub needs two descriptors. Every call that creates a hub, such as [`spawn`](crate::spawn),
+/// panics where this one returns an error. A thread keeps its hub until it ends. Does not let other
+/// greenlets run.
 ///
 /// # Errors
 ///
-/// The system's, for example `EMFILE` when the process has no descriptors left. While the thread ends also an error
-/// of kind [`Other`](io::ErrorKind::Other), on systems where the thread cannot have another hub.
+/// The system's error, for example `EMFILE` when the process has no descriptors left. At the end of
+/// the thread also an error of kind [`Other`](io::ErrorKind::Other), on systems where the thread
+/// cannot have another hub.
 ///
 /// # Examples
 ///
@@ -63,9 +66,11 @@ pub fn try_get_hub() -> io::Result<Hub> {
 }
 
 impl Hub {
-    /// Waits until nothing is left that could happen: no greenlet that will run, no timer, no wait for a source.
+    /// Waits until nothing is left that could happen: no greenlet that will run, no timer, no wait
+    /// for a source.
     ///
-    /// Greenlets that wait for something nobody will ever do are left as they are. The hub stays usable.
+    /// Greenlets that wait for an event that cannot happen are left as they are. The hub stays
+    /// usable.
     ///
     /// # Panics
     ///
@@ -74,7 +79,7 @@ impl Hub {
         self.join_for(Limit::Never);
     }
 
-    /// Waits at most that long; says whether nothing was left.
+    /// Waits for at most `timeout`; see [`join`](Hub::join). Returns `true` if nothing was left.
     ///
     /// # Panics
     ///
@@ -93,33 +98,34 @@ impl Hub {
             }
         }
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "only the main greenlet can join the hub");
+        assert!(core.mode.get() == Mode::Main, "Hub::join must be called from the main greenlet");
         let token = core.token();
         let _timer = limit.deadline(&core).map(|deadline| {
-            // Like a sleeper's, not like a limit: it is behind nothing but what was due before it.
+            // Uses the priority of a sleep, not of a wait limit, so only earlier timers run first.
             TimerGuard::of(core.start_timer(deadline, || Expiry::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;
         core.park(token, "Hub::join");
-        // Whoever finds that the loop has run dry takes this back.
+        // The loop clears this when it finds that nothing is left.
         !core.main_joins.get()
     }
 
-    /// Kills every greenlet but the main one and waits until all have ended, also those that are spawned meanwhile.
+    /// Kills every greenlet except the main one and waits until all have ended, including greenlets
+    /// that are spawned during the wait.
     ///
-    /// Returns how many were killed. A greenlet that catches its kill is waited for.
+    /// Returns the number of killed greenlets. A greenlet that catches its kill is waited for.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`] when some are left after `grace`; they run on.
+    /// [`TimedOut`] when some are left after `grace`; they continue to run.
     ///
     /// # Panics
     ///
     /// When it is not called from the main greenlet.
     pub fn kill_all(&self, grace: impl Into<Limit>) -> Result<usize, TimedOut> {
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "only the main greenlet can end all others");
+        assert!(core.mode.get() == Mode::Main, "Hub::kill_all must be called from the main greenlet");
         let limit = grace.into().fixed();
         let mut killed = 0;
         loop {
@@ -131,7 +137,7 @@ impl Hub {
                 killed += crate::greenlet::kill::kill_everything(&core, limit)?;
                 continue;
             }
-            // They have their results, and are in destructors that wait.
+            // These greenlets have their results, and are in destructors that wait.
             let token = core.token();
             core.mourner.set(Some(token));
             let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
@@ -141,22 +147,24 @@ impl Hub {
         }
     }
 
-    /// Whether the hub itself has the thread: in a callback, where nothing can wait.
+    /// Returns `true` if the hub itself runs on the thread: in a callback, where nothing can wait.
     pub fn in_callback(&self) -> bool {
         current::core().in_hub()
     }
 
-    /// Queues a function that the hub calls in its turn. It must not wait. Does not let others run.
+    /// Queues a function that the hub calls in order. It must not wait. Does not let other
+    /// greenlets run.
     pub fn run_callback(&self, f: impl FnOnce() + 'static) -> Callback {
         let state = CallbackState::new(Box::new(f));
         current::core().push(Item::Call(state.clone()));
         Callback(state)
     }
 
-    /// Replaces the report of errors that have no other home; `None` restores the default, which prints to stderr.
+    /// Sets the handler for errors that no caller can receive, and returns the old one. `None`
+    /// restores the default, which prints to stderr.
     ///
-    /// The handler is called where the error happened: in the dying greenlet, or in the hub. It must not wait, and not
-    /// panic; if it does, that is reported and life goes on.
+    /// The handler is called where the error happened: in the dying greenlet, or in the hub. It
+    /// must not wait and must not panic. A violation is reported, and the program continues.
     ///
     /// # Examples
     ///
@@ -174,10 +182,10 @@ impl Hub {
         current::core().set_error_handler(handler)
     }
 
-    /// Has the default report pass over failures of this type: gevent's `NOT_ERROR`.
+    /// Makes the default report ignore failures of this type: gevent's `NOT_ERROR`.
     ///
-    /// For failures that are expected and looked at where the results are. An error handler of one's own sees them all
-    /// the same.
+    /// This is for expected failures that are handled where the results are read. A custom error
+    /// handler still gets them.
     ///
     /// # Examples
     ///
@@ -193,76 +201,79 @@ impl Hub {
         current::core().reports.not_error::<E>();
     }
 
-    /// Hands an error to the error handler.
+    /// Passes an error to the error handler.
     pub fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
         current::core().handle_error(context, failure);
     }
 
-    /// A handle to this hub for other threads.
+    /// Returns a handle to this hub for other threads.
     pub fn remote(&self) -> Remote {
         Remote::new(current::core().inbox.clone())
     }
 
-    /// A one-time signal from any thread to a greenlet of this hub.
+    /// Creates a one-time signal from any thread to a greenlet of this hub.
     pub fn waiter(&self) -> (Waiter, Waker) {
         current::core().waiter()
     }
 
-    /// Keeps the loop alive as long as the guard exists, although nothing in it does.
+    /// Keeps the loop alive as long as the guard exists, even if the hub itself has nothing to do.
     pub fn keep_alive(&self) -> KeepAlive {
         KeepAlive::new()
     }
 
-    /// A watcher that is due once after a time, or again and again when `repeat` is not zero.
+    /// Creates a watcher that is due once after a time, or repeatedly if `repeat` is not zero.
     pub fn timer(&self, after: Duration, repeat: Duration) -> Watcher {
         Watcher::new(WatchKind::Timer, after, repeat)
     }
 
-    /// A watcher that is due at the beginning of every iteration, before the callbacks.
+    /// Creates a watcher that is due at the beginning of every iteration, before the callbacks.
     pub fn prepare(&self) -> Watcher {
         Watcher::new(WatchKind::Prepare, Duration::ZERO, Duration::ZERO)
     }
 
-    /// A watcher that is due after every poll, before timers and sources.
+    /// Creates a watcher that is due after every poll, before timers and sources.
     pub fn check(&self) -> Watcher {
         Watcher::new(WatchKind::Check, Duration::ZERO, Duration::ZERO)
     }
 
-    /// A watcher that is due in every iteration that has nothing better to do.
+    /// Creates a watcher that is due in every otherwise idle iteration.
     pub fn watch_idle(&self) -> Watcher {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
     }
 
-    /// Returns how long greenlets and callbacks may run before the loop polls: 5 ms unless set.
+    /// Returns the time for which greenlets and callbacks may run before the loop polls. The
+    /// default is 5 ms.
     pub fn switch_interval(&self) -> Duration {
         current::core().pace.interval()
     }
 
-    /// Sets how long greenlets and callbacks may run before the loop polls.
+    /// Sets the time for which greenlets and callbacks may run before the loop polls.
     ///
-    /// The loop compares the time with it between two callbacks: after every 50 where they are short,
-    /// after each where they take long. An operation on a socket that is ready compares too, and lets
-    /// the loop poll once the interval is over. It takes effect at the next poll.
+    /// The loop checks the time between two callbacks: after every 50 where they are short, after
+    /// each where they take long. An operation on a ready socket checks it too, and lets the loop
+    /// poll once the interval is over. The new value takes effect at the next poll.
     pub fn set_switch_interval(&self, interval: Duration) {
         current::core().pace.set_interval(interval);
     }
 
-    /// Everybody who is suspended, and in which call: what [`LoopExit`](crate::LoopExit) would name.
+    /// Returns all suspended greenlets with the calls that they wait in, as
+    /// [`LoopExit`](crate::LoopExit) would report them.
     pub fn waiting(&self) -> Vec<Waiting> {
         current::core().waiting()
     }
 
-    /// The main greenlet of this thread, to be thrown into from elsewhere: gevent's `hub.parent`.
+    /// Returns the main greenlet of this thread, for throwing into it from elsewhere: gevent's
+    /// `hub.parent`.
     pub fn main(&self) -> AnyGreenlet {
         AnyGreenlet::from(&current::core().main)
     }
 
-    /// The greenlets that were started and have not ended, but for the main one.
+    /// Returns the greenlets that were started and have not ended, except the main one.
     pub fn greenlets(&self) -> Vec<AnyGreenlet> {
         current::core().greenlets()
     }
 
-    /// Gives the memory of idle stacks back to the system.
+    /// Returns the memory of idle stacks to the system.
     pub fn trim_stacks(&self) {
         current::core().trim_stacks();
     }

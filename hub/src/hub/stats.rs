@@ -1,4 +1,4 @@
-//! What a hub holds, in numbers: for whoever looks for a leak, or for what takes the memory.
+//! Counts of a hub's resources, for finding leaks and the users of memory.
 
 use std::fmt;
 
@@ -7,35 +7,37 @@ use crate::scheduler::Core;
 use crate::scheduler::current;
 use crate::stack::StackStats;
 
-/// What a hub holds at the moment, and how far it has come: from [`Hub::stats`].
+/// The present resources and the progress of a hub, returned by [`Hub::stats`].
 ///
-/// Two that are taken when nothing runs and are equal but for the counts that only grow (`waits`, `iterations`, and the
-/// idle stacks with their address space, which stay for the next greenlets) mean that nothing was left behind in between.
+/// Two statistics that are taken while nothing runs should be equal, except for the counts that
+/// only grow: `waits`, `iterations`, and the idle stacks with their address space, which are kept
+/// for later greenlets. Then nothing was left behind in between.
 ///
-/// It prints as a text of several lines.
+/// Its `Display` form has several lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Greenlets that were started and have not ended, the main greenlet not counted.
+    /// The greenlets that were started and have not ended, without the main greenlet.
     pub greenlets: usize,
-    /// How many of them have not run yet: they are queued, or delayed, and have no stack.
+    /// The greenlets among them that have not run yet: they are queued or delayed, and have no
+    /// stack.
     pub unrun: usize,
-    /// Entries of the callback queue: greenlets whose turn comes, and what else is to be done. One whose greenlet has
-    /// been killed meanwhile stays until its turn.
+    /// The entries of the callback queue: greenlets that are about to run, and other work. The
+    /// entry of a greenlet that was killed stays until its turn.
     pub queued: usize,
-    /// Messages of other threads that the hub has not taken yet. It takes them when its loop comes
-    /// round.
+    /// The messages of other threads that the hub has not taken yet. It takes them once per
+    /// iteration of its loop.
     pub posted: usize,
-    /// Running timers: sleeps, limits of waits and of scopes, delayed starts, watchers.
+    /// The running timers: sleeps, limits of waits and of scopes, delayed starts, watchers.
     pub timers: usize,
-    /// Descriptors that are registered with the system: one for each that somebody has had to wait for.
+    /// The descriptors that are registered with the system: one for each that had to be waited for.
     pub sources: usize,
-    /// Waits and guards that keep the loop alive, timers not counted.
+    /// The waits and guards that keep the loop alive, without timers.
     pub refs: usize,
-    /// How many waits have begun so far, the start of each greenlet counted as one. So many times the hub has switched,
-    /// roughly: a wait that is left by a kill begins once too.
+    /// The number of waits so far, counting the start of each greenlet as one. This is roughly the
+    /// number of switches; a wait that is left by a kill counts once too.
     pub waits: u64,
-    /// How often the loop has gone round.
+    /// The number of iterations of the loop.
     pub iterations: u64,
     /// The stacks.
     pub stacks: StackStats,
@@ -54,11 +56,11 @@ impl fmt::Display for HubStats {
 }
 
 impl Hub {
-    /// What the hub holds at the moment. Does not let others run, and may be called wherever the hub may be reached,
-    /// its own callbacks included.
+    /// Returns the present resources of the hub. Does not let other greenlets run, and may be
+    /// called wherever the hub can be reached, including its own callbacks.
     ///
-    /// It reads counts that are kept anyway, so it may be called often; of what is pending nothing is walked through.
-    /// How much of the memory of its stacks is in use only the system knows: see [`StackStats`].
+    /// This reads counters that are kept anyway and walks no list, so frequent calls are cheap.
+    /// Only the system knows how much memory of the stacks is in use: see [`StackStats`].
     ///
     /// # Examples
     ///
@@ -88,7 +90,8 @@ impl Core {
         let (greenlets, stacks) = (self.tasks.len() - 1, self.stack_stats());
         HubStats {
             greenlets,
-            // Who has run has a stack, from the first turn until the place among the tasks is given up.
+            // A greenlet that has run has a stack, from its first turn until it leaves the task
+            // table.
             unrun: greenlets.saturating_sub(stacks.in_use),
             queued: self.queue.borrow().len(),
             posted: self.inbox.len(),

@@ -1,7 +1,7 @@
-//! Watchers: callbacks of the loop itself, as gevent's `hub.loop` offers them.
+//! Watchers: callbacks of the loop itself, as in gevent's `hub.loop`.
 //!
-//! Greenlets hardly need them; they are for those who build something on the loop. A watcher's callback runs in the
-//! hub and must not wait. Dropping a [`Watcher`] stops it.
+//! Greenlets hardly need watchers; they are for code that builds on the loop. A watcher's callback
+//! runs in the hub and must not wait. Dropping a [`Watcher`] stops it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::scheduler::report::ErrorContext;
 use crate::scheduler::{Core, Expiry, Watch, WatchKind};
 use crate::timers::TimerId;
 
-/// A watcher's state, shared between its handle and the loop.
+/// The state of a watcher, shared between its handle and the loop.
 struct State {
     kind: WatchKind,
     priority: Cell<i8>,
@@ -24,7 +24,7 @@ struct State {
     after: Cell<Duration>,
     repeat: Cell<Duration>,
     timer: Cell<Option<TimerId>>,
-    /// The number of the hub that it is active in.
+    /// The number of the hub that the watcher is active in.
     hub: Cell<u64>,
     #[cfg(unix)]
     io: Option<crate::io::FdWatch>,
@@ -61,7 +61,8 @@ impl Watch for State {
         #[cfg(unix)]
         if self.active.get() {
             if let Some(io) = &self.io {
-                // Watchers report as long as the descriptor is ready: asking again makes the system look again.
+                // Watchers report as long as the descriptor is ready. Rearming makes the system
+                // check again.
                 io.rearm(core, self.clone());
             }
         }
@@ -81,7 +82,7 @@ impl State {
         let fine = core.call(|| ErrorContext::Watcher(self.kind.name()), || callback());
         #[cfg(unix)]
         if !fine && self.kind == WatchKind::Io {
-            // It would fail again for as long as the descriptor is ready.
+            // The callback would fail again for as long as the descriptor is ready.
             self.stop(core);
         }
         let _ = fine;
@@ -89,7 +90,7 @@ impl State {
 
     fn arm(self: &Rc<Self>, core: &Core, after: Duration) {
         let deadline = core.deadline(after);
-        // The watch counts as a reference by itself, so its timer does not.
+        // The watcher itself counts as a reference, so its timer does not.
         self.timer.set(Some(core.start_timer(deadline, || Expiry::Watch(self.clone()), false)));
     }
 
@@ -142,11 +143,13 @@ impl State {
     }
 }
 
-/// A callback that the loop calls when something is due: a time, readiness, or a point of its iteration.
+/// A callback that the loop calls when an event is due: a time, readiness, or a point of its
+/// iteration.
 ///
-/// Made by [`Hub::timer`](crate::Hub::timer), [`Hub::io`](crate::Hub::io), [`Hub::prepare`](crate::Hub::prepare),
-/// [`Hub::check`](crate::Hub::check) or [`Hub::watch_idle`](crate::Hub::watch_idle). An active watcher keeps the
-/// loop alive, unless [`set_ref(false)`](Watcher::set_ref) was said. Dropping it stops it.
+/// Made by [`Hub::timer`](crate::Hub::timer), [`Hub::io`](crate::Hub::io),
+/// [`Hub::prepare`](crate::Hub::prepare), [`Hub::check`](crate::Hub::check) or
+/// [`Hub::watch_idle`](crate::Hub::watch_idle). An active watcher keeps the loop alive, unless
+/// [`set_ref(false)`](Watcher::set_ref) was called. Dropping it stops it.
 ///
 /// # Examples
 ///
@@ -195,7 +198,8 @@ impl Watcher {
         Watcher { watch: Rc::new(State { io: Some(io), ..watch }) }
     }
 
-    /// Activates the watcher; `callback` is called in the hub whenever it is due and must not wait.
+    /// Activates the watcher. `callback` is called in the hub whenever the watcher is due and must
+    /// not wait.
     ///
     /// A watcher that is active already only gets the new callback.
     ///
@@ -206,36 +210,37 @@ impl Watcher {
         self.watch.start(&current::core(), Rc::new(callback))
     }
 
-    /// Deactivates the watcher and forgets the callback; an event that is due but not served yet is dropped.
+    /// Deactivates the watcher and drops the callback. A pending event is dropped.
     pub fn stop(&self) {
-        // A later hub of this thread does not know it.
+        // A later hub of this thread does not know this watcher.
         if let Some(core) = current::try_core().filter(|core| core.number == self.watch.hub.get()) {
             self.watch.stop(&core);
         }
     }
 
-    /// Whether the watcher is active.
+    /// Returns `true` if the watcher is active.
     pub fn active(&self) -> bool {
         self.watch.active.get()
     }
 
-    /// Whether it is due and its callback has not been called yet.
+    /// Returns `true` if the watcher is due and its callback has not been called yet.
     pub fn pending(&self) -> bool {
         self.watch.pending.get()
     }
 
-    /// Sets the place among what is due in one iteration: 2 is first, -2 is last, 0 is usual.
+    /// Sets the order among the watchers that are due in one iteration: 2 is first, -2 is last, 0
+    /// is the default.
     ///
     /// # Panics
     ///
     /// When the watcher is active or the priority is outside -2 to 2.
     pub fn set_priority(&self, priority: i8) {
-        assert!(!self.active(), "the priority of an active watcher cannot change");
-        assert!((-2..=2).contains(&priority), "a priority lies between -2 and 2");
+        assert!(!self.active(), "the priority must be set while the watcher is not active");
+        assert!((-2..=2).contains(&priority), "the priority must be between -2 and 2");
         self.watch.priority.set(priority);
     }
 
-    /// Says whether the watcher, while it is active, keeps the loop alive.
+    /// Sets whether the watcher keeps the loop alive while it is active.
     pub fn set_ref(&self, keeps: bool) {
         let before = self.watch.keeps.replace(keeps);
         if self.active() && before != keeps {

@@ -1,4 +1,5 @@
-//! The only part of a hub that other threads touch: a mailbox and the poller's waker. Its rules are the mailbox's.
+//! The part of a hub that other threads touch: a mailbox and the poller's waker. The mailbox's
+//! rules apply.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,20 +12,20 @@ use crate::inbox::mailbox::Mailbox;
 use crate::loom::Mutex;
 use crate::task::Token;
 
-/// What another thread wants of the hub.
+/// A request of another thread to the hub.
 pub(crate) enum Message {
-    /// Run this.
+    /// Calls the function.
     Call(Box<dyn FnOnce() + Send>),
-    /// Resume a greenlet, if it is still in this wait.
+    /// Resumes a greenlet, if it is still in this wait.
     Wake(Token),
-    /// Call the link to a shared object that has this number.
+    /// Calls the link of this number to a shared object.
     Link(u64),
 }
 
-/// What a hub shares with other threads.
+/// The state that a hub shares with other threads.
 pub(crate) struct Inbox {
     mailbox: Mailbox<Message>,
-    /// `None` once it is closed.
+    /// The poller's waker; `None` once the inbox is closed.
     waker: Mutex<Option<Waker>>,
 }
 
@@ -33,26 +34,29 @@ impl Inbox {
         Arc::new(Inbox { mailbox: Mailbox::new(), waker: Mutex::new(Some(waker)) })
     }
 
-    /// Queues what `message` makes of the payload and wakes the hub; gives the payload back when the hub is gone.
+    /// Queues the message made from the payload and wakes the hub. Gives the payload back when the
+    /// hub has ended.
     pub(crate) fn post<P>(&self, payload: P, message: impl FnOnce(P) -> Message) -> Result<(), HubGone<P>> {
         if self.mailbox.push(payload, message).map_err(HubGone)? {
-            // A waker that cannot be written to leaves the message queued; the hub finds it on its next turn.
+            // If the waker cannot be written to, the message stays queued, and the hub finds it in
+            // its next turn.
             let _ = self.waker.lock().as_ref().map(Waker::wake);
         }
         Ok(())
     }
 
-    /// Whether something was posted since the last taking. One load, for the hub to call in every turn.
+    /// Returns `true` if a message was posted since the last `take`. One load, which the hub can
+    /// afford in every turn.
     pub(crate) fn signalled(&self) -> bool {
         self.mailbox.signalled()
     }
 
-    /// How much was posted and is not taken yet.
+    /// Returns the number of posted messages that were not taken.
     pub(crate) fn len(&self) -> usize {
         self.mailbox.len()
     }
 
-    /// Takes everything that was posted, in order.
+    /// Takes all posted messages, in order.
     pub(crate) fn take(&self) -> VecDeque<Message> {
         self.mailbox.take()
     }
@@ -61,7 +65,8 @@ impl Inbox {
         self.mailbox.is_closed()
     }
 
-    /// Refuses everything from now on and returns what was queued. Gives the waker's descriptor back.
+    /// Closes the inbox: every later message is rejected. Returns the queued messages and closes
+    /// the waker's descriptor.
     pub(crate) fn close(&self) -> VecDeque<Message> {
         let queued = self.mailbox.close();
         *self.waker.lock() = None;

@@ -1,4 +1,4 @@
-//! Who may touch work that was lent, when the hub of its lender may end.
+//! Access to lent work after the lender's hub may have ended.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,8 +11,9 @@ use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
 use crate::task::TaskRef;
 
-/// Whether lent work may be touched. A greenlet that waits for it may be abandoned at the end of its thread, and the work
-/// may borrow a thread-local through it.
+/// A latch that decides whether lent work may be touched. A greenlet that waits for the work may be
+/// abandoned at the end of its thread, and the work may borrow a thread-local through that
+/// greenlet.
 pub(crate) struct Gate {
     passage: Mutex<Passage>,
     left: Condvar,
@@ -22,18 +23,18 @@ pub(crate) struct Gate {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Passage {
     Open,
-    /// The work is being run or dropped by a thread that works for this hub, or for none (0).
+    /// The work is being run or dropped by a thread that works for this hub, or for no hub (0).
     Within(u64),
     Closed,
 }
 
 impl Gate {
-    /// The gate of work that the hub with this number lends.
+    /// Creates the latch of work that the hub with this number lends.
     pub(crate) fn new(home: u64) -> Self {
         Gate { passage: Mutex::new(Passage::Open), left: Condvar::new(), home }
     }
 
-    /// Lets somebody in to the work, unless the hub has ended.
+    /// Grants access to the work, unless the access was taken before or the hub has ended.
     pub(crate) fn enter(&self) -> Option<Leave<'_>> {
         let mut passage = self.passage.lock();
         if *passage != Passage::Open {
@@ -43,8 +44,9 @@ impl Gate {
         Some(Leave(self))
     }
 
-    /// The lender's hub ends: no thread enters any more. Returns `true` if another thread is within. (A greenlet of the
-    /// lender's own hub that is within never continues.)
+    /// Closes the latch when the lender's hub ends: no access is granted any more. Returns `true`
+    /// if another thread has access. (An access by a greenlet of the lender's own hub never
+    /// continues.)
     pub(crate) fn close(&self) -> bool {
         let mut passage = self.passage.lock();
         if *passage == Passage::Open {
@@ -53,7 +55,8 @@ impl Gate {
         self.is_entered(*passage)
     }
 
-    /// Waits until no other thread is within, or until `limit`. Returns `true` if none is. Blocks the thread.
+    /// Waits until no other thread has access, or until `limit`. Returns `true` if none has. Blocks
+    /// the thread.
     pub(crate) fn wait_left(&self, limit: Option<Duration>) -> bool {
         let mut passage = self.passage.lock();
         while self.is_entered(*passage) {
@@ -71,7 +74,7 @@ impl Gate {
     }
 }
 
-/// Whoever is within leaves, one way or another.
+/// A granted access, which ends when this is dropped.
 pub(crate) struct Leave<'a>(&'a Gate);
 
 impl Drop for Leave<'_> {
@@ -81,5 +84,5 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The gates of a hub, each with the lender, by a number.
+/// The latches of a hub, each with its lender, by number.
 pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Gate>, TaskRef)>>;

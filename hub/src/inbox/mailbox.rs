@@ -1,11 +1,13 @@
-//! A queue that many threads push to and one takes from, which is told of a burst once.
+//! A queue with many pushing threads and one taking thread, which is notified once for a burst.
 //!
 //! Rules of the shared state:
-//! 1. `closed` only ever goes from false to true, under the lock; a letter is queued under the same lock, so it is
-//!    either taken by the owner or given back to its sender.
-//! 2. A sender pushes first and then swaps `signalled` to true; the one that finds false has to ring.
-//! 3. The owner sets `signalled` to false before it takes the queue. A push that the taking misses therefore comes
-//!    with a swap that finds false, and so with a ring: none is lost, and a burst rings once.
+//! 1. `closed` only ever goes from false to true, under the lock. A letter is queued under the same
+//!    lock, so it is either taken by the owner or given back to its sender.
+//! 2. A sender pushes first and then swaps `signalled` to true. The sender that finds false must
+//!    notify the owner.
+//! 3. The owner sets `signalled` to false before it takes the queue. A push that the take misses is
+//!    therefore followed by a swap that finds false, and so by a notification: no push is lost, and
+//!    a burst notifies once.
 
 use std::collections::VecDeque;
 
@@ -18,7 +20,7 @@ struct Queue<M> {
     closed: bool,
 }
 
-/// What is posted and not taken yet.
+/// The posted messages that were not taken.
 pub(crate) struct Mailbox<M> {
     queue: Mutex<Queue<M>>,
     signalled: CachePadded<AtomicBool>,
@@ -32,8 +34,8 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Queues what `letter` makes of the payload; says whether the sender has to ring. Gives the payload back when the
-    /// box is closed.
+    /// Queues the letter made from the payload. Returns `true` if the sender must notify the owner.
+    /// Gives the payload back when the mailbox is closed.
     pub(crate) fn push<P>(&self, payload: P, letter: impl FnOnce(P) -> M) -> Result<bool, P> {
         {
             let mut queue = self.queue.lock();
@@ -45,22 +47,24 @@ impl<M> Mailbox<M> {
         Ok(!self.signalled.swap(true, Ordering::AcqRel))
     }
 
-    /// Whether something was posted since the last taking. One load, for the owner to call in every turn.
+    /// Returns `true` if a letter was posted since the last `take`. One load, which the owner can
+    /// afford in every turn.
     pub(crate) fn signalled(&self) -> bool {
         self.signalled.load(Ordering::Acquire)
     }
 
-    /// How much is posted and not taken yet, at this moment.
+    /// Returns the present number of letters.
     pub(crate) fn len(&self) -> usize {
         self.queue.lock().letters.len()
     }
 
-    /// Takes everything that was posted, in order (rule 3).
+    /// Takes all letters, in order (rule 3).
     pub(crate) fn take(&self) -> VecDeque<M> {
-        // A swap and not a store: so every change of the flag comes after all before it, for loom's eyes too, which let
-        // a plain store slip in front of a swap that has read past it.
+        // A swap instead of a store: every change of the flag is then ordered after all changes
+        // before it, also in loom's model, which lets a plain store move in front of a swap that
+        // has read past it.
         self.signalled.swap(false, Ordering::AcqRel);
-        // The lock orders this taking against every push; see rule 3 for the one it may miss.
+        // The lock orders this take against every push; rule 3 covers a push that it misses.
         std::mem::take(&mut self.queue.lock().letters)
     }
 
@@ -68,7 +72,7 @@ impl<M> Mailbox<M> {
         self.queue.lock().closed
     }
 
-    /// Refuses everything from now on and returns what was queued.
+    /// Closes the mailbox: every later letter is rejected. Returns the queued letters.
     pub(crate) fn close(&self) -> VecDeque<M> {
         let mut queue = self.queue.lock();
         queue.closed = true;

@@ -1,4 +1,4 @@
-//! What other threads touch of a hub, below its scheduler.
+//! The parts of a hub that other threads touch, below its scheduler.
 
 pub(crate) mod hub_inbox;
 pub(crate) mod lease;

@@ -1,4 +1,5 @@
-//! Who of one hub waits for what other threads do too: a register, by which the end of that hub takes them back.
+//! The registry of a hub's waits and links in objects that are shared between threads. The end of
+//! the hub withdraws them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,15 +9,15 @@ use slab::Slab;
 
 use crate::task::Lane;
 
-/// How the end of a hub reaches those of its greenlets that still wait, whatever they wait for.
+/// A queue from which the end of a hub withdraws its greenlets' waits and links.
 pub(crate) trait Leave {
-    /// Takes back a waiter that is never going to look again.
+    /// Withdraws a waiter that will never check the state again.
     fn forsake(&self, lane: Lane, ticket: u64);
-    /// Takes back a link.
+    /// Withdraws a link.
     fn unlink(&self, lane: Lane, ticket: u64);
 }
 
-/// Somebody's place in a line of any queue.
+/// A position in a queue of any type.
 pub(crate) struct Registered {
     pub(crate) queue: Arc<dyn Leave>,
     pub(crate) lane: Lane,
@@ -24,34 +25,34 @@ pub(crate) struct Registered {
 }
 
 impl Registered {
-    /// Takes back a waiter that is never going to look again.
+    /// Withdraws the waiter, which will never check the state again.
     pub(crate) fn forsake(&self) {
         self.queue.forsake(self.lane, self.ticket);
     }
 
-    /// Takes back a link.
+    /// Withdraws the link.
     pub(crate) fn unlink(&self) {
         self.queue.unlink(self.lane, self.ticket);
     }
 }
 
-/// A function that stands in a line for this thread's hub to call it.
+/// A queued function that this thread's hub calls.
 pub(crate) struct Link {
     pub(crate) place: Registered,
     pub(crate) f: Box<dyn FnOnce()>,
 }
 
 impl Link {
-    /// Gives up its place, and lets go of the function.
+    /// Withdraws the link and drops the function.
     pub(crate) fn leave(self) {
         self.place.unlink();
     }
 }
 
-/// Who of one hub waits for what other threads do too. Its end takes them back.
+/// The waits and links of one hub in shared objects. The end of the hub withdraws them.
 #[derive(Default)]
 pub(crate) struct Abroad {
     pub(crate) waits: RefCell<Slab<Registered>>,
-    /// Each counts as a reference that keeps the loop alive.
+    /// Each link counts as a reference that keeps the loop alive.
     pub(crate) links: RefCell<HashMap<u64, Link>>,
 }

@@ -1,8 +1,9 @@
-//! A value that only the thread of its hub may look at, inside a box that may travel.
+//! A value that only the thread of its hub can access, inside a container that may be sent to other
+//! threads.
 //!
-//! The payload of an unwinding must be `Send`, but an exception may hold an `Rc`. The value is therefore kept
-//! behind the number of the hub it belongs to: elsewhere it cannot be reached, and if it is dropped elsewhere it
-//! is leaked instead.
+//! The payload of an unwinding must be `Send`, but an exception may hold an `Rc`. The value is
+//! therefore stored with the number of its hub: on other threads it cannot be reached, and if it is
+//! dropped there it is leaked instead.
 #![expect(unsafe_code, reason = "declares a container Send whose content never leaves its hub's thread")]
 
 use std::cell::Cell;
@@ -10,35 +11,36 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 thread_local! {
-    /// The number of the hub that this thread works for; 0 is none.
+    /// The number of the hub that this thread works for; 0 means none.
     static HUB_NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Hands out a number that no other hub of this process has or will have.
+/// Returns a number that no other hub of this process has or will have.
 pub(crate) fn next_hub_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The number of the hub that this thread works for.
+/// Returns the number of the hub that this thread works for.
 pub(crate) fn hub_number() -> u64 {
     HUB_NUMBER.get()
 }
 
-/// Says which hub this thread works for from now on; 0 says none.
+/// Sets the number of the hub that this thread works for; 0 means none.
 pub(crate) fn set_hub_number(number: u64) {
     HUB_NUMBER.set(number);
 }
 
-/// A value bound to the thread that made it.
+/// A value bound to the thread that created it.
 pub(crate) struct ThreadBound<T> {
     owner: u64,
     value: ManuallyDrop<Option<T>>,
 }
 
-// SAFETY: `value` is reached by `get`, `take` and `drop` only, and each of them first compares the number of the
-// thread's hub with `owner`. A hub number is set on one thread at a time that runs that hub's code (the stand-in
-// fibers hand it on together with control), so no two threads ever reach the value at once.
+// SAFETY: `value` is reached only by `get`, `take` and `drop`. Each of them first compares the
+// number of the thread's hub with `owner`. A hub number is set on one thread at a time, which runs
+// that hub's code (the stand-in fibers pass the number on together with control). So no two threads
+// ever reach the value at once.
 unsafe impl<T> Send for ThreadBound<T> {}
 
 impl<T> ThreadBound<T> {
@@ -51,7 +53,7 @@ impl<T> ThreadBound<T> {
         self.owner != 0 && HUB_NUMBER.get() == self.owner
     }
 
-    /// The value, on its own thread.
+    /// Returns the value, on its own thread.
     pub(crate) fn get(&self) -> Option<&T> {
         if self.is_home() { self.value.as_ref() } else { None }
     }

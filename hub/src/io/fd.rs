@@ -1,4 +1,4 @@
-//! Sources on Unix: anything with a descriptor, registered by its number.
+//! Sources on Unix: any object with a descriptor, registered by its number.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -17,15 +17,17 @@ use crate::task::Verdict;
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
-/// What an [`Io`](super::Io) can hold: on Unix, anything that lends its descriptor.
+/// The bound on the content of an [`Io`](super::Io): on Unix, any object that lends its descriptor.
 pub trait Source: AsFd {}
 
 impl<S: AsFd> Source for S {}
 
-/// Whether a read that returns less than was asked for has taken all there was: so it is with epoll and kqueue.
+/// `true` if a read that returns less than requested has taken all available data, as with epoll
+/// and kqueue.
 pub(super) const SHORT_READ_DRAINS: bool = true;
 
-/// An [`Io`](super::Io) also asks for urgent data where the system can tell: see [`Slot::drained`].
+/// The interest of an [`Io`](super::Io), which includes urgent data where the system can report it:
+/// see [`Slot::drained`].
 ///
 /// [`Slot::drained`]: crate::reactor::poller::Slot::drained
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -33,12 +35,12 @@ const INTEREST: Interest = fd_table::BOTH.add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const INTEREST: Interest = fd_table::BOTH;
 
-/// Nothing is registered before somebody has to wait.
+/// Registers nothing: a source is registered when a greenlet first has to wait.
 pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<SourceId>> {
     Ok(None)
 }
 
-/// Registers a source; `None` when the system cannot poll it, as with a regular file.
+/// Registers a source. Returns `None` when the system cannot poll it, such as a regular file.
 pub(super) fn register<S: Source>(core: &Core, source: &S) -> io::Result<Option<SourceId>> {
     fd_table::register(&core.poller, source.as_fd(), INTEREST)
 }
@@ -47,7 +49,8 @@ pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, source: &S) {
     fd_table::deregister(&core.poller, id, source.as_fd().as_raw_fd());
 }
 
-/// Has the system look at a registered source afresh: if it is ready already, there will be an event.
+/// Makes the system check a registered source again: if it is ready already, there will be an
+/// event.
 pub(super) fn rearm<S: Source>(core: &Core, id: SourceId, source: &S) -> io::Result<()> {
     fd_table::rearm(&core.poller, id, source.as_fd().as_raw_fd(), INTEREST)
 }
@@ -64,14 +67,15 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, limit: Limit) -> io::
     wait_for_slot(&core, id, direction, deadline)
 }
 
-/// Waits until a descriptor may be read, or reports an error or its end. Others run meanwhile.
+/// Waits until a descriptor may be read, or reports an error or its end. Lets other greenlets run.
 ///
-/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll, a regular file's or a
-/// directory's, is always ready, as with `poll(2)`: others run once, and the call returns.
+/// Any number of greenlets may wait for one descriptor. A descriptor that the system cannot poll,
+/// such as that of a regular file or a directory, is always ready, as with `poll(2)`: other
+/// greenlets run once, and the call returns.
 ///
 /// # Errors
 ///
-/// `TimedOut` when the time is over first; what the system says when it refuses the descriptor.
+/// `TimedOut` when the time is up first; the system's error when it refuses the descriptor.
 ///
 /// # Cancellation
 ///
@@ -113,11 +117,11 @@ pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::
     wait_any_fd(&[(fd.as_fd(), true, true)], limit)
 }
 
-/// Waits until one of several descriptors may be read or written, as each of them is asked for: a descriptor, whether
-/// to read, whether to write. Others run meanwhile.
+/// Waits until one of several descriptors is ready. Each entry has a descriptor, whether to wait
+/// for reading, and whether to wait for writing. Lets other greenlets run.
 ///
-/// Says nothing about which of them it is: whoever called asks the system. A descriptor for which neither is asked is
-/// not waited for.
+/// This does not report which descriptor is ready: the caller asks the system. A descriptor with
+/// neither flag is not waited for.
 ///
 /// # Errors
 ///
@@ -156,15 +160,15 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], limit: impl Into<Limit>
 impl crate::hub::handle::Hub {
     /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
     ///
-    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`. A descriptor that the
-    /// system cannot poll, a regular file's for one, is always ready, as with [`wait_read`]: the watcher is due in each iteration of
-    /// the loop.
+    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
+    /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with
+    /// [`wait_read`]: the watcher is due in each iteration of the loop.
     ///
     /// # Panics
     ///
     /// When neither reading nor writing is asked for.
     pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
-        assert!(readable || writable, "a descriptor is watched for reading or for writing");
+        assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
         let asked = [(readable, Direction::Read), (writable, Direction::Write)];
         let directions =
             asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();

@@ -1,4 +1,4 @@
-//! What a watcher of a descriptor holds.
+//! The state of a watcher of a descriptor.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,13 +11,14 @@ use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::{Core, Expiry, IoWaiter, Watch};
 use crate::timers::TimerId;
 
-/// A watcher's descriptor.
+/// The descriptor of a watcher.
 pub(crate) struct FdWatch {
     fd: Box<dyn AsFd>,
     directions: Vec<Direction>,
     held: RefCell<Option<(SourceId, Hold)>>,
     key: Cell<u64>,
-    /// The system cannot poll the descriptor, so it is always ready: in each iteration of the loop this timer is due.
+    /// `true` if the system cannot poll the descriptor, so that it is always ready: then the timer
+    /// is due in each iteration of the loop.
     always: Cell<bool>,
     timer: Cell<Option<TimerId>>,
 }
@@ -73,11 +74,11 @@ impl FdWatch {
         }
     }
 
-    /// Has the descriptor reported again if it is still ready.
+    /// Makes the descriptor be reported again if it is still ready.
     pub(crate) fn rearm(&self, core: &Core, watch: Rc<dyn Watch>) {
         if self.always.get() {
             let due = core.deadline(Duration::ZERO);
-            // The watch counts as a reference by itself, so its timer does not.
+            // The watcher itself counts as a reference, so its timer does not.
             self.timer.set(Some(core.start_timer(due, || Expiry::Watch(watch), false)));
         } else {
             core.fds.rearm(&core.poller, self.fd.as_fd().as_raw_fd());

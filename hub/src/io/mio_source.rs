@@ -1,4 +1,4 @@
-//! Sources where the system wants to be told while the source is made: mio's own types.
+//! Sources on systems that require registration while the source is created: mio's own types.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::reactor::poller::SourceId;
 use crate::scheduler::Core;
 use crate::scheduler::current;
 
-/// What an [`Io`](super::Io) can hold: mio's own sources.
+/// The bound on the content of an [`Io`](super::Io): mio's own sources.
 pub trait Source: event::Source {}
 
 impl<S: event::Source> Source for S {}
@@ -25,17 +25,18 @@ pub(super) fn register_early<S: Source>(source: &mut S) -> io::Result<Option<Sou
         .map(Some)
 }
 
-/// A source is registered from its birth, so there is nothing left to do.
+/// Registers nothing: a source is registered when its `Io` is created.
 pub(super) fn register<S: Source>(_core: &Core, _source: &S) -> io::Result<Option<SourceId>> {
     Ok(None)
 }
 
-/// The system forgets the source when it is dropped; the slot goes now.
+/// Removes the slot. The system removes the source when the source is dropped.
 pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, _source: &S) {
     drop(core.poller.borrow_mut().deregister(id, |_| Ok(())));
 }
 
-/// The system is asked again by every operation that would block; what is known in between stays true.
+/// Does nothing: every operation that would block asks the system again, and the known state stays
+/// true in between.
 pub(super) fn rearm<S: Source>(_core: &Core, _id: SourceId, _source: &S) -> io::Result<()> {
     Ok(())
 }

@@ -1,9 +1,11 @@
-//! Sources of readiness: sockets and whatever else the system can poll, waited for by any number of greenlets.
+//! Sources of readiness: sockets and other objects that the system can poll, waited for by any
+//! number of greenlets.
 //!
-//! [`Io`] holds a source and registers it once, when somebody first has to wait: an operation is tried first, and
-//! only one that would block waits. A source that never blocks never meets the poller.
+//! [`Io`] holds a source and registers it once, when a greenlet first has to wait: an operation is
+//! tried first, and waits only if it would block. A source that never blocks is never registered.
 //!
-//! [`wait_read`] and [`wait_write`] wait for a descriptor that somebody else holds.
+//! [`wait_read`](crate::wait_read) and [`wait_write`](crate::wait_write) wait for a descriptor that
+//! is held elsewhere.
 
 use std::cell::Cell;
 use std::fmt;
@@ -21,10 +23,11 @@ use crate::scheduler::{Core, IoWaiter, Item, LinkCell};
 use crate::task::LinkId;
 use crate::wait::limit::Limit;
 
-/// A source whose operations wait for readiness instead of blocking the thread.
+/// A source with operations that wait for readiness instead of blocking the thread.
 ///
-/// The source has to be in non-blocking mode. It belongs to the hub of the thread on which it is first waited for,
-/// so an `Io` is not `Send`; [`into_inner`](Io::into_inner) gives the source back for another thread.
+/// The source must be in non-blocking mode. It belongs to the hub of the thread on which it is
+/// first waited for, so an `Io` is not `Send`; [`into_inner`](Io::into_inner) returns the source
+/// for use on another thread.
 ///
 /// # Examples
 ///
@@ -57,11 +60,11 @@ pub struct Io<S: Source> {
 }
 
 impl<S: Source> Io<S> {
-    /// Takes a source that is in non-blocking mode.
+    /// Creates an `Io` from a source that is in non-blocking mode.
     ///
     /// # Errors
     ///
-    /// On systems where a source has to be registered while nobody else refers to it: when that fails.
+    /// When the registration fails, on systems that must register a source at its creation.
     pub fn new(source: S) -> io::Result<Self> {
         let mut source = source;
         let id = system::register_early(&mut source)?;
@@ -74,12 +77,13 @@ impl<S: Source> Io<S> {
         })
     }
 
-    /// The source.
+    /// Returns the source.
     pub fn get_ref(&self) -> &S {
         self.source.as_ref().expect("the source is there until into_inner")
     }
 
-    /// Gives the source back, still in non-blocking mode. Nobody can be waiting: they would borrow it.
+    /// Returns the source, still in non-blocking mode. No greenlet can be waiting, since a wait
+    /// borrows the `Io`.
     pub fn into_inner(mut self) -> S {
         self.deregister();
         self.source.take().expect("the source is there until into_inner")
@@ -87,16 +91,17 @@ impl<S: Source> Io<S> {
 
     /// Runs an operation that reads; whenever it would block, waits until the source may be read.
     ///
-    /// An operation that need not wait lets nobody else run, but for one yield in about every 128.
+    /// An operation that need not wait does not let other greenlets run, except for one yield in
+    /// about every 128 operations.
     ///
     /// # Errors
     ///
-    /// The operation's own; `TimedOut` when the time was over while it waited; `EBADF` when the source was
-    /// [closed](Io::close).
+    /// The operation's own errors; `TimedOut` when the time was up during a wait; `EBADF` when the
+    /// source was [closed](Io::close).
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout inside has run no operation that succeeded: nothing is consumed.
+    /// A kill or a timeout inside means that no operation has succeeded: nothing is consumed.
     pub fn read_with<R>(
         &self,
         limit: impl Into<Limit>,
@@ -105,7 +110,8 @@ impl<S: Source> Io<S> {
         self.retry(Direction::Read, limit.into(), None, op)
     }
 
-    /// Runs an operation that writes; whenever it would block, waits until the source may be written.
+    /// Runs an operation that writes; whenever it would block, waits until the source may be
+    /// written.
     ///
     /// # Errors
     ///
@@ -118,8 +124,8 @@ impl<S: Source> Io<S> {
         self.retry(Direction::Write, limit.into(), None, op)
     }
 
-    /// Reads into a buffer: like [`read_with`](Io::read_with), and remembers that a short read has drained the
-    /// source, so that the next one waits without asking in vain.
+    /// Reads into a buffer like [`read_with`](Io::read_with). A short read marks the source as
+    /// drained, so that the next call waits without an attempt that would block.
     ///
     /// # Errors
     ///
@@ -150,16 +156,18 @@ impl<S: Source> Io<S> {
         Ok(read)
     }
 
-    /// Runs an operation that reads, if it need not wait: `None` when it would block. Does not let others run.
+    /// Runs an operation that reads, if it need not wait; returns `None` when it would block. Does
+    /// not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// The operation's own; `EBADF` when the source was [closed](Io::close).
+    /// The operation's own errors; `EBADF` when the source was [closed](Io::close).
     pub fn try_read_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<Option<R>> {
         self.attempt(Direction::Read, op)
     }
 
-    /// Runs an operation that writes, if it need not wait; see [`try_read_with`](Io::try_read_with).
+    /// Runs an operation that writes, if it need not wait; see
+    /// [`try_read_with`](Io::try_read_with).
     ///
     /// # Errors
     ///
@@ -168,7 +176,8 @@ impl<S: Source> Io<S> {
         self.attempt(Direction::Write, op)
     }
 
-    /// Like [`read_with`](Io::read_with), for a source that has to be borrowed mutably to be read.
+    /// Runs an operation like [`read_with`](Io::read_with), for a source that must be borrowed
+    /// mutably to be read.
     ///
     /// # Errors
     ///
@@ -181,7 +190,8 @@ impl<S: Source> Io<S> {
         self.retry_mut(Direction::Read, limit.into(), op)
     }
 
-    /// Like [`write_with`](Io::write_with), for a source that has to be borrowed mutably to be written.
+    /// Runs an operation like [`write_with`](Io::write_with), for a source that must be borrowed
+    /// mutably to be written.
     ///
     /// # Errors
     ///
@@ -194,19 +204,22 @@ impl<S: Source> Io<S> {
         self.retry_mut(Direction::Write, limit.into(), op)
     }
 
-    /// Whether an attempt to read is worth while: something has been reported, or nothing is known yet.
+    /// Returns `true` if an attempt to read may succeed: an event has been reported, or nothing is
+    /// known yet.
     pub fn maybe_readable(&self) -> bool {
         let Some(id) = self.id.get() else { return true };
         self.closed.get() || current::core().with_slot(id, |slot| slot.ready(Direction::Read)) != Some(false)
     }
 
-    /// Calls `f` in the hub when the source may be read: the raw link of a [`Waitable`](crate::Waitable). A source for
-    /// which an attempt is worth while already is reported in a later turn.
+    /// Calls `f` in the hub when the source may be read: the raw link of a
+    /// [`Waitable`](crate::Waitable). If an attempt may succeed already, `f` is called in a later
+    /// turn.
     pub fn link_readable(&self, f: Box<dyn FnOnce()>) -> LinkId {
         let core = current::core();
         let id = core.new_link();
         if self.id.get().is_none() && !self.closed.get() {
-            // A source that cannot be registered says so when it is read, so it counts as worth an attempt.
+            // A source that cannot be registered reports the error when it is read, so an attempt
+            // counts as possible.
             self.id.set(system::register(&core, self.get_ref()).unwrap_or(None));
         }
         let Some(source) = self.id.get() else {
@@ -224,7 +237,7 @@ impl<S: Source> Io<S> {
         id
     }
 
-    /// Removes a link of [`link_readable`](Io::link_readable). One that is gone is no error.
+    /// Removes a link of [`link_readable`](Io::link_readable). Does nothing if the link is gone.
     pub fn unlink_readable(&self, id: LinkId) {
         if let (Some(source), Some(core)) = (self.id.get(), current::try_core()) {
             drop(core.take_link(source, id.0));
@@ -249,10 +262,11 @@ impl<S: Source> Io<S> {
         self.wait_ready(Direction::Write, limit.into())
     }
 
-    /// Makes every operation fail from now on, those that wait first: they are told in a later turn of the queue.
+    /// Closes the `Io`: every operation fails from now on, and waiting operations are woken with an
+    /// error in a later turn of the queue.
     ///
-    /// The source itself stays open until the `Io` is dropped, as others may have borrowed it. Does not let others
-    /// run.
+    /// The source itself stays open until the `Io` is dropped, since other code may have borrowed
+    /// it. Does not let other greenlets run.
     pub fn close(&self) {
         if self.closed.replace(true) {
             return;
@@ -280,16 +294,17 @@ impl<S: Source> Io<S> {
         self.deregister();
     }
 
-    /// Whether it was [closed](Io::close).
+    /// Returns `true` if it was [closed](Io::close).
     pub fn is_closed(&self) -> bool {
         self.closed.get()
     }
 
-    /// Closes the source, and what is open at its descriptor: an end of a pipe, a socket with its address. Does not let
-    /// others run.
+    /// Closes the source, and the file at its descriptor: an end of a pipe, a socket with its
+    /// address. Does not let other greenlets run.
     ///
-    /// The source keeps its number, at which a stream is open from then on whose other side has ended. Without a
-    /// descriptor to do that with it is as [`close`](Io::close), and the file is closed when the `Io` is dropped.
+    /// The source keeps its number. From then on an ended stream is open at that number. If there
+    /// is no descriptor left for this, the call does the same as [`close`](Io::close), and the file
+    /// is closed when the `Io` is dropped.
     #[cfg(unix)]
     #[doc(hidden)]
     pub fn release(&self)
@@ -302,7 +317,7 @@ impl<S: Source> Io<S> {
         }
     }
 
-    /// Whether its descriptor was [released](Io::release).
+    /// Returns `true` if its descriptor was [released](Io::release).
     #[doc(hidden)]
     pub fn is_released(&self) -> bool {
         self.released.get()
@@ -342,7 +357,7 @@ impl<S: Source> Io<S> {
         }
     }
 
-    /// What an attempt came to; `None`, after a wait, when it is to be made again.
+    /// Evaluates an attempt. Waits and returns `None` when the attempt must be repeated.
     fn settle<R>(
         &self,
         direction: Direction,
@@ -368,7 +383,7 @@ impl<S: Source> Io<S> {
         }
     }
 
-    /// An attempt that does not wait.
+    /// Makes an attempt that does not wait.
     fn attempt<R>(
         &self,
         direction: Direction,
@@ -394,7 +409,7 @@ impl<S: Source> Io<S> {
     fn wait_ready(&self, direction: Direction, limit: Limit) -> io::Result<()> {
         let core = current::core();
         self.check_open()?;
-        // Nothing was tried, so what is there already has to be reported too.
+        // Nothing was tried, so readiness that exists already must be reported too.
         match self.id.get() {
             Some(id) => system::rearm(&core, id, self.get_ref())?,
             None => self.id.set(system::register(&core, self.get_ref())?),
@@ -402,7 +417,8 @@ impl<S: Source> Io<S> {
         self.wait(&core, direction, limit.deadline(&core))
     }
 
-    /// Makes sure that the next event says something new: registers the source, or forgets what was known.
+    /// Ensures that the next event reports new readiness: registers the source, or clears its
+    /// readiness bit.
     fn would_block(&self, core: &Core, direction: Direction) -> io::Result<()> {
         match self.id.get() {
             Some(id) => {
@@ -419,7 +435,7 @@ impl<S: Source> Io<S> {
     fn wait(&self, core: &Core, direction: Direction, deadline: Option<u64>) -> io::Result<()> {
         match self.id.get() {
             Some(id) => wait_for_slot(core, id, direction, deadline),
-            // The system cannot poll it, so it never blocks for long: let others run and try again.
+            // The system cannot poll the source, so it never blocks for long: yield and try again.
             None => {
                 core.yield_now();
                 Ok(())
@@ -452,7 +468,7 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
     }
 }
 
-/// An item that calls a link.
+/// Returns a queue item that calls a link.
 fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
     let call = move || current::core().call_link(source, key, &link);
     Item::Call(CallbackState::new(Box::new(call)))

@@ -1,4 +1,4 @@
-//! Waiting for a registered source, and what is held meanwhile.
+//! Waits for a registered source, and the guards held during a wait.
 
 use std::io;
 #[cfg(unix)]
@@ -11,7 +11,7 @@ use crate::scheduler::{Core, IoWaiter};
 use crate::task::Verdict;
 use crate::wait::guard::TimerGuard;
 
-/// A place among those who wait for a slot, given up when the wait is over.
+/// A registration among the waiters of a slot, removed when the wait is over.
 pub(super) struct Place {
     id: SourceId,
     direction: Direction,
@@ -62,7 +62,7 @@ pub(super) fn wait_for_slot(
     }
 }
 
-/// Gives a descriptor's registration up when nobody waits any more.
+/// A guard that removes the registration of a descriptor after its last user.
 #[cfg(unix)]
 pub(super) struct Hold(pub(super) RawFd);
 
@@ -75,13 +75,13 @@ impl Drop for Hold {
     }
 }
 
-/// What an operation on a closed source reports.
+/// Returns the error of an operation on a closed source.
 #[cfg(unix)]
 pub(super) fn closed_error() -> io::Error {
     io::Error::from_raw_os_error(libc::EBADF)
 }
 
-/// What an operation on a closed source reports.
+/// Returns the error of an operation on a closed source.
 #[cfg(not(unix))]
 pub(super) fn closed_error() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "closed in another greenlet")

@@ -1,4 +1,4 @@
-//! Descriptors, registered by their number. Nothing here knows who waits for them.
+//! Descriptors, registered by their number. Independent of the type of the waiters.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,8 @@ use crate::reactor::poller::{Direction, Poller, SourceId};
 
 pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// Registers a descriptor; `None` when the system cannot poll it, as with that of a regular file.
+/// Registers a descriptor. Returns `None` when the system cannot poll it, such as the descriptor of
+/// a regular file.
 pub(crate) fn register<W>(
     poller: &RefCell<Poller<W>>,
     fd: BorrowedFd<'_>,
@@ -28,7 +29,8 @@ pub(crate) fn register<W>(
         Ok(id) => Ok(Some(id)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Somebody else of this hub has registered the same descriptor, and the system takes it only once.
+            // This hub has already registered the same descriptor, and the system accepts it only
+            // once.
             let duplicate = fd.try_clone_to_owned()?;
             let id = add(duplicate.as_raw_fd())?;
             if let Some(slot) = poller.borrow_mut().slot(id) {
@@ -40,21 +42,22 @@ pub(crate) fn register<W>(
     }
 }
 
-/// The descriptor that is registered on behalf of `fd`.
+/// Returns the descriptor that is registered on behalf of `fd`.
 fn registered<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) -> RawFd {
     let mut poller = poller.borrow_mut();
     let duplicate = poller.slot(id).and_then(|slot| slot.duplicate.as_ref());
     duplicate.map_or(fd, AsRawFd::as_raw_fd)
 }
 
-/// Forgets a descriptor that was registered on behalf of `fd`.
+/// Removes a descriptor that was registered on behalf of `fd`.
 pub(crate) fn deregister<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) {
     let fd = registered(poller, id, fd);
     let slot = poller.borrow_mut().deregister(id, |registry| registry.deregister(&mut SourceFd(&fd)));
     drop(slot);
 }
 
-/// Has the system look at a registered descriptor afresh: if it is ready already, there will be an event.
+/// Makes the system check a registered descriptor again: if it is ready already, there will be an
+/// event.
 pub(crate) fn rearm<W>(
     poller: &RefCell<Poller<W>>,
     id: SourceId,
@@ -71,7 +74,7 @@ pub(crate) fn rearm<W>(
     Ok(())
 }
 
-/// A descriptor that is watched on behalf of several, as long as any of them waits.
+/// A watched descriptor with several users, registered as long as any of them waits.
 struct Shared {
     id: SourceId,
     users: usize,
@@ -82,7 +85,8 @@ struct Shared {
 pub(crate) struct FdTable(RefCell<HashMap<RawFd, Shared>>);
 
 impl FdTable {
-    /// Registers a descriptor, or makes the system look at it afresh; `None` when it cannot be polled.
+    /// Registers a descriptor, or makes the system check it again. Returns `None` when it cannot be
+    /// polled.
     pub(crate) fn acquire<W>(
         &self,
         poller: &RefCell<Poller<W>>,
@@ -99,8 +103,8 @@ impl FdTable {
         Ok(Some(id))
     }
 
-    /// Runs `replace`, which puts another file at the number of `fd`, and watches that one from then on on behalf of those
-    /// that wait for the number.
+    /// Runs `replace`, which puts another file at the number of `fd`, and then watches the new file
+    /// on behalf of the waiters for that number.
     pub(crate) fn replace<W>(
         &self,
         poller: &RefCell<Poller<W>>,
@@ -111,7 +115,8 @@ impl FdTable {
         let table = self.0.borrow();
         let Some(id) = table.get(&number).map(|shared| shared.id) else { return replace() };
         let old = registered(poller, id, number);
-        // An error means that the system has forgotten it already. A duplicate would keep the old file open.
+        // An error means that the system has removed it already. A duplicate would keep the old
+        // file open.
         let _ = poller.borrow().registry()?.deregister(&mut SourceFd(&old));
         let duplicate = poller.borrow_mut().slot(id).and_then(|slot| slot.duplicate.take());
         drop(duplicate);
@@ -135,7 +140,7 @@ impl FdTable {
     pub(crate) fn rearm<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
         let table = self.0.borrow();
         if let Some(shared) = table.get(&fd) {
-            // A descriptor that the system has forgotten reports nothing any more.
+            // A descriptor that the system has removed reports nothing any more.
             let _ = rearm(poller, shared.id, fd, BOTH);
         }
     }

@@ -1,4 +1,4 @@
-//! Readiness: the poll facility of the system and the table of registered descriptors. Wakes nothing.
+//! Readiness: the system's poll facility and the table of registered descriptors. Wakes nothing.
 
 #[cfg(unix)]
 pub(crate) mod fd_table;

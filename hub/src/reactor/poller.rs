@@ -1,8 +1,9 @@
-//! mio's poll and the slab of registered sources: says who is ready and wakes nobody.
+//! mio's poll and the slab of registered sources. Reports ready sources and wakes nothing.
 //!
-//! A source is registered once, edge-triggered, for both directions; its token is its place in the slab joined with
-//! a generation, so that an event collected for a source that is gone is ignored. The readiness bits live in the
-//! slot and are set whether or not anybody waits: an edge that nobody waited for is not lost.
+//! A source is registered once, edge-triggered, for both directions. Its token is its index in the
+//! slab joined with a generation, so that an event of a source that was removed is ignored. The
+//! readiness bits live in the slot and are set with or without a waiter, so an edge without a
+//! waiter is not lost.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,22 +12,24 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use slab::Slab;
 
-/// Reading or writing.
+/// The direction of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Read,
     Write,
 }
 
-/// One registered source, and who waits for it.
+/// A registered source and its waiters.
 pub(crate) struct Slot<W> {
     generation: u32,
     ready: [bool; 2],
-    /// The other side has sent its last byte: from now on a read never has to wait.
+    /// `true` once the other side has sent its last byte: from then on a read never has to wait.
     finished: [bool; 2],
-    /// There was urgent data: reads stop short at its mark, so that a short one proves nothing.
+    /// `true` once there was urgent data: reads then stop short at its mark, so a short read proves
+    /// nothing.
     urgent: bool,
-    /// A duplicate that is registered instead, because somebody else has registered the descriptor itself.
+    /// A duplicate that is registered instead, because the descriptor itself has been registered
+    /// elsewhere.
     #[cfg(unix)]
     pub(crate) duplicate: Option<std::os::fd::OwnedFd>,
     pub(crate) waiters: [Vec<(u64, W)>; 2],
@@ -37,18 +40,20 @@ impl<W> Slot<W> {
         self.ready[direction as usize] || self.finished[direction as usize]
     }
 
-    /// Whether the last read took everything, and nothing has been reported since.
+    /// Returns `true` if the last read took everything and nothing has been reported since.
     pub(crate) fn known_empty(&self) -> bool {
         !self.ready(Direction::Read)
     }
 
-    /// The last attempt would have blocked: only a new event makes it ready again.
+    /// Records that the last attempt would have blocked: only a new event makes the direction ready
+    /// again.
     pub(crate) fn would_block(&mut self, direction: Direction) {
         self.ready[direction as usize] = false;
         self.finished[direction as usize] = false;
     }
 
-    /// The last attempt took all that was there; the next one may still find the end of the stream.
+    /// Records that the last attempt took all available data. The next attempt may still find the
+    /// end of the stream.
     pub(crate) fn drained(&mut self, direction: Direction) {
         if !self.urgent {
             self.ready[direction as usize] = false;
@@ -56,7 +61,7 @@ impl<W> Slot<W> {
     }
 }
 
-/// Names a registered source.
+/// The id of a registered source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceId {
     index: u32,
@@ -79,16 +84,16 @@ const _: () = assert!(usize::BITS == 64, "ramie needs a 64-bit system");
 /// The waker's token: no slot has this index.
 const WAKER: Token = Token(usize::MAX);
 
-/// How many events one poll collects.
+/// The maximum number of events that one poll collects.
 const EVENTS: usize = 1024;
 
-/// The poll and its sources, for which `W`s wait.
+/// The poll and its sources, with waiters of type `W`.
 pub(crate) struct Poller<W> {
-    /// `None` once it is closed.
+    /// The poll; `None` once the poller is closed.
     poll: Option<Poll>,
     events: Events,
     slots: Slab<Slot<W>>,
-    /// Who has become ready and has not been asked for.
+    /// The sources and directions that have become ready and were not taken yet.
     ready: Vec<(SourceId, Direction)>,
 }
 
@@ -101,13 +106,14 @@ impl<W> Poller<W> {
         Ok((poller, waker))
     }
 
-    /// Registers a source by a closure that is given the registry, the token and the interest.
+    /// Registers a source. `add` gets the registry, the token and the interest.
     pub(crate) fn register(
         &mut self,
         add: impl FnOnce(&Registry, Token, Interest) -> io::Result<()>,
         interest: Interest,
     ) -> io::Result<SourceId> {
-        // One count for all hubs: what is registered in one may be dropped when its thread has another.
+        // One counter for all hubs: a source registered in one hub may be dropped when its thread
+        // has another hub.
         static GENERATIONS: AtomicU32 = AtomicU32::new(0);
         // A generation of 31 bits keeps every token apart from the waker's.
         let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) & (u32::MAX >> 1);
@@ -129,14 +135,15 @@ impl<W> Poller<W> {
         Ok(id)
     }
 
-    /// Forgets a source; returns whoever still waited for it.
+    /// Removes a source, and returns its slot with the remaining waiters.
     pub(crate) fn deregister(
         &mut self,
         id: SourceId,
         remove: impl FnOnce(&Registry) -> io::Result<()>,
     ) -> Option<Slot<W>> {
         self.slot(id)?;
-        // An error means that the system has forgotten the source already: it was closed by somebody.
+        // An error means that the system has removed the source already, since the descriptor was
+        // closed.
         let _ = self.poll.as_ref().map(|poll| remove(poll.registry()));
         Some(self.slots.remove(id.index as usize))
     }
@@ -145,13 +152,13 @@ impl<W> Poller<W> {
         self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
     }
 
-    /// Where sources are registered.
+    /// Returns the registry of sources.
     #[cfg(unix)]
     pub(crate) fn registry(&self) -> io::Result<&Registry> {
         Ok(self.poll.as_ref().ok_or_else(closed)?.registry())
     }
 
-    /// Gives its descriptors and its memory back. Returns the sources, which are no longer watched.
+    /// Releases the descriptors and the memory. Returns the sources, which are no longer watched.
     pub(crate) fn close(&mut self) -> Vec<Slot<W>> {
         self.poll = None;
         self.events = Events::with_capacity(0);
@@ -159,12 +166,13 @@ impl<W> Poller<W> {
         std::mem::take(&mut self.slots).into_iter().map(|(_, slot)| slot).collect()
     }
 
-    /// How many sources are registered.
+    /// Returns the number of registered sources.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Who waits for those that have become ready, each with the number of its wait. Nothing is said twice.
+    /// Drains the waiters of the sources that have become ready, each with the number of its wait.
+    /// Each event is returned once.
     pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = (SourceId, &[(u64, W)])> {
         let Poller { slots, ready, .. } = self;
         ready.drain(..).filter_map(|(id, direction)| {
@@ -173,10 +181,10 @@ impl<W> Poller<W> {
         })
     }
 
-    /// Waits for events, sets the readiness bits, and notes who has become ready.
+    /// Waits for events, sets the readiness bits, and records the sources that have become ready.
     pub(crate) fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.as_mut().ok_or_else(closed)?.poll(&mut self.events, timeout) {
-            // A signal is not an error: the loop looks around and polls again.
+            // A signal is not an error: the loop runs an iteration and polls again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }

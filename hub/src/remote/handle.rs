@@ -1,4 +1,4 @@
-//! Reaching a hub from other threads.
+//! Access to a hub from other threads.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -18,10 +18,10 @@ use crate::task::{Token, Verdict};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
-/// A handle to a hub that other threads may hold. Made by [`Hub::remote`](crate::Hub::remote).
+/// A handle to a hub for other threads. Made by [`Hub::remote`](crate::Hub::remote).
 ///
-/// What is sent arrives in order, in a turn of the hub's queue; a burst wakes the hub once. Holding a handle does not
-/// keep the hub's loop alive: a main greenlet that waits for nothing but a message needs a
+/// Messages arrive in order, in a turn of the hub's queue. A burst wakes the hub once. The handle
+/// does not keep the hub's loop alive: a main greenlet that waits only for a message needs a
 /// [`KeepAlive`](crate::Hub::keep_alive).
 ///
 /// # Examples
@@ -49,17 +49,17 @@ impl Remote {
         Remote { inbox }
     }
 
-    /// Has the hub call `f`, which must not wait. Never blocks.
+    /// Queues `f` for the hub to call. `f` must not wait. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`HubGone`] with the closure when the hub has ended. A closure that was accepted by a hub that ends before
-    /// its turn is dropped.
+    /// [`HubGone`] with the closure when the hub has ended. A closure that was accepted by a hub
+    /// that ends before its turn is dropped.
     pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
         self.inbox.post(f, |f| Message::Call(Box::new(f)))
     }
 
-    /// Has the hub spawn a greenlet that runs `f`. Never blocks.
+    /// Queues `f` for the hub to spawn as a greenlet. Never blocks.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Remote {
         self.inbox.post(f, move |f| Message::Call(Box::new(move || spawn(f))))
     }
 
-    /// Whether the hub has ended.
+    /// Returns `true` if the hub has ended.
     pub fn is_closed(&self) -> bool {
         self.inbox.is_closed()
     }
@@ -82,7 +82,7 @@ struct WaiterState {
     tokens: RefCell<Vec<Token>>,
 }
 
-/// A place among those who wait for the signal, given up when the wait is over.
+/// A registration of a wait for the signal, removed when the wait is over.
 struct Place<'a>(&'a WaiterState, Token);
 
 impl Drop for Place<'_> {
@@ -91,18 +91,19 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A greenlet's end of a one-time signal from any thread. Made by [`Hub::waiter`](crate::Hub::waiter).
+/// The waiting end of a one-time signal from any thread. Made by
+/// [`Hub::waiter`](crate::Hub::waiter).
 ///
-/// As long as it exists it keeps the loop alive.
+/// A waiter keeps the loop alive as long as it exists.
 pub struct Waiter {
     state: Rc<WaiterState>,
     key: u64,
     _alive: KeepAlive,
 }
 
-/// The other end of a [`Waiter`]. May be sent to any thread.
+/// The signalling end of a [`Waiter`]. It may be sent to any thread.
 ///
-/// Dropping it wakes too, so that a thread that panics leaves nobody waiting.
+/// Dropping it also wakes, so that a thread that panics leaves no greenlet waiting.
 #[derive(Debug)]
 pub struct Waker {
     inbox: Arc<Inbox>,
@@ -111,7 +112,8 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// Wakes the greenlet that waits, or makes its next wait return at once. Says whether the hub still lives.
+    /// Wakes the waiting greenlet, or makes its next wait return at once. Returns `true` if the hub
+    /// still lives.
     pub fn wake(mut self) -> bool {
         self.signal()
     }
@@ -132,7 +134,7 @@ impl Drop for Waker {
 }
 
 impl Waiter {
-    /// Waits for the signal. Returns without letting others run if it has arrived.
+    /// Waits for the signal. Does not let other greenlets run if the signal has arrived.
     ///
     /// # Cancellation
     ///
@@ -141,7 +143,7 @@ impl Waiter {
         self.wait_for(Limit::Never);
     }
 
-    /// Waits at most that long; says whether the signal has arrived.
+    /// Waits for at most `timeout`. Returns `true` if the signal has arrived.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }
@@ -159,7 +161,7 @@ impl Waiter {
     }
 }
 
-/// Whose work was given to another thread waits like this.
+/// A frame with work on another thread waits like this.
 impl Debts for Waiter {
     fn left(&self) -> usize {
         usize::from(!self.state.woken.get())
@@ -170,7 +172,7 @@ impl Debts for Waiter {
     }
 
     fn recall(&self, _: &Core, _: &Exception) -> Option<Exception> {
-        // What runs on another thread cannot be interrupted.
+        // Work on another thread cannot be interrupted.
         None
     }
 
@@ -202,7 +204,8 @@ impl Core {
             key,
             Box::new(move || {
                 signalled.woken.set(true);
-                // In the hub a wake goes to the front: the last of them first, so that the first is served first.
+                // In the hub a wake goes to the front of the queue. Waking in reverse order serves
+                // the first waiter first.
                 for token in signalled.tokens.take().into_iter().rev() {
                     current::core().wake(token);
                 }
@@ -220,7 +223,8 @@ impl Core {
     }
 }
 
-/// Keeps the loop of this thread's hub alive as long as it exists: something will come from outside.
+/// A guard that keeps the loop of this thread's hub alive, because an event from outside is
+/// expected.
 #[derive(Debug)]
 pub struct KeepAlive {
     hub: u64,
@@ -242,7 +246,7 @@ impl KeepAlive {
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
-        // A later hub of this thread does not count it.
+        // A later hub of this thread does not count this reference.
         if let Some(core) = current::try_core().filter(|core| core.number == self.hub) {
             core.add_refs(-1);
         }

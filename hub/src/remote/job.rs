@@ -1,4 +1,4 @@
-//! Running a body on a thread for the hub of another one: what it fails with must be able to travel.
+//! Bodies that run on a thread for the hub of another thread: their failures must be sendable.
 
 use std::any::Any;
 use std::fmt;
@@ -8,27 +8,29 @@ use crate::inbox::thread_bound::{ThreadBound, hub_number};
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::task::body::{Body, ScopedBody};
 
-/// How a body failed, on its way to another thread. Made by [`run_job`].
+/// The failure of a body, in a form that can be sent to another thread. Made by [`run_job`].
 pub struct JobFailure<E>(Cause<E>);
 
 enum Cause<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
     Exit(SystemExit),
-    /// Raised where it is to arrive.
+    /// An exception that was raised on the thread that receives it.
     Here(ThreadBound<Exception>),
     Elsewhere(FailureText),
 }
 
-/// Runs a body right here, catches whatever it is left with, and returns that in a form that may go to another thread.
+/// Runs a body in the caller, catches its failure, and returns the outcome in a form that can be
+/// sent to another thread.
 ///
-/// The `Err` of a [`fallible`](crate::fallible) body and the payload of a panic stay what they are. An exception that ramie
-/// raises, here a [`LoopExit`](crate::LoopExit) say, is bound to the thread that it was raised on: what arrives is its
-/// [`FailureText`], but for a [`SystemExit`], which goes on as it is.
+/// The `Err` of a [`fallible`](crate::fallible) body and the payload of a panic stay as they are.
+/// An exception that ramie raises, for example a [`LoopExit`](crate::LoopExit), is bound to the
+/// thread that it was raised on: the receiver gets its [`FailureText`]. A [`SystemExit`] is passed
+/// on as it is.
 ///
 /// # Errors
 ///
-/// How it failed.
+/// The failure of the body.
 ///
 /// # Examples
 ///
@@ -44,7 +46,7 @@ pub fn run_job<B: Body>(body: B) -> Result<B::Value, JobFailure<B::Error>> {
     run_job_for(0, body)
 }
 
-/// Runs a body for the hub with this number, which may be the one of this thread; 0 is that of no hub.
+/// Runs a body for the hub with this number, which may be the hub of this thread; 0 means no hub.
 pub(crate) fn run_job_for<B: ScopedBody>(home: u64, body: B) -> Result<B::Value, JobFailure<B::Error>> {
     match guard(|| body.run()) {
         Ok(Ok(value)) => Ok(value),
@@ -57,13 +59,13 @@ pub(crate) fn run_job_for<B: ScopedBody>(home: u64, body: B) -> Result<B::Value,
     }
 }
 
-/// What an exception of another hub's thread is at home.
+/// Converts an exception of another hub's thread.
 fn abroad<E>(exception: Exception) -> Cause<E> {
     if let Some(exit) = exception.downcast_ref::<SystemExit>() {
         return Cause::Exit(*exit);
     }
     let failure = Failure::from(exception);
-    // The text is made by code of the user's, and so is the destructor.
+    // The formatting and the destructor are user code.
     let text = guard(|| failure.to_text()).unwrap_or_else(|escape| {
         escape.let_go();
         FailureText::unreadable(&failure)
@@ -73,14 +75,14 @@ fn abroad<E>(exception: Exception) -> Cause<E> {
 }
 
 impl<E: fmt::Debug + fmt::Display + 'static> JobFailure<E> {
-    /// The failure that it is, on the thread that it was meant for.
+    /// Converts this into a failure, on the thread that receives it.
     pub fn into_failure(self) -> Failure {
         match self.0 {
             Cause::Error(error) => Failure::from(Exception::new(error)),
             Cause::Panic(payload) => Failure::panicked(payload),
             Cause::Exit(exit) => Failure::from(Exception::new(exit)),
             Cause::Here(mut exception) => {
-                Failure::from(exception.take().expect("it is where it was raised, and was to arrive"))
+                Failure::from(exception.take().expect("the exception is on the thread that it was raised on"))
             }
             Cause::Elsewhere(text) => Failure::from(Exception::new(text)),
         }
@@ -115,7 +117,7 @@ mod tests {
         }
     }
 
-    /// An error whose text cannot be had.
+    /// An error that cannot be formatted.
     #[derive(Debug)]
     struct Mute;
 
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_text_that_panics_is_done_without() {
-        // Raised by a greenlet: main would need the text at once.
+        // Raised by a greenlet, since main would need the text at once.
         let failed = crate::spawn(|| run_job(|| -> () { raise(Mute) }).unwrap_err().into_failure());
         let failure = failed.take().expect("the greenlet ends well");
         assert!(failure.downcast_ref::<FailureText>().is_some_and(|text| text.kind().ends_with("Mute")));

@@ -1,4 +1,4 @@
-//! Handles of a hub for other threads, and what other threads answer.
+//! Handles of a hub for other threads, and answers from other threads.
 
 pub(crate) mod handle;
 pub(crate) mod job;

@@ -1,4 +1,4 @@
-//! One answer from another thread to this hub, and the function that waits for it here.
+//! A single answer from another thread to this hub, and the function that waits for it.
 
 use std::any::Any;
 use std::fmt;
@@ -16,9 +16,9 @@ struct Expected<F> {
     _alive: KeepAlive,
 }
 
-/// What another thread answers a hub with, once. Made by [`Hub::reply`].
+/// A one-time sender of an answer from another thread to a hub. Made by [`Hub::reply`].
 ///
-/// Dropped without an answer it lets the hub drop the function that waits for one.
+/// If it is dropped without an answer, the hub drops the function that waits for one.
 pub struct Reply<T> {
     inbox: Arc<Inbox>,
     key: usize,
@@ -27,7 +27,8 @@ pub struct Reply<T> {
 }
 
 impl Hub {
-    /// Has `f` called in the hub with what another thread answers. `f` need not be `Send`, only the answer. It must not wait.
+    /// Registers `f` to be called in the hub with the value that another thread sends. Only the
+    /// value must be `Send`, not `f`. `f` must not wait.
     ///
     /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
     ///
@@ -47,7 +48,7 @@ impl Hub {
         fn expect<F: FnOnce(T) + 'static, T>(f: F) -> (Box<dyn Any>, fn(usize, T)) {
             let call = |key, answer| {
                 let expected = current::core().replies.borrow_mut().remove(key);
-                let expected = expected.downcast::<Expected<F>>().expect("a slot is its reply's alone");
+                let expected = expected.downcast::<Expected<F>>().expect("a slot belongs to one reply");
                 let Expected { f, _alive } = *expected;
                 f(answer);
             };
@@ -65,8 +66,8 @@ impl<T: Send + 'static> Reply<T> {
     ///
     /// # Errors
     ///
-    /// [`HubGone`] with the answer when the hub has ended. An answer that was accepted by a hub that ends before its turn is
-    /// dropped on the hub's thread.
+    /// [`HubGone`] with the answer when the hub has ended. An answer that was accepted by a hub
+    /// that ends before its turn is dropped on the hub's thread.
     pub fn send(mut self, answer: T) -> Result<(), HubGone<T>> {
         self.used = true;
         let (key, call) = (self.key, self.call);
@@ -83,19 +84,19 @@ impl<T> Drop for Reply<T> {
             Some(core) => forget(&core, self.key),
             None => {
                 let message = |key| Message::Call(forget_later(key));
-                // A hub that has ended has dropped it.
+                // A hub that has ended has dropped the function.
                 let _ = self.inbox.post(self.key, message);
             }
         }
     }
 }
 
-/// What the hub calls to forget a function that is never called.
+/// Returns the message that makes the hub drop a function that is never called.
 fn forget_later(key: usize) -> Box<dyn FnOnce() + Send> {
     Box::new(move || forget(&current::core(), key))
 }
 
-/// Drops the function that waits for an answer, if it is still there.
+/// Drops the function that waits for an answer, if it is still registered.
 fn forget(core: &Core, key: usize) {
     // Bound first: the function's captures are dropped after the borrow has ended.
     let expected = core.replies.borrow_mut().try_remove(key);

@@ -1,4 +1,4 @@
-//! A body and the place for its value, as the hub's records hold them.
+//! A body and the place for its value, as stored in the hub's records.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -13,8 +13,8 @@ use crate::task::body::Body;
 
 /// A body and the place for its value.
 ///
-/// What is left in it when its record goes is dropped where the last handle is dropped. In the hub nothing can wait, so
-/// there it is handed to a greenlet that drops it.
+/// A body or value that is left when the record is dropped is dropped where the last handle is
+/// dropped. In the hub nothing can wait, so there it is passed to a greenlet that drops it.
 pub(super) struct Bound<B: Body> {
     body: Cell<Option<B>>,
     value: RefCell<Option<B::Value>>,
@@ -27,10 +27,10 @@ impl<B: Body> Bound<B> {
 }
 
 impl<B: Body> Run for Bound<B> {
-    // Caught here, so that a closure which is inlined is no frame of its own to an unwinding.
+    // Caught here, so that an unwinding crosses no separate frame for an inlined closure.
     fn run(&self) -> thread::Result<Result<(), Exception>> {
         let body = || self.body.take().expect("a body runs once").run();
-        // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
+        // An unwinding leaves no state of the hub half-changed: every wait cleans up by guards.
         let value = match catch_unwind(AssertUnwindSafe(body))? {
             Ok(value) => value,
             Err(error) => return Ok(Err(Exception::new(error))),
@@ -45,7 +45,7 @@ impl<B: Body> Run for Bound<B> {
 
     fn drop_value(&self) {
         if needs_drop::<B::Value>() {
-            // After the borrow, as the destructor may ask for the value.
+            // After the borrow, since the destructor may access the value.
             let value = self.value.take();
             drop(value);
         }

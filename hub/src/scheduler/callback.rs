@@ -1,4 +1,4 @@
-//! Callbacks: functions that the hub calls in their turn of the queue.
+//! Callbacks: functions that the hub calls in the order of the queue.
 
 use std::cell::Cell;
 use std::fmt;
@@ -22,7 +22,7 @@ impl CallbackState {
         Rc::new(CallbackState { f: Cell::new(Some(f)), state: Cell::new(State::Queued) })
     }
 
-    /// Hands the function to `call`, if it was not called off.
+    /// Passes the function to `call`, unless it was cancelled.
     pub(crate) fn run(&self, call: impl FnOnce(Box<dyn FnOnce()>)) {
         if let Some(f) = self.f.take() {
             self.state.set(State::Running);
@@ -32,12 +32,13 @@ impl CallbackState {
     }
 }
 
-/// The handle of a callback made by [`Hub::run_callback`](crate::Hub::run_callback). Dropping it changes nothing.
+/// The handle of a callback made by [`Hub::run_callback`](crate::Hub::run_callback). Dropping it
+/// changes nothing.
 #[derive(Clone)]
 pub struct Callback(pub(crate) Rc<CallbackState>);
 
 impl Callback {
-    /// Calls the callback off. Does nothing once it has begun.
+    /// Cancels the callback. Does nothing once it has begun.
     pub fn stop(&self) {
         let f = self.0.f.take();
         if self.0.state.get() == State::Queued {
@@ -46,12 +47,12 @@ impl Callback {
         drop(f);
     }
 
-    /// Whether the call has not begun and was not called off.
+    /// Returns `true` if the call has not begun and was not cancelled.
     pub fn pending(&self) -> bool {
         self.0.state.get() == State::Queued
     }
 
-    /// Whether the callback is queued or running: gevent's truth value of the handle.
+    /// Returns `true` if the callback is queued or running: gevent's truth value of the handle.
     pub fn active(&self) -> bool {
         self.0.state.get() != State::Done
     }

@@ -1,7 +1,8 @@
-//! The way from a thread to its hub.
+//! The access of a thread to its hub.
 //!
-//! A thread's hub is made when it is first asked for. It ends with the thread, before the thread-locals that its
-//! greenlets may be using: then the greenlets that are left are unwound, and those that do not end are abandoned.
+//! A thread's hub is created when it is first used. It ends with the thread, before the
+//! thread-locals that its greenlets may be using: then the remaining greenlets are unwound, and
+//! greenlets that do not end are abandoned.
 #![expect(unsafe_code, reason = "keeps the thread's hub behind a pointer that costs one load to reach")]
 
 use std::cell::Cell;
@@ -19,31 +20,33 @@ use crate::scheduler::unwind::guard_drop;
 use crate::scheduler::{Core, Mode};
 
 thread_local! {
-    /// The hub of this thread, or null: not made yet, or gone.
+    /// The hub of this thread; null before its creation and after its end.
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
     /// The same on the thread that owns the hub, with one count of its reference.
     static OWNED: Cell<*const Core> = const { Cell::new(ptr::null()) };
-    /// The destructors of the thread-locals have begun.
+    /// `true` once the destructors of the thread-locals have begun.
     static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many greenlets have been abandoned by hubs that ended.
+/// The number of greenlets that were abandoned by hubs that ended.
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns how many greenlets of this process could not be unwound when the thread of their hub ended.
+/// Returns the number of greenlets of this process that could not be unwound when the thread of
+/// their hub ended.
 ///
 /// Their stacks and records are leaked on purpose; see the [crate's page](crate#the-end-of-a-hub).
 pub fn abandoned_greenlets() -> usize {
     ABANDONED.load(Ordering::Relaxed)
 }
 
-/// Whether this thread has a hub now. For tests: what must not make one.
+/// Returns `true` if this thread has a hub now. For tests of calls that must not create one.
 #[doc(hidden)]
 pub fn has_hub() -> bool {
     try_core().is_some()
 }
 
-/// Ends the hub of this thread, if there is one. `in_use` says that a frame of main is still inside it.
+/// Ends the hub of this thread, if there is one. `in_use` means that a frame of main is still
+/// inside it.
 fn end(in_use: bool) {
     let owned = OWNED.get();
     if owned.is_null() {
@@ -58,7 +61,7 @@ fn end(in_use: bool) {
     if OWNED.get() != owned {
         return;
     }
-    // First nothing finds the hub any more, then it ends.
+    // First the hub becomes unreachable, then it ends.
     OWNED.set(ptr::null());
     CURRENT.set(ptr::null());
     let remains = if exits { core.close_for_exit() } else { core.close(in_use) };
@@ -66,7 +69,7 @@ fn end(in_use: bool) {
     let leaks = remains.needs_thread_locals() && core.thread_exit.leak_thread_locals();
     if leaks {
         if let Some(next) = try_core() {
-            // A destructor of what the hub held has made a new one.
+            // A destructor of a value that the hub held has created a new one.
             next.thread_exit.renew();
         }
     }
@@ -76,31 +79,34 @@ fn end(in_use: bool) {
     if !leaks {
         remains.wait();
     }
-    // SAFETY: the pointer came from `Rc::into_raw` in `make`, and is taken back once: `OWNED` is null by now.
+    // SAFETY: the pointer came from `Rc::into_raw` in `make`, and is taken back once: `OWNED` is
+    // null by now.
     let core = unsafe { Rc::from_raw(owned) };
     if remains.unfinished > 0 || exits || in_use {
-        // Frames point into the hub and its stacks: it stays where it is.
+        // Frames point into the hub and its stacks: it is leaked.
         let _abandoned = ManuallyDrop::new(core);
     } else {
-        // A panic of something of the user's that the hub still holds would end the process here.
+        // A panic of a user value that the hub still holds would end the process here.
         guard_drop(core);
     }
 }
 
-/// The hook that the hub has planted runs, before each thread-local that a greenlet can be using is destroyed: the hub
-/// ends now.
+/// Ends the hub. Called by the hook that the hub has registered, before each thread-local that a
+/// greenlet can be using is destroyed.
 ///
-/// A destructor that waits after this gets a hub of its own, which ends when that destructor has returned.
+/// A destructor that waits after this gets a hub of its own, which ends when that destructor has
+/// returned.
 pub(crate) fn thread_ends() {
     ENDING.set(true);
     end(false);
 }
 
 impl Core {
-    /// Notes that main goes on after the loop has run.
+    /// Records that main continues after the loop has run.
     ///
-    /// While the thread ends that is in the destructor of a thread-local. What ran in the loop must not run again in the
-    /// destructor of another one. Where no hook can be planted, the hub ends now, or when main's frame is not lent any more.
+    /// While the thread ends, this happens in the destructor of a thread-local. Code that ran in
+    /// the loop must not run again in the destructor of another one. Where no hook can be
+    /// registered, the hub ends now, or when main's frame is not lent any more.
     #[inline]
     pub(super) fn main_goes_on(&self) {
         let count = self.drives.get() + 1;
@@ -123,7 +129,7 @@ impl Core {
 
 /// A reference to the hub of this thread.
 ///
-/// Not `Send`, and never kept in anything that outlives the call it is used in.
+/// Not `Send`. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
 pub(crate) struct CoreRef {
     core: *const Core,
@@ -135,25 +141,26 @@ impl Deref for CoreRef {
 
     #[inline]
     fn deref(&self) -> &Core {
-        // SAFETY: the pointer came from `CURRENT` or `OWNED`, which are null unless `OWNED` holds a count of the hub. Only
-        // `end` gives that up, and drops the hub only when no frame of main is inside it and no fiber is unfinished;
-        // otherwise the hub is leaked.
+        // SAFETY: the pointer came from `CURRENT` or `OWNED`, which are null unless `OWNED` holds a
+        // count of the hub. Only `end` releases that count, and drops the hub only when no frame of
+        // main is inside it and no fiber is unfinished; otherwise the hub is leaked.
         unsafe { &*self.core }
     }
 }
 
-/// This thread's hub, made now if there was none.
+/// Returns this thread's hub, which is created if there was none.
 ///
 /// # Panics
 ///
-/// When no hub can be made: the system has no descriptors left, or the thread is ending, where its hub cannot end later.
+/// When no hub can be created: the system has no descriptors left, or the thread is ending and a
+/// new hub could not end later.
 #[inline]
 pub(crate) fn core() -> CoreRef {
     let core = CURRENT.get();
     if core.is_null() { make_or_panic() } else { CoreRef { core, bound: PhantomData } }
 }
 
-/// This thread's hub, if it has one.
+/// Returns this thread's hub, if it has one.
 pub(crate) fn try_core() -> Option<CoreRef> {
     let core = CURRENT.get();
     (!core.is_null()).then_some(CoreRef { core, bound: PhantomData })
@@ -167,7 +174,7 @@ fn make_or_panic() -> CoreRef {
     }
 }
 
-/// This thread's hub, made now if there was none and if it can be made.
+/// Returns this thread's hub, which is created if there was none, or the error of the creation.
 #[cold]
 pub(crate) fn make() -> io::Result<CoreRef> {
     if let Some(core) = try_core() {
@@ -184,19 +191,19 @@ pub(crate) fn make() -> io::Result<CoreRef> {
     Ok(CoreRef { core, bound: PhantomData })
 }
 
-/// What a stand-in fiber's thread needs so that this module finds the hub there too.
+/// The values that a stand-in fiber's thread needs to find the hub.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passport {
     core: *const Core,
     number: u64,
 }
 
-/// The passport of this thread's hub.
+/// Returns the passport of this thread's hub.
 pub(crate) fn passport(number: u64) -> Passport {
     Passport { core: CURRENT.get(), number }
 }
 
-/// Makes this thread one of the hub's: only the stand-in's fibers call it.
+/// Makes this thread one of the hub's threads. Only the stand-in's fibers call it.
 pub(crate) fn adopt(passport: Passport) {
     if CURRENT.get() != passport.core {
         thread_bound::set_hub_number(passport.number);

@@ -1,4 +1,4 @@
-//! What the hub does with errors that have no other home.
+//! Handles errors that no caller can receive.
 
 use super::state::Core;
 use crate::exception::{Failure, SystemExit};
@@ -7,7 +7,8 @@ use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::stderr;
 
 impl Core {
-    /// Hands an error that has no other home to the error handler; a system error also goes to main.
+    /// Passes an error that no caller can receive to the error handler. A system error also goes to
+    /// main.
     pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
         let handler = self.reports.handler.borrow().clone();
         match handler {
@@ -17,7 +18,7 @@ impl Core {
                     print_guarded(context, &failure);
                     guard_drop(failure);
                 }
-                // Perhaps the last of it, if it has replaced itself.
+                // Perhaps the last reference to the handler, if the handler has replaced itself.
                 self.as_hub(|| guard_drop(handler));
             }
             None if self.reports.is_error(failure) => print_guarded(context, failure),
@@ -31,14 +32,15 @@ impl Core {
         }
     }
 
-    /// Reports what a guarded call was left with, and lets go of it.
+    /// Reports the escape of a guarded call, and drops it.
     pub(crate) fn report(&self, context: &ErrorContext, escape: Escape) {
         let failure = escape.into_failure();
         self.handle_error(context, &failure);
         guard_drop(failure);
     }
 
-    /// Runs a closure of the user inside the hub; an error is reported.
+    /// Runs a user's closure inside the hub. An error is reported. Returns `true` if there was
+    /// none.
     pub(crate) fn call(&self, context: impl FnOnce() -> ErrorContext, f: impl FnOnce()) -> bool {
         match guard(f) {
             Ok(()) => true,
@@ -54,7 +56,7 @@ impl Core {
     }
 }
 
-/// Prints the default report. The error's text is made by code of the user's, which may panic.
+/// Prints the default report. The error is formatted by user code, which may panic.
 fn print_guarded(context: &ErrorContext, failure: &Failure) {
     if let Err(escape) = guard(|| print(context, failure)) {
         escape.let_go();

@@ -1,8 +1,9 @@
-//! The loop: what main runs while it waits.
+//! The loop, which main runs while it waits.
 //!
-//! One iteration is gevent's: prepare watchers and the callback queue, poll, then timers and ready sources by
-//! priority. Where it stands is kept in data, not in frames: when main's own wait ends in the middle of a pass the
-//! loop returns to it, and goes on at that very place when main waits again.
+//! One iteration is gevent's: prepare watchers and the callback queue, poll, then timers and ready
+//! sources by priority. The position in the iteration is kept in data, not in frames: when main's
+//! own wait ends in the middle of a phase, the loop returns to main, and continues at the same
+//! position when main waits again.
 //!
 //! ```text
 //!   Prepare --> Callbacks --> Poll --> Invoke --+
@@ -25,13 +26,14 @@ use crate::scheduler::unwind::guard;
 use crate::task::{Pass, Target};
 use crate::task::{Throw, Token, Verdict};
 
-/// With so many in the queue, or due, the next one is no longer in the nearest cache when its turn comes.
+/// With that many entries in the queue, or due, the record of the next one is no longer in the
+/// nearest cache at its turn.
 const CROWD: usize = 512;
 
 /// The priority of wait limits and scope timeouts: after everything else of the iteration.
 const LAST: i8 = -1;
 
-/// Whose turn it is, and why.
+/// The task to resume next, and the outcome of its wait.
 type Next = Option<(Token, Verdict)>;
 
 impl Core {
@@ -39,12 +41,12 @@ impl Core {
     pub(crate) fn drive(&self) {
         self.mode.set(Mode::Hub);
         if self.has_deferred() {
-            // Main may have been the one whose unwinding is over.
+            // Main may be the task that has ended its unwinding.
             self.retry_deferred();
         }
         while !self.main_resumed.get() {
-            // Whose last owner is the hub is dropped here: what a destructor panics with is reported, and the loop
-            // goes on behind it.
+            // Values with their last reference in the hub are dropped here. A panic in such a
+            // destructor is reported, and the loop continues.
             if let Err(escape) = guard(|| self.turn()) {
                 self.report(&ErrorContext::Destructor, escape);
             }
@@ -65,14 +67,15 @@ impl Core {
     /// Takes one step after the other until main's wait is over.
     pub(super) fn turn(&self) {
         while !self.main_resumed.get() {
-            // The one place of the loop that switches.
+            // The only place of the loop that switches.
             if let Some((token, verdict)) = self.advance() {
                 self.resume(token, verdict);
             }
         }
     }
 
-    /// Takes one step. Returns whose turn it is now, and why, if that is what the step has led to.
+    /// Takes one step. Returns the task to resume and the outcome of its wait, if the step has led
+    /// to one.
     #[inline(always)]
     fn advance(&self) -> Next {
         let step = self.agenda.borrow_mut().pop_front();
@@ -94,8 +97,8 @@ impl Core {
         self.thread_exit.renew();
         self.phase.set(Phase::Callbacks);
         self.take_posted();
-        // The time of the poll is too early for the start of the batch: the events that were served since may
-        // have used up the whole interval.
+        // The time of the poll is too early for the start of the batch: the events that were served
+        // since may have used up the whole interval.
         let waiting = !self.queue.borrow().is_empty() || self.iterations.get() == 0;
         self.pace.begin_batch(waiting.then(|| self.now()));
         for watch in self.watches.active(WatchKind::Prepare) {
@@ -109,7 +112,7 @@ impl Core {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
-        // Looked at in its place: moving it out first costs more than all the rest of a wake.
+        // Read in place: moving it out first costs more than the rest of a wake-up.
         if let Some(&Item::Resume(token)) = queue.front() {
             let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
             if queue.len() >= CROWD {
@@ -123,8 +126,8 @@ impl Core {
         self.next_other()
     }
 
-    /// Has fetched into the cache what the next switches will look at: of the next but one the record, and of the next
-    /// one, whose record was fetched a turn ago, the stack.
+    /// Prefetches for the next switches: the record of the next but one, and the stack of the next
+    /// one (its record was prefetched a turn ago).
     #[inline(always)]
     fn fetch_ahead(&self, [next, next_but_one]: [Option<Token>; 2]) {
         if let Some(token) = next_but_one {
@@ -135,7 +138,7 @@ impl Core {
         }
     }
 
-    /// Serves the next item, whatever it is.
+    /// Serves the next item of any kind.
     #[inline(never)]
     fn next_other(&self) -> Next {
         let item = self.queue.borrow_mut().pop_front();
@@ -203,7 +206,7 @@ impl Core {
         None
     }
 
-    /// Calls a link to a shared object that was told, unless it was removed meanwhile.
+    /// Calls a notified link to a shared object, unless it was removed before.
     fn call_shared_link(&self, number: u64) {
         let link = self.abroad.links.borrow_mut().remove(&number);
         let Some(Link { place, f }) = link else { return };
@@ -225,7 +228,7 @@ impl Core {
     fn serve(&self, mut pass: Pass) -> Next {
         let Some(target) = pass.next() else {
             if pass.cut_short() {
-                // It was as long as many items: the clock is looked at before the next one.
+                // The pass was as long as many items: the clock is checked before the next one.
                 self.pace.force();
             }
             let again = pass.end();
@@ -276,7 +279,8 @@ impl Core {
         if !nothing_to_ask {
             let polled = self.poller.borrow_mut().poll(timeout);
             if let Err(error) = polled {
-                // A poll that fails for good cannot be waited on: main is told instead of spinning in silence.
+                // A poll that fails permanently cannot be waited on: main gets the error, since a
+                // retry would spin.
                 self.interrupt_main(Exception::new(error));
                 return;
             }
@@ -289,12 +293,12 @@ impl Core {
         self.phase.set(Phase::Invoke);
     }
 
-    /// Whether anything is left that could still make something happen.
+    /// Returns `true` if anything is left that could still cause an event.
     pub(crate) fn keeps_running(&self) -> bool {
         self.refs.get() > 0 || self.timers.borrow().len() > self.unref_timers.get()
     }
 
-    /// Gathers what is due, in the order in which it will be served.
+    /// Collects the due events, in the order in which they will be served.
     fn collect(&self, now: u64) {
         const CHECK: u8 = 0;
         const TIMER: u8 = 1;
@@ -338,7 +342,7 @@ impl Core {
             let idlers = self.idlers.take();
             due.extend(idlers.into_iter().map(|token| (Reverse(0), IO, Event::Wake(token))));
         }
-        // Stable: inside a class timers stay in order of deadline.
+        // Stable: within a class, timers stay in the order of their deadlines.
         due.sort_by_key(|(priority, class, _)| (*priority, *class));
         for (.., event) in &due {
             if let Event::Watch(watch) = event {
@@ -360,8 +364,8 @@ impl Core {
                 }
                 return Some((token, Verdict::Woken));
             }
-            // Limits go through the queue: a notification that this iteration has queued comes first, so that a
-            // wait which is satisfied when its time is over reports success.
+            // Limits go through the queue: a notification that this iteration has queued comes
+            // first, so that a wait that is satisfied when its time is up reports success.
             Some(Event::Limit(token)) => self.push(Item::Limit(token)),
             Some(Event::Timeout(timeout)) => {
                 if timeout.expire() {

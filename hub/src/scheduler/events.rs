@@ -1,4 +1,5 @@
-//! What the loop waits for: timers, sources, watchers; and what is done when one of them is due.
+//! The events that the loop waits for: timers, sources, watchers; and the action when one of them
+//! is due.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,26 +9,26 @@ use crate::reactor::poller::SourceId;
 use crate::task::{TaskRef, Throw, Token};
 use crate::timers::TimerId;
 
-/// A scope timeout, as the loop sees it.
+/// A scope timeout, as the loop uses it.
 pub(crate) trait Strike {
-    /// The timer fired; false when the timeout was disarmed meanwhile.
+    /// Records that the timer has fired. Returns `false` when the timeout was disarmed before.
     fn expire(&self) -> bool;
-    /// What it throws, and into whom, if it is still wanted.
+    /// Returns the interrupt and its target, if it is still wanted.
     fn strike(self: Rc<Self>) -> Option<(TaskRef, Throw)>;
 }
 
-/// A watcher, as the loop sees it.
+/// A watcher, as the loop uses it.
 pub(crate) trait Watch {
     fn kind(&self) -> WatchKind;
     fn priority(&self) -> i8;
     fn mark_pending(&self);
-    /// Calls the callback if the event was not dropped meanwhile by a stop.
+    /// Calls the callback, unless a stop has dropped the event.
     fn fire_pending(self: Rc<Self>, core: &Core);
     /// Calls the callback of an active watcher.
     fn fire(&self, core: &Core);
 }
 
-/// When a watcher's callback is due.
+/// The event at which a watcher's callback is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WatchKind {
     Prepare,
@@ -51,26 +52,26 @@ impl WatchKind {
     }
 }
 
-/// What a timer does when it is due.
+/// The action of a timer when it is due.
 pub(crate) enum Expiry {
-    /// Resume a sleeper, or begin a delayed greenlet.
+    /// Resumes a sleeping greenlet, or starts a delayed one.
     Wake(Token),
-    /// End a wait by its own limit.
+    /// Ends a wait by its own limit.
     Limit(Token),
-    /// Fire a scope timeout.
+    /// Fires a scope timeout.
     Timeout(Rc<dyn Strike>),
-    /// Call a watcher.
+    /// Calls a watcher.
     Watch(Rc<dyn Watch>),
 }
 
-/// A timer's payload.
+/// The payload of a timer.
 pub(crate) struct Alarm {
     pub(crate) expiry: Expiry,
-    /// Whether it keeps the loop alive.
+    /// `true` if the timer keeps the loop alive.
     pub(crate) keeps: bool,
 }
 
-/// Something that is due in this iteration.
+/// An event that is due in this iteration.
 pub(crate) enum Event {
     Wake(Token),
     Limit(Token),
@@ -80,28 +81,28 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// Whose wait it ends, if that is all.
+    /// Returns the token of the wait that this ends, if it does nothing else.
     #[inline(always)]
     pub(super) fn resumed(&self) -> Option<Token> {
         if let Event::Wake(token) = self { Some(*token) } else { None }
     }
 }
 
-/// Who waits for a slot, and how it is served.
+/// A waiter for a slot, by the way it is served.
 pub(crate) enum IoWaiter {
-    /// A greenlet, told once.
+    /// A greenlet, woken once.
     Greenlet(Token),
     /// A function, called once.
     Link(Rc<LinkCell>),
-    /// A watcher, told as long as it is active.
+    /// A watcher, called as long as it is active.
     #[cfg(unix)]
     Watcher(Rc<dyn Watch>),
 }
 
-/// A function that whoever comes first takes out to call it.
+/// A callback that runs at most once: the first caller takes it.
 pub(crate) type LinkCell = Cell<Option<Box<dyn FnOnce()>>>;
 
-/// The active watchers of the kinds that are asked in every iteration.
+/// The active watchers of the kinds that are checked in every iteration.
 #[derive(Default)]
 pub(crate) struct Watches(RefCell<Vec<Rc<dyn Watch>>>);
 
@@ -118,19 +119,20 @@ impl Watches {
         self.0.borrow_mut().push(watch);
     }
 
-    /// Every active watcher, for the end of the hub.
+    /// Takes every active watcher, for the end of the hub.
     pub(crate) fn take(&self) -> Vec<Rc<dyn Watch>> {
         self.0.take()
     }
 
     pub(crate) fn remove<W: Watch>(&self, watch: &W) {
-        // Addresses, not fat pointers: one type may have several vtables.
+        // Compares addresses, not fat pointers: one type may have several vtables.
         self.0.borrow_mut().retain(|other| !std::ptr::addr_eq(Rc::as_ptr(other), watch));
     }
 }
 
 impl Core {
-    // Not inlined: the frame of a wait is as small as it can be, since for many that wait it is far from the cache.
+    // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
+    // from the cache.
     #[inline(never)]
     pub(crate) fn start_timer(&self, deadline: u64, expiry: impl FnOnce() -> Expiry, keeps: bool) -> TimerId {
         if !keeps {
@@ -147,7 +149,7 @@ impl Core {
         }
     }
 
-    /// Keeps the count of a timer that has stopped, by firing or by being cancelled.
+    /// Updates the counts for a timer that has fired or was cancelled.
     pub(crate) fn forget_alarm(&self, alarm: &Alarm) {
         if !alarm.keeps {
             self.unref_timers.set(self.unref_timers.get() - 1);

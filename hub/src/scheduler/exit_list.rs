@@ -1,18 +1,20 @@
-//! The C library's list of what is called when a thread ends.
+//! The C library's list of functions to call at the end of a thread.
 //!
 //! On Linux with glibc, std registers the destructor of each `thread_local!` by itself, with
-//! `__cxa_thread_atexit_impl`, when the value is used for the first time. The list is per thread, is run from the
-//! newest entry to the oldest, and is run before everything else that glibc does at the end of a thread or in `exit`.
-//! So a hook that is the newest entry runs while every thread-local that was used before is alive.
+//! `__cxa_thread_atexit_impl`, when the value is used for the first time. The list is per thread,
+//! is run from the newest entry to the oldest, and is run before everything else that glibc does at
+//! the end of a thread or in `exit`. So a hook that is the newest entry runs while every
+//! thread-local that was used before is alive.
 //!
-//! glibc never takes an entry off the list before the end. A hook at every wait would therefore need memory without
-//! limit. The thread has to know whether its hook is still the newest entry, which no function tells. The head of the
-//! list is a variable of glibc in the memory of the thread; [`find`] looks for it once in a process, and every thread
-//! checks it with an entry of its own before it relies on it. Where the check fails there is no [`ExitList`], and
-//! the sentinels of `thread_exit.rs` stand in.
+//! glibc never removes an entry from the list before the end. A hook at every wait would therefore
+//! need memory without limit. The thread must know whether its hook is still the newest entry,
+//! which no function reports. The head of the list is a variable of glibc in the memory of the
+//! thread; [`find`] searches for it once in a process, and every thread checks it with an entry of
+//! its own before it relies on it. Where the check fails there is no [`ExitList`], and the
+//! sentinels of `thread_exit.rs` are used instead.
 //!
-//! Emptying the list leaks the thread-locals that it would have destroyed. That is what remains to be done when
-//! a greenlet or another thread may still be using one of them.
+//! Emptying the list leaks the thread-locals that it would have destroyed. This is the only option
+//! when a greenlet or another thread may still be using one of them.
 
 #![expect(unsafe_code, reason = "reads and empties the C library's list of destructors")]
 
@@ -27,7 +29,7 @@ use super::current;
 type Destructor = unsafe extern "C" fn(*mut c_void);
 type Register = unsafe extern "C" fn(Destructor, *mut c_void, *mut c_void) -> c_int;
 
-/// An entry of the list, as glibc has laid it out since 2.18: four words.
+/// An entry of the list, in the layout of glibc since 2.18: four words.
 #[repr(C)]
 struct Entry {
     _destructor: usize,
@@ -36,11 +38,12 @@ struct Entry {
     next: usize,
 }
 
-/// What this process knows about glibc.
+/// The properties of glibc in this process.
 #[derive(Clone, Copy)]
 struct Known {
     register: Register,
-    /// From `pthread_self` to the head of the list: the same for each thread, as glibc is loaded before there are any.
+    /// The distance from `pthread_self` to the head of the list: the same for each thread, since
+    /// glibc is loaded before there are any.
     head: isize,
 }
 
@@ -53,7 +56,8 @@ pub(crate) struct ExitList {
 }
 
 impl ExitList {
-    /// The list of this thread, with a hook at its head; `None` where it cannot be relied on.
+    /// Returns the list of this thread, with a hook at its head; `None` where the list cannot be
+    /// relied on.
     pub(crate) fn hooked() -> Option<ExitList> {
         static KNOWN: OnceLock<Option<Known>> = OnceLock::new();
         let known = (*KNOWN.get_or_init(find))?;
@@ -64,31 +68,33 @@ impl ExitList {
         is_entry(list.newest(), before, object).then_some(list)
     }
 
-    /// Whether this is the first thread of the process, with which the process ends.
+    /// Returns `true` if this is the first thread of the process, with which the process ends.
     pub(crate) fn is_of_first_thread() -> bool {
-        // SAFETY: this call of the system takes nothing and changes nothing. (Its wrapper is newer than glibc 2.18.)
+        // SAFETY: this system call takes nothing and changes nothing. (Its wrapper is newer than
+        // glibc 2.18.)
         let thread = unsafe { libc::syscall(libc::SYS_gettid) };
-        // SAFETY: it has no conditions.
+        // SAFETY: the call has no conditions.
         let process = unsafe { libc::getpid() };
         thread == libc::c_long::from(process)
     }
 
     #[inline(always)]
     fn newest(&self) -> usize {
-        // SAFETY: the head was found in this thread's block of the memory that glibc keeps for every thread, where it stays
-        // as long as the thread exists, and an `ExitList` does not leave its thread. It is an aligned word. Only this thread
-        // writes to it, inside calls of the C library, so not while it is read here.
+        // SAFETY: the head was found in this thread's block of the memory that glibc keeps for
+        // every thread. It stays there as long as the thread exists, and an `ExitList` does not
+        // leave its thread. It is an aligned word. Only this thread writes to it, inside calls of
+        // the C library, so not while it is read here.
         unsafe { self.head.as_ptr().read_volatile() }
     }
 
-    /// Whether nothing was registered since the last hook.
+    /// Returns `true` if nothing was registered since the last hook.
     #[inline(always)]
     pub(crate) fn is_hooked(&self) -> bool {
         self.newest() == self.hook.get()
     }
 
-    /// Registers a hook: at the end of the thread it runs before everything that was registered so far. Returns what
-    /// it was registered with.
+    /// Registers a hook: at the end of the thread it runs before everything that was registered so
+    /// far. Returns the number that it was registered with.
     #[cold]
     pub(crate) fn hook(&self) -> usize {
         let object = add_hook(self.register);
@@ -96,11 +102,12 @@ impl ExitList {
         object
     }
 
-    /// Empties the list: what is on it never runs, and the thread-locals that it would have destroyed are leaked.
+    /// Empties the list: its entries never run, and the thread-locals that they would have
+    /// destroyed are leaked.
     pub(crate) fn clear(&self) {
-        // SAFETY: as in `newest`. An empty list has a null head. glibc reads the head again after each destructor, and
-        // an entry that is not reached is only not freed. (Its module is never unloaded, which is right, as its
-        // thread-locals stay alive.)
+        // SAFETY: as in `newest`. An empty list has a null head. glibc reads the head again after
+        // each destructor, and an entry that is not reached is only not freed. (Its module is never
+        // unloaded, which is right, since its thread-locals stay alive.)
         unsafe { self.head.as_ptr().write_volatile(0) };
         self.hook.set(0);
     }
@@ -111,47 +118,50 @@ extern "C" fn at_exit(_: *mut c_void) {
     current::thread_ends();
 }
 
-/// Registers a hook with a number that no other one has, and returns the number.
+/// Registers a hook with a unique number, and returns the number.
 fn add_hook(register: Register) -> usize {
     static NUMBER: AtomicUsize = AtomicUsize::new(0x5eed_0001);
     static HERE: u8 = 0;
     let number = NUMBER.fetch_add(2, Ordering::Relaxed);
     let object = ptr::without_provenance_mut(number);
-    // SAFETY: it is glibc's function (see `find`), which takes a function, its argument, and any address in the module that
-    // has to stay loaded until then. The function may be called with anything, at any time.
+    // SAFETY: this is glibc's function (see `find`), which takes a function, its argument, and any
+    // address in the module that must stay loaded until then. The function may be called with any
+    // argument, at any time, on this thread.
     unsafe { register(at_exit, object, (&raw const HERE).cast_mut().cast()) };
     number
 }
 
-/// What glibc knows this thread by: an address that has the same distance to the head of the list in each thread.
+/// Returns the address by which glibc identifies this thread, which has the same distance to the
+/// head of the list in each thread.
 fn this_thread() -> *mut usize {
-    // SAFETY: it has no conditions.
+    // SAFETY: the call has no conditions.
     let thread = unsafe { libc::pthread_self() };
     ptr::with_exposed_provenance_mut(thread as usize)
 }
 
-/// Whether `address`, which was just written to what may be the head of the list, is an entry with that object, and
-/// the entry before it is `next`.
+/// Returns `true` if `address`, which was just written to the possible head of the list, is an
+/// entry with that object, and the entry before it is `next`.
 fn is_entry(address: usize, next: usize, object: usize) -> bool {
     if address == 0 || address == next || address % align_of::<Entry>() != 0 {
         return false;
     }
     let entry = ptr::with_exposed_provenance::<Entry>(address);
-    // SAFETY: a variable of glibc's own that each of the registrations of this thread has changed to another aligned value:
-    // that is the head of the list and no other, and its entry lives until it has run. Read without a reference.
+    // SAFETY: `address` is the value of a variable of glibc that each registration of this thread
+    // has changed to another aligned value. Only the head of the list is such a variable, and its
+    // entry lives until it has run. Read without a reference.
     let entry = unsafe { entry.read_volatile() };
     entry.object == object && entry.next == next
 }
 
-/// The memory that glibc keeps for the calling thread: where it is, and how many words.
+/// The memory that glibc keeps for the calling thread: its address, and its number of words.
 struct Block {
     within: usize,
     start: *const usize,
     words: usize,
 }
 
-/// Looks for the head of the list: the one word of glibc's memory for this thread that a registration changes, to an
-/// entry that names the one before.
+/// Searches for the head of the list: the one word of glibc's memory for this thread that a
+/// registration changes to an entry that names the previous one.
 fn find() -> Option<Known> {
     // SAFETY: the name is a C string, and the default search order needs no handle.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_thread_atexit_impl".as_ptr()) };
@@ -161,8 +171,8 @@ fn find() -> Option<Known> {
     // SAFETY: the C++ ABI gives the function of this name this type.
     let register = unsafe { std::mem::transmute::<*mut c_void, Register>(found) };
     let mut block = Block { within: found.addr(), start: ptr::null(), words: 0 };
-    // SAFETY: the callback has the type that is asked for, does not unwind, and gets the pointer to a `Block` that
-    // outlives the call.
+    // SAFETY: the callback has the required type, does not unwind, and gets the pointer to a
+    // `Block` that outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(find_block), (&raw mut block).cast()) };
     if block.start.is_null() {
         return None;
@@ -184,7 +194,8 @@ fn find() -> Option<Known> {
 
 impl Block {
     fn read(&self) -> Vec<usize> {
-        // SAFETY: the loader has said that this thread has so many words there. Only this thread writes to them.
+        // SAFETY: the loader has reported that this thread has that many words there. Only this
+        // thread writes to them.
         (0..self.words).map(|at| unsafe { self.start.wrapping_add(at).read_volatile() }).collect()
     }
 }
@@ -195,11 +206,12 @@ impl Block {
 ///
 /// To be called by `dl_iterate_phdr`, with a pointer to a [`Block`] that nothing else uses.
 unsafe extern "C" fn find_block(info: *mut libc::dl_phdr_info, _size: usize, block: *mut c_void) -> c_int {
-    // SAFETY: `dl_iterate_phdr` passes what it was given, which is `find`'s block, which nothing else uses meanwhile.
+    // SAFETY: `dl_iterate_phdr` passes its argument on, which is `find`'s block, and no other code
+    // uses the block during the call.
     let block = unsafe { &mut *block.cast::<Block>() };
-    // SAFETY: it passes the description of a module, which is valid during the call.
+    // SAFETY: the argument is the description of a module, which is valid during the call.
     let info = unsafe { &*info };
-    // SAFETY: that names the program headers of the module and how many these are.
+    // SAFETY: the description has the address and the number of the module's program headers.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     let holds = |header: &libc::Elf64_Phdr| {
         let start = info.dlpi_addr.wrapping_add(header.p_vaddr) as usize;

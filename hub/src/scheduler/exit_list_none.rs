@@ -1,6 +1,6 @@
-//! Where the C library's list of destructors is not known: there is nothing to rely on.
+//! The exit list on systems where the C library's list of destructors is not known: there is none.
 
-/// The list of this thread, which there never is.
+/// The list of this thread, which never exists.
 pub(crate) enum ExitList {}
 
 impl ExitList {

@@ -1,4 +1,4 @@
-//! How greenlets are called in reports.
+//! The names and numbers of greenlets in reports.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::scheduler::current;
 use crate::task::{AnyGreenlet, Kind, Task, TaskRef};
 
 impl Core {
-    /// Everybody who is suspended, main first.
+    /// Returns all suspended greenlets, main first.
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
         self.tasks
             .records()
@@ -23,7 +23,8 @@ impl Core {
             .collect()
     }
 
-    /// The smallest number that no living record of this hub has, given on first asking.
+    /// Returns the smallest number that no living record of this hub has, assigned at the first
+    /// call.
     pub(crate) fn ident(&self, task: &Task) -> u32 {
         if let Some(ident) = task.ident.get() {
             return ident;
@@ -41,7 +42,7 @@ impl Core {
         ident
     }
 
-    /// A record with this number is gone.
+    /// Releases the number of a record that is gone.
     pub(crate) fn free_ident(&self, ident: u32) {
         self.free_idents.borrow_mut().push(Reverse(ident));
     }

@@ -1,8 +1,9 @@
-//! Keeping throws away from destructors: an exception raised in a destructor that runs during an unwinding ends the
-//! process.
+//! Masks interrupts while a task unwinds. An exception raised in a destructor that runs during
+//! unwinding would abort the process.
 //!
-//! std keeps one panic count for the thread. A task that waits in the middle of an unwinding leaves it raised for
-//! everybody, so each task records at its wait what can be known about itself: its [`Posture`].
+//! std keeps one panic count for the thread. A task that waits in the middle of an unwinding leaves
+//! the count raised for all tasks of the thread, so each task records its known unwinding state
+//! when it waits: its [`Posture`].
 
 use std::cell::Cell;
 use std::thread;
@@ -16,15 +17,17 @@ use crate::stderr;
 use crate::task::{Posture, State, Task, Throw, Verdict, switch};
 
 impl Core {
-    /// What std's panic count says about the task that is about to wait.
+    /// Returns the unwinding state of the task that is about to wait, according to std's panic
+    /// count.
     pub(crate) fn posture(&self, task: &Task) -> Posture {
         if !thread::panicking() {
-            // Whatever it raised before was caught meanwhile, perhaps by a catch_unwind that is not ours.
+            // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
             task.raised.set(false);
             return Posture::Calm;
         }
-        // The count is one for the whole thread. It is this task's own if it raised, or if it was zero when the
-        // task was resumed; once its own, it stays so until the thread is calm.
+        // The count is one for the whole thread. It belongs to this task if the task raised, or if
+        // the count was zero when the task was resumed. From then on the count belongs to the task
+        // until the thread is calm.
         if task.raised.get() || !self.resumed_panicking.get() || task.posture.get() == Posture::Unwinding {
             Posture::Unwinding
         } else {
@@ -41,8 +44,8 @@ impl Core {
         }
     }
 
-    /// A payload was dropped with its exception: something caught what was thrown into the running task and did not look at
-    /// it. It is thrown once more.
+    /// Handles a payload that was dropped with its exception: code has caught the interrupt of the
+    /// running task without reading it. The interrupt is raised once more.
     #[cold]
     pub(crate) fn swallowed(&self, exception: Exception) {
         if self.in_hub() {
@@ -56,7 +59,8 @@ impl Core {
             cell.set(kept);
             same
         };
-        // Not what the code here has raised itself; and that nothing is left to wait for may have changed meanwhile.
+        // Not an exception that the code here has raised itself, and not a `LoopExit`, which may
+        // have become wrong since.
         if !same(&rare.delivered) || exception.is::<LoopExit>() {
             return;
         }
@@ -66,7 +70,7 @@ impl Core {
             sender.swallowed();
         }
         if same(&rare.swallowed) {
-            // By its type, as its text is made by code of the user's.
+            // Named by its type, since its text is formatted by user code.
             stderr::write(&format!(
                 "ramie: {} caught {} twice with catch_unwind and did not look at it\n",
                 self.name(&self.current()),
@@ -78,16 +82,17 @@ impl Core {
             guard_drop(last);
         }
         task.mask(Throw { exception, sender }.unclaimed());
-        // If its next wait cannot tell whether it is unwinding itself, it is raised when that is known.
+        // If the next wait cannot tell whether the task is unwinding itself, the interrupt is
+        // raised when that is known.
         self.deferred.borrow_mut().push(self.current());
     }
 
-    /// Whether a throw may be raised in the task where it stands.
+    /// Returns `true` if an interrupt may be raised in the task at its present position.
     pub(crate) fn reaches(&self, task: &Task, throw: &Throw) -> bool {
         !self.masked(task) || throw.stays_inside(task.raises.get())
     }
 
-    /// Takes the first of the throws that were put off and may be raised in the running task now.
+    /// Takes the first deferred interrupt that may be raised in the running task now.
     pub(crate) fn take_due(&self, task: &Task) -> Option<Throw> {
         task.posture.set(self.posture(task));
         loop {
@@ -102,7 +107,7 @@ impl Core {
         }
     }
 
-    /// How many exceptions the running task has raised, if it is (or may be) unwinding now.
+    /// Returns the exception count of the running task, if the task is (or may be) unwinding now.
     pub(crate) fn unwinding_since(&self) -> Option<u64> {
         if !thread::panicking() {
             return None;
@@ -111,7 +116,8 @@ impl Core {
         (self.posture(&record.task) != Posture::Calm).then(|| record.task.raises.get())
     }
 
-    /// Whether a throw would hit a destructor that runs during an unwinding, and so end the process.
+    /// Returns `true` if an interrupt would hit a destructor that runs during an unwinding, and so
+    /// end the process.
     pub(crate) fn masked(&self, task: &Task) -> bool {
         match task.posture.get() {
             Posture::Calm => false,
@@ -120,12 +126,12 @@ impl Core {
         }
     }
 
-    /// Whether a throw waits for somebody's unwinding to end.
+    /// Returns `true` if an interrupt waits for the end of an unwinding.
     pub(crate) fn has_deferred(&self) -> bool {
         !self.deferred.borrow().is_empty()
     }
 
-    /// Delivers what was put off, to those whose unwinding is over.
+    /// Delivers deferred interrupts to tasks that have ended their unwinding.
     pub(crate) fn retry_deferred(&self) {
         if !switch::COUNTS_APART && thread::panicking() {
             return;
@@ -134,14 +140,14 @@ impl Core {
         for record in deferred {
             let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
             if !parked || self.masked(&record.task) {
-                // Running or ended tasks see to it themselves: `park` raises what is masked.
+                // Running or ended tasks handle it themselves: `park` raises masked interrupts.
                 if record.task.has_masked() && !record.task.ready() {
                     self.deferred.borrow_mut().push(record);
                 }
                 continue;
             }
             if record.task.shielded.get() {
-                // It takes them itself.
+                // A shielded task takes its interrupts itself.
                 self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), Verdict::Woken));
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Birth and death of the tasks of a hub.
+//! Creation and end of the tasks of a hub.
 
 use std::any::Any;
 use std::panic::Location;
@@ -19,7 +19,7 @@ use crate::task::{
 };
 
 impl Core {
-    /// The record of a task that has not been started, made by the running one.
+    /// Creates the record of a task that is not started. The running task becomes its spawner.
     pub(crate) fn record<B: Body>(
         &self,
         kind: Kind,
@@ -34,7 +34,7 @@ impl Core {
         Rc::new(Record { task, body: Bound::new(body) })
     }
 
-    /// Gives a created task its place; it begins when its first token is resumed.
+    /// Assigns a slot to a created task, which begins when its first token is resumed.
     pub(crate) fn admit(&self, record: &TaskRef) -> Token {
         self.enrol(record);
         self.tell_spawn_callbacks(record);
@@ -48,7 +48,8 @@ impl Core {
         record.task.wait.set(self.new_wait());
     }
 
-    /// Has a greenlet drop what the hub would drop otherwise. Its destructor may wait there; what it fails with is reported.
+    /// Creates a greenlet that drops a value in place of the hub. The destructor may wait there;
+    /// its failure is reported.
     pub(super) fn drop_in_greenlet(&self, left: Box<dyn Any>) {
         let drop_it = move || {
             if let Err(escape) = guard(move || drop(left)) {
@@ -57,19 +58,19 @@ impl Core {
         };
         let record = self.record(Kind::Raw, drop_it, Location::caller(), DEFAULT_STACK_SIZE);
         record.task.overflow.set_name(&"destructor".into());
-        // Not by `admit`: callbacks of the user's are not called in the middle of whatever drops a handle.
+        // Without `admit`: user callbacks must not run in the middle of code that drops a handle.
         self.enrol(&record);
         self.push_resume(record.task.token());
     }
 
-    /// Makes a raw greenlet of a link and gives it its place.
+    /// Creates a raw greenlet for a link and assigns a slot to it.
     // Not inlined: the switches of the loop would have fewer registers.
     #[inline(never)]
     pub(super) fn begin_link(&self, f: Box<dyn FnOnce()>) -> Token {
         self.admit(&self.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE))
     }
 
-    /// Those that were started and are not gone, but for main.
+    /// Returns the greenlets that were started and have not ended, except main.
     pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
         let is_other = |record: &&TaskRef| record.task.kind != Kind::Main;
         self.tasks.records().iter().filter(is_other).map(AnyGreenlet::from).collect()
@@ -79,7 +80,7 @@ impl Core {
     pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
         let task = &record.task;
         if task.of_another(self.number) || task.dead.replace(true) {
-            // A destructor of the closure waits: the end that it belongs to is under way.
+            // A destructor of the closure is waiting: the end of the task is already in progress.
             return;
         }
         if let Some(timer) = task.start_timer.take() {
@@ -94,8 +95,9 @@ impl Core {
         }
     }
 
-    /// Drops the closure of a task that never runs. Its destructors may wait: what was thrown into the running task
-    /// meanwhile is returned, to be raised again; what they fail with themselves is reported.
+    /// Drops the closure of a task that never runs. Its destructors may wait. An interrupt of the
+    /// running task that is raised there is returned, to be raised again; failures of the
+    /// destructors themselves are reported.
     fn discard(&self, record: &TaskRef) -> Option<Exception> {
         let escape = guard(|| record.body.discard()).err()?;
         if let Escape::Exception(exception) = &escape {
@@ -108,7 +110,7 @@ impl Core {
         None
     }
 
-    /// Reports what a destructor failed with; a plain kill of its greenlet is none of its own.
+    /// Reports the failure of a destructor. A plain kill of its greenlet is not a failure.
     fn report_destructor(&self, escape: Escape) {
         let killed = matches!(&escape, Escape::Exception(exception) if exception.is::<GreenletExit>());
         if !killed {
@@ -116,10 +118,11 @@ impl Core {
         }
     }
 
-    /// Drops the value of a body that has returned, on the stack of its greenlet, if no handle is left that could ask for
-    /// it. The destructor may wait. Returns the exception that was thrown into the greenlet meanwhile.
+    /// Drops the value of a body that has returned, on the stack of its greenlet, if no handle is
+    /// left that could take the value. The destructor may wait. Returns the exception that
+    /// interrupted the greenlet there.
     fn drop_untaken(&self, record: &TaskRef) -> Option<Failure> {
-        // One is the hub's, one the caller's.
+        // One reference belongs to the hub, one to the caller.
         if Rc::strong_count(record) > 2 || !record.task.links.is_empty() {
             return None;
         }
@@ -132,7 +135,7 @@ impl Core {
         }
     }
 
-    /// The last thing a greenlet does on its own stack.
+    /// Ends a greenlet, as the last action on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
         record.task.locals.clear(|value| {
@@ -142,7 +145,7 @@ impl Core {
         });
     }
 
-    /// Records the result, queues the links, reports a failure: in gevent's order.
+    /// Records the result, queues the links, and reports a failure, in gevent's order.
     fn record_end(&self, record: &TaskRef, failure: Option<Failure>) {
         let task = &record.task;
         task.raised.set(false);
@@ -151,7 +154,8 @@ impl Core {
         }
         task.state.set(State::Ready);
         self.notify(Notified::Greenlet(record.clone()));
-        // What a scope hands on to its greenlets is raised in the scope; a system error goes to main from here.
+        // An exception that a scope passes on to its greenlets is raised in the scope; a system
+        // error goes to main from here.
         let told = |failure: &Failure| {
             failure.is_exit() || task.was_recalled(failure) && !failure.is::<SystemExit>()
         };
@@ -165,14 +169,15 @@ impl Core {
         }
     }
 
-    /// Nothing is left of what a task ran.
+    /// Notifies the owning scope that the task's closure and fiber are gone.
     fn gone(&self, task: &Task) {
         if let Some(child) = task.take_child() {
             child.gone(task, &mut |parent| self.push_resume(parent));
         }
     }
 
-    /// Takes the place away from a task that has one. Returns its record: the last of it, perhaps.
+    /// Releases the slot of a task, if it has one. Returns its record, which may be the last
+    /// reference.
     fn dismiss(&self, task: &Task) -> Option<TaskRef> {
         let index = task.index.replace(NO_INDEX);
         task.wait.set(0);
@@ -189,7 +194,8 @@ impl Core {
         if self.urgent.borrow().is_empty() {
             record.task.dead.set(true);
         } else {
-            // Its death has raised a system error in main: main goes first, the rest of the death is queued.
+            // The task's end has raised a system error in main: main comes first, the rest of the
+            // end is queued.
             self.push(Item::Bury(record.clone()));
         }
         if let Some(mourner) = self.mourner.take() {
@@ -198,7 +204,8 @@ impl Core {
         Some(record)
     }
 
-    /// Gives a task that is about to run for the first time its fiber; false when there is no stack for it.
+    /// Creates the fiber of a task that is about to run for the first time. Returns `false` when
+    /// there is no stack for it.
     #[inline(never)]
     pub(super) fn begin(&self, task: &Task) -> bool {
         task.start_timer.set(None);
@@ -210,7 +217,7 @@ impl Core {
                 let passport = current::passport(self.number);
                 switch::make(&task.fiber, &task.overflow, stack, move || {
                     if switch::COUNTS_APART {
-                        // Each fiber is a thread of its own there.
+                        // In this build each fiber is a thread of its own.
                         current::adopt(passport);
                     }
                     run_body();
@@ -219,7 +226,7 @@ impl Core {
             Err(error) => {
                 let Some(record) = self.dismiss(task) else { return false };
                 record.task.dead.set(true);
-                // In the hub nothing is thrown into anybody meanwhile.
+                // In the hub no interrupt arrives in between.
                 let _ = self.discard(&record);
                 self.record_end(&record, Some(Failure::raised(Exception::new(error))));
                 self.gone(&record.task);
@@ -247,7 +254,7 @@ impl Core {
         let mut callbacks = self.spawn_callbacks.borrow_mut();
         let at = callbacks.iter().position(|(other, _)| *other == number);
         let removed = at.map(|at| callbacks.remove(at));
-        // What the closure has captured is dropped after the borrow has ended.
+        // The captures of the closure are dropped after the borrow has ended.
         drop(callbacks);
         removed.is_some()
     }
@@ -261,14 +268,14 @@ impl Core {
         for (_, callback) in callbacks {
             self.as_hub(|| {
                 self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
-                // Perhaps the last of it, if it has removed itself.
+                // Perhaps the last reference to the callback, if the callback has removed itself.
                 self.call(|| ErrorContext::SpawnCallback, || drop(callback));
             });
         }
     }
 }
 
-/// What a fiber runs: the body of the task that was switched to, to its end.
+/// The body of every fiber: runs the body of the task that was switched to, to its end.
 fn run_body() {
     let core = current::core();
     let record = core.current();

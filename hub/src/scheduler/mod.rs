@@ -1,4 +1,4 @@
-//! The hub itself: its state, and what happens to the tasks in it.
+//! The hub itself: its state, and its operations on tasks.
 
 pub(crate) mod borrowed;
 mod bound;

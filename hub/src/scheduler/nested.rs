@@ -1,14 +1,17 @@
-//! Waits in the hub, which are refused, except where refusing one would end the process.
+//! Waits in the hub, which are refused, except where a refusal would end the process.
 //!
-//! A callback of the hub must not wait: a wait in it raises [`BlockingSwitchOutError`]. But a destructor that waits while a
-//! callback *unwinds* cannot be left by an exception: Rust ends the process for that. So such a wait is waited:
+//! A callback of the hub must not wait: a wait in it raises [`BlockingSwitchOutError`]. But a
+//! destructor that waits while a callback *unwinds* cannot be left by an exception: Rust ends the
+//! process for that. Such a wait is therefore allowed:
 //!
 //! * On the stack of a greenlet (a spawn callback, an error handler), the greenlet itself waits.
-//! * On the hub's stack, the loop runs nested inside the destructor, until the wait is over. All that the loop knows is in
-//!   the hub and not in its frames, so the nested one continues where the outer one stands, and the outer one where the
-//!   nested one stops. Only the main greenlet has to wait, as its frames are further down on this stack.
+//! * On the hub's stack, the loop runs nested inside the destructor, until the wait is over. The
+//!   state of the loop is in the hub and not in its frames, so the nested loop continues at the
+//!   position of the outer one, and the outer loop at the position where the nested one stops. Only
+//!   the main greenlet must wait, since its frames are further down on this stack.
 //!
-//! No throw reaches such a wait. A nested wait that nothing can end any more ends the process, with a message.
+//! No interrupt reaches such a wait. A nested wait that nothing can end any more ends the process,
+//! with a message.
 
 use std::process;
 use std::thread;
@@ -29,7 +32,7 @@ pub(crate) struct Nested {
 }
 
 impl Core {
-    /// Refuses what waits in the hub, unless refusing it would end the process.
+    /// Refuses a wait in the hub, unless a refusal would end the process.
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse_in_hub(&self) {
@@ -42,15 +45,16 @@ impl Core {
         }
     }
 
-    /// Whether a callback of the hub is unwinding now.
+    /// Returns `true` if a callback of the hub is unwinding now.
     ///
-    /// std has one count of panics for the thread. While a parked greenlet is in the middle of an unwinding the count says
-    /// nothing about a callback; then a callback is taken to be calm.
+    /// std has one count of panics for the thread. While a parked greenlet is in the middle of an
+    /// unwinding, the count says nothing about a callback; then a callback is assumed to be calm.
     pub(crate) fn unwinds_in_hub(&self) -> bool {
         thread::panicking() && self.unwinding.get() == self.nested.borrow().len()
     }
 
-    /// The mode of the stack that a callback runs on: of the hub's, or of the greenlet's that calls it under the hub's rules.
+    /// Returns the mode of the stack that a callback runs on: of the hub's stack, or of the stack
+    /// of the greenlet that calls it under the hub's rules.
     pub(crate) fn covered_mode(&self) -> Mode {
         let running = self.tasks.running();
         if running.kind != Kind::Main {
@@ -62,7 +66,7 @@ impl Core {
         }
     }
 
-    /// A wait in the hub.
+    /// Waits in the hub.
     #[cold]
     #[inline(never)]
     pub(super) fn suspend_in_hub(&self, token: Token, reason: &'static str) -> Option<Verdict> {
@@ -83,7 +87,8 @@ impl Core {
     fn drive_nested(&self, token: Token, reason: &'static str) -> Verdict {
         let depth = self.nested.borrow().len();
         self.nested.borrow_mut().push(Nested { wait: token.wait, reason, verdict: None });
-        // What unwinds here explains the thread's count of panics to everybody who runs meanwhile.
+        // The unwinding here accounts for the thread's count of panics, for all tasks that run
+        // during the wait.
         self.unwinding.set(self.unwinding.get() + 1);
         self.main_resumed.set(false);
         let borrowed = self.borrowed.take();
@@ -114,13 +119,14 @@ impl Core {
         if let Some(at) = at {
             nested[at].verdict = Some(verdict);
             if at == innermost {
-                // Has the loop returned to.
+                // Makes the loop return to that wait.
                 self.main_resumed.set(true);
             }
         }
     }
 
-    /// Nothing can happen any more, or main is to be told that nothing will. A nested wait stands in the way.
+    /// Ends the process if there is a nested wait, because nothing can happen any more, or because
+    /// main must get an exception and the nested wait prevents it.
     pub(super) fn give_up_nested(&self) {
         let reason = self.nested.borrow().last().map(|nested| nested.reason);
         if let Some(reason) = reason {

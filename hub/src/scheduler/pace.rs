@@ -1,54 +1,55 @@
-//! When the loop looks at the clock, and when it polls again.
+//! The times at which the loop reads the clock, and at which it polls again.
 //!
-//! A batch of callbacks ends after the switch interval, 5 ms, and a greenlet whose operations never
-//! have to wait gives way after the same time. Reading the clock costs more than a switch, so the clock
-//! is read once in a number of *units*: items of the queue, and operations that did not have to wait.
+//! A batch of callbacks ends after the switch interval, 5 ms, and a greenlet with operations that
+//! never have to wait yields after the same time. Reading the clock costs more than a switch, so
+//! the clock is read once for a number of *units*: items of the queue, and operations that did not
+//! have to wait.
 //!
 //! The number adapts. It falls to 1 where units take long, and rises to gevent's 50 where they are
-//! short. After each poll it is 4 at most, so that slow units are noticed soon.
+//! short. After each poll it is 4 at most, so that slow units are detected soon.
 //!
 //! gevent reads the clock after every 50 callbacks. A batch of short units ends at such a boundary
-//! here too. Between two boundaries it ends only if the time is over and the units that are left up
-//! to the boundary are expected to take long.
+//! here too. Between two boundaries it ends only if the time is up and the remaining units up to
+//! the boundary are expected to take long.
 //!
-//! This module is told the time and never asks for it.
+//! This module is given the time and never reads the clock.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use super::state::nanos;
 
-/// The units from one boundary to the next, gevent's number.
+/// The number of units from one boundary to the next, as in gevent.
 pub(super) const WINDOW: u32 = 50;
 
-/// The most units up to the first look after a poll.
+/// The maximum number of units up to the first check after a poll.
 const FIRST: u32 = 4;
 
-/// How fast the number of units between two looks may rise.
+/// The factor by which the number of units between two checks may rise.
 const RISE: u32 = 4;
 
-/// A look is due after this part of the interval, as far as can be foreseen.
+/// A check is due after this part of the interval, as far as can be predicted.
 const LOOKS_PER_INTERVAL: u64 = 8;
 
-/// Looks are not made more often than this, as far as can be foreseen.
+/// The minimum time between two checks, as far as can be predicted.
 const SHORTEST: u64 = 100_000;
 
 /// The switch interval of a new hub.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Counts units, and says when the clock is to be read and when the loop is to poll.
+/// A counter of units that decides when the clock is read and when the loop polls.
 pub(crate) struct Pace {
-    /// Units up to the next look.
+    /// The number of units up to the next check.
     left: Cell<u32>,
-    /// Units between the last look and the next one.
+    /// The number of units between the last check and the next one.
     dealt: Cell<u32>,
-    /// Units from the next look to the boundary.
+    /// The number of units from the next check to the boundary.
     window: Cell<u32>,
-    /// The number of units that a look may cover.
+    /// The number of units that a check may cover.
     stride: Cell<u32>,
-    /// The time of the last look.
+    /// The time of the last check.
     looked: Cell<u64>,
-    /// When the loop is to poll.
+    /// The time at which the loop must poll.
     poll_by: Cell<u64>,
     interval: Cell<u64>,
 }
@@ -74,37 +75,37 @@ impl Pace {
         self.interval.set(nanos(interval));
     }
 
-    /// Returns `true` if the clock is to be read before the next unit.
+    /// Returns `true` if the clock must be read before the next unit.
     #[inline(always)]
     pub(super) fn due(&self) -> bool {
         self.left.get() == 0
     }
 
-    /// Counts an item of the queue. No look is due.
+    /// Counts an item of the queue. No check may be due.
     #[inline(always)]
     pub(super) fn spend(&self) {
         debug_assert!(!self.due(), "the clock is read before the item");
         self.left.set(self.left.get().wrapping_sub(1));
     }
 
-    /// Counts an operation, in whatever state the count is.
+    /// Counts an operation, whether a check is due or not.
     #[inline]
     pub(super) fn spend_operation(&self) {
         self.left.set(self.left.get().saturating_sub(1));
     }
 
-    /// Makes the next look due now, at a boundary.
+    /// Makes the next check due now, at a boundary.
     pub(super) fn force(&self) {
         self.left.set(0);
         self.window.set(0);
     }
 
-    /// Takes note of the time. Returns `true` if the loop is to poll before the next unit; a further look
-    /// says so too.
+    /// Checks the time. Returns `true` if the loop must poll before the next unit; a further check
+    /// returns the same.
     pub(super) fn look(&self, now: u64) -> bool {
         let spent = now.saturating_sub(self.looked.replace(now)).max(1);
         let slice = (self.interval.get() / LOOKS_PER_INTERVAL).max(SHORTEST);
-        // Units of the same kind as the last ones that fit into a slice.
+        // The number of units like the last ones that fit into a slice.
         let fit = u64::from(self.dealt.get().max(1)).saturating_mul(slice) / spent;
         let fit = u32::try_from(fit).unwrap_or(u32::MAX);
         self.stride.set(fit.clamp(1, (self.stride.get() * RISE).min(WINDOW)));
@@ -118,7 +119,7 @@ impl Pace {
         false
     }
 
-    /// Takes note of a poll that has returned at this time.
+    /// Records a poll that has returned at this time.
     pub(super) fn polled(&self, now: u64) {
         self.poll_by.set(now.saturating_add(self.interval.get()));
         self.looked.set(now);
@@ -126,7 +127,7 @@ impl Pace {
         self.deal(WINDOW);
     }
 
-    /// Begins a batch: at this time, with an interval of its own, or where the poll has left off.
+    /// Begins a batch: at this time, with an interval of its own, or continuing from the poll.
     pub(super) fn begin_batch(&self, now: Option<u64>) {
         if let Some(now) = now {
             self.poll_by.set(now.saturating_add(self.interval.get()));
@@ -135,7 +136,7 @@ impl Pace {
         self.deal(WINDOW);
     }
 
-    /// Sets the next look, with so many units left up to the boundary.
+    /// Sets the next check, with `window` units left up to the boundary.
     fn deal(&self, window: u32) {
         let dealt = self.stride.get().min(window);
         self.left.set(dealt);
@@ -151,7 +152,7 @@ mod tests {
     const US: u64 = 1_000;
     const MS: u64 = 1_000_000;
 
-    /// Spends units that take `each` nanoseconds until the loop is to poll. Returns how many.
+    /// Spends units that take `each` nanoseconds until the loop must poll. Returns their number.
     fn batch(pace: &Pace, now: &mut u64, mut each: impl FnMut(u64) -> u64) -> u64 {
         let mut units = 0;
         loop {
@@ -164,7 +165,8 @@ mod tests {
         }
     }
 
-    /// Polls, and spends units as [`batch`] does. Returns their number and how late the next poll is.
+    /// Polls, and spends units as [`batch`] does. Returns their number and the delay of the next
+    /// poll.
     fn iteration(pace: &Pace, now: &mut u64, each: impl FnMut(u64) -> u64) -> (u64, u64) {
         pace.polled(*now);
         pace.begin_batch(None);

@@ -1,4 +1,4 @@
-//! Who has the thread: waiting, being resumed, and being thrown into.
+//! Suspending, resuming and interrupting tasks.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -12,17 +12,18 @@ use crate::stderr;
 use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
 
 impl Core {
-    /// Suspends the running task until its wait is ended by somebody who holds the token.
+    /// Suspends the running task until a holder of the token ends its wait.
     ///
-    /// Raises what was thrown into it instead of returning, so whoever registered the token cleans up by a guard.
+    /// Raises an interrupt instead of returning, so the code that registered the token must clean
+    /// up by a guard.
     #[inline(always)]
     pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
         self.park_with((), token, reason)
     }
 
-    /// Suspends as [`park`](Core::park) does, and drops these guards before it raises.
-    // What an unwinding crosses costs as much as twenty switches a frame, and as much again if something is to be
-    // dropped in it. So this is inlined, `raise` too, and the guards are gone by then.
+    /// Suspends like [`park`](Core::park), and drops these guards before it raises.
+    // Unwinding costs about twenty switches per frame, twice that for a frame with a landing pad.
+    // Inlined, with `raise`, and the guards are dropped first, so that a kill unwinds fewer frames.
     #[inline(always)]
     pub(crate) fn park_with<G>(&self, guards: G, token: Token, reason: &'static str) -> Verdict {
         let verdict = self.suspend_apart(token, reason);
@@ -38,7 +39,7 @@ impl Core {
         self.suspend(token, reason)
     }
 
-    /// What [`park`](Core::park) does; `None` when something was thrown into the task.
+    /// Suspends the running task. Returns `None` when the task was interrupted.
     #[inline(always)]
     fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
         if self.in_hub() {
@@ -78,7 +79,8 @@ impl Core {
     #[inline(never)]
     fn suspend_main(&self) {
         if !self.urgent.borrow().is_empty() {
-            // Raised by main itself, or put off by a destructor of main: nobody else would deliver it.
+            // Raised by main itself, or deferred by a destructor of main: no other code would
+            // deliver it.
             self.deliver_urgent();
         }
         self.drive();
@@ -86,19 +88,20 @@ impl Core {
         self.io_budget.set(IO_BUDGET);
     }
 
-    /// Makes what the running task raises of what was thrown into it.
+    /// Creates the panic payload of the interrupt of the running task.
     #[cold]
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
-        let exception = task.thrown.take().expect("it was just seen");
+        let exception = task.thrown.take().expect("suspend has found an interrupt");
         if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
-            // Its destructor is the user's, and must not take the place of what is raised.
+            // The destructor is user code, and must not replace the exception that is raised.
             guard_drop(last);
         }
         self.payload(exception)
     }
 
-    /// Puts the running task at the tail of the queue: everything that is queued already runs first.
+    /// Moves the running task to the tail of the queue: everything that is already queued runs
+    /// first.
     #[inline]
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
@@ -111,9 +114,9 @@ impl Core {
         }
     }
 
-    /// Lets others run after a number of operations that did not have to wait, and the loop poll when its
-    /// interval is over. Must be called before an operation: an exception that is raised here must not take
-    /// the result of an operation with it.
+    /// Yields after a number of operations that did not have to wait, and lets the loop poll when
+    /// its interval is over. Must be called before an operation: an exception raised here must not
+    /// discard the result of an operation.
     #[inline]
     pub(crate) fn renew_io(&self) {
         if self.io_budget.get() == 0 || self.pace.due() {
@@ -126,7 +129,7 @@ impl Core {
         if self.in_hub() {
             return;
         }
-        // The look of the loop at the next item comes to the same result, and the loop polls.
+        // The loop's check at the next item comes to the same result, and the loop polls.
         let late = self.pace.due() && self.pace.look(self.now());
         if late || self.io_budget.get() == 0 {
             self.io_budget.set(IO_BUDGET);
@@ -147,7 +150,7 @@ impl Core {
         resume_unwind(self.payload(exception))
     }
 
-    /// Notes that the running greenlet raises, and makes what it raises.
+    /// Records that the running greenlet raises, and creates the panic payload.
     #[cold]
     fn payload(&self, exception: Exception) -> Box<Raised> {
         let in_main = self.mode.get() == Mode::Main;
@@ -164,7 +167,7 @@ impl Core {
         Box::new(Raised::new(exception, in_main))
     }
 
-    /// The running greenlet has caught what it raised.
+    /// Records that the running greenlet has caught its exception.
     pub(crate) fn caught(&self) {
         if !self.in_hub() {
             self.tasks.running().raised.set(false);
@@ -174,7 +177,7 @@ impl Core {
     // --- only the hub calls these -------------------------------------------------------------------------------
 
     /// Resumes a task if it is still in the wait that the token names.
-    // Inlined into the loop with `switch_to`, as `switch::resume` is and for the same reason.
+    // Inlined into the loop with `switch_to`, like `switch::resume` and for the same reason.
     #[inline(always)]
     pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
         if let Some(task) = self.tasks.parked(token) {
@@ -185,7 +188,7 @@ impl Core {
         }
     }
 
-    /// Switches to a task and comes back when it waits again or has ended; main is only marked.
+    /// Switches to a task and returns when it waits again or has ended. Main is only marked.
     #[inline(always)]
     pub(crate) fn switch_to(&self, task: Resident) {
         task.wait.set(0);
@@ -210,11 +213,12 @@ impl Core {
         if self.has_deferred() {
             self.retry_deferred();
         }
-        // Last, as a value that nobody has asked for may panic when it is dropped.
+        // Last, since an unread value may panic when it is dropped.
         drop(ended);
     }
 
-    /// Throws into a task, now: it is resumed and raises, unless it has not run, has ended, or is unwinding.
+    /// Interrupts a task at once: it is resumed and raises, unless it has not run, has ended, or is
+    /// unwinding.
     pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
         let task = &record.task;
         match task.state.get() {
@@ -237,7 +241,7 @@ impl Core {
             State::Running => {
                 if cfg!(panic = "abort") {
                     stderr::write(&format!(
-                        "ramie: {} cannot be interrupted with panic = \"abort\"; it runs on, without: {}\n",
+                        "ramie: {} cannot be interrupted with panic = \"abort\"; it continues without: {}\n",
                         self.name(&record),
                         throw.exception,
                     ));
@@ -268,7 +272,8 @@ impl Core {
         }
     }
 
-    /// Nothing is left that could wake main: it learns so, with everybody who is suspended.
+    /// Raises `LoopExit` in main, with all suspended greenlets, because nothing is left that could
+    /// wake main.
     pub(crate) fn run_dry(&self) {
         self.give_up_nested();
         let main = &self.main.task;
@@ -279,7 +284,7 @@ impl Core {
         self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
     }
 
-    /// Raises in main what makes its wait pointless.
+    /// Raises in main an exception that ends its wait.
     pub(crate) fn interrupt_main(&self, exception: Exception) {
         self.give_up_nested();
         let main = &self.main.task;

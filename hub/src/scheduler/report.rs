@@ -1,4 +1,5 @@
-//! Where errors go that have no other home: the hub's error handler, and the default report on stderr.
+//! Reports of errors that no caller can receive: the hub's error handler, and the default report on
+//! stderr.
 
 use std::any::TypeId;
 use std::cell::RefCell;
@@ -13,7 +14,7 @@ use crate::stderr;
 use crate::task::AnyGreenlet;
 use crate::task::Notified;
 
-/// What failed, for the [error handler](crate::Hub::set_error_handler).
+/// The origin of an error, for the [error handler](crate::Hub::set_error_handler).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ErrorContext {
@@ -21,28 +22,29 @@ pub enum ErrorContext {
     Greenlet(AnyGreenlet),
     /// A raw greenlet ended with an error.
     Raw(AnyGreenlet),
-    /// A job that another thread ran for this one, started there, ended with an error.
+    /// A job started there, which another thread ran for this one, ended with an error.
     Job(&'static Location<'static>),
-    /// A callback that the hub ran failed.
+    /// A callback of the hub failed.
     Callback,
     /// A watcher's callback failed.
     Watcher(&'static str),
     /// A link of a greenlet failed.
     Link(Option<AnyGreenlet>),
-    /// A link of some other object (an event, a semaphore) failed.
+    /// A link of another object (an event, a semaphore) failed.
     ObjectLink(&'static str),
     /// A closure posted by another thread failed.
     Remote,
-    /// A server could not take what arrived, and goes on after a pause. The greenlet is the one that takes.
+    /// A server could not accept a connection or message, and continues after a pause. The greenlet
+    /// is the one that accepts.
     Server(AnyGreenlet),
     /// A spawn callback failed.
     SpawnCallback,
-    /// A destructor failed that the hub ran on somebody's behalf.
+    /// A destructor that the hub ran failed.
     Destructor,
 }
 
 impl ErrorContext {
-    /// That of a link to this.
+    /// Returns the context of a link to this object.
     pub(crate) fn of_link(of: &Notified) -> Self {
         match of {
             Notified::Greenlet(record) => ErrorContext::Link(Some(AnyGreenlet::from(record))),
@@ -69,12 +71,14 @@ impl fmt::Display for ErrorContext {
     }
 }
 
-/// What [`Hub::set_error_handler`](crate::Hub::set_error_handler) takes in place of the default report.
+/// An error handler, which [`Hub::set_error_handler`](crate::Hub::set_error_handler) installs in
+/// place of the default report.
 pub type ErrorHandler = Rc<dyn Fn(&ErrorContext, &Failure)>;
 
-/// The default report: the error, then one line with the time, the context and the kind of the error.
+/// Prints the default report: the error, then one line with the time, the context and the kind of
+/// the error.
 ///
-/// A panic's message and backtrace have been printed by the panic hook already.
+/// The panic hook has already printed a panic's message and backtrace.
 pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let text = if failure.is_panic() {
@@ -85,23 +89,23 @@ pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
     stderr::write(&text);
 }
 
-/// What a hub does with errors that have no other home.
+/// The settings for errors that no caller can receive.
 pub(crate) struct Reports {
     pub(crate) handler: RefCell<Option<ErrorHandler>>,
-    /// What is no error to the default report.
+    /// The kinds of failures that the default report ignores.
     not_error: RefCell<HashMap<TypeId, OfKind>>,
 }
 
-/// Whether a failure is of one kind.
+/// A function that returns `true` for failures of one kind.
 type OfKind = fn(&Failure) -> bool;
 
 impl Reports {
-    /// Makes failures of a kind no error to the default report.
+    /// Makes the default report ignore failures of a kind.
     pub(crate) fn not_error<E: 'static>(&self) {
         self.not_error.borrow_mut().insert(TypeId::of::<E>(), Failure::is::<E>);
     }
 
-    /// Whether the default report has something to say.
+    /// Returns `true` if the default report prints the failure.
     pub(crate) fn is_error(&self, failure: &Failure) -> bool {
         !self.not_error.borrow().values().any(|matches| matches(failure))
     }

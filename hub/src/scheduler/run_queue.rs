@@ -1,4 +1,4 @@
-//! The queue, in which everything is that is not immediate, and the agenda of the item whose turn it is.
+//! The queue of all work that is not immediate, and the remaining steps of the present item.
 
 use std::rc::Rc;
 
@@ -10,35 +10,36 @@ use crate::scheduler::callback::CallbackState;
 use crate::task::{Notified, Pass};
 use crate::task::{TaskRef, Throw, Token, Verdict};
 
-/// One entry of the callback queue.
+/// An entry of the callback queue.
 pub(crate) enum Item {
-    /// Resume a task, if it is still in this wait.
+    /// Resumes a task, if it is still in this wait.
     Resume(Token),
-    /// A wait's own limit was reached.
+    /// Ends a wait that reached its own limit.
     Limit(Token),
-    /// A scope timeout is due.
+    /// Fires a scope timeout.
     Timeout(Rc<dyn Strike>),
-    /// Serve links.
+    /// Serves links.
     Notify(Notified, u64),
-    /// Throw into tasks, then wake the one who asked.
+    /// Interrupts tasks, then wakes the caller.
     Throw(Box<(Vec<TaskRef>, Exception, Option<Token>)>),
-    /// Tell tasks that what they wait on was closed.
+    /// Ends the waits of tasks on a closed object.
     Close(Vec<Token>),
-    /// Run a callback.
+    /// Runs a callback.
     Call(Rc<CallbackState>),
-    /// Run a closure that another thread posted.
+    /// Runs a closure that another thread posted.
     Posted(Box<dyn FnOnce() + Send>),
-    /// Call the link to a shared object that has this number.
+    /// Calls the link of this number to a shared object.
     SharedLink(u64),
-    /// The rest of a death that was interrupted by a system error.
+    /// Marks a task as dead after its SystemExit was delivered to main.
     Bury(TaskRef),
 }
 
-// The largest kind sets the size of all, and nearly all are small: the large and rare are boxed.
+// The largest variant sets the size of all, and nearly all are small: large and rare variants are
+// boxed.
 const _: () = assert!(size_of::<Item>() <= 32);
 
 impl Item {
-    /// Whose wait it ends, if that is all.
+    /// Returns the token of the wait that this ends, if it does nothing else.
     #[inline(always)]
     pub(super) fn resumed(&self) -> Option<Token> {
         if let Item::Resume(token) = self { Some(*token) } else { None }
@@ -59,7 +60,7 @@ impl From<Message> for Item {
     }
 }
 
-/// What is left to do in the turn of one item, before the next one's.
+/// A remaining step of the present item, taken before the next item.
 pub(crate) enum Step {
     Wake(Token, Verdict),
     Throw(TaskRef, Throw),
@@ -71,8 +72,8 @@ impl Core {
         self.queue.borrow_mut().push_back(item);
     }
 
-    /// Queues an item that is made where nothing can unwind any more, so that it is written in its place. Made earlier it
-    /// would be copied from the stack, and the copying would wait for the writing to arrive.
+    /// Pushes an item that `make` constructs directly in its slot. Building it on the stack first
+    /// would copy it right after writing it, a store-forwarding stall.
     #[inline(always)]
     fn push_made(&self, make: impl FnOnce() -> Item) {
         let mut queue = self.queue.borrow_mut();
@@ -84,13 +85,14 @@ impl Core {
         }
     }
 
-    /// Queues the end of a wait, or the beginning of a greenlet: nearly all items are one.
+    /// Queues the end of a wait, or the start of a greenlet, which nearly all items are.
     #[inline]
     pub(crate) fn push_resume(&self, token: Token) {
         self.push_made(|| Item::Resume(token));
     }
 
-    /// Ends the wait of a greenlet: at once if the hub itself says so, else in the token's turn of the queue.
+    /// Ends the wait of a greenlet: at once if the hub calls it, otherwise in the token's turn of
+    /// the queue.
     pub(crate) fn wake(&self, token: Token) {
         if self.in_hub() {
             self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
@@ -99,7 +101,7 @@ impl Core {
         }
     }
 
-    /// Queues a pass over somebody's links, unless one is under way or nobody is there.
+    /// Queues a pass over an object's links, unless one is queued or running or there are no links.
     pub(crate) fn notify(&self, of: Notified) {
         let ticket = self.new_number();
         if of.links().begin_queue(ticket) {

@@ -1,4 +1,4 @@
-//! Registered sources, as the loop serves those who wait for them.
+//! The service of waiters for registered sources by the loop.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ impl Core {
         self.poller.borrow_mut().slot(id).map(f)
     }
 
-    /// Takes a link out of its slot, if it is still there.
+    /// Removes a link from its slot, if it is still there.
     pub(crate) fn take_link(&self, source: SourceId, key: u64) -> Option<Rc<LinkCell>> {
         let removed = self.with_slot(source, |slot| {
             let waiters = &mut slot.waiters[Direction::Read as usize];
@@ -32,7 +32,7 @@ impl Core {
         }
     }
 
-    /// Calls a link that is due, once.
+    /// Calls a due link, at most once.
     pub(crate) fn call_link(&self, source: SourceId, key: u64, link: &LinkCell) {
         drop(self.take_link(source, key));
         if let Some(f) = link.take() {

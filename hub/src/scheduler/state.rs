@@ -1,7 +1,7 @@
 //! The state of one thread's hub.
 //!
-//! Everything here is plain single-threaded state in cells. No borrow is held while a closure of the user runs or
-//! a greenlet is switched to: take out what is needed, let go, then call.
+//! All of it is plain single-threaded state in cells. No borrow is held while a user's closure runs
+//! or a greenlet is switched to: take the value out, end the borrow, then call.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -35,7 +35,7 @@ use crate::task::LinkId;
 use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, Tasks, Token};
 use crate::timers::Timers;
 
-/// Who has the thread.
+/// The owner of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Main,
@@ -43,7 +43,7 @@ pub(crate) enum Mode {
     Hub,
 }
 
-/// Where an iteration of the loop stands.
+/// The phase of an iteration of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Prepare,
@@ -52,10 +52,11 @@ pub(crate) enum Phase {
     Invoke,
 }
 
-/// How many operations on ready sources a greenlet may do before it lets others run.
+/// The number of operations on ready sources that a greenlet may do before it lets other greenlets
+/// run.
 pub(super) const IO_BUDGET: u32 = 128;
 
-/// One thread's hub.
+/// The hub of one thread.
 pub(crate) struct Core {
     pub(crate) number: u64,
     epoch: Instant,
@@ -66,70 +67,73 @@ pub(crate) struct Core {
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
-    /// Where events are gathered and put in order; empty between two polls, and kept for its memory.
+    /// Scratch buffer for sorting the events of one poll. Empty between polls; kept to reuse its
+    /// allocation.
     pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
     pub(crate) timers: RefCell<Timers<Alarm>>,
-    /// What the last scope timeout has left for the next one: its memory is in the cache.
+    /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
     pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
-    /// Running timers that do not keep the loop alive.
+    /// The number of running timers that do not keep the loop alive.
     pub(crate) unref_timers: Cell<usize>,
-    /// Whatever else keeps the loop alive: waits for sources, watchers, keep-alive guards.
+    /// The number of other reasons that keep the loop alive: waits for sources, watchers,
+    /// keep-alive guards.
     pub(crate) refs: Cell<usize>,
     pub(crate) poller: RefCell<Poller<IoWaiter>>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) watches: Watches,
     pub(crate) idlers: RefCell<VecDeque<Token>>,
     pub(super) stacks: RefCell<StackPool>,
-    /// Main's wait is over: the loop returns to it.
+    /// Set when main's wait is over: the loop then returns to main.
     pub(crate) main_resumed: Cell<bool>,
     /// The waits of destructors in callbacks that unwind, the innermost last.
     pub(super) nested: RefCell<Vec<Nested>>,
-    /// What the user's code is called for that runs while an object is borrowed.
+    /// The operation that calls user code while an object is borrowed.
     pub(crate) borrowed: Cell<Option<&'static str>>,
-    /// How often main has gone on after the loop ran.
+    /// The number of times that main has continued after the loop ran.
     pub(crate) drives: Cell<u64>,
-    /// How many frames of main are lent.
+    /// The number of frames of main that are lent.
     pub(crate) lent: Cell<usize>,
-    /// Main waits for the loop to run dry.
+    /// Set while `Hub::join` waits until the loop has nothing left.
     pub(crate) main_joins: Cell<bool>,
-    /// Exceptions for main that go before everything else.
+    /// Exceptions for main that are delivered before everything else.
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
     next_wait: Cell<u64>,
     next_number: Cell<u64>,
     pub(crate) pace: Pace,
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
-    /// std counted a panic on this thread when the present task was resumed.
+    /// `true` if std counted a panic on this thread when the present task was resumed.
     pub(crate) resumed_panicking: Cell<bool>,
-    /// Parked tasks that are known to be unwinding.
+    /// The number of parked tasks that are known to be unwinding.
     pub(crate) unwinding: Cell<usize>,
-    /// Tasks with a throw that waits for their unwinding to end.
+    /// The tasks with an interrupt that waits for the end of their unwinding.
     pub(crate) deferred: RefCell<Vec<TaskRef>>,
-    /// Main waits for any greenlet's death.
+    /// Set while `Hub::kill_all` waits for the next greenlet to die.
     pub(crate) mourner: Cell<Option<Token>>,
     pub(super) io_budget: Cell<u32>,
     pub(crate) reports: Reports,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
-    /// Ident numbers: those given back, and the next new one.
+    /// Ident numbers: the released ones, and the next new one.
     pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
     pub(crate) next_ident: Cell<u32>,
-    /// What a signal from another thread does, by the number that it names.
+    /// The action of a signal from another thread, by the number of the signal.
     pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
     pub(crate) gates: Gates,
-    /// The functions that wait for an answer. A slot is its [`Reply`](crate::Reply)'s alone until that is used up.
+    /// The functions that wait for an answer. A slot belongs to its [`Reply`](crate::Reply) alone
+    /// until the reply is used.
     pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
-    /// Who waits here for what other threads do too.
+    /// The waits and links of this hub in objects shared between threads.
     pub(crate) abroad: Abroad,
     #[cfg(unix)]
     pub(crate) fds: FdTable,
     pub(crate) thread_exit: ThreadExit,
-    /// The thread is ending, and the hub should have ended when main went on.
+    /// `true` if the thread is ending, and the hub should have ended when main continued.
     pub(crate) overdue: Cell<bool>,
     _alt_stack: Option<fault::AltStack>,
 }
 
 impl Core {
-    /// Makes a hub, if the system has descriptors left for its poll.
+    /// Creates a hub, if the system has descriptors left for its poll.
     pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
         fault::install();
         let (poller, waker) = Poller::new()?;
@@ -164,7 +168,8 @@ impl Core {
             lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
-            // Waits, links and waiters of an earlier hub of this thread are none of this one's.
+            // The numbers of waits, links and waiters of an earlier hub of this thread do not occur
+            // in this hub.
             next_wait: Cell::new((hub_number() << 32) + 1),
             next_number: Cell::new((hub_number() << 32) + 1),
             pace: Pace::new(),
@@ -193,24 +198,24 @@ impl Core {
 
     // --- time ---------------------------------------------------------------------------------------------------
 
-    /// The time of the clock, in nanoseconds since this hub was made.
+    /// Returns the present time, in nanoseconds since this hub was created.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
     }
 
-    /// A time of the clock as the hub counts it; what lies before the hub's birth is 0.
+    /// Converts a point in time to the hub's time. A time before the hub's creation becomes 0.
     pub(crate) fn at(&self, instant: Instant) -> u64 {
         nanos(instant.saturating_duration_since(self.epoch))
     }
 
-    /// The time `after` from now.
+    /// Returns the time `after` from now.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(nanos(after))
     }
 
-    // --- who runs -----------------------------------------------------------------------------------------------
+    // --- the running task ---------------------------------------------------------------------------------------
 
-    /// The running task; in the hub, that of main, on whose stack the hub runs.
+    /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     pub(crate) fn current(&self) -> TaskRef {
         self.tasks.current()
     }
@@ -219,7 +224,7 @@ impl Core {
         self.mode.get() == Mode::Hub
     }
 
-    /// Runs `f`, which does not unwind, under the rules of the hub: whatever waits in it is refused.
+    /// Runs `f`, which must not unwind, under the rules of the hub: a wait inside is refused.
     pub(crate) fn as_hub<R>(&self, f: impl FnOnce() -> R) -> R {
         let mode = self.mode.replace(Mode::Hub);
         let result = f();
@@ -227,7 +232,8 @@ impl Core {
         result
     }
 
-    /// A new wait of the running task, for those who are to wake it. It begins with [`park`](Core::park).
+    /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
+    /// [`park`](Core::park).
     pub(crate) fn token(&self) -> Token {
         Token { index: self.tasks.running().index.get(), wait: self.new_wait() }
     }
@@ -238,12 +244,12 @@ impl Core {
         wait
     }
 
-    /// How many waits have begun in this hub, the starts of greenlets among them.
+    /// Returns the number of waits that have begun in this hub, including the starts of greenlets.
     pub(crate) fn waits_begun(&self) -> u64 {
         self.next_wait.get() - (self.number << 32) - 1
     }
 
-    /// A number that no other link or ticket of this hub has.
+    /// Returns a number that no other link or ticket of this hub has.
     pub(crate) fn new_number(&self) -> u64 {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
@@ -255,7 +261,7 @@ impl Core {
     }
 }
 
-/// A duration in nanoseconds; more than 584 years is as long as for ever.
+/// Converts a duration to nanoseconds. More than 584 years count as no limit.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

@@ -1,18 +1,21 @@
-//! Noticing that the thread ends, while its thread-locals are alive.
+//! Detection of the end of a thread, while its thread-locals are alive.
 //!
-//! A suspended greenlet may be in the middle of using a thread-local: it may hold a reference, or have changed half of
-//! the value. When the thread ends its thread-locals are destroyed, the youngest first. So the hub has to end before a
-//! thread-local is destroyed that a greenlet may be using.
+//! A suspended greenlet may be in the middle of using a thread-local: it may hold a reference, or
+//! have changed half of the value. When the thread ends, its thread-locals are destroyed, the
+//! youngest first. The hub must therefore end before a thread-local is destroyed that a greenlet
+//! may be using.
 //!
-//! Greenlets run only while main waits. A hook that is planted when main goes on after the loop has run is younger than
-//! everything that a greenlet has used by then, and what main uses for the first time afterwards no greenlet is using.
-//! With an [`ExitList`] the hub plants such a hook whenever something was registered since the last one: when main
-//! goes on, and for an `exit` that a greenlet or a callback calls also at the beginning of each pass of the loop and of
-//! each greenlet.
+//! Greenlets run only while main waits. A hook that is registered when main continues after the
+//! loop has run is younger than every thread-local that a greenlet has used by then, and no
+//! greenlet uses a thread-local that main uses for the first time afterwards. With an [`ExitList`]
+//! the hub registers such a hook whenever something was registered since the last hook: when main
+//! continues, and, for a greenlet or a callback that calls `exit`, also at the beginning of each
+//! pass of the loop and of each greenlet.
 //!
-//! Without one there are *sentinels*, thread-locals of the hub's own, of which there are only so many: one is planted
-//! each of the first times that main goes on, later at every doubling of the count. What is left then: a thread-local
-//! that a greenlet uses for the first time between the last planting and the end of the thread, and is suspended in.
+//! Without an [`ExitList`] there are *sentinels*, a limited number of thread-locals of the hub: one
+//! is initialised at each of the first times that main continues, later at every doubling of the
+//! count. One case is then not covered: a greenlet uses a thread-local for the first time between
+//! the last initialisation and the end of the thread, and is suspended in it.
 
 use std::cell::Cell;
 
@@ -33,7 +36,8 @@ macro_rules! sentinels {
             static $name: Sentinel = const { Sentinel };
         })*
 
-        /// Each plants its sentinel if that is not destroyed; a second call does nothing.
+        /// Functions that initialise one sentinel each, unless it is destroyed; a second call does
+        /// nothing.
         const PLANT: &[fn() -> bool] = &[$(|| $name.try_with(|_| ()).is_ok()),*];
     };
 }
@@ -45,10 +49,11 @@ sentinels! {
     S90 S91 S92 S93 S94 S95
 }
 
-/// The times at which each one is planted.
+/// The number of times at which each return to main initialises a sentinel.
 const EACH: u64 = 32;
 
-/// The first of the sentinels that are kept for the end of the thread, where each is planted once.
+/// The first of the sentinels that are reserved for the end of the thread, where each is
+/// initialised once.
 const LATE: usize = 60;
 
 thread_local! {
@@ -56,21 +61,22 @@ thread_local! {
     static NEXT: Cell<usize> = const { Cell::new(LATE) };
 }
 
-/// How a hub learns that its thread ends.
+/// The means by which a hub detects the end of its thread.
 pub(crate) struct ThreadExit {
     list: Option<ExitList>,
 }
 
 impl ThreadExit {
-    /// Has the end of this thread call [`current::thread_ends`]; `None` when nothing can do that any more. With `ending` the
-    /// end has begun.
+    /// Makes the end of this thread call [`current::thread_ends`]. Returns `None` when that is no
+    /// longer possible. `ending` means that the end has begun.
     pub(crate) fn watch(ending: bool) -> Option<ThreadExit> {
         let list = ExitList::hooked();
         let watched = list.is_some() || if ending { plant_late() } else { plant_at(0) };
         watched.then_some(ThreadExit { list })
     }
 
-    /// Notes that a greenlet may use from now on whatever was registered since the last time.
+    /// Records that a greenlet may use from now on every thread-local that was registered since the
+    /// last call.
     #[inline(always)]
     pub(crate) fn renew(&self) {
         if let Some(list) = &self.list {
@@ -80,7 +86,7 @@ impl ThreadExit {
         }
     }
 
-    /// Notes that main goes on for the `count`th time after the loop has run.
+    /// Records that main continues for the `count`th time after the loop has run.
     #[inline]
     pub(crate) fn main_goes_on(&self, count: u64) {
         self.renew();
@@ -89,21 +95,21 @@ impl ThreadExit {
         }
     }
 
-    /// The same while the thread ends, in the destructor of a thread-local. Returns `false` if nothing can be planted: then
-    /// the hub must not run a greenlet again.
+    /// Does the same while the thread ends, in the destructor of a thread-local. Returns `false` if
+    /// no sentinel is left: then the hub must not run a greenlet again.
     #[cold]
     pub(crate) fn main_goes_on_late(&self) -> bool {
         self.renew();
         self.list.is_some() || plant_late()
     }
 
-    /// Whether the process ends with this thread, and needs nothing that is left.
+    /// Returns `true` if the process ends with this thread, and needs none of the remaining values.
     pub(crate) fn ends_process(&self) -> bool {
         self.list.is_some() && ExitList::is_of_first_thread()
     }
 
-    /// Leaks the thread-locals of this thread that are left, instead of having them destroyed. Returns `false` where that
-    /// is impossible.
+    /// Leaks the remaining thread-locals of this thread, so that they are not destroyed. Returns
+    /// `false` where that is impossible.
     pub(crate) fn leak_thread_locals(&self) -> bool {
         if let Some(list) = &self.list {
             list.clear();

@@ -1,8 +1,9 @@
 //! Raising and catching: gevent's exceptions as typed unwinding.
 //!
-//! An exception arrives at the blocking call of its greenlet as `std::panic::resume_unwind` with a [`Raised`]
-//! payload: no panic hook runs, destructors do. Whoever catches it (the greenlet's entry, a timeout's scope,
-//! [`catch`], or the user's own `catch_unwind`) tells by the payload's type what it was.
+//! An exception arrives at the blocking call of its greenlet as `std::panic::resume_unwind` with a
+//! [`Raised`] payload: no panic hook runs, destructors do. The code that catches it (the greenlet's
+//! entry, a timeout's scope, [`catch`], or a user's `catch_unwind`) identifies it by the payload's
+//! type.
 
 use std::any::Any;
 use std::fmt;
@@ -17,16 +18,21 @@ use crate::stderr;
 
 /// The payload of an unwinding that carries an [`Exception`].
 ///
-/// Code that calls `std::panic::catch_unwind` itself meets it as the payload and either hands it on with
-/// `resume_unwind` or takes the exception out, which is how the greenlet says that it has dealt with it.
+/// Code that calls `std::panic::catch_unwind` itself receives it as the payload. It either passes
+/// the payload on with `resume_unwind` or takes the exception out; taking it out marks the
+/// exception as handled.
 ///
-/// Dropped while it still holds its exception, the exception was *swallowed*: by code that catches every panic and knows
-/// nothing of greenlets, such as a framework around a request's handler.
+/// If the payload is dropped while it still holds its exception, the exception was *swallowed*: by
+/// code that catches every panic and does not know greenlets, such as a framework around a
+/// request's handler.
 ///
-/// * A kill or a scope timeout that was swallowed is raised once more, at the greenlet's next wait, if it is still wanted by
-///   then. Swallowed a second time it is gone, and stderr says so.
-/// * A [scope](crate::Timeout::scope) whose timeout was swallowed returns the error even if its closure has returned a value.
-/// * One that began in a main greenlet says so on stderr: that is what happens when nothing catches it and `main` ends.
+/// * A kill or a scope timeout that was swallowed is raised once more, at the greenlet's next wait,
+///   unless it has become void by then. If it is swallowed a second time it is lost, and a message
+///   on stderr reports it.
+/// * A [scope](crate::Timeout::scope) with a swallowed timeout returns the error even if its
+///   closure has returned a value.
+/// * An exception that was raised in a main greenlet is printed on stderr: this happens when it is
+///   not caught and `main` ends.
 ///
 /// # Examples
 ///
@@ -49,7 +55,7 @@ pub struct Raised {
 impl Raised {
     pub(crate) fn new(exception: Exception, in_main: bool) -> Self {
         let notice = in_main.then(|| {
-            // The text is made by code of the user's, whose panic must not take the place of the exception.
+            // The text is formatted by user code. Its panic must not replace the exception.
             guard(|| exception.to_string()).unwrap_or_else(|escape| {
                 escape.let_go();
                 exception.type_name().to_owned()
@@ -58,7 +64,7 @@ impl Raised {
         Raised { exception: ThreadBound::new(exception), notice }
     }
 
-    /// The exception; `None` on any thread but the one it was raised on.
+    /// Returns the exception; `None` on any thread except the one it was raised on.
     pub fn exception(&self) -> Option<&Exception> {
         self.exception.get()
     }
@@ -89,14 +95,14 @@ impl fmt::Debug for Raised {
     }
 }
 
-/// How a guarded call was left, other than by returning.
+/// The reason why a guarded call was left without returning.
 pub(crate) enum Escape {
     Exception(Exception),
     Panic(Box<dyn Any + Send>),
 }
 
 impl Escape {
-    /// Says what was caught.
+    /// Classifies a caught payload.
     #[cold]
     pub(crate) fn sort(payload: Box<dyn Any + Send>) -> Escape {
         match payload.downcast::<Raised>() {
@@ -104,14 +110,14 @@ impl Escape {
                 if let Some(core) = current::try_core() {
                     core.caught();
                 }
-                Escape::Exception(raised.into_exception().expect("it was just seen"))
+                Escape::Exception(raised.into_exception().expect("checked above"))
             }
             Ok(raised) => Escape::Panic(raised),
             Err(payload) => Escape::Panic(payload),
         }
     }
 
-    /// What the failure of a greenlet that ends like this is.
+    /// Converts this into the failure of a greenlet that ends with it.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Escape::Exception(exception) => Failure::raised(exception),
@@ -119,7 +125,8 @@ impl Escape {
         }
     }
 
-    /// The exception that a greenlet is killed with when the scope around it is left like this.
+    /// Returns the exception that a greenlet is killed with when the scope around it is left with
+    /// this.
     pub(crate) fn exception(&self) -> Exception {
         match self {
             Escape::Exception(exception) => exception.clone(),
@@ -127,15 +134,15 @@ impl Escape {
         }
     }
 
-    /// Drops it where it has nowhere to go, and the panic hook has told it. What its own destructor panics with is let go of
-    /// for good.
+    /// Drops this where no caller can receive it and the panic hook has reported it. The payload of
+    /// a second panic, from its destructor, is leaked.
     pub(crate) fn let_go(self) {
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
             Box::leak(again);
         }
     }
 
-    /// Goes on with the unwinding.
+    /// Continues the unwinding.
     pub(crate) fn resume(self) -> ! {
         match self {
             Escape::Exception(exception) => raise_again(exception),
@@ -144,23 +151,23 @@ impl Escape {
     }
 }
 
-/// Raises an exception, also on a thread whose hub has ended.
+/// Raises an exception, also on a thread with a hub that has ended.
 fn raise_again(exception: Exception) -> ! {
     match current::try_core() {
         None if hub_number() != 0 => resume_unwind(Box::new(Raised::new(exception, true))),
-        // An exception is bound to the number of a hub, so that a thread that has had none needs one.
+        // An exception is bound to the number of a hub, so a thread that has had none needs one.
         _ => current::core().raise(exception),
     }
 }
 
-/// Runs `f` and sorts what it is left with.
+/// Runs `f` and classifies its escape.
 #[inline]
 pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Escape> {
-    // Nothing of ours is left half-changed by an unwinding: every wait cleans up by guards.
+    // An unwinding leaves no state of the hub half-changed: every wait cleans up by guards.
     catch_unwind(AssertUnwindSafe(f)).map_err(Escape::sort)
 }
 
-/// Drops something of the user's where a panic has nowhere to go.
+/// Drops a user value where no caller can receive a panic.
 pub(crate) fn guard_drop<T>(value: T) {
     if let Err(escape) = guard(move || drop(value)) {
         escape.let_go();
@@ -169,8 +176,9 @@ pub(crate) fn guard_drop<T>(value: T) {
 
 /// Raises an exception in the running greenlet: unwinds it, running destructors but no panic hook.
 ///
-/// Caught by [`catch`], by the end of the greenlet (whose [`Failure`] it becomes), or, in the main greenlet, by
-/// nobody: the process ends as after a panic and stderr says why.
+/// The exception is caught by [`catch`], or by the end of the greenlet, where it becomes the
+/// [`Failure`]. If it is not caught in the main greenlet, the process ends as after a panic, and
+/// the exception is printed on stderr.
 ///
 /// # Examples
 ///
@@ -182,21 +190,21 @@ pub fn raise<E: fmt::Debug + fmt::Display + 'static>(error: E) -> ! {
     raise_again(Exception::new(error))
 }
 
-/// An exception that [`catch`] caught, seen as the type it was asked for.
+/// An exception caught by [`catch`], with the requested type.
 #[derive(Clone)]
 pub struct Caught<E> {
     exception: Exception,
-    /// Invariant: the exception is looked into as exactly this type.
+    /// Invariant: the exception has exactly this type.
     kind: PhantomData<fn(E) -> E>,
 }
 
 impl<E> Caught<E> {
-    /// The exception itself, to compare it or to raise it again.
+    /// Returns the exception itself, to compare it or to raise it again.
     pub fn into_exception(self) -> Exception {
         self.exception
     }
 
-    /// The exception itself.
+    /// Returns a reference to the exception itself.
     pub fn exception(&self) -> &Exception {
         &self.exception
     }
@@ -224,10 +232,11 @@ impl<E> fmt::Display for Caught<E> {
 
 impl<E: 'static> std::error::Error for Caught<E> {}
 
-/// Runs `f` and catches an exception of type `E` that is raised in it; any other, and any panic, passes through.
+/// Runs `f` and catches an exception of type `E` that is raised in it. Any other exception, and any
+/// panic, passes through.
 ///
-/// This is Rust for gevent's `try: ... except E:`. A greenlet that is killed catches its
-/// [`GreenletExit`](crate::GreenletExit) with it and may go on.
+/// This corresponds to gevent's `try: ... except E:`. A greenlet that is killed may catch its
+/// [`GreenletExit`](crate::GreenletExit) with it and continue.
 ///
 /// # Examples
 ///

@@ -1,23 +1,25 @@
-//! Refuses waits in places that make them unsound, on request and in debug builds only.
+//! Refuses waits in places where they are unsound, on request and only in debug builds.
 //!
-//! std gives no sign of a `thread_local!` that is being initialised, or of a `std::thread::scope` that is open. The
-//! frames of both are on the stack of the greenlet that waits, so a backtrace names them. It takes about a
-//! millisecond, so it is captured only if the environment variable `RAMIE_CHECK_WAITS` asks for it.
+//! std does not report a `thread_local!` that is being initialised, or a `std::thread::scope` that
+//! is open. The frames of both are on the stack of the greenlet that waits, so a backtrace contains
+//! them. A backtrace takes about a millisecond, so it is captured only if the environment variable
+//! `RAMIE_CHECK_WAITS` requests it.
 
 use std::backtrace::Backtrace;
 use std::env;
 use std::sync::OnceLock;
 use std::thread;
 
-/// What a frame's name contains, all of it, and why a wait under that frame is refused.
+/// The parts of a frame's name, all of which must occur, and the reason why a wait under that frame
+/// is refused.
 const REFUSED: [(&[&str], &str); 4] = [
     (
         &["std::sys::thread_local::", "get_or_init"],
-        "in the initialiser of a thread_local!, which another greenlet can run a second time meanwhile",
+        "in the initialiser of a thread_local!, which another greenlet can run a second time during the wait",
     ),
     (
         &["std::sys::thread_local::", "initialize"],
-        "in the initialiser of a thread_local!, which another greenlet can run a second time meanwhile",
+        "in the initialiser of a thread_local!, which another greenlet can run a second time during the wait",
     ),
     (
         &["std::thread::scoped::scope"],
@@ -29,7 +31,7 @@ const REFUSED: [(&[&str], &str); 4] = [
     ),
 ];
 
-/// Panics if the caller must not wait where it is, and the check was asked for.
+/// Panics if the caller must not wait at its position, and the check is enabled.
 pub(super) fn check(reason: &str) {
     static ASKED: OnceLock<bool> = OnceLock::new();
     let asked = ASKED.get_or_init(|| env::var_os("RAMIE_CHECK_WAITS").is_some_and(|value| value != "0"));

@@ -1,6 +1,7 @@
-//! The end of a hub: its greenlets are unwound, then what it holds is dropped.
+//! The end of a hub: its greenlets are unwound, then its values are dropped.
 //!
-//! A greenlet that does not end is abandoned: its stack and its record stay as they are, and it never runs again.
+//! A greenlet that does not end is abandoned: its stack and its record stay as they are, and it
+//! never runs again.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -20,34 +21,34 @@ use crate::stderr;
 use crate::task::{TaskRef, Throw, Token};
 use crate::timers::Timers;
 
-/// How long greenlets may take to end with their thread.
+/// The time that greenlets have to end with their thread.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a greenlet is killed that catches the exception and waits again.
+/// The number of times that a greenlet is killed if it catches the exception and waits again.
 const ROUNDS: u64 = 3;
 
-/// How many greenlets a report names before it only counts.
+/// The number of greenlets that a report names; it only counts the others.
 const NAMED: usize = 20;
 
-/// How long the end of a thread waits for lent work before it says so.
+/// The time that the end of a thread waits for lent work before it prints a message.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// What did not end with its hub.
+/// The greenlets and the lent work that did not end with their hub.
 pub(crate) struct Remains {
-    /// How many greenlets are left.
+    /// The number of unfinished greenlets.
     pub(crate) unfinished: usize,
     waiting: Vec<Waiting>,
-    /// Work that another thread is at, and the greenlet that has lent it.
+    /// The work that another thread is running, with the greenlet that has lent it.
     lent: Vec<(Arc<Gate>, Waiting)>,
 }
 
 impl Remains {
-    /// Whether a thread-local of the thread may still be in use, or half-changed.
+    /// Returns `true` if a thread-local of the thread may still be in use, or half-changed.
     pub(crate) fn needs_thread_locals(&self) -> bool {
         self.unfinished > 0 || !self.lent.is_empty()
     }
 
-    /// Names on stderr the greenlets that are abandoned.
+    /// Prints the names of the abandoned greenlets on stderr.
     pub(crate) fn report(&self) {
         if self.unfinished == 0 {
             return;
@@ -62,7 +63,8 @@ impl Remains {
         stderr::write(&text);
     }
 
-    /// Blocks the thread until no other thread is at lent work: it may use a thread-local, which is destroyed next.
+    /// Blocks the thread until no other thread runs lent work: the work may use a thread-local, and
+    /// the thread-locals are destroyed next.
     pub(crate) fn wait(&self) {
         for (gate, waiting) in &self.lent {
             if !gate.wait_left(Some(SILENT)) {
@@ -76,8 +78,8 @@ impl Remains {
 }
 
 impl Core {
-    /// Unwinds every greenlet, as far as they end soon: kills them and runs the loop. Called in main's place, while every
-    /// thread-local that a greenlet can be using is alive.
+    /// Unwinds every greenlet that ends soon: kills them and runs the loop. Called in main's place,
+    /// while every thread-local that a greenlet can be using is alive.
     pub(crate) fn wind_down(&self) {
         if self.tasks.len() == 1 || cfg!(panic = "abort") {
             return;
@@ -97,7 +99,7 @@ impl Core {
                 if self.tasks.len() == 1 || now >= end {
                     break;
                 }
-                // Those that were spawned meanwhile.
+                // Kills the greenlets that were spawned since.
                 self.kill_left(&mut killed);
                 let idle = self.agenda.borrow().is_empty()
                     && self.queue.borrow().is_empty()
@@ -125,7 +127,7 @@ impl Core {
         self.mode.set(Mode::Main);
     }
 
-    /// Kills every greenlet that is not among those that were killed.
+    /// Kills every greenlet that is not in `killed`.
     fn kill_left(&self, killed: &mut HashSet<*const ()>) {
         for record in self.tasks.records() {
             if !Rc::ptr_eq(&record, &self.main) && killed.insert(Rc::as_ptr(&record).cast()) {
@@ -135,33 +137,37 @@ impl Core {
         }
     }
 
-    /// Whether every greenlet that is left waits for what it has lent, which no kill ends.
+    /// Returns `true` if every remaining greenlet waits for values that it has lent, which no kill
+    /// ends.
     fn only_lenders_left(&self) -> bool {
         let left = self.tasks.records();
         left.iter().all(|record| Rc::ptr_eq(record, &self.main) || record.task.shielded.get())
     }
 
-    /// Ends the hub for the end of the process, inside a greenlet or a callback: nothing of the user's is dropped.
+    /// Ends the hub for the end of the process, inside a greenlet or a callback: no user value is
+    /// dropped.
     pub(crate) fn close_for_exit(&self) -> Remains {
         Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_gates() }
     }
 
-    /// Lets no thread begin with lent work any more. Returns what has been begun.
+    /// Closes the latches of lent work, so that no thread begins it any more. Returns the work that
+    /// has begun.
     fn close_gates(&self) -> Vec<(Arc<Gate>, Waiting)> {
         let gates = self.gates.take().into_values().filter(|(gate, _)| gate.close());
         gates.map(|(gate, record)| (gate, self.describe(&record))).collect()
     }
 
-    /// Ends the hub: nothing can be posted any more, and what no frame of a greenlet can point to is dropped. With
-    /// `in_use` a frame of main is still inside.
+    /// Ends the hub: nothing can be posted any more, and every value that no frame of a greenlet
+    /// can point to is dropped. `in_use` means that a frame of main is still inside.
     pub(crate) fn close(&self, in_use: bool) -> Remains {
         for message in self.inbox.close() {
             guard_drop(message);
         }
         let lent = self.close_gates();
-        // After that: a wake that is refused from now on finds its waiter leaving.
+        // After the inbox is closed: a wake-up that is rejected from now on finds its waiter
+        // leaving.
         let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
-        // What that drops of the user's is dropped here; if it panics, that has nowhere to go.
+        // User values that this drops are dropped here; no caller can receive their panics.
         for (_, wait) in waits {
             guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
         }
@@ -197,7 +203,7 @@ impl Core {
         slots.into_iter().for_each(guard_drop);
         self.trim_stacks();
         if unfinished == 0 && !in_use {
-            // The panic hook has told it.
+            // The panic hook has reported a panic.
             self.main.task.locals.clear(guard_drop);
         }
         Remains { unfinished, waiting, lent }

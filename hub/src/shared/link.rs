@@ -1,4 +1,5 @@
-//! Raw links to a shared state, so that `select!`, `wait` and `iwait` can wait for it among other things.
+//! Raw links to a shared state, so that `select!`, `wait` and `iwait` can include it among other
+//! objects.
 
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use crate::task::{Lane, LinkId};
 use crate::wait::waitable::Waitable;
 
 impl<S: Waits> WaitQueue<S> {
-    /// Puts a function in a lane, to be called in the hub of this thread when it is its turn. It keeps the loop alive until
-    /// then. It takes nothing, and who comes after it is told as well; when it is called, somebody may have been faster.
+    /// Adds a function to a lane, to be called in the hub of this thread in the lane's order. The
+    /// link keeps the loop alive until then. A link takes nothing: the next waiter is notified as
+    /// well, and another caller may take the state before `f` acts on it.
     pub fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
         let core = current::core();
         let id = core.new_link();
@@ -26,7 +28,7 @@ impl<S: Waits> WaitQueue<S> {
     }
 }
 
-/// Ready when somebody in the first lane could go on. Links work on the thread that made them.
+/// Ready when a waiter in the first lane could proceed. Links work on the thread that added them.
 impl<S: Waits> Waitable for WaitQueue<S> {
     fn is_ready(&self) -> bool {
         self.lock().ready(Lane::First) > 0

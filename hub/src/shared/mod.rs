@@ -1,23 +1,28 @@
-//! What greenlets of any hub, and threads without a hub, wait for together.
+//! Waiting for state that greenlets of any hub, and threads without a hub, share.
 //!
-//! The same names as one floor up, for state that several threads share: a [`WaitQueue`] holds a state under a lock, and
-//! in two lines those who wait for it to change; [`Waits`] says how many of each line could go on. `ramie::shared` is
-//! made of it.
+//! The names are those of the hub-local wait queue: a [`WaitQueue`] holds a state under a lock, and
+//! its waiters in two lanes; [`Waits`] returns how many waiters of each lane could proceed.
+//! `ramie::shared` is built on this module.
 //!
 //! # The protocol
 //!
-//! 1. State and lines are looked at and changed under one lock. Whoever cannot go on enters a line in the same locked
-//!    section in which it saw so: there is no moment between the look and the entry in which a change could be missed.
-//! 2. Whoever unlocks first *settles*: while a line has more who could go on than were told and have not come back, its
-//!    head is taken out and counted as told. They are woken once the lock is free.
-//! 3. Whoever is told comes back and looks again, whatever came of its wait: in time or not, served or not, killed, or
-//!    its hub ended. Then it counts as told no longer, and the settling of that very section tells the next in line if
-//!    somebody still could go on. So a wake that is not used is handed on.
-//! 4. Each who waits is in a line, or told, or neither, and says itself when that changes. A wake that a hub refuses
-//!    because it has ended needs no answer: the end of a hub takes back whoever of its greenlets still waits.
+//! 1. The state and the lanes are read and changed under one lock. A caller that cannot proceed
+//!    enters a lane in the same locked section in which it checked the state, so no change is
+//!    missed between the check and the entry.
+//! 2. Every unlock *settles*: while more waiters of a lane could proceed than are marked as
+//!    notified, the head of the lane is removed and marked as notified. The notified waiters are
+//!    woken after the unlock.
+//! 3. Every notified waiter re-checks the state under the lock, whether it was woken, timed out or
+//!    was killed, or its hub has ended. This clears its mark, and the unlock of that section
+//!    notifies the next waiter if the state still allows one to proceed: an unused wake-up is
+//!    passed on.
+//! 4. A waiter is in a lane, or notified, or neither, and reports each change itself. A wake-up
+//!    that an ended hub rejects needs no answer: the end of a hub withdraws all its waiting
+//!    greenlets.
 //!
-//! How a wake travels: to a greenlet as the token of its wait through its hub's inbox (straight into the queue of the
-//! hub if that is the waker's own), to a thread without a hub as an unpark. Waiting never makes a hub.
+//! A greenlet is woken by the token of its wait, through its hub's inbox, or directly through the
+//! hub's queue if the waker runs on the same hub. A thread without a hub is unparked. Waiting never
+//! creates a hub.
 
 mod link;
 mod wait_list;

@@ -1,10 +1,10 @@
-//! One line of those who wait, in the order of their tickets, and the count of those who were told.
+//! A list of waiters in the order of their tickets, with a count of notified waiters.
 
 use std::collections::VecDeque;
 
 pub(super) struct Line<W> {
     waiting: VecDeque<(u64, W)>,
-    /// How many were taken out to be woken and have not come back yet.
+    /// The number of waiters that were removed to be woken and have not come back yet.
     told: usize,
 }
 
@@ -21,25 +21,26 @@ impl<W> Line<W> {
         self.waiting.len()
     }
 
-    /// Puts somebody in line: at the end, or, who was told in vain, where it stood before.
+    /// Inserts a waiter at its ticket's position: at the end, or at its old place after a wake-up
+    /// without result.
     pub(super) fn enter(&mut self, ticket: u64, who: W) {
         let at = self.waiting.partition_point(|(other, _)| *other < ticket);
         self.waiting.insert(at, (ticket, who));
     }
 
-    /// Takes back who entered: out of the line, or off the count of those who were told.
+    /// Withdraws a waiter: from the list, or from the count of notified waiters.
     pub(super) fn leave(&mut self, ticket: u64) -> Option<W> {
         match self.waiting.binary_search_by_key(&ticket, |(other, _)| *other) {
             Ok(at) => self.waiting.remove(at).map(|(_, who)| who),
             Err(_) => {
-                debug_assert!(self.told > 0, "who left was neither in line nor told");
+                debug_assert!(self.told > 0, "a leaving waiter is in the list or notified");
                 self.told -= 1;
                 None
             }
         }
     }
 
-    /// Takes the next one out to be told, if more are `ready` to go on than were told.
+    /// Removes the next waiter to notify, if more waiters are `ready` to proceed than are notified.
     pub(super) fn next(&mut self, ready: usize) -> Option<W> {
         if self.told >= ready {
             return None;

@@ -1,4 +1,4 @@
-//! A state under a lock and the two lines of those who wait for it to change.
+//! A state under a lock, with two lanes of waiters.
 
 use std::any::Any;
 use std::fmt;
@@ -13,11 +13,11 @@ use crate::loom::{Mutex, MutexGuard};
 use crate::task::Lane;
 use crate::wait::limit::Limit;
 
-/// How many of those who wait for a shared state could go on.
+/// A state that waiters share, with the number of waiters that could proceed.
 ///
 /// # Examples
 ///
-/// A toy semaphore for any thread:
+/// A simple semaphore for any thread:
 ///
 /// ```
 /// use ramie_hub::{Lane, Limit, shared::{WaitQueue, Waits}};
@@ -46,27 +46,29 @@ use crate::wait::limit::Limit;
 /// waiter.join().unwrap();
 /// ```
 pub trait Waits: 'static {
-    /// How many of those who wait in this lane could go on as things are; more than there are will do.
+    /// Returns the number of waiters of this lane that could proceed now; a number above the number
+    /// of waiters is allowed.
     ///
-    /// It must count whoever a look ([`WaitQueue::wait`]) would serve, or they sleep on; one too many costs a look in
-    /// vain. Called under the lock.
+    /// An undercount loses wake-ups. An overcount only costs a spurious wake-up: a check
+    /// ([`WaitQueue::wait`]) without result. Called under the lock.
     fn ready(&self, lane: Lane) -> usize;
 
-    /// Somebody who waited in this lane leaves for good without having been served and without a last look: it is killed,
-    /// or its hub has ended. Called under the lock; what is returned is dropped outside of it.
+    /// Called when a waiter of this lane leaves without being served and without a last check: it
+    /// was killed, or its hub has ended. Called under the lock; the returned value is dropped after
+    /// the unlock.
     fn left(&mut self, lane: Lane, ticket: u64) -> Option<Box<dyn Any>> {
         let _ = (lane, ticket);
         None
     }
 }
 
-/// Which look it is, for the function that [`WaitQueue::wait`] looks with.
+/// The position of a check, for the function that [`WaitQueue::wait`] calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
-    /// Names this call of `wait`, and its place in line: a greater number came later.
+    /// Identifies this call of `wait` and its position in the lane: a greater number came later.
     pub ticket: u64,
-    /// The time is over: there will be no further look.
+    /// `true` if the time is up: there will be no further check.
     pub last: bool,
 }
 
@@ -87,9 +89,9 @@ pub(super) struct Inner<S> {
     guarded: Mutex<Guarded<S>>,
 }
 
-/// A state that several threads share, and those who wait for it to change. Clones are the same queue.
+/// A state that several threads share, with its waiters. Clones are the same queue.
 ///
-/// The page of the [module](crate::shared) has the protocol.
+/// The [module](crate::shared) documents the protocol.
 pub struct WaitQueue<S> {
     pub(super) inner: Arc<Inner<S>>,
 }
@@ -100,17 +102,17 @@ impl<S> Clone for WaitQueue<S> {
     }
 }
 
-/// The state of a [`WaitQueue`], locked. When it is dropped, whoever can go on now is woken.
+/// The locked state of a [`WaitQueue`]. Dropping it wakes every waiter that can proceed.
 ///
-/// The lock stops the whole thread and is to be held for a few instructions only: nothing may wait under it, and nothing of
-/// the user's be dropped or called.
+/// The lock stops the whole thread and must be held for a few instructions only: under it, nothing
+/// may wait and no user code or destructor may run.
 pub struct Locked<'a, S: Waits> {
     guarded: MutexGuard<'a, Guarded<S>>,
-    /// Dropped after `guarded`: nobody is woken under the lock.
+    /// Dropped after `guarded`: no waiter is woken under the lock.
     told: Told,
 }
 
-/// Who is to be woken once the lock is free. Almost always nobody, or one.
+/// The waiters to wake after the unlock: almost always none or one.
 #[derive(Default)]
 struct Told {
     first: Option<Target>,
@@ -133,7 +135,7 @@ impl<S: Waits> Locked<'_, S> {
         self.guarded.lines[lane as usize].enter(ticket, who);
     }
 
-    /// How many stand in each lane, those not counted who were told.
+    /// Returns the number of waiters in each lane, without notified ones.
     pub fn waiting(&self) -> [usize; 2] {
         let [first, second] = &self.guarded.lines;
         [first.len(), second.len()]
@@ -198,13 +200,14 @@ impl<S: Waits> Leave for Inner<S> {
     }
 }
 
-/// One call of `wait` that did not succeed at first sight. Dropped by an unwinding it takes itself back.
+/// A call of `wait` that did not succeed at the first check. Dropped by an unwinding, it withdraws
+/// the waiter.
 struct Stay<'a, S: Waits> {
     queue: &'a Inner<S>,
     lane: Lane,
     ticket: u64,
     site: Site,
-    /// Whether it is in line or told.
+    /// `true` while the waiter is in a lane or notified.
     stands: bool,
     over: bool,
 }
@@ -212,7 +215,8 @@ struct Stay<'a, S: Waits> {
 impl<S: Waits> Drop for Stay<'_, S> {
     fn drop(&mut self) {
         if !self.over {
-            // First: what is dropped below may wait, and must not be taken back a second time then.
+            // First, because the values dropped below may wait, and the hub's end must not withdraw
+            // the waiter a second time then.
             self.site.unregister();
             self.queue.leave(self.lane, self.ticket, self.stands);
         }
@@ -220,30 +224,32 @@ impl<S: Waits> Drop for Stay<'_, S> {
 }
 
 impl<S: Waits> WaitQueue<S> {
-    /// A state for which nobody waits.
+    /// Creates a state without waiters.
     pub fn new(state: S) -> Self {
         let guarded = Guarded { state, lines: [Line::new(), Line::new()], next_ticket: 0 };
         WaitQueue { inner: Arc::new(Inner { guarded: Mutex::new(guarded) }) }
     }
 
-    /// Locks the state, to look at it or to change it. May stop the thread for the few instructions for which another one
-    /// holds the lock; does not let other greenlets run.
+    /// Locks the state for reading or changing it. May stop the thread for the few instructions
+    /// during which another thread holds the lock. Does not let other greenlets run.
     pub fn lock(&self) -> Locked<'_, S> {
         self.inner.lock()
     }
 
-    /// Looks at the state, under the lock, until `look` returns something; waits in line between two looks.
+    /// Calls `look` with the state, under the lock, until it returns `Some`. Waits in the lane
+    /// between two calls.
     ///
-    /// A greenlet lets others run while it waits, and keeps its hub's loop alive; a thread that has no hub is parked, and
-    /// gets none by it. `reason` names the call for reports. Does not let others run if the first look succeeds.
+    /// A greenlet lets other greenlets run while it waits, and keeps its hub's loop alive. A thread
+    /// that has no hub is parked; no hub is created for it. `reason` names the call in reports.
+    /// Does not let other greenlets run if the first call of `look` succeeds.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`] when the limit is reached and the last look was in vain.
+    /// [`TimedOut`] when the limit is reached and the last call of `look` returned `None`.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout leaves the line, by way of [`Waits::left`].
+    /// A kill or a timeout leaves the lane and calls [`Waits::left`].
     pub fn wait<R>(
         &self,
         lane: Lane,
@@ -261,7 +267,8 @@ impl<S: Waits> WaitQueue<S> {
         {
             Ok(site) => site,
             Err(refused) => {
-                // In the section of the look: nobody has seen what that may have left in the state.
+                // In the same locked section as the check: no other thread has seen a value that
+                // `look` may have left in the state.
                 let left = locked.left(lane, ticket);
                 drop(locked);
                 drop(left);
@@ -269,7 +276,7 @@ impl<S: Waits> WaitQueue<S> {
             }
         };
         let mut stay = Stay { queue: &self.inner, lane, ticket, site, stands: false, over: false };
-        // Declared after `stay`, whose destructor locks: a look that panics unlocks first.
+        // Declared after `stay`, which locks when it is dropped: a check that panics unlocks first.
         let mut locked = locked;
         loop {
             locked.enter(lane, ticket, stay.site.target());
@@ -278,7 +285,8 @@ impl<S: Waits> WaitQueue<S> {
             turn.last = !stay.site.park();
             locked = self.inner.lock();
             stay.stands = false;
-            // Kept until the end of the section: the last handle of a hub's inbox may go with it.
+            // Kept until the end of the section: the last handle of a hub's inbox may be dropped
+            // with it.
             let _out = locked.guarded.lines[lane as usize].leave(ticket);
             let served = look(&mut locked, turn);
             if served.is_some() || turn.last {
@@ -288,7 +296,7 @@ impl<S: Waits> WaitQueue<S> {
         }
     }
 
-    /// Whether both are one and the same queue.
+    /// Returns `true` if both are the same queue.
     pub fn is(&self, other: &WaitQueue<S>) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }

@@ -1,4 +1,4 @@
-//! The two ends of a wake between threads: where somebody waits, and how it is reached from elsewhere.
+//! The two ends of a wake-up between threads: the waiting site and the target of the wake-up.
 
 use std::sync::Arc;
 use std::thread::{self, Thread};
@@ -15,18 +15,19 @@ use crate::task::{Token, Verdict};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
-/// Whom to wake. Each is woken once at most; waking one that waits no longer does nothing.
+/// The target of a wake-up. Each target is woken at most once; waking a target that no longer waits
+/// does nothing.
 pub(super) enum Target {
     /// A greenlet in this wait.
     Greenlet(Arc<Inbox>, Token),
     /// A link of this number.
     Link(Arc<Inbox>, u64),
-    /// A thread that has no hub.
+    /// A thread without a hub.
     Thread(Thread),
 }
 
 impl Target {
-    /// Wakes it, from any thread. Never switches and never blocks.
+    /// Wakes the target, from any thread. Never switches and never blocks.
     pub(super) fn wake(self) {
         let (inbox, message) = match self {
             Target::Greenlet(inbox, token) => (inbox, Message::Wake(token)),
@@ -35,13 +36,14 @@ impl Target {
         };
         match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &inbox)) {
             Some(core) => core.push(Item::from(message)),
-            // A hub that refuses has ended, and takes back whoever waited in it (rule 4 of the protocol).
+            // A hub that rejects the message has ended, and withdraws all its waiters (rule 4 of
+            // the protocol).
             None => drop(inbox.post(message, |message| message)),
         }
     }
 }
 
-/// The hub's loop cannot wait.
+/// The refusal of a wait in a callback of the hub.
 pub(super) struct Refused(CoreRef);
 
 impl Refused {
@@ -50,7 +52,7 @@ impl Refused {
     }
 }
 
-/// Where a call waits, for as long as it does.
+/// The site of a wait, for the time of the wait.
 pub(super) enum Site {
     Greenlet(Greenlet),
     Thread { deadline: Option<Instant> },
@@ -61,13 +63,13 @@ pub(super) struct Greenlet {
     reason: &'static str,
     deadline: Option<u64>,
     token: Token,
-    /// Its number in the hub's register.
+    /// The number of the wait in the hub's registry.
     number: Option<usize>,
     _alive: KeepAlive,
 }
 
 impl Site {
-    /// The running greenlet, or this thread if it has no hub: it gets none.
+    /// Returns the running greenlet, or this thread if it has no hub; no hub is created.
     pub(super) fn here(
         limit: Limit,
         reason: &'static str,
@@ -94,7 +96,7 @@ impl Site {
         }))
     }
 
-    /// How the next [`park`](Site::park) can be ended.
+    /// Returns the target that ends the next [`park`](Site::park).
     pub(super) fn target(&mut self) -> Target {
         match self {
             Site::Greenlet(greenlet) => {
@@ -105,7 +107,7 @@ impl Site {
         }
     }
 
-    /// Waits to be woken. May return without; false once the time is over.
+    /// Waits for a wake-up, which may be spurious. Returns `false` if the time is up.
     pub(super) fn park(&self) -> bool {
         match self {
             Site::Greenlet(greenlet) => {
@@ -124,11 +126,12 @@ impl Site {
         }
     }
 
-    /// The end of the hub need not take it back any more.
+    /// Removes the wait from the hub's registry, so that the end of the hub does not withdraw it.
     pub(super) fn unregister(&mut self) {
         if let Site::Greenlet(greenlet) = self {
             if let Some(number) = greenlet.number.take() {
-                // Bound first: what may be dropped with it runs after the borrow has ended.
+                // Bound first: values that are dropped with it run their destructors after the
+                // borrow has ended.
                 let registered = greenlet.core.abroad.waits.borrow_mut().remove(number);
                 drop(registered);
             }

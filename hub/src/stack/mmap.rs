@@ -1,7 +1,7 @@
-//! What the stack room asks of the system: reserve pages, guard some, hand some back.
+//! The system calls for stack memory: reserving pages, guarding pages, discarding pages.
 //!
-//! Addresses are plain integers here and above. The mapping's pointer is exposed once, in [`reserve`], so that
-//! whoever needs a pointer into it later can make one from an address.
+//! Addresses are plain integers here and above. The mapping's pointer is exposed once, in
+//! [`reserve`], so that code that needs a pointer into it later can make one from an address.
 
 #![expect(unsafe_code, reason = "mapping, guarding and discarding pages are calls of the C library")]
 
@@ -9,26 +9,28 @@ use std::io;
 use std::ptr;
 use std::sync::OnceLock;
 
-/// Reserved only, without a promise that memory exists for it, on systems that know the difference.
+/// Reserves only, without a promise that memory exists for the range, on systems that make the
+/// distinction.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "netbsd"))]
 const NORESERVE: libc::c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "netbsd")))]
 const NORESERVE: libc::c_int = 0;
 
-/// OpenBSD kills a process whose stack pointer is in memory without this mark; FreeBSD means something else by it.
+/// OpenBSD kills a process with a stack pointer in memory without this mark; on FreeBSD the flag
+/// has another meaning.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
 const FOR_STACK: libc::c_int = libc::MAP_STACK;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_os = "openbsd")))]
 const FOR_STACK: libc::c_int = 0;
 
-/// Linux takes the pages at once. Elsewhere `MADV_DONTNEED` is a mere hint, and `MADV_FREE` gives pages to whoever
-/// runs short of them.
+/// Linux takes the pages at once. Elsewhere `MADV_DONTNEED` is only a hint, and `MADV_FREE` lets
+/// the system take pages when memory runs short.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const DISCARD: libc::c_int = libc::MADV_DONTNEED;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const DISCARD: libc::c_int = libc::MADV_FREE;
 
-/// Where transparent huge pages exist, one touched byte may cost 2 MiB.
+/// Without this, one touched byte may cost 2 MiB where transparent huge pages exist.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NO_HUGE_PAGES: Option<libc::c_int> = Some(libc::MADV_NOHUGEPAGE);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -53,17 +55,18 @@ pub(super) fn page_size() -> usize {
     })
 }
 
-/// Reserves `len` bytes of zeroes, readable and writable, and returns where they start.
+/// Reserves `len` bytes of zeroes, readable and writable, and returns their start address.
 pub(super) fn reserve(len: usize) -> io::Result<usize> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | NORESERVE | FOR_STACK;
-    // SAFETY: an anonymous mapping at an address of the system's choice touches nothing that exists.
+    // SAFETY: an anonymous mapping at an address of the system's choice touches nothing that
+    // exists.
     let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
     if let Some(advice) = NO_HUGE_PAGES {
-        // A kernel without huge pages refuses the advice, and does not need it.
+        // A kernel without huge pages rejects the advice, and does not need it.
         // SAFETY: the range was mapped just now, and this advice changes no content.
         unsafe { libc::madvise(start, len, advice) };
     }
@@ -74,26 +77,29 @@ pub(super) fn reserve(len: usize) -> io::Result<usize> {
 ///
 /// # Safety
 ///
-/// The range was returned by [`reserve`] as a whole, and nothing refers to it any more.
+/// The range must have been returned by [`reserve`] as a whole, and nothing may refer to it any
+/// more.
 pub(super) unsafe fn unmap(start: usize, len: usize) {
     let range = ptr::with_exposed_provenance_mut(start);
-    // SAFETY: the caller promises that the range is a mapping of ours that nobody uses.
+    // SAFETY: the caller promises that the range is an unused mapping of ours.
     let unmapped = unsafe { libc::munmap(range, len) };
     if unmapped != 0 {
-        // Out of mappings: this one had been merged with its neighbours and cannot be cut out. Its address range
-        // stays taken, its memory goes.
-        // SAFETY: the range is still mapped, and the caller promises that nobody uses its content.
+        // The process is out of mappings: this mapping had been merged with its neighbours and
+        // cannot be cut out. Its address range stays taken, and its memory is discarded.
+        // SAFETY: the range is still mapped, and the caller promises that its content is not used.
         unsafe { discard(start, len) };
     }
 }
 
-/// Gives the memory behind a range back to the system. The range stays usable; what was in it may be lost.
+/// Returns the memory behind a range to the system. The range stays usable; its content may be
+/// lost.
 ///
 /// # Safety
 ///
-/// The range lies in a mapping made by [`reserve`], starts and ends at a page, and nobody needs its content.
+/// The range must lie in a mapping made by [`reserve`] and start and end at a page, and its content
+/// must not be needed.
 pub(super) unsafe fn discard(start: usize, len: usize) {
-    // A refusal leaves everything as it was, which is all right too.
+    // A refusal leaves everything as it was, which is acceptable.
     // SAFETY: the caller promises that the range is ours and that its content is not needed.
     unsafe { libc::madvise(ptr::with_exposed_provenance_mut(start), len, DISCARD) };
 }
@@ -102,15 +108,17 @@ pub(super) unsafe fn discard(start: usize, len: usize) {
 ///
 /// # Errors
 ///
-/// The system's error when it refuses. Then the range is as it was: there is no guard.
+/// The system's error when it refuses. The range is then unchanged: there is no guard.
 ///
 /// # Safety
 ///
-/// The range lies in a mapping made by [`reserve`], starts and ends at a page, and nobody uses it.
+/// The range must lie in a mapping made by [`reserve`] and start and end at a page, and must not be
+/// in use.
 pub(super) unsafe fn guard(start: usize, len: usize) -> io::Result<()> {
     let range = ptr::with_exposed_provenance_mut(start);
     if let Some(advice) = GUARD_INSTALL.filter(|_| guards_by_advice()) {
-        // Memory that has been locked since the trial refuses this kind of guard; then the other kind will do.
+        // Memory that has been locked since the trial rejects this kind of guard; the other kind is
+        // used then.
         // SAFETY: the caller promises that the range is ours and unused.
         if unsafe { libc::madvise(range, len, advice) } == 0 {
             return Ok(());
@@ -123,10 +131,11 @@ pub(super) unsafe fn guard(start: usize, len: usize) -> io::Result<()> {
     Err(io::Error::last_os_error())
 }
 
-/// Finds out, once in a process, whether [`GUARD_INSTALL`] puts up a guard.
+/// Tests, once in a process, whether [`GUARD_INSTALL`] installs a guard.
 ///
-/// The kernel's version does not tell: memory may be locked, a sandbox may object, and qemu's user emulation
-/// answers "done" to advice that it does not know. So this guards a page and asks the system to write to it.
+/// The kernel's version is not sufficient: memory may be locked, a sandbox may reject the call, and
+/// qemu's user emulation reports success for advice that it does not know. So this guards a page
+/// and asks the system to write to it.
 pub(super) fn guards_by_advice() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     *WORKS.get_or_init(|| {
@@ -136,7 +145,7 @@ pub(super) fn guards_by_advice() -> bool {
         // SAFETY: the page was reserved just now and is empty.
         let accepted = unsafe { libc::madvise(ptr::with_exposed_provenance_mut(start), len, advice) } == 0;
         let works = accepted && !writable(start);
-        // SAFETY: this function reserved the page and kept it to itself.
+        // SAFETY: this function reserved the page and has not shared it.
         unsafe { unmap(start, len) };
         works
     })
@@ -144,12 +153,14 @@ pub(super) fn guards_by_advice() -> bool {
 
 /// Asks the system to write a byte to `page`, a page of ours that is empty or guarded.
 ///
-/// Any answer but `EFAULT` counts as writable: one that says nothing must not pass for a working guard. The call is
-/// one that valgrind passes on without touching the memory itself, as it would a path, and dying of the guard.
+/// Any result except `EFAULT` counts as writable: an inconclusive result must not pass for a
+/// working guard. valgrind passes this call on without touching the memory itself; it would touch a
+/// path argument, and die of the guard.
 fn writable(page: usize) -> bool {
     let (asked, answer) = (ptr::with_exposed_provenance_mut::<libc::c_char>(page), page);
-    // SAFETY: it is asked whether the page is in memory, which needs no access to it. The one byte of the answer goes
-    // to the same page, which the caller says is free to be written; the kernel checks the address and reports a bad one.
+    // SAFETY: the call reports whether the page is in memory, which needs no access to it. The one
+    // byte of the result goes to the same page, which the caller declares free to be written; the
+    // kernel checks the address and reports a bad one.
     let result = unsafe { libc::mincore(asked.cast(), 1, ptr::with_exposed_provenance_mut(answer)) };
     !(result == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT))
 }

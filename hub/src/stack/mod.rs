@@ -1,13 +1,14 @@
-//! Stacks for greenlets: where the memory comes from, what guards it, and who uses it next.
+//! Stacks for greenlets: the origin of the memory, its guards, and its reuse.
 //!
-//! A hub owns one [`StackPool`]. It takes a [`Stack`] for each greenlet that starts and gives it back when the
-//! greenlet has ended; a stack that nobody gives back is never used again. Memory is reserved lazily, so a size
-//! costs address space, and only the pages that a greenlet has touched cost memory.
+//! A hub owns one [`StackPool`]. It takes a [`Stack`] for each greenlet that starts and returns it
+//! when the greenlet has ended; a stack that is not returned is never used again. Memory is
+//! reserved lazily, so a size costs address space, and only the pages that a greenlet has touched
+//! cost memory.
 //!
-//! This room knows nothing of what runs on its stacks. It comes in two builds under the same names: `slots`, the
-//! real one on Unix, and `sizes`, which only carries the size along where the fiber room brings its own memory
-//! (Windows, Miri, and fibers that are OS threads). `fault` is the handler that explains a hit guard,
-//! by what `overflow` says.
+//! This module does not depend on the code that runs on its stacks. It comes in two builds under
+//! the same names: `pool`, the real one on Unix, and `no_memory`, which only carries the size along
+//! where the fiber implementation allocates the memory (Windows, Miri, and fibers that are OS
+//! threads). `fault` is the handler that reports a hit guard, with the message of `overflow`.
 
 pub(crate) mod overflow;
 mod usage;

@@ -1,7 +1,8 @@
-//! Stacks without memory: a size, and a count of who has one.
+//! Stacks without memory: a size, and a count of stacks in use.
 //!
-//! For builds in which the fiber room brings the memory along: on Windows, where the system wants a say in the
-//! layout of a stack, and where fibers are OS threads. Nothing is pooled and nothing is refused.
+//! This is for builds in which the fiber implementation allocates the memory: on Windows, where the
+//! system takes part in the layout of a stack, and where fibers are OS threads. Nothing is pooled
+//! and nothing is refused.
 
 use std::ops::Range;
 
@@ -9,13 +10,14 @@ use std::io;
 
 use super::{MIN_STACK_SIZE, StackError, StackStats};
 
-/// No system has room for more: whoever brings the memory would fail with less to say.
+/// The largest size. No system has memory for more, and a later failure of the allocation would say
+/// less.
 const LARGEST: usize = 1 << 46;
 
 /// The size of a stack.
 ///
-/// Give it back with [`StackPool::give_back`]; one that is dropped stays counted as in use, as it does where it has
-/// memory.
+/// Return it with [`StackPool::give_back`]. A stack that is dropped stays counted as in use, as in
+/// the build with memory.
 #[derive(Debug)]
 pub(crate) struct Stack {
     size: usize,
@@ -34,18 +36,18 @@ impl Stack {
         0
     }
 
-    /// Returns an empty range, which no fault is in.
+    /// Returns an empty range, which contains no faulting address.
     pub(crate) fn guard(&self) -> Range<usize> {
         0..0
     }
 
-    /// Returns how many bytes were asked for, rounded up.
+    /// Returns the requested number of bytes, rounded up.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 }
 
-/// Counts the stacks of one hub.
+/// A counter of the stacks of one hub.
 #[derive(Debug)]
 pub(crate) struct StackPool {
     in_use: usize,
@@ -58,11 +60,11 @@ impl StackPool {
         StackPool { in_use: 0, reserved_bytes: 0 }
     }
 
-    /// Takes a stack of at least `size` bytes, [`MIN_STACK_SIZE`] at the least.
+    /// Takes a stack of at least `size` bytes, and at least [`MIN_STACK_SIZE`].
     ///
     /// # Errors
     ///
-    /// None in this build. Memory is asked for later, when the fiber is made.
+    /// None in this build. The memory is allocated later, when the fiber is made.
     pub(crate) fn take(&mut self, size: usize) -> Result<Stack, StackError> {
         if size > LARGEST {
             return Err(StackError::reserve(size, io::ErrorKind::OutOfMemory.into()));
@@ -82,7 +84,7 @@ impl StackPool {
     /// Does nothing: no idle stack holds memory.
     pub(crate) fn trim(&mut self) {}
 
-    /// Counts the stacks.
+    /// Returns the counts of the stacks.
     pub(crate) fn stats(&self) -> StackStats {
         StackStats { in_use: self.in_use, idle: 0, reserved_bytes: self.reserved_bytes }
     }

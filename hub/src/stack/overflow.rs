@@ -1,18 +1,22 @@
-//! What to say when a greenlet has used up its stack, and who is running, so that it can be said.
+//! The message for a greenlet that has overflowed its stack, and the pointer to the running
+//! greenlet that it needs.
 //!
-//! An overflow touches the guard below the stack, and the system answers with a signal. Left alone, the process would
-//! die without a word: std's handler knows the stacks of threads only. So the hub keeps a pointer to the running
-//! greenlet's [`OverflowInfo`] in a thread-local, one store for each resume, and the handler in `fault` compares
-//! the faulting address with that one guard. It prints one line and aborts:
+//! An overflow touches the guard below the stack, and the system sends a signal. Without a handler
+//! of ours the process would die without a message, since std's handler knows only the stacks of
+//! threads. So the hub keeps a pointer to the running greenlet's [`OverflowInfo`] in a
+//! thread-local, at the cost of one store for each resume, and the handler in `fault` compares the
+//! faulting address with that one guard. It prints one line and aborts:
 //!
 //! ```text
 //! ramie: greenlet 'NAME' (spawned at FILE:LINE) has overflowed its stack of N KiB; raise it with Builder::stack_size
 //! ```
 //!
-//! Turning the overflow into an error instead would skip destructors and leave locks held. Any other fault goes to
-//! the handler that was there before, in the same call, so that std's message, crash reporters and sanitizers work.
+//! Turning the overflow into an error instead would skip destructors and leave locks held. Any
+//! other fault goes to the previous handler, in the same call, so that std's message, crash
+//! reporters and sanitizers work.
 //!
-//! Where there are no signals of this kind (Windows, Miri) the names are the same and nothing happens.
+//! On systems without signals of this kind (Windows, Miri) the names are the same and nothing
+//! happens.
 
 #![expect(unsafe_code, reason = "keeps pointers that a signal handler will follow")]
 
@@ -22,10 +26,10 @@ use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
 
-/// What the fault handler needs to know of one greenlet. It belongs into the greenlet's record.
+/// The data of a greenlet that the fault handler needs. It belongs in the greenlet's record.
 #[derive(Debug)]
 pub(crate) struct OverflowInfo {
-    /// First address of the guard, and the address after its last.
+    /// The first address of the guard, and the address after its last.
     guard: Cell<(usize, usize)>,
     size: Cell<usize>,
     name: RefCell<Option<Rc<str>>>,
@@ -33,37 +37,38 @@ pub(crate) struct OverflowInfo {
 }
 
 impl OverflowInfo {
-    /// Describes a greenlet that was spawned at `site` and has no stack and no name yet.
+    /// Creates the data of a greenlet that was spawned at `site` and has no stack and no name yet.
     pub(crate) const fn new(site: &'static Location<'static>) -> OverflowInfo {
         OverflowInfo { guard: Cell::new((0, 0)), size: Cell::new(0), name: RefCell::new(None), site }
     }
 
-    /// Notes where the guard of the greenlet's stack is, and how many bytes the stack has.
+    /// Records the guard of the greenlet's stack, and the size of the stack in bytes.
     #[inline]
     pub(crate) fn set_stack(&self, guard: Range<usize>, size: usize) {
         self.guard.set((guard.start, guard.end));
         self.size.set(size);
     }
 
-    /// Notes the greenlet's name. Without one, the message says `?`.
+    /// Records the greenlet's name.
     pub(crate) fn set_name(&self, name: &Rc<str>) {
         let old = self.name.replace(Some(Rc::clone(name)));
         drop(old);
     }
 
-    /// The greenlet's name, if it has been given one.
+    /// Returns the greenlet's name, if it has one.
     pub(crate) fn name(&self) -> Option<Rc<str>> {
         self.name.borrow().clone()
     }
 
-    /// Tells whether an access at `address` has hit the guard.
+    /// Returns `true` if an access at `address` has hit the guard.
     #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
     pub(super) fn guards(&self, address: usize) -> bool {
         let (start, end) = self.guard.get();
         (start..end).contains(&address)
     }
 
-    /// Writes the message, cut short where `to` ends, and returns its length. Safe in a signal handler.
+    /// Writes the message, truncated at the end of `to`, and returns its length. Safe in a signal
+    /// handler.
     #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
     pub(super) fn describe(&self, to: &mut [u8]) -> usize {
         let mut line = Line { to, len: 0 };
@@ -72,7 +77,7 @@ impl OverflowInfo {
         match self.name.try_borrow().as_deref() {
             Ok(Some(name)) => {
                 line.push(b"greenlet '");
-                // So long a name is no name, and the rest of the message matters more.
+                // An overlong name is cut, since the rest of the message is more important.
                 line.push(&name.as_bytes()[..name.len().min(MAX_NAME)]);
                 line.push(b"'");
             }
@@ -91,7 +96,7 @@ impl OverflowInfo {
 
 const MAX_NAME: usize = 120;
 
-/// A line in a fixed buffer. What does not fit is dropped.
+/// A line in a fixed buffer. Text that does not fit is dropped.
 struct Line<'a> {
     to: &'a mut [u8],
     len: usize,
@@ -121,27 +126,30 @@ impl Line<'_> {
 }
 
 thread_local! {
-    /// Const and without a destructor: one load or store relative to the thread's base on most systems.
+    /// Const and without a destructor: one load or store relative to the thread's base on most
+    /// systems.
     static RUNNING: Cell<*const OverflowInfo> = const { Cell::new(ptr::null()) };
 }
 
-/// Notes who runs on this thread from now on. Null means nobody: the thread's own stack is in use.
+/// Records the greenlet that runs on this thread from now on. Null means none: the thread's own
+/// stack is in use.
 ///
 /// The hub calls it before and after each resume; it costs one store.
 ///
 /// # Safety
 ///
-/// `info` is null, or valid until this thread's next call.
+/// `info` must be null, or valid until this thread's next call.
 #[inline]
 pub(crate) unsafe fn set_running(info: *const OverflowInfo) {
     RUNNING.set(info);
 }
 
-/// Returns what was last set on this thread.
+/// Returns the value that was last set on this thread.
 #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "no handler asks"))]
 pub(super) fn running<'a>() -> Option<&'a OverflowInfo> {
     let info = RUNNING.get();
-    // SAFETY: null is handled by `as_ref`; otherwise the caller of `set_running` promises that the pointer is valid
-    // until its next call on this thread, and a handler on this thread ends before that.
+    // SAFETY: null is handled by `as_ref`; otherwise the caller of `set_running` promises that the
+    // pointer is valid until its next call on this thread, and a handler on this thread ends before
+    // that.
     unsafe { info.as_ref() }
 }

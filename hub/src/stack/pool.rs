@@ -1,8 +1,9 @@
 //! Stacks as slots of large mappings.
 //!
-//! A mapping for each stack would be simple, and would fail at about 32,000 greenlets: a guarded stack takes two of
-//! the 65,530 mappings that Linux allows a process. So stacks are cut from chunks of up to 1024, and where the
-//! kernel can (6.13 and later) their guards take no mapping either.
+//! A mapping for each stack would be simple, and would fail at about 32,000 greenlets: a guarded
+//! stack takes two of the 65,530 mappings that Linux allows a process. So stacks are cut from
+//! chunks of up to 1024, and where the kernel supports it (6.13 and later) their guards take no
+//! mapping either.
 //!
 //! ```text
 //!  chunk   [slot 0][slot 1][slot 2] ...             one mapping, 16 slots at first, each chunk twice the last
@@ -12,30 +13,35 @@
 //!          low                              stacks grow towards the low end             high
 //! ```
 //!
-//! *Guards.* Code of Rust touches each page of a large frame, so one page would do for it. Code of C and assembly does
-//! not: a frame of some pages steps over a guard of one page, and writes into the slot below. So a guard is as large as
-//! the frames of such code are likely to be. It costs address space, and room in page tables where the kernel marks
-//! each of its pages; in mappings it costs what one page does.
+//! *Guards.* Rust code touches each page of a large frame, so one page would suffice for it. C and
+//! assembly code does not: a frame of several pages steps over a guard of one page, and writes into
+//! the slot below. So a guard is as large as the frames of such code are likely to be. It costs
+//! address space, and page-table memory where the kernel marks each of its pages; in mappings it
+//! costs as much as one page.
 //!
-//! *Sizes.* They are rounded up to a power of two, so that few classes serve every size and a stack finds its next
-//! user soon. What the rounding adds is address space that nobody touches. Stacks above 64 MiB are rare, and too
-//! large to round or to keep: they are mapped one by one and unmapped when they come back.
+//! *Sizes.* They are rounded up to a power of two, so that few classes serve every size and a stack
+//! is soon reused. The rounding adds only address space that is never touched. Stacks above 64 MiB
+//! are rare, and too large to round or to keep: they are mapped one by one and unmapped when they
+//! are returned.
 //!
-//! *Colours.* If all tops sat at the same offset in their page, the busiest lines of all greenlets would compete for
-//! the same few sets of the cache. So tops are lowered by 0 to 23 times 128 bytes, in turn. A batch of 1000 greenlets
-//! runs three times as fast for it. The room for that comes on top of the size.
+//! *Colours.* If all tops had the same offset in their page, the busiest lines of all greenlets
+//! would compete for the same few sets of the cache. So tops are lowered by 0 to 23 times 128
+//! bytes, in turn. A batch of 1000 greenlets runs three times as fast with colours. The space for
+//! them is added to the size.
 //!
-//! *Reuse.* The stack that came back last is handed out first: its pages are in memory, and maybe in the cache.
-//! Pages stay with an idle stack, but for one that was used deeper than about 30 KiB: there the pages below are given
-//! back, since otherwise one deep call on each stack would raise the memory in use for good. Depth is judged by a
-//! canary, 128 bytes that are zero unless something was there. A frame that skips them or holds zeroes there goes
-//! unnoticed; [`StackPool::trim`] does not ask and finds those too.
+//! *Reuse.* The stack that was returned last is handed out first: its pages are in memory, and
+//! possibly in the cache. Pages stay with an idle stack, except when it was used deeper than about
+//! 30 KiB: then the pages below are discarded, since otherwise one deep call on each stack would
+//! raise the memory in use permanently. Depth is judged by a canary, 128 bytes that are zero unless
+//! a frame was there. A frame that skips them or holds zeroes there goes unnoticed;
+//! [`StackPool::trim`] does not use the canary and includes such stacks.
 //!
 //! The rules of the state:
 //!
-//! 1. A slot that has been cut and guarded is in one place: in its class's `idle`, or out as a [`Stack`].
-//! 2. A stack that is dropped is out for ever. Its memory is neither reused nor unmapped.
-//! 3. `idle` has room for every slot of its class, so a return never allocates.
+//! 1. A slot that has been cut and guarded is in one place: in its class's `idle`, or out as a
+//!    [`Stack`].
+//! 2. A stack that is dropped is out forever. Its memory is neither reused nor unmapped.
+//! 3. `idle` has capacity for every slot of its class, so a return never allocates.
 
 #![expect(unsafe_code, reason = "reads the canary of a returned stack, and decides when pages may go")]
 
@@ -66,20 +72,24 @@ const COLOURS: usize = 24;
 const COLOUR_STEP: usize = 128;
 const MAX_COLOUR: usize = (COLOURS - 1) * COLOUR_STEP;
 
-/// The size of a guard, rounded up to whole pages. Linux keeps as much below the stack of a process, for the same reason.
+/// The size of a guard, rounded up to whole pages. Linux reserves as much below the stack of a
+/// process, for the same reason.
 const GUARD: usize = 64 * KIB;
 
-/// So much below the highest address of a slot stays in memory when a stack comes back.
+/// The number of bytes below the highest address of a slot that stay in memory when a stack is
+/// returned.
 const KEEP: usize = 32 * KIB;
-/// The canary sits at this depth below every top, whatever its colour, and hence inside the lowest part of what is
-/// kept: it shares no cache sets with its neighbours' and needs no page fault after a trim.
+/// The depth of the canary below every top, whatever its colour. The canary is therefore inside the
+/// lowest part of the kept memory: it shares no cache sets with its neighbours' canaries and needs
+/// no page fault after a trim.
 const CANARY_DEPTH: usize = KEEP - MAX_COLOUR;
 const CANARY_WORDS: usize = 16;
 
 /// A guarded stack, taken from a [`StackPool`].
 ///
-/// Give it back with [`StackPool::give_back`]. A stack that is dropped instead is leaked on purpose: a greenlet that
-/// was abandoned half-way has live frames on it, and other greenlets may hold pointers into them.
+/// Return it with [`StackPool::give_back`]. A stack that is dropped instead is leaked on purpose: a
+/// greenlet that was abandoned half-way has live frames on it, and other greenlets may hold
+/// pointers into them.
 #[derive(Debug)]
 pub(crate) struct Stack {
     top: usize,
@@ -91,7 +101,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Returns the highest address, where the first frame goes. It is a multiple of 128.
+    /// Returns the highest address, at which the first frame starts. It is a multiple of 128.
     #[inline]
     pub(crate) fn top(&self) -> usize {
         self.top
@@ -109,7 +119,7 @@ impl Stack {
         self.limit..self.limit + self.guard_len as usize
     }
 
-    /// Returns how many bytes a greenlet may use: what was asked for, rounded up.
+    /// Returns the number of bytes that a greenlet may use: the requested size, rounded up.
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size
@@ -119,38 +129,39 @@ impl Stack {
         ptr::with_exposed_provenance_mut(self.top - CANARY_DEPTH)
     }
 
-    /// Tells whether something was written at the depth of the canary.
+    /// Returns `true` if a frame has written at the depth of the canary.
     ///
-    /// Only for a stack that was given back, and whose class has canaries: it is larger than [`KEEP`].
+    /// Only for a returned stack of a class with canaries: the stack is larger than [`KEEP`].
     #[inline]
     fn was_deep(&self) -> bool {
-        // SAFETY: the canary lies in the slot, above the guard, since the stack is larger than KEEP, and `top` is a
-        // multiple of 128, so it is aligned. The slot is mapped until its pool unmaps it, and nobody writes to it:
-        // the stack is ours by value, so no greenlet runs on it. Its bytes are the system's zeroes or what machine
-        // code stored there.
+        // SAFETY: the canary lies in the slot, above the guard, since the stack is larger than
+        // KEEP. It is aligned, since `top` is a multiple of 128. The slot is mapped until its pool
+        // unmaps it. No other code writes to it: we own the stack by value, so no greenlet runs on
+        // it. Its bytes are the system's zeroes or were stored by machine code.
         let words = unsafe { self.canary().read() };
         words.iter().fold(0, |all, word| all | word) != 0
     }
 
-    /// Gives back what lies deeper than [`KEEP`] and resets the canary.
+    /// Discards the pages deeper than [`KEEP`] and resets the canary.
     #[cold]
     fn trim_depth(&self, stride: usize) {
-        // SAFETY: as in `was_deep`; and nobody reads what a finished greenlet has left.
+        // SAFETY: as in `was_deep`; and the remains of a finished greenlet are not read.
         unsafe { self.canary().write([0; CANARY_WORDS]) };
         let start = self.guard().end;
         let page = mmap::page_size();
         let end = (self.limit + stride - KEEP) & !(page - 1);
         if start < end {
-            // SAFETY: both ends are at a page inside the slot, above its guard. The stack is ours and nothing on it
-            // is needed.
+            // SAFETY: both ends are at a page inside the slot, above its guard. We own the stack
+            // and nothing on it is needed.
             unsafe { mmap::discard(start, end - start) };
         }
     }
 
-    /// Gives back all pages.
+    /// Discards all pages.
     fn trim_all(&self, stride: usize) {
         let start = self.guard().end;
-        // SAFETY: the slot starts and ends at a page, the guard is left out, and nothing on an idle stack is needed.
+        // SAFETY: the slot starts and ends at a page, the guard is excluded, and nothing on an idle
+        // stack is needed.
         unsafe { mmap::discard(start, self.limit + stride - start) };
     }
 }
@@ -160,9 +171,9 @@ impl Stack {
 struct Chunk {
     start: usize,
     len: usize,
-    /// Slots cut so far.
+    /// The number of slots cut so far.
     cut: usize,
-    /// Slots that fit.
+    /// The number of slots that fit.
     slots: usize,
 }
 
@@ -176,12 +187,12 @@ impl Chunk {
 /// The stacks of one size.
 struct Class {
     size: usize,
-    /// The whole of a slot: guard, stack, and room for the colour.
+    /// The size of a whole slot: guard, stack, and space for the colour.
     stride: usize,
-    /// Whether a returned stack's canary is looked at.
+    /// `true` if the canary of a returned stack is checked.
     has_canary: bool,
     idle: Vec<Stack>,
-    /// So many at the bottom of `idle` have no pages left to trim.
+    /// The number of stacks at the bottom of `idle` that have no pages left to trim.
     trimmed: usize,
     chunks: Vec<Chunk>,
 }
@@ -198,18 +209,18 @@ impl Class {
         self.chunks.iter().map(|chunk| chunk.cut).sum()
     }
 
-    /// Cuts the next slot, from a new chunk if need be.
+    /// Cuts the next slot, from a new chunk if necessary.
     #[cold]
     fn cut(&mut self, class: usize) -> Result<Stack, StackError> {
         if self.chunks.last().is_none_or(|chunk| chunk.cut == chunk.slots) {
             self.grow().map_err(|error| StackError::reserve(self.size, error))?;
         }
         let number = self.chunks.len() - 1;
-        let chunk = self.chunks.last_mut().expect("one has just been seen or made");
+        let chunk = self.chunks.last_mut().expect("a chunk with a free slot exists");
         let limit = chunk.start + chunk.cut * self.stride;
         let guard_len = GUARD.next_multiple_of(mmap::page_size());
-        // SAFETY: the slot is inside the chunk, whose slots up to `cut` only are in use. It starts at a page and is
-        // longer than the guard, which has whole pages.
+        // SAFETY: the slot is inside the chunk, and only the chunk's slots up to `cut` are in use.
+        // The slot starts at a page and is longer than the guard, which has whole pages.
         unsafe { mmap::guard(limit, guard_len) }.map_err(|error| StackError::guard(self.size, error))?;
         let top = limit + self.stride - chunk.cut % COLOURS * COLOUR_STEP;
         chunk.cut += 1;
@@ -231,7 +242,8 @@ impl Class {
             match mmap::reserve(slots * self.stride) {
                 Ok(start) => break start,
                 Err(error) if slots == 1 => return Err(error),
-                // Under a limit on address space, or without overcommit, a smaller one may still fit.
+                // Under a limit on address space, or without overcommit, a smaller chunk may still
+                // fit.
                 Err(_) => slots /= 2,
             }
         };
@@ -249,14 +261,14 @@ impl Class {
     }
 }
 
-/// Page sizes and the numbers of chunks are far below four thousand millions.
+/// Converts a page size or a number of chunks, both far below 2^32.
 fn small(number: usize) -> u32 {
     u32::try_from(number).expect("bounded by the address space over the size of a chunk")
 }
 
-/// Tells whether valgrind runs this process, by the library that it loads into it.
+/// Returns `true` if valgrind runs this process, by the library that it preloads.
 ///
-/// Valgrind reports each look at a canary as a read of dead frames, which it is.
+/// Valgrind reports each check of a canary as a read of dead frames, which it is.
 pub(crate) fn under_valgrind() -> bool {
     static UNDER_VALGRIND: OnceLock<bool> = OnceLock::new();
     *UNDER_VALGRIND.get_or_init(|| {
@@ -264,15 +276,17 @@ pub(crate) fn under_valgrind() -> bool {
     })
 }
 
-/// The stacks of one hub: takes them from the system, and keeps those that come back.
+/// The stacks of one hub: takes them from the system, and keeps returned stacks.
 ///
-/// Taking and giving back cost a few nanoseconds each. A stack that has to be cut first costs less than a
-/// microsecond, or two where a guard needs a mapping of its own; its first return costs a page fault, for the canary.
+/// Taking and returning cost a few nanoseconds each. A stack that must be cut first costs less than
+/// a microsecond, or two where a guard needs a mapping of its own; its first return costs a page
+/// fault, for the canary.
 ///
-/// When the pool is dropped, mappings with a stack that is still out stay for ever. The others are unmapped.
+/// When the pool is dropped, mappings with a stack that is still out stay forever. The others are
+/// unmapped.
 pub(crate) struct StackPool {
     classes: [Class; CLASSES],
-    /// The mappings of stacks that are too large to keep, all out.
+    /// The mappings of stacks that are too large to keep, all of which are out.
     unpooled: Vec<Chunk>,
 }
 
@@ -286,17 +300,18 @@ impl StackPool {
         }
     }
 
-    /// Takes a stack of at least `size` bytes, [`MIN_STACK_SIZE`] at the least.
+    /// Takes a stack of at least `size` bytes, and at least [`MIN_STACK_SIZE`].
     ///
     /// # Errors
     ///
-    /// When the system has no more room. Nothing changes then; a stack that comes back can still be taken.
+    /// When the system has no memory or address space left. Nothing changes then; a stack that is
+    /// returned can still be taken.
     #[inline]
     pub(crate) fn take(&mut self, size: usize) -> Result<Stack, StackError> {
         if size > MAX_POOLED_SIZE {
             return self.take_unpooled(size);
         }
-        // The logarithm of the size rounded up.
+        // The logarithm of the size, rounded up.
         let log = usize::BITS - (size.max(MIN_STACK_SIZE) - 1).leading_zeros();
         let index = (log - MIN_STACK_SIZE.ilog2()) as usize;
         let class = &mut self.classes[index];
@@ -309,35 +324,37 @@ impl StackPool {
         }
     }
 
-    /// Takes back a stack that nothing runs on any more, for the next [`take`](StackPool::take) of its size.
+    /// Takes back a stack that nothing runs on any more, for the next [`take`](StackPool::take) of
+    /// its size.
     ///
     /// # Panics
     ///
-    /// When the stack is another pool's.
+    /// When the stack belongs to another pool.
     #[inline]
     pub(crate) fn give_back(&mut self, stack: Stack) {
         let Some(class) = self.classes.get_mut(stack.class as usize) else {
             return self.give_back_unpooled(stack);
         };
-        // Mapped addresses are unique, so this proves that the chunk is the stack's, and ours.
+        // Mapped addresses are unique, so this proves that the chunk belongs to the stack, and to
+        // this pool.
         let ours = class.chunks.get(stack.chunk as usize).is_some_and(|chunk| chunk.holds(&stack));
-        assert!(ours, "a stack goes back to the pool that it came from");
+        assert!(ours, "a stack must be returned to its own pool");
         if class.has_canary && stack.was_deep() {
             stack.trim_depth(class.stride);
         }
         class.idle.push(stack);
     }
 
-    /// Gives the memory of all idle stacks back to the system. They stay in the pool.
+    /// Returns the memory of all idle stacks to the system. The stacks stay in the pool.
     ///
-    /// It costs a system call for each idle stack that was used since the last time.
+    /// This costs a system call for each idle stack that was used since the last call.
     pub(crate) fn trim(&mut self) {
         for class in &mut self.classes {
             class.trim();
         }
     }
 
-    /// Counts the stacks.
+    /// Returns the counts of the stacks.
     pub(crate) fn stats(&self) -> StackStats {
         let mut stats = StackStats { in_use: self.unpooled.len(), ..StackStats::default() };
         for class in &self.classes {
@@ -361,7 +378,7 @@ impl StackPool {
         let limit = mmap::reserve(len).map_err(|error| StackError::reserve(size, error))?;
         // SAFETY: the range is the start of a mapping that was made just now, in whole pages.
         if let Err(error) = unsafe { mmap::guard(limit, guard_len) } {
-            // SAFETY: the mapping was made just now and nobody else has seen it.
+            // SAFETY: the mapping was made just now and has not been shared.
             unsafe { mmap::unmap(limit, len) };
             return Err(StackError::guard(size, error));
         }
@@ -372,9 +389,9 @@ impl StackPool {
     #[cold]
     fn give_back_unpooled(&mut self, stack: Stack) {
         let ours = self.unpooled.iter().position(|chunk| chunk.start == stack.limit);
-        let ours = ours.expect("a stack goes back to the pool that it came from");
+        let ours = ours.expect("a stack must be returned to its own pool");
         let chunk = self.unpooled.swap_remove(ours);
-        // SAFETY: the mapping holds this stack only, which was given to us by value, so nothing runs on it.
+        // SAFETY: the mapping holds only this stack, which we own by value, so nothing runs on it.
         unsafe { mmap::unmap(chunk.start, chunk.len) };
     }
 }
@@ -388,8 +405,8 @@ impl Drop for StackPool {
             }
             for (chunk, idle) in class.chunks.drain(..).zip(idle) {
                 if chunk.cut == idle {
-                    // SAFETY: the chunk was reserved as a whole, and all slots ever cut from it were idle (rule 1),
-                    // so no stack of it is out and nothing can refer to it.
+                    // SAFETY: the chunk was reserved as a whole. All slots ever cut from it were
+                    // idle (rule 1), so no stack of it is out and nothing can refer to it.
                     unsafe { mmap::unmap(chunk.start, chunk.len) };
                 }
             }

@@ -1,7 +1,9 @@
-//! The handler for `SIGSEGV` and `SIGBUS` that explains a stack overflow, and a stack for it to run on.
+//! The handler for `SIGSEGV` and `SIGBUS` that reports a stack overflow, and a stack for the
+//! handler to run on.
 //!
-//! Linux reports a hit guard as `SIGSEGV`, macOS as `SIGBUS`. Everything that the handler calls is safe in a signal
-//! handler: it formats into a buffer of its own, writes once, and aborts. It takes no lock and no memory.
+//! Linux reports a hit guard as `SIGSEGV`, macOS as `SIGBUS`. Everything that the handler calls is
+//! safe in a signal handler: it formats into a buffer of its own, writes once, and aborts. It takes
+//! no lock and allocates nothing.
 
 #![expect(unsafe_code, reason = "signal handlers and their stacks are installed by calls of the C library")]
 
@@ -15,7 +17,7 @@ use super::overflow;
 const MESSAGE_LEN: usize = 1024;
 const MIN_ALT_STACK_SIZE: usize = 64 * 1024;
 
-/// What was installed before us. Set before our handler is, so that the handler finds it.
+/// The previous action. Set before our handler is installed, so that the handler finds it.
 static PREVIOUS_SEGV: OnceLock<libc::sigaction> = OnceLock::new();
 static PREVIOUS_BUS: OnceLock<libc::sigaction> = OnceLock::new();
 
@@ -23,9 +25,10 @@ fn previous(signal: libc::c_int) -> &'static OnceLock<libc::sigaction> {
     if signal == libc::SIGBUS { &PREVIOUS_BUS } else { &PREVIOUS_SEGV }
 }
 
-/// Installs the handler, once in a process. What was installed before is called for faults that are not ours.
+/// Installs the handler, once in a process. The previous handler is called for faults that are not
+/// ours.
 ///
-/// Whoever installs another handler later decides whether this one still gets to see a fault.
+/// A handler that is installed later decides whether this one still gets a fault.
 pub(crate) fn install() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
@@ -42,7 +45,7 @@ fn install_for(signal: libc::c_int) {
     if asked != 0 {
         return;
     }
-    // SAFETY: the call has succeeded, and so filled it.
+    // SAFETY: the call has succeeded, and so has filled it.
     let old = unsafe { old.assume_init() };
     previous(signal).get_or_init(|| old);
 
@@ -52,18 +55,19 @@ fn install_for(signal: libc::c_int) {
     new.sa_sigaction = handler as libc::sighandler_t;
     // SAFETY: `sa_mask` is a signal set of our own.
     unsafe { libc::sigemptyset(&raw mut new.sa_mask) };
-    // SAFETY: `new` asks for SA_SIGINFO and names a function of that shape, which is safe in a signal handler. The
-    // old action is in place already, where the handler looks for it.
+    // SAFETY: `new` requests SA_SIGINFO and names a function of that shape, which is safe in a
+    // signal handler. The old action is already stored where the handler looks for it.
     unsafe { libc::sigaction(signal, &raw const new, ptr::null_mut()) };
 }
 
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the system passes a valid siginfo to a handler with SA_SIGINFO, until the handler returns.
+    // SAFETY: the system passes a valid siginfo to a handler with SA_SIGINFO, until the handler
+    // returns.
     let fault = unsafe { &*info };
-    // Somebody's kill(2) has no address: those codes are not positive.
+    // A signal sent by kill(2) has no address: its codes are not positive.
     let from_fault = fault.si_code > 0;
     if from_fault {
-        // SAFETY: a fault's siginfo has an address, for these two signals.
+        // SAFETY: for these two signals the siginfo of a fault has an address.
         let address = unsafe { fault.si_addr() }.addr();
         if let Some(greenlet) = overflow::running().filter(|greenlet| greenlet.guards(address)) {
             die(greenlet);
@@ -75,14 +79,14 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context:
 fn die(greenlet: &overflow::OverflowInfo) -> ! {
     let mut message = [0; MESSAGE_LEN];
     let len = greenlet.describe(&mut message);
-    // There is nothing to do about a write that fails.
+    // A write that fails cannot be handled.
     // SAFETY: the buffer has at least `len` bytes, and write is safe in a signal handler.
     unsafe { libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), len) };
     // SAFETY: abort is safe in a signal handler and does not return.
     unsafe { libc::abort() }
 }
 
-/// Lets the previous handler see the signal, or the default action happen.
+/// Passes the signal to the previous handler, or lets the default action happen.
 fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void, from_fault: bool) {
     let Some(old) = previous(signal).get() else { return };
     match old.sa_sigaction {
@@ -91,40 +95,44 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
         libc::SIG_DFL | libc::SIG_IGN => {
             restore_default(signal);
             if !from_fault {
-                // It stays pending until this handler returns, and then takes the default action.
+                // The signal stays pending until this handler returns, and then takes the default
+                // action.
                 // SAFETY: raise is safe in a signal handler.
                 unsafe { libc::raise(signal) };
             }
-            // A fault's instruction runs again when the handler returns, and faults again.
+            // The faulting instruction runs again when the handler returns, and faults again.
         }
         handler if old.sa_flags & libc::SA_SIGINFO != 0 => {
             type Handler = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: an action with SA_SIGINFO that is neither of the two constants is a function of this shape.
+            // SAFETY: an action with SA_SIGINFO that is neither of the two constants is a function
+            // of this shape.
             let handler = unsafe { std::mem::transmute::<libc::sighandler_t, Handler>(handler) };
-            // SAFETY: this is what the system would have called, with the same arguments.
+            // SAFETY: the system would have made the same call with the same arguments.
             unsafe { handler(signal, info, context) };
         }
         handler => {
             type Handler = unsafe extern "C" fn(libc::c_int);
-            // SAFETY: an action without SA_SIGINFO that is neither of the two constants is a function of this shape.
+            // SAFETY: an action without SA_SIGINFO that is neither of the two constants is a
+            // function of this shape.
             let handler = unsafe { std::mem::transmute::<libc::sighandler_t, Handler>(handler) };
-            // SAFETY: this is what the system would have called, with the same argument.
+            // SAFETY: the system would have made the same call with the same argument.
             unsafe { handler(signal) };
         }
     }
 }
 
 fn restore_default(signal: libc::c_int) {
-    // SAFETY: zeroes are a valid sigaction: no flags, an empty mask, and SIG_DFL, which is zero on every system.
+    // SAFETY: zeroes are a valid sigaction: no flags, an empty mask, and SIG_DFL, which is zero on
+    // every system.
     let mut default = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
     default.sa_sigaction = libc::SIG_DFL;
-    // SAFETY: sigaction is safe in a signal handler, and the default action needs nothing of us.
+    // SAFETY: sigaction is safe in a signal handler, and the default action requires nothing of us.
     unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
 }
 
-/// A stack for signal handlers that was installed for this thread. Dropping it takes it down.
+/// A stack for signal handlers that was installed for this thread. Dropping it uninstalls it.
 ///
-/// It must be dropped on its own thread, which the type sees to by being `!Send`.
+/// The value must be dropped on its own thread, which the type ensures by being `!Send`.
 #[derive(Debug)]
 pub(crate) struct AltStack {
     start: *mut libc::c_void,
@@ -132,18 +140,20 @@ pub(crate) struct AltStack {
     not_send: PhantomData<*mut ()>,
 }
 
-/// Installs a stack for signal handlers if this thread has none. Without one, a handler would run on the very stack
-/// that has overflowed, and die in turn.
+/// Installs a stack for signal handlers if this thread has none. Without one, a handler would run
+/// on the stack that has overflowed, and fault as well.
 ///
-/// std gives one to the main thread and to the threads it spawns; threads that C code has made have none. Returns
-/// `None` when there is one already, and when there is no memory for one: then an overflow dies without a message.
+/// std provides one for the main thread and for the threads it spawns; threads created by C code
+/// have none. Returns `None` when there is one already, and when there is no memory for one: then
+/// an overflow dies without a message.
 pub(crate) fn ensure_alt_stack() -> Option<AltStack> {
     let mut current = MaybeUninit::<libc::stack_t>::uninit();
-    // SAFETY: no new stack is given; the current one is written to `current`, which is large enough.
+    // SAFETY: no new stack is given; the current one is written to `current`, which is large
+    // enough.
     if unsafe { libc::sigaltstack(ptr::null(), current.as_mut_ptr()) } != 0 {
         return None;
     }
-    // SAFETY: the call has succeeded, and so filled it.
+    // SAFETY: the call has succeeded, and so has filled it.
     let current = unsafe { current.assume_init() };
     if current.ss_flags & libc::SS_DISABLE == 0 {
         return None;
@@ -153,7 +163,8 @@ pub(crate) fn ensure_alt_stack() -> Option<AltStack> {
     let size = MIN_ALT_STACK_SIZE.max(2 * signal_frame_size()).next_multiple_of(page);
     let len = size + page;
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: an anonymous mapping at an address of the system's choice touches nothing that exists.
+    // SAFETY: an anonymous mapping at an address of the system's choice touches nothing that
+    // exists.
     let start =
         unsafe { libc::mmap(ptr::null_mut(), len, access, libc::MAP_PRIVATE | libc::MAP_ANON, -1, 0) };
     if start == libc::MAP_FAILED {
@@ -165,7 +176,8 @@ pub(crate) fn ensure_alt_stack() -> Option<AltStack> {
         return None;
     }
     let new = libc::stack_t { ss_sp: start.wrapping_byte_add(page), ss_flags: 0, ss_size: size };
-    // SAFETY: the range is mapped and stays so until `stack` is dropped, which takes it down first.
+    // SAFETY: the range is mapped and stays mapped until `stack` is dropped, which uninstalls it
+    // first.
     if unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) } != 0 {
         return None;
     }
@@ -176,18 +188,20 @@ impl Drop for AltStack {
     fn drop(&mut self) {
         let ours = self.start.addr()..self.start.addr() + self.len;
         let mut current = MaybeUninit::<libc::stack_t>::uninit();
-        // SAFETY: no new stack is given; the current one is written to `current`, which is large enough.
+        // SAFETY: no new stack is given; the current one is written to `current`, which is large
+        // enough.
         if unsafe { libc::sigaltstack(ptr::null(), current.as_mut_ptr()) } != 0 {
             return;
         }
-        // SAFETY: the call has succeeded, and so filled it.
+        // SAFETY: the call has succeeded, and so has filled it.
         let current = unsafe { current.assume_init() };
-        // Somebody may have installed another one since; theirs stays.
+        // Another stack may have been installed since; it stays.
         if current.ss_flags & libc::SS_DISABLE == 0 && ours.contains(&current.ss_sp.addr()) {
-            // macOS wants a size even here.
+            // macOS requires a size even here.
             let none =
                 libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: libc::SIGSTKSZ };
-            // SAFETY: disabling takes no memory. It is refused while a handler runs on it, which then leaks it.
+            // SAFETY: disabling takes no memory. The call is refused while a handler runs on the
+            // stack, which is leaked then.
             if unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) } != 0 {
                 return;
             }
@@ -203,7 +217,8 @@ fn page_size() -> usize {
     usize::try_from(size).expect("every system has a page size")
 }
 
-/// Returns the room that the system needs to start a handler, if it knows: vector registers have outgrown the constants.
+/// Returns the space that the system needs to start a handler, if the system reports it: vector
+/// registers have outgrown the constants.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn signal_frame_size() -> usize {
     const AT_MINSIGSTKSZ: libc::c_ulong = 51;

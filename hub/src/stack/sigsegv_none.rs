@@ -1,6 +1,6 @@
-//! The fault handler where there is none: the system's own report of an overflow has to do.
+//! The fault handler on systems without one: an overflow gets only the system's own report.
 
-/// Nothing to hold: no stack for signals is ever made.
+/// An uninhabited type: no stack for signals is ever made.
 #[derive(Debug)]
 pub(crate) enum AltStack {}
 

@@ -1,4 +1,5 @@
-//! Tests of the stack room on memory that is really mapped. What dies, or changes a whole process, has its own process.
+//! Tests of stacks in real mappings. A test that dies, or changes a whole process, has its own
+//! process.
 
 #![expect(unsafe_code, reason = "writes to stacks and asks the system about their pages")]
 
@@ -14,7 +15,7 @@ use super::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, Stack, StackPool, mmap};
 
 const CHILD: &str = "RAMIE_STACK_TEST_CHILD";
 
-/// Runs `test` again in a process of its own, where `in_child` returns true.
+/// Runs `test` again in a process of its own, in which `in_child` returns `true`.
 fn run_again(test: &str) -> Output {
     run_variant(test, 0)
 }
@@ -25,7 +26,7 @@ fn run_variant(test: &str, variant: usize) -> Output {
         .args(["--exact", "--nocapture", "--test-threads=1", &format!("{module}::{test}")])
         .env(CHILD, variant.to_string())
         .output()
-        .expect("what runs can be run again")
+        .expect("the test binary can be started again")
 }
 
 fn in_child() -> bool {
@@ -42,8 +43,8 @@ fn assert_passed(output: &Output) {
 }
 
 fn write_byte(address: usize) {
-    // SAFETY: every caller names an address on a stack that it has taken, or one that is to fault in a process made
-    // for that.
+    // SAFETY: every caller passes an address on a stack that it has taken, or an address that must
+    // fault, in a process made for that.
     unsafe { ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
 }
 
@@ -59,7 +60,8 @@ fn resident_pages(stack: &Stack) -> usize {
     let len = stack.top().next_multiple_of(page) - start;
     let mut pages = vec![0_u8; len / page];
     let range = ptr::with_exposed_provenance_mut::<libc::c_void>(start);
-    // SAFETY: the range is mapped, starts at a page, and the vector has a byte for each of its pages.
+    // SAFETY: the range is mapped, starts at a page, and the vector has a byte for each of its
+    // pages.
     let answer = unsafe { libc::mincore(range.cast(), len, pages.as_mut_ptr().cast()) };
     assert_eq!(answer, 0);
     pages.iter().filter(|&&page| page & 1 != 0).count()
@@ -68,7 +70,8 @@ fn resident_pages(stack: &Stack) -> usize {
 fn is_mapped(address: usize) -> bool {
     let mut page = 0_u8;
     let start = ptr::with_exposed_provenance_mut::<libc::c_void>(address & !(mmap::page_size() - 1));
-    // SAFETY: one page is asked about and there is a byte for it; an unmapped page is an error, not a fault.
+    // SAFETY: one page is asked about and there is a byte for it; an unmapped page is an error, not
+    // a fault.
     unsafe { libc::mincore(start.cast(), 1, (&raw mut page).cast()) == 0 }
 }
 
@@ -167,7 +170,7 @@ fn deep_use_gives_pages_back() {
     pool.give_back(stack);
     let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
     assert!(resident_pages(&stack) * mmap::page_size() <= 32 << 10);
-    // The canary has been reset: shallow use leaves the pages alone, deep use is seen again.
+    // The canary has been reset: shallow use leaves the pages alone, deep use is detected again.
     fill(&stack, 8 << 10);
     pool.give_back(stack);
     let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
@@ -275,7 +278,7 @@ fn take_until_refused(pool: &mut StackPool, most: usize) -> (Vec<Stack>, super::
     }
 }
 
-/// Locked memory refuses guards by advice, so the fallback has to do, and runs out of mappings.
+/// Locked memory refuses guards by advice, so the fallback is used, and runs out of mappings.
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn out_of_mappings_is_an_error_that_names_the_limit() {
@@ -290,7 +293,7 @@ fn out_of_mappings_is_an_error_that_names_the_limit() {
     // The test's own vectors must not need a mapping when there is none left.
     let (stacks, error) = take_until_refused(&mut pool, 1_000_000);
     let taken = stacks.len();
-    // With one stack back there is one to take, and its guard still stands.
+    // With one stack returned there is one to take, and its guard still exists.
     let mut stacks = stacks;
     pool.give_back(stacks.pop().expect("thousands"));
     assert!(pool.take(DEFAULT_STACK_SIZE).is_ok());
@@ -341,7 +344,7 @@ fn an_overflow_names_the_greenlet() {
         info.set_stack(stack.guard(), stack.size());
         info.set_name(&Rc::from("parser"));
         fault::install();
-        // SAFETY: `info` lives until the end, which is near.
+        // SAFETY: `info` lives until the end of the process, which is near.
         unsafe { overflow::set_running(&raw const info) };
         write_byte(stack.guard().end - 8);
         return;
@@ -366,7 +369,7 @@ fn another_fault_takes_its_usual_course() {
         let info = OverflowInfo::new(std::panic::Location::caller());
         info.set_stack(stack.guard(), stack.size());
         fault::install();
-        // SAFETY: `info` lives until the end, which is near.
+        // SAFETY: `info` lives until the end of the process, which is near.
         unsafe { overflow::set_running(&raw const info) };
         let other = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
         write_byte(other.guard().start);
@@ -377,7 +380,8 @@ fn another_fault_takes_its_usual_course() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("ramie: "), "{output:?}");
 }
 
-/// std's handler swallows a signal that it takes for no fault of a thread's, so this is about no handler at all.
+/// std's handler consumes a signal that it does not recognise as a fault of a thread, so this test
+/// uses no handler at all.
 #[test]
 fn a_signal_that_somebody_sent_takes_its_usual_course() {
     if in_child() {
@@ -389,7 +393,7 @@ fn a_signal_that_somebody_sent_takes_its_usual_course() {
         // SAFETY: is ignored, as it was before.
         unsafe { libc::raise(libc::SIGBUS) };
         eprintln!("still here");
-        // SAFETY: dies of it, as it would have before.
+        // SAFETY: the process dies of the signal, as it would have before.
         unsafe { libc::raise(libc::SIGSEGV) };
         return;
     }
@@ -414,7 +418,7 @@ fn an_overflow_of_a_thread_is_left_to_std() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("has overflowed its stack"), "{output:?}");
 }
 
-/// A handler of the program's own, from before ours, with and without SA_SIGINFO.
+/// A handler of the program, installed before ours, with and without SA_SIGINFO.
 #[test]
 fn the_previous_handler_runs() {
     extern "C" fn plain(_: libc::c_int) {
@@ -452,7 +456,7 @@ fn threads_without_a_stack_for_signals_get_one() {
     // SAFETY: the handle has room, and the function has the shape of a thread's start.
     let made = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), on_thread, ptr::null_mut()) };
     assert_eq!(made, 0);
-    // SAFETY: the call has succeeded, and so filled it.
+    // SAFETY: the call has succeeded, and so has filled it.
     let thread = unsafe { thread.assume_init() };
     let mut result = ptr::null_mut();
     // SAFETY: the thread was made just now and is joined once.

@@ -1,29 +1,30 @@
-//! How large stacks are, how many there are, and what is said when there is no room for another one.
+//! Sizes and counts of stacks, and the error when the system refuses another one.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The stack size of a greenlet that asks for none: 256 KiB.
+/// The default stack size of a greenlet: 256 KiB.
 ///
-/// A panic with a backtrace needs about 22 KiB, resolving a name 12 KiB, so this leaves room for real code. It is
-/// address space: a greenlet that does little costs one page of memory.
+/// A panic with a backtrace needs about 22 KiB, resolving a name 12 KiB, so this leaves enough
+/// space for real code. It is address space: a greenlet that does little costs one page of memory.
 pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
 
-/// The smallest stack that a greenlet gets, whatever it asks for: 16 KiB.
+/// The smallest stack of a greenlet, whatever size is requested: 16 KiB.
 ///
-/// It is enough for a small loop around a socket, and not enough to print a backtrace.
+/// This is enough for a small loop around a socket, and not enough to print a backtrace.
 pub const MIN_STACK_SIZE: usize = 16 * 1024;
 
-/// How many stacks a hub has, and what they hold.
+/// The counts of a hub's stacks, and their address space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StackStats {
-    /// Stacks that greenlets run on, and stacks that were abandoned with a greenlet's frames on them.
+    /// Stacks that greenlets run on, and stacks that were abandoned with a greenlet's frames on
+    /// them.
     pub in_use: usize,
-    /// Stacks that wait for the next greenlet of their size.
+    /// Stacks that are kept for the next greenlet of their size.
     pub idle: usize,
-    /// Bytes of address space reserved for stacks, guards and not yet used slots included.
+    /// Bytes of address space reserved for stacks, including guards and unused slots.
     ///
     /// This is not the memory in use: a page costs memory once it has been touched.
     pub reserved_bytes: usize,
@@ -36,9 +37,10 @@ impl fmt::Display for StackStats {
     }
 }
 
-/// There is no room for another stack.
+/// The error of a stack that the system refused to provide.
 ///
-/// The message names the limit that is the likely cause. The system's own error is the [source](Error::source).
+/// The message names the limit that is the likely cause. The system's own error is the
+/// [source](Error::source).
 #[derive(Clone, Debug)]
 pub struct StackError {
     size: usize,
@@ -46,7 +48,7 @@ pub struct StackError {
     source: Arc<io::Error>,
 }
 
-/// What was being done when the system refused.
+/// The operation that the system refused.
 #[derive(Clone, Copy, Debug)]
 enum Cause {
     Reserve,
@@ -66,7 +68,7 @@ impl StackError {
         StackError { size, cause: Cause::Guard, source: Arc::new(source) }
     }
 
-    /// Returns the size of the stack that was asked for, in bytes.
+    /// Returns the requested size of the stack, in bytes.
     pub fn size(&self) -> usize {
         self.size
     }

@@ -1,4 +1,4 @@
-//! A result that will be there later.
+//! A result that is set later.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,9 +13,10 @@ use crate::wait::wait_queue::{WaitQueue, Waits};
 use crate::wait::waitable::Waitable;
 
 struct Outcome<T> {
-    /// Shared, so that no borrow is held while it is cloned for somebody: the value's own `clone` may wait.
+    /// Shared, so that no borrow is held while the value is cloned: the value's own `clone` may
+    /// wait.
     value: Option<Rc<T>>,
-    /// There was a value that somebody has moved out.
+    /// `true` if there was a value that was moved out.
     taken: bool,
     failure: Option<Failure>,
 }
@@ -35,7 +36,8 @@ impl<T: 'static> Waits for Cell<T> {
     }
 }
 
-/// A value or a failure that somebody sets and any number of greenlets wait for. Clones are the same result.
+/// A value or a failure that is set once it is known, and that any number of greenlets wait for.
+/// Clones are the same result.
 ///
 /// # Examples
 ///
@@ -67,16 +69,17 @@ impl<T: 'static> Default for AsyncResult<T> {
 }
 
 impl<T: 'static> AsyncResult<T> {
-    /// A result that is not there yet.
+    /// Creates a result that is not ready.
     pub fn new() -> Self {
         AsyncResult {
             queue: WaitQueue::new(Cell(RefCell::new(Outcome { value: None, taken: false, failure: None }))),
         }
     }
 
-    /// Sets the value and queues the wake-up of everybody who waits. Does not let others run.
+    /// Sets the value and queues the wake-up of all waiters. Does not let other greenlets run.
     ///
-    /// A second value replaces the first. A value counts even if a failure was set before.
+    /// A second value replaces the first. A value takes precedence over a failure that was set
+    /// before.
     pub fn set(&self, value: T) {
         let old = {
             let mut outcome = self.queue.0.borrow_mut();
@@ -87,59 +90,61 @@ impl<T: 'static> AsyncResult<T> {
         self.queue.check();
     }
 
-    /// Sets a failure and queues the wake-up of everybody who waits. Does not let others run.
+    /// Sets a failure and queues the wake-up of all waiters. Does not let other greenlets run.
     pub fn set_exception<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
         self.set_failure(Failure::from(Exception::new(error)));
     }
 
-    /// Sets a failure that a greenlet has ended with.
+    /// Sets the failure of an ended greenlet.
     pub fn set_failure(&self, failure: Failure) {
         let old = self.queue.0.borrow_mut().failure.replace(failure);
         drop(old);
         self.queue.check();
     }
 
-    /// Whether a value or a failure is there.
+    /// Returns `true` if a value or a failure is set.
     pub fn ready(&self) -> bool {
         Waits::is_ready(&*self.queue)
     }
 
-    /// Whether a value is there, or was until somebody [took](AsyncResult::take) it.
+    /// Returns `true` if a value is set, also after the value was [taken](AsyncResult::take).
     pub fn successful(&self) -> bool {
         let outcome = self.queue.0.borrow();
         outcome.value.is_some() || outcome.taken
     }
 
-    /// The failure, if there is one and no value.
+    /// Returns the failure, if there is one and no value.
     pub fn exception(&self) -> Option<Failure> {
         let outcome = self.queue.0.borrow();
         outcome.failure.clone().filter(|_| outcome.value.is_none() && !outcome.taken)
     }
 
-    /// How many wait for it or are linked.
+    /// Returns the number of waiters and links.
     pub fn linkcount(&self) -> usize {
         self.queue.linkcount()
     }
 
-    /// Waits until it is ready. Like [`Event::wait`](crate::Event::wait), it waits behind those who are just told.
+    /// Waits until the result is ready. Like [`Event::wait`](crate::Event::wait), it waits behind
+    /// the waiters of a notification in progress.
     pub fn wait(&self) {
         self.wait_for(Limit::Never);
     }
 
-    /// Waits at most that long; says whether it is ready.
+    /// Waits for at most `timeout`. Returns `true` if the result is ready.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }
 
-    /// Waits until it is ready and moves the value out, or returns the failure.
+    /// Waits until the result is ready and moves the value out, or returns the failure.
     ///
-    /// For values that cannot be cloned. It stays ready; whoever asks afterwards gets a failure that
-    /// [is taken](Failure::is_taken), until another value is set. Returns without letting others run when it is ready
-    /// already.
+    /// This is for values that cannot be cloned. The result stays ready: later readers get a
+    /// failure that [is taken](Failure::is_taken), until another value is set. Does not let other
+    /// greenlets run when the result is ready already.
     ///
     /// # Errors
     ///
-    /// The failure that was set, when no value was; one that is taken, when somebody took the value, or is just cloning it.
+    /// The failure that was set, when no value was set. A failure that is taken, when the value was
+    /// moved out before or is being cloned by another greenlet.
     ///
     /// # Cancellation
     ///
@@ -170,7 +175,7 @@ impl<T: 'static> AsyncResult<T> {
                 Err(Failure::taken())
             }
             None if outcome.taken => Err(Failure::taken()),
-            // It was ready, and nothing ever makes it unready.
+            // The result was ready, and a ready result never becomes unready.
             None => Err(outcome.failure.clone().unwrap_or_else(Failure::taken)),
         }
     }
@@ -186,9 +191,10 @@ impl<T: 'static> AsyncResult<T> {
         self.ready() || self.queue.wait(Lane::First, limit, reason).is_ok() || self.ready()
     }
 
-    /// A link for a greenlet: copies its value or failure here when it has ended.
+    /// Returns a link for a greenlet, which copies the greenlet's value or failure to this result
+    /// at its end.
     ///
-    /// A greenlet that was killed by a plain kill sets the failure that [is an exit](Failure::is_exit).
+    /// A greenlet that ends by a plain kill sets the failure that [is an exit](Failure::is_exit).
     ///
     /// # Examples
     ///
@@ -212,13 +218,14 @@ impl<T: 'static> AsyncResult<T> {
 }
 
 impl<T: Clone + 'static> AsyncResult<T> {
-    /// Waits until it is ready and returns a clone of the value, or the failure: the same one for everybody.
+    /// Waits until the result is ready and returns a clone of the value, or the failure, which is
+    /// the same for all readers.
     ///
-    /// Returns without letting others run when it is ready already.
+    /// Does not let other greenlets run when the result is ready already.
     ///
     /// # Errors
     ///
-    /// The failure that was set, when no value was.
+    /// The failure that was set, when no value was set.
     ///
     /// # Cancellation
     ///
@@ -227,26 +234,28 @@ impl<T: Clone + 'static> AsyncResult<T> {
         self.get_ready(Limit::Never, "AsyncResult::get");
         self.try_get().map_err(|error| match error {
             GetError::Failed(failure) => failure,
-            // It was ready, and nothing ever makes it unready.
+            // The result was ready, and a ready result never becomes unready.
             GetError::TimedOut => Failure::from(Exception::new(crate::error::TimedOut)),
         })
     }
 
-    /// Waits at most that long.
+    /// Waits for at most `timeout`; see [`get`](AsyncResult::get).
     ///
     /// # Errors
     ///
-    /// [`GetError::TimedOut`] when it is not ready by then, and what [`get`](AsyncResult::get) says.
+    /// [`GetError::TimedOut`] when the result is not ready by then, and the errors of
+    /// [`get`](AsyncResult::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.get_ready(timeout.into(), "AsyncResult::get");
         self.try_get()
     }
 
-    /// Does not wait.
+    /// Returns a clone of the value or the failure without waiting.
     ///
     /// # Errors
     ///
-    /// [`GetError::TimedOut`] when it is not ready, and what [`get`](AsyncResult::get) says.
+    /// [`GetError::TimedOut`] when the result is not ready, and the errors of
+    /// [`get`](AsyncResult::get).
     pub fn try_get(&self) -> Result<T, GetError> {
         match self.value() {
             Some(value) => Ok(value),
@@ -255,7 +264,7 @@ impl<T: Clone + 'static> AsyncResult<T> {
         }
     }
 
-    /// A clone of the value, if it is there.
+    /// Returns a clone of the value, if there is one.
     pub fn value(&self) -> Option<T> {
         let value = self.queue.0.borrow().value.clone();
         value.map(|value| T::clone(&value))

@@ -1,4 +1,4 @@
-//! A flag to wait for.
+//! A flag that greenlets wait for.
 
 use std::cell::Cell;
 use std::fmt;
@@ -44,31 +44,33 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event that is not set.
+    /// Creates an event that is not set.
     pub fn new() -> Self {
         Event { queue: WaitQueue::new(Flag(Cell::new(false))) }
     }
 
-    /// Whether it is set.
+    /// Returns `true` if the flag is set.
     pub fn is_set(&self) -> bool {
         self.queue.0.get()
     }
 
-    /// Sets the flag and queues the wake-up of everybody who waits, in order. Does not let others run.
+    /// Sets the flag and queues the wake-up of all waiters, in order. Does not let other greenlets
+    /// run.
     pub fn set(&self) {
         self.queue.0.set(true);
         self.queue.check();
     }
 
-    /// Clears the flag. Who was waiting when it was set is woken all the same.
+    /// Clears the flag. Greenlets that were waiting when it was set are still woken.
     pub fn clear(&self) {
         self.queue.0.set(false);
     }
 
     /// Waits until the event is set.
     ///
-    /// Returns without letting others run when it is set already, unless others are just being told: then it waits
-    /// until they have had their turn. Returns too when the event was set and cleared again in the meantime.
+    /// Does not let other greenlets run when the flag is set already, except while other waiters
+    /// are being notified: then the call waits until those waiters have had their turn. Also
+    /// returns when the event was set and cleared again during the wait.
     ///
     /// # Cancellation
     ///
@@ -77,17 +79,17 @@ impl Event {
         self.wait_for(Limit::Never);
     }
 
-    /// Waits until the event is set, at most that long; says whether it was.
+    /// Waits until the event is set, for at most `timeout`. Returns `true` if it was set.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }
 
-    /// How many wait for it or are linked.
+    /// Returns the number of waiters and links.
     pub fn linkcount(&self) -> usize {
         self.queue.linkcount()
     }
 
-    // Inlined: a frame that an unwinding need not cross.
+    // Inlined: an unwinding then crosses one frame less.
     #[inline(always)]
     fn wait_for(&self, limit: Limit) -> bool {
         if self.is_set() && !self.queue.notifying() {

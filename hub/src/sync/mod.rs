@@ -1,4 +1,4 @@
-//! The primitives that others are built on: event, semaphore, asynchronous result.
+//! The basic primitives: event, semaphore, asynchronous result.
 
 pub(crate) mod async_result;
 pub(crate) mod event;

@@ -1,4 +1,4 @@
-//! A counter of permits to wait for.
+//! A counter of permits that greenlets wait for.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,8 +24,9 @@ impl Waits for Permits {
 
 /// A counter of permits: gevent's `Semaphore`. Clones are the same semaphore.
 ///
-/// Whoever asks while a permit is free takes it at once, ahead of those who wait; those who wait are served in
-/// order. A permit is never handed to a greenlet that does not run: a kill cannot lose one.
+/// A caller that finds a free permit takes it at once, ahead of the waiters. Waiters are served in
+/// order. A permit is never handed to a greenlet that is not running, so a kill cannot lose a
+/// permit.
 ///
 /// # Examples
 ///
@@ -43,44 +44,46 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// A semaphore with that many permits.
+    /// Creates a semaphore with `permits` permits.
     pub fn new(permits: usize) -> Self {
         Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
     }
 
-    /// How many permits are free.
+    /// Returns the number of free permits.
     pub fn counter(&self) -> usize {
         self.queue.0.get()
     }
 
-    /// Whether no permit is free.
+    /// Returns `true` if no permit is free.
     pub fn locked(&self) -> bool {
         self.counter() == 0
     }
 
-    /// How many wait for a permit or are linked.
+    /// Returns the number of waiters and links.
     pub fn linkcount(&self) -> usize {
         self.queue.linkcount()
     }
 
-    /// Takes a permit if one is free. Does not let others run.
+    /// Takes a permit if one is free. Does not let other greenlets run.
     pub fn try_acquire(&self) -> bool {
         let counter = self.counter();
         self.queue.0.set(counter.saturating_sub(1));
         counter > 0
     }
 
-    /// Takes a permit, waiting for one if none is free. Lets others run only if it waits.
+    /// Takes a permit, waiting for one if none is free. Lets other greenlets run only if it waits.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line. One that comes between this and
-    /// [`release`](Semaphore::release) leaves the permit taken: [`permit`](Semaphore::permit) gives it back in any case.
+    /// A kill or a timeout takes no permit and leaves the queue. A kill or a timeout between this
+    /// call and [`release`](Semaphore::release) leaves the permit taken:
+    /// [`permit`](Semaphore::permit) gives it back in any case.
     pub fn acquire(&self) {
         self.acquire_for(Limit::Never);
     }
 
-    /// Takes a permit, waiting at most that long; says whether it got one. Zero waits for one turn of the loop.
+    /// Takes a permit, waiting for at most `timeout`. Returns `true` if it took one. A zero timeout
+    /// waits for one turn of the loop.
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.acquire_for(timeout.into())
     }
@@ -101,42 +104,46 @@ impl Semaphore {
         }
     }
 
-    /// Waits until a permit is free, without taking it; returns how many are free, which may be none.
+    /// Waits until a permit is free, without taking it. Returns the number of free permits, which
+    /// may be 0.
     pub fn wait(&self) -> usize {
         self.wait_for(Limit::Never)
     }
 
-    /// Waits at most that long until a permit is free, without taking it; returns how many are free.
+    /// Waits until a permit is free, for at most `timeout`, without taking it. Returns the number
+    /// of free permits.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.wait_for(timeout.into())
     }
 
     fn wait_for(&self, limit: Limit) -> usize {
         if self.locked() {
-            // Told or not, the counter says all there is to know.
+            // The counter decides, whatever the outcome of the wait.
             let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
         }
         self.counter()
     }
 
-    /// Gives a permit back, whoever took it, and returns how many are free now. Does not let others run.
+    /// Gives a permit back, which any greenlet may have taken, and returns the number of free
+    /// permits. Does not let other greenlets run.
     ///
     /// # Panics
     ///
     /// When the counter would exceed `usize::MAX`.
     pub fn release(&self) -> usize {
-        let counter = self.counter().checked_add(1).expect("a semaphore counts to usize::MAX");
+        let counter = self.counter().checked_add(1).expect("the counter must not exceed usize::MAX");
         self.queue.0.set(counter);
         self.queue.check();
         counter
     }
 
-    /// Takes a permit as [`acquire`](Semaphore::acquire) does. It is given back when what this returns is dropped, so a
-    /// greenlet that is killed or unwinds keeps none.
+    /// Takes a permit as [`acquire`](Semaphore::acquire) does, and returns a guard that gives the
+    /// permit back when it is dropped. A greenlet that is killed or unwinds therefore keeps no
+    /// permit.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes no permit and leaves the line.
+    /// A kill or a timeout takes no permit and leaves the queue.
     ///
     /// # Examples
     ///
@@ -154,31 +161,34 @@ impl Semaphore {
         SemaphorePermit { semaphore: self }
     }
 
-    /// Takes a permit, to be given back when it is dropped, if one is free. Does not let others run.
+    /// Takes a permit if one is free, and returns a guard that gives it back on drop. Does not let
+    /// other greenlets run.
     pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.try_acquire().then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Takes a permit, to be given back when it is dropped, waiting at most that long.
+    /// Takes a permit, waiting for at most `timeout`, and returns a guard that gives it back on
+    /// drop.
     pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<SemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
     }
 
-    /// Runs `f` with a permit, which is given back however `f` ends.
+    /// Runs `f` with a permit. The permit is given back however `f` ends.
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.permit();
         f()
     }
 }
 
-/// A permit of a [`Semaphore`], which is given back when this is dropped. Made by [`Semaphore::permit`] and its kin.
+/// A permit of a [`Semaphore`], given back when this is dropped. Made by [`Semaphore::permit`] and
+/// its variants.
 #[must_use = "a permit that is dropped at once is given back at once"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
 }
 
 impl SemaphorePermit<'_> {
-    /// Keeps the permit taken: whoever calls [`Semaphore::release`] later gives it back.
+    /// Keeps the permit taken. A later call of [`Semaphore::release`] gives it back.
     pub fn forget(self) {
         mem::forget(self);
     }

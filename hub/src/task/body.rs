@@ -1,27 +1,28 @@
-//! What a greenlet runs: a closure, or one whose `Err` is the greenlet's exception.
+//! The bodies of greenlets: a closure, or a closure with an `Err` that is the greenlet's exception.
 
 use std::convert::Infallible;
 use std::fmt;
 
-/// Something a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or [`fallible`] around one that
-/// returns `Result`.
+/// A body that a greenlet of a [`scope`](crate::scope) can run: any closure without arguments, or
+/// [`fallible`] around a closure that returns `Result`.
 pub trait ScopedBody {
-    /// What a good end returns.
+    /// The type of the greenlet's value.
     type Value;
 
-    /// What a bad end returns: it becomes the greenlet's exception.
+    /// The type of the error, which becomes the greenlet's exception.
     type Error: fmt::Debug + fmt::Display + 'static;
 
     /// Runs the body to its end.
     ///
     /// # Errors
     ///
-    /// What the greenlet fails with.
+    /// The error that the greenlet fails with.
     fn run(self) -> Result<Self::Value, Self::Error>;
 }
 
-/// Something any greenlet can run: a [`ScopedBody`] that borrows nothing.
-// The value has a bound of its own: that of a closure's type does not cover what the closure returns.
+/// A body that any greenlet can run: a [`ScopedBody`] that borrows nothing.
+// The value has a bound of its own: the bound of a closure's type does not cover the closure's
+// return type.
 pub trait Body: ScopedBody<Value: 'static> + 'static {}
 
 impl<B: ScopedBody<Value: 'static> + 'static> Body for B {}
@@ -38,7 +39,7 @@ where
     }
 }
 
-/// A closure whose `Err` is the greenlet's exception. Made by [`fallible`].
+/// A closure with an `Err` that is the greenlet's exception. Made by [`fallible`].
 #[derive(Clone, Copy)]
 pub struct Fallible<F>(F);
 
@@ -63,8 +64,9 @@ impl<F> fmt::Debug for Fallible<F> {
 
 /// Makes the `Err` of a closure the exception of the greenlet that runs it.
 ///
-/// Without it a closure that returns a `Result` is like any other: its greenlet succeeds, with a `Result` as value.
-/// With it an `Err` is a failure: [`get`](crate::Greenlet::get) returns it, links for exceptions see it, and
+/// Without `fallible` a closure that returns a `Result` is like any other: its greenlet succeeds,
+/// with a `Result` as its value. With `fallible` an `Err` is a failure:
+/// [`get`](crate::Greenlet::get) returns it, links for exceptions are called, and
 /// [`joinall`](crate::joinall) with `raise_error` returns it. Nothing is unwound for it.
 ///
 /// # Examples

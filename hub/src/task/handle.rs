@@ -1,23 +1,24 @@
-//! The greenlet that everybody may hold: a record, told from others by where it is.
+//! The untyped handle of a greenlet: a record, compared by its address.
 
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::TaskRef;
 
-/// A greenlet of whatever result: what [`getcurrent`](crate::getcurrent) returns and what links are given.
+/// A greenlet with a result of any type, as returned by [`getcurrent`](crate::getcurrent) and
+/// passed to links.
 ///
-/// Clones are the same greenlet. A handle does not own its greenlet: dropping every handle neither stops it nor
-/// waits for it.
+/// Clones are the same greenlet. A handle does not own its greenlet: dropping every handle neither
+/// stops the greenlet nor waits for it.
 #[derive(Clone)]
 pub struct AnyGreenlet {
     pub(crate) record: TaskRef,
 }
 
 impl AnyGreenlet {
-    /// Whether both are one and the same greenlet.
+    /// Returns `true` if both are the same greenlet.
     pub fn is(&self, other: &AnyGreenlet) -> bool {
-        // Addresses, not fat pointers: one type may have several vtables.
+        // Compares addresses, not fat pointers: one type may have several vtables.
         std::ptr::addr_eq(Rc::as_ptr(&self.record), Rc::as_ptr(&other.record))
     }
 }
@@ -36,10 +37,10 @@ impl PartialEq for AnyGreenlet {
 
 impl Eq for AnyGreenlet {}
 
-/// By identity, as equality is: sets and maps of greenlets hold each of them once.
+/// Hashes the identity, consistent with equality: sets and maps contain each greenlet once.
 impl Hash for AnyGreenlet {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The address alone, as in `is`.
+        // Only the address, as in `is`.
         Rc::as_ptr(&self.record).cast::<()>().hash(state);
     }
 }
@@ -50,5 +51,5 @@ impl AsRef<AnyGreenlet> for AnyGreenlet {
     }
 }
 
-/// Told of greenlets.
+/// A callback that is called with each started greenlet.
 pub(crate) type SpawnCallback = Rc<dyn Fn(&AnyGreenlet)>;

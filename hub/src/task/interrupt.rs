@@ -4,16 +4,16 @@ use std::rc::Rc;
 
 use crate::exception::Exception;
 
-/// Who sent a throw and may take it back: a scope timeout.
+/// The sender of an interrupt, which may withdraw it: a scope timeout.
 pub(crate) trait Sender {
-    /// The throw is about to be delivered; false when it has become void.
+    /// Claims the interrupt for delivery. Returns `false` when it has become void.
     fn claim(&self) -> bool;
-    /// It was not raised after all.
+    /// Takes the claim back, because the interrupt was not raised.
     fn unclaim(&self);
-    /// It was raised, and caught by code that did not look at it.
+    /// Records that the interrupt was raised, and caught by code that did not read it.
     fn swallowed(&self);
-    /// For a scope that began while its greenlet was unwinding: how many exceptions that one had raised by then. As
-    /// long as it has raised no other, a throw is caught by the scope before it reaches the destructor around it.
+    /// For a scope opened during unwinding: the greenlet's exception count at that time. While the
+    /// count is unchanged, the scope catches the interrupt before it can escape the destructor.
     fn began_after(&self) -> Option<u64>;
 }
 
@@ -21,7 +21,8 @@ pub(crate) trait Sender {
 #[derive(Clone)]
 pub(crate) struct Throw {
     pub(crate) exception: Exception,
-    /// The scope timeout that sent it: once that is closed or cancelled the throw is void.
+    /// The scope timeout that sent the interrupt. Once the timeout is closed or cancelled, the
+    /// interrupt is void.
     pub(crate) sender: Option<Rc<dyn Sender>>,
 }
 
@@ -38,13 +39,13 @@ impl Throw {
         self
     }
 
-    /// Whether it will be caught before it leaves the destructor that its task waits in, by a scope inside that one. The
-    /// task has raised so many exceptions.
+    /// Returns `true` if a scope inside the destructor that the task waits in will catch the
+    /// interrupt before it leaves the destructor. `raises` is the task's exception count.
     pub(crate) fn stays_inside(&self, raises: u64) -> bool {
         self.sender.as_ref().is_some_and(|sender| sender.began_after() == Some(raises))
     }
 
-    /// Whether it still has to be delivered; from then on it counts as delivered.
+    /// Claims the interrupt for delivery. Returns `false` if it need not be delivered any more.
     pub(crate) fn claim(&self) -> bool {
         self.sender.as_ref().is_none_or(|sender| sender.claim())
     }

@@ -1,23 +1,28 @@
-//! The ordered lists of those who want to be told: links, raw links and waiting greenlets, in order of arrival.
+//! Ordered lists of links, raw links and waiting greenlets, in order of arrival.
 //!
-//! One type serves greenlets and every waitable object. Telling is a *pass*: one item of the hub's queue, in whose
-//! turn the entries are served one after another ([`Pass::next`] hands them out). A greenlet that is resumed by
-//! a pass runs until it waits again before the next entry has its turn.
+//! One type serves greenlets and every waitable object. A notification is a *pass*: one item of the
+//! hub's queue that serves the entries one after another ([`Pass::next`](crate::task::Pass::next)
+//! returns them). A greenlet that a pass resumes runs until it waits again before the next entry is
+//! served.
 //!
 //! Rules of the state (all on one thread):
 //! 1. An entry is removed before it is served, so it is served at most once.
-//! 2. `notifier` is `Queued(ticket)` from the moment a pass is queued until it begins or is called off, and
-//!    `Running` until it ends. A queued item whose ticket differs was called off.
-//! 3. Where one line is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves those who were there when
-//!    it began; entries added meanwhile wait for the next one, which is queued when the pass ends and the object is
-//!    still ready. A greenlet's pass, and one over two lanes, serves whoever comes meanwhile as well, but only so many of
-//!    them (`MOST_NEWCOMERS`): two that serve each other may go on for ever, and others want their turn.
-//! 4. Under [`Rule::Everybody`] the second lane is for the late: who waits on an object that is ready while its pass
-//!    is queued or running is served at the end of that pass. As long as anybody stands there the pass is not called
-//!    off, and another one is owed, ready or not.
-//! 5. There `promised` is the last in the first lane when the object was last seen ready. A pass serves up to it, and it
-//!    may grow meanwhile: who came while the object was no longer ready is not told of what was before, and who was
-//!    promised is told of it even if the object was ready for a moment only, in the middle of a pass.
+//! 2. `notifier` is `Queued(ticket)` from the moment a pass is queued until it begins or is
+//!    cancelled, and `Running` until it ends. A queued item with a different ticket was cancelled.
+//! 3. Where one lane is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves the
+//!    entries that were present when it began. Entries added during the pass wait for the next one,
+//!    which is queued when the pass ends and the object is still ready. A greenlet's pass, and a
+//!    pass over two lanes, also serves entries that are added during the pass, but at most
+//!    `MOST_NEWCOMERS` of them: two waiters that serve each other could continue without limit, and
+//!    other greenlets must run too.
+//! 4. Under [`Rule::Everybody`] the second lane is for late waiters: a greenlet that waits on a
+//!    ready object while its pass is queued or running is served at the end of that pass. As long
+//!    as the second lane has entries, the pass is not cancelled, and another one is due, ready or
+//!    not.
+//! 5. Under [`Rule::Everybody`], `promised` is the id of the last entry in the first lane when the
+//!    object was last seen ready. A pass serves entries up to that id, and the id may grow during
+//!    the pass. Entries up to it are served even if the object has become unready since, or was
+//!    ready only for a moment during the pass; later entries are not served for that readiness.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
@@ -26,17 +31,17 @@ use std::fmt;
 
 use crate::task::Token;
 
-/// Names one entry of one list, for `unlink`.
+/// The id of an entry of a list, for `unlink`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub(crate) u64);
 
-/// Whom to tell.
+/// The target of an entry.
 pub(crate) enum Target {
-    /// A greenlet that waits.
+    /// A waiting greenlet.
     Wake(Token),
     /// A function that the hub calls.
     Call(Box<dyn FnOnce()>),
-    /// A function that gets a raw greenlet of its own, entered at once.
+    /// A function that runs in a raw greenlet of its own, entered at once.
     Spawn(Box<dyn FnOnce()>),
 }
 
@@ -52,32 +57,34 @@ pub(super) enum Notifier {
     Running,
 }
 
-/// One of the two lines of an object.
+/// One of the two lanes of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// The usual line.
+    /// The default lane.
     First,
-    /// The other side's line (getters beside putters), or that of the late.
+    /// The lane of the opposite side (getters beside putters), or of late waiters.
     Second,
 }
 
-/// How a pass serves an object's lines.
+/// The rule by which a pass serves an object's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Everybody in line when the object was last ready, whatever happens meanwhile: an event.
+    /// Serves all entries that were present when the object was last ready, whatever happens during
+    /// the pass: an event.
     Everybody,
-    /// One after the other as long as the object is ready: a semaphore.
+    /// Serves one entry after the other as long as the object is ready: a semaphore.
     WhileReady,
-    /// The lane that the object names, until it names none: a bounded queue. Goes on in a later turn if that takes long.
+    /// Serves the lane that the object selects, until it selects none: a bounded queue. Continues
+    /// in a later turn if that takes long.
     Lanes,
 }
 
-/// Entries in order of arrival. Most lines have one at most, so the first has a place of its own.
+/// Entries in order of arrival. Most lists have at most one, so the first is stored inline.
 #[derive(Default)]
 pub(super) struct Line {
-    /// There is one whenever there are any.
+    /// The first entry; `None` only if the list is empty.
     pub(super) head: Option<Entry>,
-    /// Those behind it; made when there is a second.
+    /// The entries after the first; allocated for the second entry.
     #[expect(clippy::box_collection, reason = "nearly every line is without, and this is all it then takes")]
     rest: Option<Box<VecDeque<Entry>>>,
 }
@@ -109,7 +116,8 @@ impl Line {
         first
     }
 
-    /// Takes one out, wherever it stands. They stand in the order of their numbers, so one below the head's has gone.
+    /// Removes an entry from any position. Ids are in ascending order, so an id below the head's
+    /// has already been removed.
     #[inline]
     fn remove(&mut self, id: LinkId) -> Option<Entry> {
         match id.cmp(&self.head.as_ref()?.id) {
@@ -122,12 +130,13 @@ impl Line {
     #[inline(never)]
     fn remove_behind(&mut self, id: LinkId) -> Option<Entry> {
         let rest = self.rest.as_mut()?;
-        // In order of arrival, which is that of the numbers: thousands of waiters may be killed in any order.
+        // The entries are in order of their ids. A binary search, since thousands of waiters may be
+        // killed in any order.
         let at = rest.binary_search_by_key(&id, |entry| entry.id).ok()?;
         rest.remove(at)
     }
 
-    /// The first two that wait in a line of so many.
+    /// Returns the first two waiters of a list with at least that many entries.
     #[inline]
     pub(super) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
         let rest = self.rest.as_ref().filter(|rest| rest.len() >= many)?;
@@ -153,10 +162,10 @@ impl Line {
     }
 }
 
-/// The two lists themselves.
+/// The two lanes.
 pub(crate) struct Links {
     first: RefCell<Line>,
-    /// Made when somebody first stands there: greenlets never need it, and few objects do.
+    /// Allocated at its first use: greenlets never need it, and few objects do.
     second: OnceCell<Box<RefCell<Line>>>,
     pub(super) notifier: Cell<Notifier>,
     pub(super) promised: Cell<LinkId>,
@@ -172,7 +181,7 @@ impl Links {
         }
     }
 
-    /// A lane in which somebody may have stood.
+    /// Returns a lane, if it was ever used.
     #[inline]
     pub(super) fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
         match lane {
@@ -181,7 +190,7 @@ impl Links {
         }
     }
 
-    /// Both, as far as there are two.
+    /// Iterates over the lanes that were ever used.
     fn lanes(&self) -> impl DoubleEndedIterator<Item = &RefCell<Line>> {
         [Lane::First, Lane::Second].into_iter().filter_map(|lane| self.lane(lane))
     }
@@ -190,7 +199,8 @@ impl Links {
         self.line(lane).borrow_mut().push(Entry { id, target });
     }
 
-    /// Adds a waiter: like `add`, and written in its place, as copying it would wait for the writing to arrive.
+    /// Adds a waiter like `add`, constructed in place: a copy right after the write would be a
+    /// store-forwarding stall.
     #[inline(always)]
     pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
         let mut line = self.line(lane).borrow_mut();
@@ -209,21 +219,21 @@ impl Links {
         }
     }
 
-    /// Removes an entry; false when it was served or removed before.
+    /// Removes an entry. Returns `false` when it was served or removed before.
     #[inline]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
-        // Mostly it was the only one, and has been served.
+        // Usually it was the only entry, and has been served.
         !self.is_empty() && self.take_out(id)
     }
 
     fn take_out(&self, id: LinkId) -> bool {
-        // The entry is dropped after the borrow: a closure's captures may run the user's code.
+        // The entry is dropped after the borrow: the captures of a closure may run user code.
         let removed = take_entry(&self.first, id)
             .or_else(|| self.second.get().and_then(|second| take_entry(second, id)));
         removed.is_some()
     }
 
-    /// Calls off a pass that is queued for nobody (rules 2 and 4).
+    /// Cancels a queued pass without entries (rules 2 and 4).
     pub(crate) fn call_off_if_empty(&self) {
         if matches!(self.notifier.get(), Notifier::Queued(_)) && self.is_empty() {
             self.notifier.set(Notifier::Idle);
@@ -237,7 +247,8 @@ impl Links {
         }
     }
 
-    /// Takes every waiting greenlet out of both lanes; getters, in the second, come before putters, as in gevent.
+    /// Removes every waiting greenlet from both lanes. Getters, in the second lane, come before
+    /// putters, as in gevent.
     pub(crate) fn take_waiters(&self) -> Vec<Token> {
         let mut tokens = Vec::new();
         for lane in self.lanes().rev() {
@@ -253,7 +264,7 @@ impl Links {
         tokens
     }
 
-    /// How many stand in each lane.
+    /// Returns the number of entries in each lane.
     #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
         [Lane::First, Lane::Second].map(|lane| self.lane(lane).map_or(0, |line| line.borrow().len()))
@@ -268,26 +279,27 @@ impl Links {
         self.first.borrow().is_empty() && self.second.get().is_none_or(|second| second.borrow().is_empty())
     }
 
-    /// Promises a turn to everybody in the first lane (rule 5).
+    /// Promises service to every entry in the first lane (rule 5).
     pub(super) fn promise(&self) {
         if let Some(last) = self.first.borrow().last() {
             self.promised.set(last.id);
         }
     }
 
-    /// Whether anybody is promised a turn (rules 4 and 5).
+    /// Returns `true` if any entry is promised service (rules 4 and 5).
     pub(super) fn owes(&self) -> bool {
         let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
         first || self.second.get().is_some_and(|second| !second.borrow().is_empty())
     }
 
-    /// Whether a pass is queued or running.
+    /// Returns `true` if a pass is queued or running.
     #[inline]
     pub(crate) fn notifying(&self) -> bool {
         self.notifier.get() != Notifier::Idle
     }
 
-    /// Marks a pass as queued; false when one is queued or running already, or there is nobody to tell.
+    /// Marks a pass as queued. Returns `false` when one is queued or running already, or there are
+    /// no entries.
     pub(crate) fn begin_queue(&self, ticket: u64) -> bool {
         if self.notifying() || self.is_empty() {
             return false;

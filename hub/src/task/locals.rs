@@ -1,4 +1,4 @@
-//! Where the values of one greenlet, or of a tree of them, are kept.
+//! Storage of the local values of a greenlet or a tree of greenlets.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// Values by the address of their key.
 type Values = HashMap<usize, Rc<dyn Any>>;
 
-/// The values of one greenlet or one tree; nothing is allocated before there is one.
+/// The values of one greenlet or one tree. Nothing is allocated before the first value.
 pub(crate) struct Locals(RefCell<Option<Box<Values>>>);
 
 impl Locals {
@@ -22,12 +22,12 @@ impl Locals {
     }
 
     pub(crate) fn insert(&self, key: usize, value: Rc<dyn Any>) {
-        // The old value is dropped after the borrow, as its destructor may ask for locals again.
+        // The old value is dropped after the borrow, since its destructor may use locals.
         let old = self.0.borrow_mut().get_or_insert_default().insert(key, value);
         drop(old);
     }
 
-    /// Has every value dropped, also those that destructors of others make meanwhile.
+    /// Passes every value to `dispose`, including values that destructors of other values create.
     #[inline]
     pub(crate) fn clear(&self, dispose: impl FnMut(Rc<dyn Any>)) {
         if self.0.borrow().is_some() {

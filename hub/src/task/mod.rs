@@ -1,4 +1,5 @@
-//! What a greenlet is to the hub: a record, its place, and the fiber that it runs on. Nothing here knows the hub.
+//! The greenlet as the hub sees it: its record, its slot in the table, and the fiber that it runs
+//! on. Independent of the hub.
 
 pub(crate) mod body;
 mod handle;

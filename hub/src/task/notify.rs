@@ -1,4 +1,4 @@
-//! Telling: a pass over the links of a greenlet or of an object.
+//! Notification: a pass over the links of a greenlet or of an object.
 
 use std::mem;
 use std::rc::Rc;
@@ -6,22 +6,23 @@ use std::rc::Rc;
 use super::links::{Lane, LinkId, Links, Notifier, Rule, Target};
 use crate::task::{TaskRef, Token};
 
-/// How many of those who come during a pass are served by it, where any are.
+/// Limit on entries added during a pass that the same pass still serves.
 const MOST_NEWCOMERS: usize = 50;
 
-/// Something with links of its own, other than a greenlet.
+/// An object with links of its own, other than a greenlet.
 pub(crate) trait Linkable: 'static {
     fn links(&self) -> &Links;
     fn rule(&self) -> Rule;
-    /// Whether somebody who waits for it would not have to.
+    /// Returns `true` if a waiter could proceed.
     fn ready(&self) -> bool;
-    /// Under [`Rule::Lanes`]: whose head is served next, if anybody can be, after the one named last.
+    /// Selects the lane to serve next under [`Rule::Lanes`], if any entry can be served, after the
+    /// lane that was served last.
     fn next_lane(&self, last: Option<Lane>) -> Option<Lane>;
-    /// What the error report calls it.
+    /// Returns the name of the object for error reports.
     fn kind(&self) -> &'static str;
 }
 
-/// Whose links are served.
+/// The owner of the links that are served.
 #[derive(Clone)]
 pub(crate) enum Notified {
     Greenlet(TaskRef),
@@ -36,7 +37,7 @@ impl Notified {
         }
     }
 
-    /// Whether a pass is owed.
+    /// Returns `true` if a pass is due.
     pub(crate) fn owed(&self) -> bool {
         match self {
             Notified::Greenlet(record) => record.task.ready() && !record.task.links.is_empty(),
@@ -45,7 +46,8 @@ impl Notified {
     }
 }
 
-/// Whether anybody who waits for an object can be served. Asked after every change that may have made it ready.
+/// Returns `true` if any waiter of an object can be served. Called after every change that may have
+/// made the object ready.
 #[inline]
 pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
     match object.rule() {
@@ -60,26 +62,26 @@ pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
     }
 }
 
-/// One turn of telling, resumable between any two entries.
+/// One notification, resumable between any two entries.
 pub(crate) struct Pass {
     pub(crate) of: Notified,
     stage: Stage,
-    /// How many more are served where newcomers are.
+    /// The number of entries that may still be served where new entries are included.
     left: usize,
 }
 
 #[derive(Clone, Copy)]
 enum Stage {
     Begin,
-    /// Serving a lane up to this entry (rule 3).
+    /// Serves a lane up to this entry (rule 3).
     Until(Lane, LinkId),
-    /// Serving whatever lane the object names, after this one.
+    /// Serves the lane that the object selects, after this one.
     After(Option<Lane>),
     End,
 }
 
 impl Pass {
-    /// Begins the pass that was queued under `ticket`, unless it was called off.
+    /// Begins the pass that was queued under `ticket`, unless it was cancelled.
     #[inline(always)]
     pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Pass> {
         let links = of.links();
@@ -91,7 +93,7 @@ impl Pass {
         Some(Pass { of, stage: Stage::Begin, left })
     }
 
-    /// The next to be told, or `None` when the pass is over.
+    /// Returns the next target, or `None` when the pass is over.
     pub(crate) fn next(&mut self) -> Option<Target> {
         let links = self.of.links();
         let Notified::Object(object) = &self.of else {
@@ -104,26 +106,27 @@ impl Pass {
         target
     }
 
-    /// Who is told next, and next but one, if that many wait: they are no longer in the nearest cache.
+    /// Returns the next two waiters, if at least `many` wait: their records are no longer in the
+    /// nearest cache.
     #[inline]
     pub(crate) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
         let Stage::Until(lane, _) = self.stage else { return None };
         self.of.links().lane(lane)?.borrow().crowd(many)
     }
 
-    /// Whether it has served as many as a pass may: somebody may be left.
+    /// Returns `true` if the pass has served as many entries as it may; others may be left.
     pub(crate) fn cut_short(&self) -> bool {
         self.left == 0
     }
 
-    /// Ends the pass; true when another is owed at once.
+    /// Ends the pass. Returns `true` when another one is due at once.
     pub(crate) fn end(&self) -> bool {
         self.of.links().notifier.set(Notifier::Idle);
         self.of.owed()
     }
 }
 
-/// Takes the head of a lane, unless it came after `end`.
+/// Removes the head of a lane, unless it was added after `end`.
 #[inline]
 fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
     let mut line = links.lane(lane)?.borrow_mut();
@@ -131,12 +134,12 @@ fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
     if due { line.pop().map(|entry| entry.target) } else { None }
 }
 
-/// The stage that serves those who stand in a lane now.
+/// Returns the stage that serves the present entries of a lane.
 fn until(links: &Links, lane: Lane) -> Option<Stage> {
     links.lane(lane)?.borrow().last().map(|last| Stage::Until(lane, last.id))
 }
 
-/// The next of those who wait for an object, which is asked by code of the user's.
+/// Returns the next waiter of an object, which user code selects.
 #[inline]
 fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &mut usize) -> Option<Target> {
     loop {
@@ -172,7 +175,8 @@ fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &m
     }
 }
 
-/// Ends a pass whose object panics instead of saying whether it is ready: else nothing would begin another one.
+/// Ends a pass if its object panics in place of returning its readiness; otherwise no further pass
+/// could begin.
 struct Stopped<'a>(&'a Links);
 
 impl Drop for Stopped<'_> {

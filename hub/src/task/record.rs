@@ -1,7 +1,8 @@
-//! The record of one greenlet: its fiber, its state, its result, and who wants to know of it.
+//! The record of a greenlet: its fiber, its state, its result and its links.
 //!
-//! A record is one allocation: the [`Task`] that everybody knows, followed by the body with its typed result. The
-//! hub's slab holds a record from its start until its end; handles may hold it longer.
+//! A record is one allocation: the [`Task`], which has the same type for all greenlets, followed by
+//! the body with its typed result. The hub's slab holds a record from its start until its end;
+//! handles may hold it longer.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -21,7 +22,7 @@ use crate::stack::overflow::OverflowInfo;
 use crate::task::Links;
 use crate::timers::TimerId;
 
-/// A record whose body's type is forgotten.
+/// A record with a type-erased body.
 pub(crate) type TaskRef = Rc<Record<dyn Run>>;
 
 /// A task and its body.
@@ -30,19 +31,20 @@ pub(crate) struct Record<B: ?Sized> {
     pub(crate) body: B,
 }
 
-/// What the hub asks of a body.
+/// The operations of a body that the hub needs.
 pub(crate) trait Run: 'static {
-    /// Runs the closure and keeps its value; catches whatever it is left with. Called once, on the greenlet's own stack.
+    /// Runs the closure and stores its value; catches every exception and panic. Called once, on
+    /// the greenlet's own stack.
     fn run(&self) -> thread::Result<Result<(), Exception>>;
-    /// Drops the closure that will never run.
+    /// Drops a closure that will never run.
     fn discard(&self);
-    /// Drops the value that it returned, if that was not taken.
+    /// Drops the value that the body returned, if it was not taken.
     fn drop_value(&self);
-    /// The cell with the value, for a downcast by the handle that knows the type.
+    /// Returns the cell of the value, for a downcast by the handle that knows the type.
     fn value(&self) -> &dyn Any;
 }
 
-/// The body of a main greenlet: it has none.
+/// The body of a main greenlet, which has none.
 pub(crate) struct NoBody;
 
 impl Run for NoBody {
@@ -59,18 +61,18 @@ impl Run for NoBody {
     }
 }
 
-/// What kind of greenlet a task is.
+/// The kind of a greenlet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The thread's own stack.
+    /// The main greenlet, on the thread's own stack.
     Main,
-    /// One with a result, links and a kill that knows whether it ran.
+    /// A greenlet with a result, with links, and with kills that depend on whether it ran.
     Greenlet,
     /// A bare coroutine: a link's body, or `spawn_raw`.
     Raw,
 }
 
-/// How far a task has come.
+/// The progress of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Created,
@@ -82,19 +84,21 @@ pub(crate) enum State {
     Ready,
 }
 
-/// What is known about a parked task's unwinding, and so about whether a throw would hit a destructor.
+/// The known unwinding state of a parked task, which decides whether an interrupt would hit a
+/// destructor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Posture {
-    /// It is not unwinding.
+    /// The task is not unwinding.
     Calm,
-    /// It is: a throw has to wait.
+    /// The task is unwinding: an interrupt must wait.
     Unwinding,
-    /// It waited while another greenlet of the thread hung in mid-unwinding, and std's count cannot tell them apart.
+    /// The task waited while another greenlet of the thread was suspended during its unwinding, and
+    /// std's count cannot distinguish the two.
     Unclear,
 }
 
-/// Everything about a greenlet but its body.
-// In this order, so that what a switch looks at is on the same two or three lines of the cache.
+/// The state of a greenlet except its body.
+// In this order, so that the fields that a switch reads are on the same two or three cache lines.
 #[repr(C)]
 pub(crate) struct Task {
     pub(crate) kind: Kind,
@@ -102,23 +106,24 @@ pub(crate) struct Task {
     pub(crate) dead: Cell<bool>,
     pub(crate) verdict: Cell<Verdict>,
     pub(crate) posture: Cell<Posture>,
-    /// It raised an exception of ours and has not caught it yet.
+    /// `true` if it has raised an exception of ramie and not caught it yet.
     pub(crate) raised: Cell<bool>,
-    /// It waits for what borrows from its frames: throws go to `masked`, and only wake it.
+    /// `true` while it waits for borrowers of its frames: interrupts then go to `masked` and only
+    /// wake it.
     pub(crate) shielded: Cell<bool>,
-    /// Its place in the hub while it is started and not dead; `u32::MAX` otherwise.
+    /// Its slot in the hub while it is started and not dead; `u32::MAX` otherwise.
     pub(crate) index: Cell<u32>,
-    /// The number of the wait it is parked in; 0 while it runs or before it starts.
+    /// The number of the wait that it is parked in; 0 while it runs or before it starts.
     pub(crate) wait: Cell<u64>,
-    /// Set by the hub just before it resumes the task: raise this instead of returning.
+    /// Set by the hub just before it resumes the task: the task raises this instead of returning.
     pub(crate) thrown: Cell<Option<Exception>>,
     rare: OnceCell<Box<Rare>>,
     pub(crate) reason: Cell<&'static str>,
     pub(crate) fiber: FiberCell,
     pub(crate) overflow: OverflowInfo,
-    /// The number of the hub that it was started in; 0 before that.
+    /// The number of the hub that it was started in; 0 before the start.
     pub(crate) hub: Cell<u64>,
-    /// How many exceptions it has raised.
+    /// The number of exceptions that it has raised.
     pub(crate) raises: Cell<u64>,
     pub(crate) stack_size: usize,
     pub(crate) links: Links,
@@ -131,37 +136,40 @@ pub(crate) struct Task {
     pub(crate) locals: Locals,
 }
 
-/// Who has to know that nothing is left of what a task ran.
+/// An observer of the complete end of a task.
 pub(crate) trait Gone {
-    /// Its closure and its fiber are gone. Says whom to wake, if anybody waited for that.
+    /// Called when the task's closure and fiber are gone. Calls `wake` with the waiter for that, if
+    /// there is one.
     fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token));
 }
 
-/// What few tasks ever have.
+/// The fields that few tasks need.
 #[derive(Default)]
 pub(crate) struct Rare {
-    /// What was raised at its last wait, to tell it from what the code there raises itself.
+    /// The exception raised at its last wait, to distinguish it from an exception that the code
+    /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
-    /// Who sent that, if it may be taken back.
+    /// The sender of the delivered exception, if the sender may withdraw it.
     pub(crate) sender: Cell<Option<Rc<dyn Sender>>>,
-    /// What was raised in it and caught by code that did not look at it.
+    /// An interrupt that was raised in the task and caught by code that did not read it.
     pub(crate) swallowed: Cell<Option<Exception>>,
-    /// Throws that came while it was unwinding.
+    /// Interrupts that arrived while it was unwinding.
     pub(crate) masked: RefCell<VecDeque<Throw>>,
-    /// What the scope around it has killed it with. To end with that is no failure to be reported.
+    /// The exception that the scope around the task has killed it with. An end with this exception
+    /// is not a failure to report.
     pub(crate) recalled: Cell<Option<Exception>>,
-    /// Whom to tell when its closure and its fiber are gone.
+    /// The observer to notify when its closure and fiber are gone.
     pub(crate) child: Cell<Option<Rc<dyn Gone>>>,
 }
 
-/// How many lines of a record a switch looks at: all that is in front of the overflow notice.
+/// The number of cache lines of a record that a switch reads: all in front of the overflow info.
 const HOT_LINES: usize = offset_of!(Task, overflow).div_ceil(64) + 1;
 
-/// The place of a task that is in no slab.
+/// The slot of a task that is in no slab.
 pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 impl Task {
-    // Inlined, as otherwise it would be copied once more.
+    // Inlined, since otherwise the value would be copied once more.
     #[inline(always)]
     pub(crate) fn new(
         kind: Kind,
@@ -199,30 +207,31 @@ impl Task {
         }
     }
 
-    /// Whom to tell when it is gone.
+    /// Takes the observer to notify when the task is gone.
     pub(crate) fn take_child(&self) -> Option<Rc<dyn Gone>> {
         self.rare.get()?.child.take()
     }
 
-    /// Whether it has ended with what the scope around it has killed it with.
+    /// Returns `true` if the task has ended with the exception that the scope around it has killed
+    /// it with.
     pub(crate) fn was_recalled(&self, failure: &Failure) -> bool {
         let recalled = self.rare.get().and_then(|rare| rare.recalled.take());
         recalled
             .is_some_and(|recalled| failure.exception().is_some_and(|exception| exception.same(&recalled)))
     }
 
-    /// What few tasks have, made now if this one had not.
+    /// Returns the rare fields, which are allocated now if necessary.
     pub(crate) fn rare(&self) -> &Rare {
         self.rare.get_or_init(Box::default)
     }
 
-    /// Whether a throw waits for its unwinding to end.
+    /// Returns `true` if an interrupt waits for the end of the task's unwinding.
     #[inline]
     pub(crate) fn has_masked(&self) -> bool {
         self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
     }
 
-    /// Notes who sends what is about to be raised in it.
+    /// Records the sender of the exception that is about to be raised in the task.
     #[inline]
     pub(crate) fn note_sender(&self, sender: Option<Rc<dyn Sender>>) {
         if sender.is_some() || self.rare.get().is_some() {
@@ -230,38 +239,39 @@ impl Task {
         }
     }
 
-    /// Puts a throw off.
+    /// Defers an interrupt.
     pub(crate) fn mask(&self, throw: Throw) {
         self.rare().masked.borrow_mut().push_back(throw);
     }
 
-    /// Has what a switch looks at in this record fetched into the cache. A hint.
+    /// Prefetches the cache lines of this record that a switch reads. A hint.
     #[inline(always)]
     pub(crate) fn fetch(&self) {
         fiber::fetch(std::ptr::from_ref(self).addr(), HOT_LINES);
     }
 
-    /// Whether it is an earlier hub's than this one: it was abandoned there, or has ended, and never runs again.
+    /// Returns `true` if the task belongs to an earlier hub of this thread. Such a task was
+    /// abandoned or has ended; it never runs again.
     pub(crate) fn of_another(&self, hub: u64) -> bool {
         self.hub.get() != 0 && self.hub.get() != hub
     }
 
-    /// Whether its result is recorded.
+    /// Returns `true` if its result is recorded.
     pub(crate) fn ready(&self) -> bool {
         self.state.get() == State::Ready
     }
 
-    /// Started and without a result: gevent's truth value of a greenlet.
+    /// Returns `true` if the task is started and has no result: gevent's truth value of a greenlet.
     pub(crate) fn started(&self) -> bool {
         matches!(self.state.get(), State::Started | State::Running)
     }
 
-    /// Whether it ended well: it returned, or left by `GreenletExit`.
+    /// Returns `true` if it ended well: it returned, or left by `GreenletExit`.
     pub(crate) fn successful(&self) -> bool {
         self.ready() && self.failure.get().is_none_or(Failure::is_exit)
     }
 
-    /// The token of the wait it is parked in.
+    /// Returns the token of the wait that it is parked in.
     pub(crate) fn token(&self) -> Token {
         Token { index: self.index.get(), wait: self.wait.get() }
     }

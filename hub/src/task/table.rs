@@ -1,14 +1,15 @@
-//! The tasks of a hub that have a place, and the one that runs.
+//! The tasks with a slot in the hub, and the running task.
 //!
-//! The hub looks a task up for every switch, and the running task looks itself up for every wait. Both get a
-//! [`Resident`], which is a pointer: no count of references goes up and down for it.
+//! The hub looks a task up for every switch, and the running task looks itself up for every wait.
+//! Both get a [`Resident`], which is a pointer: it changes no reference count.
 //!
-//! The rules that keep those pointers good:
-//! 1. A task has a place from its start to its end: [`Tasks::remove`] is called for one whose fiber has returned, by
-//!    the hub after the switch, and for one that has not run and never will. Main's is never removed.
-//! 2. So the resident of a task that runs or is parked in the middle is good until its code has ended. Its own frames
-//!    may hold it across a switch; if they are abandoned, so is the record.
-//! 3. Nobody else holds one any longer than until the next call that may end a task.
+//! The rules that keep these pointers valid:
+//! 1. A task has a slot from its start to its end. [`Tasks::remove`] is called for a task after its
+//!    fiber has returned, by the hub after the switch, and for a task that has not run and never
+//!    will. Main is never removed.
+//! 2. The resident of a running or parked task is therefore valid until the task's code has ended.
+//!    The task's own frames may hold it across a switch; if they are abandoned, so is the record.
+//! 3. Other code holds a resident only until the next call that may end a task.
 
 #![expect(unsafe_code, reason = "points to running tasks without counting references")]
 
@@ -20,7 +21,7 @@ use slab::Slab;
 
 use super::{NO_INDEX, Task, TaskRef, Token, switch};
 
-/// A task that has a place. Not kept in anything that outlives the call it is used in.
+/// A task with a slot. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
 pub(crate) struct Resident(NonNull<Task>);
 
@@ -35,23 +36,24 @@ impl Deref for Resident {
 
     #[inline(always)]
     fn deref(&self) -> &Task {
-        // SAFETY: it was made from a record, which stays where it is in memory and which the slab holds as long as
-        // residents of it are in use, by the rules above.
+        // SAFETY: the pointer was made from a record, which does not move in memory and which the
+        // slab holds as long as residents of it are in use, by the rules above.
         unsafe { self.0.as_ref() }
     }
 }
 
-/// The tasks with a place in the hub.
+/// The tasks with a slot in the hub.
 pub(crate) struct Tasks {
     records: RefCell<Slab<TaskRef>>,
-    /// The same by place: a record is asked for its type before it tells where its task is, and is twice as large.
+    /// The residents by slot: a record needs a lookup of its type to find its task, and is twice as
+    /// large.
     residents: RefCell<Vec<Option<Resident>>>,
     running: Cell<Resident>,
     main: Resident,
 }
 
 impl Tasks {
-    /// The tasks of a new hub: main, which runs.
+    /// Creates the tasks of a new hub: main, which runs.
     pub(crate) fn new(main: &TaskRef) -> Tasks {
         let tasks = Tasks {
             records: RefCell::default(),
@@ -63,7 +65,7 @@ impl Tasks {
         tasks
     }
 
-    /// Gives a task its place.
+    /// Assigns a slot to a task.
     pub(crate) fn insert(&self, record: &TaskRef) {
         let place = self.records.borrow_mut().insert(record.clone());
         let index = u32::try_from(place).ok().filter(|index| *index != NO_INDEX);
@@ -75,23 +77,23 @@ impl Tasks {
         residents[place] = Some(Resident::of(record));
     }
 
-    /// Takes a task out that has ended, or that has not run and never will.
+    /// Removes a task that has ended, or that has not run and never will.
     pub(crate) fn remove(&self, index: u32) -> TaskRef {
         self.residents.borrow_mut()[index as usize] = None;
         self.records.borrow_mut().remove(index as usize)
     }
 
-    /// How many there are, main included.
+    /// Returns the number of tasks, including main.
     pub(crate) fn len(&self) -> usize {
         self.records.borrow().len()
     }
 
-    /// All of them, main first.
+    /// Returns all tasks, main first.
     pub(crate) fn records(&self) -> Vec<TaskRef> {
         self.records.borrow().iter().map(|(_, record)| record.clone()).collect()
     }
 
-    /// The task that is in this wait, if one is.
+    /// Returns the task that is in this wait, if there is one.
     #[inline(always)]
     pub(crate) fn parked(&self, token: Token) -> Option<Resident> {
         let residents = self.residents.borrow();
@@ -99,7 +101,7 @@ impl Tasks {
         (task.wait.get() == token.wait).then_some(task)
     }
 
-    /// Has the record of the task fetched into the cache that will wait for this one's turn. A hint.
+    /// Prefetches the record of the task of this token. A hint.
     #[inline(always)]
     pub(crate) fn fetch_record(&self, token: Token) {
         if let Some(Some(task)) = self.residents.borrow().get(token.index as usize) {
@@ -107,7 +109,7 @@ impl Tasks {
         }
     }
 
-    /// Has the stack fetched into the cache of the task that is in this wait. A hint.
+    /// Prefetches the stack of the task that is in this wait. A hint.
     #[inline(always)]
     pub(crate) fn fetch_stack(&self, token: Token) {
         if let Some(task) = self.parked(token) {
@@ -115,7 +117,7 @@ impl Tasks {
         }
     }
 
-    /// The running task; in the hub, main, on whose stack the hub runs.
+    /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     #[inline(always)]
     pub(crate) fn running(&self) -> Resident {
         self.running.get()
@@ -124,21 +126,21 @@ impl Tasks {
     /// Runs `f` on the record of the running task.
     pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
         let index = self.running.get().index.get();
-        f(self.records.borrow().get(index as usize).expect("a running task has a place"))
+        f(self.records.borrow().get(index as usize).expect("a running task has a slot"))
     }
 
-    /// The record of the running task.
+    /// Returns the record of the running task.
     pub(crate) fn current(&self) -> TaskRef {
         self.with_current(TaskRef::clone)
     }
 
-    /// Notes that a task is switched to.
+    /// Records that a task is switched to.
     #[inline(always)]
     pub(crate) fn enter(&self, task: Resident) {
         self.running.set(task);
     }
 
-    /// Notes that the hub has control again.
+    /// Records that the hub has control again.
     #[inline(always)]
     pub(crate) fn leave(&self) {
         self.running.set(self.main);

@@ -1,19 +1,19 @@
-//! What a wait is called, and how it ended.
+//! The id of a wait, and its outcome.
 
-/// One wait of one task. A wait's number is never used twice, so a stale token wakes nobody.
+/// One wait of one task. The number of a wait is never reused, so a stale token wakes no task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) index: u32,
     pub(crate) wait: u64,
 }
 
-/// Why a wait ended.
+/// The reason why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// What was waited for has come.
+    /// The awaited event has happened.
     Woken,
     /// The call's own limit was reached first.
     TimedOut,
-    /// What was waited on was closed.
+    /// The awaited object was closed.
     Closed,
 }

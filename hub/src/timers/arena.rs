@@ -1,12 +1,12 @@
-//! The nodes of all timers: one vector in which a freed node is the next to be used.
+//! The arena of timer nodes: one vector in which the node freed last is reused first.
 
 use std::mem::ManuallyDrop;
 use std::ops::{Index, IndexMut};
 
-/// Stands for no node at the ends of lists.
+/// The index that means "no node" at the ends of lists.
 pub(super) const NIL: u32 = u32::MAX;
 
-/// The name of one timer, which no other timer of the same [`Timers`](super::Timers) ever has.
+/// The id of a timer, unique within its [`Timers`](super::Timers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerId {
     index: u32,
@@ -19,21 +19,21 @@ impl TimerId {
     }
 }
 
-/// One timer, or one free place for a timer.
+/// A timer, or a free node.
 pub(super) struct Node<P> {
     pub(super) deadline: u64,
     pub(super) sequence: u64,
-    /// The neighbours in the list of a slot; meaningless in the heap.
+    /// The neighbours in the list of a slot; meaningless for a near timer.
     pub(super) prev: u32,
-    /// In a free node, the next free one.
+    /// The next node in the list; in a free node, the next free node.
     pub(super) next: u32,
-    /// That of the timer which is here or will be here next.
+    /// The generation of the present timer, or of the next timer in a free node.
     generation: u32,
     /// `None` in a free node.
     payload: Option<P>,
 }
 
-/// What is left of a timer when its node has been freed.
+/// The id and payload of a timer after its node has been freed.
 pub(super) struct Removed<P> {
     pub(super) id: TimerId,
     pub(super) payload: P,
@@ -41,7 +41,7 @@ pub(super) struct Removed<P> {
 
 pub(super) struct Nodes<P> {
     nodes: Vec<Node<P>>,
-    /// The node freed last: the one most likely still in the cache.
+    /// The node freed last, which is most likely still in the cache.
     free: u32,
     len: usize,
 }
@@ -55,19 +55,20 @@ impl<P> Nodes<P> {
         self.len
     }
 
-    /// Returns the node of a timer, unless that has fired or was cancelled.
+    /// Returns the node of a timer, unless the timer has fired or was cancelled.
     #[inline(always)]
     pub(super) fn get(&self, id: TimerId) -> Option<&Node<P>> {
         self.nodes.get(id.index as usize).filter(|node| node.generation == id.generation)
     }
 
-    /// Fills a node; its place in a list is the caller's matter.
+    /// Fills a node. The caller links it into a list.
     ///
     /// # Panics
     ///
     /// Panics if there are 2^32 - 1 nodes and none is free.
-    // Inlined, as all is on the way from a start or a cancel, and the payload is made where nothing can unwind any more: so it
-    // goes from registers to its place. A copy of what was written in parts just now would wait for the writing to arrive.
+    // Inlined, as is everything on the path of a start or a cancel. The payload is constructed
+    // after the last point that can unwind, so it goes from registers to its place. Copying a value
+    // that was just written in parts would wait for the writes: store-to-load forwarding fails.
     #[inline(always)]
     pub(super) fn insert(&mut self, deadline: u64, sequence: u64, payload: impl FnOnce() -> P) -> TimerId {
         if self.free == NIL {
@@ -79,12 +80,12 @@ impl<P> Nodes<P> {
         self.free = node.next;
         node.deadline = deadline;
         node.sequence = sequence;
-        // Nothing was here, so there is nothing to drop.
+        // The node was empty, so there is nothing to drop.
         let _none = ManuallyDrop::new(node.payload.replace(payload()));
         TimerId { index, generation: node.generation }
     }
 
-    /// Makes room for one more.
+    /// Adds one free node.
     #[cold]
     fn add(&mut self) {
         let index = u32::try_from(self.nodes.len()).unwrap_or(NIL);
@@ -94,11 +95,11 @@ impl<P> Nodes<P> {
         self.free = index;
     }
 
-    /// Frees a node that is in no list any more.
+    /// Frees a node that is in no list.
     ///
-    /// Its generation counts up, and so makes ids of the past invalid. A node whose generations are used up
-    /// is never filled again: some fifty bytes lost in four thousand million timers are the price for ids
-    /// that never lie.
+    /// Its generation is incremented, which invalidates old ids. A node without further generations
+    /// is never filled again: a loss of some fifty bytes in four thousand million timers is the
+    /// price for ids that are never ambiguous.
     ///
     /// # Panics
     ///
@@ -134,13 +135,13 @@ impl<P> IndexMut<u32> for Nodes<P> {
 
 #[cfg(test)]
 impl<P> Nodes<P> {
-    /// Brings a node that is in use to its last generation.
+    /// Sets a node in use to its last generation.
     pub(super) fn wear_out(&mut self, id: TimerId) -> TimerId {
         self.nodes[id.index as usize].generation = u32::MAX - 1;
         TimerId { index: id.index, generation: u32::MAX - 1 }
     }
 
-    /// Counts the nodes, used, free and worn out.
+    /// Returns the number of nodes: used, free and retired.
     pub(super) fn total(&self) -> usize {
         self.nodes.len()
     }

@@ -1,17 +1,18 @@
 //! The timers of the current tick and of the past, in exact order.
 //!
-//! Those that lay in the wheel come all at once, and mostly in order: they make up the *run*, which is sorted once and
-//! then taken from its end. Those that are started into the tick go to a *heap*. Both know where each timer is.
+//! Timers that come from the wheel arrive together, and usually in order: they form the *run*,
+//! which is sorted once and then taken from its end. Timers that are started within the tick go to
+//! a *heap*. A table has the position of each timer in either.
 
 use std::cmp::Reverse;
 
 use super::arena::NIL;
 
-/// How many children an entry of the heap has: with four of them a heap is half as deep as with two, and they lie side by
-/// side.
+/// The number of children of a heap entry: with four a heap is half as deep as with two, and the
+/// children lie side by side.
 const CHILDREN: usize = 4;
 
-/// A timer. The key is copied here so that ordering touches no node.
+/// A near timer. The key is copied here so that ordering reads no node.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub(super) deadline: u64,
@@ -20,19 +21,20 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// The order of firing as one number, which compares without a branch.
+    /// Returns the order of firing as one number, which compares without a branch.
     fn key(&self) -> u128 {
         u128::from(self.deadline) << 64 | u128::from(self.sequence)
     }
 }
 
 pub(super) struct Near {
-    /// The earliest is the last. One that was removed from the middle leaves its entry behind, with `NIL` for its index; the
-    /// last is never such a one.
+    /// The earliest entry is the last. An entry removed from the middle stays as a tombstone with
+    /// the index `NIL`; the last entry is never a tombstone.
     run: Vec<Entry>,
-    /// No entry comes before its parent; the parent of entry `i` is entry `(i - 1) / 4`.
+    /// A heap: no entry comes before its parent. The parent of entry `i` is entry `(i - 1) / 4`.
     heap: Vec<Entry>,
-    /// Where in the run or in the heap the timer with a given index is; meaningless for timers that are in neither.
+    /// The position of each timer in the run or in the heap, by node index; meaningless for timers
+    /// that are in neither.
     positions: Vec<u32>,
 }
 
@@ -54,7 +56,7 @@ impl Near {
         self.rise(self.heap.len() - 1);
     }
 
-    /// Adds an entry to the run without ordering it; [`restore`](Self::restore) must follow.
+    /// Adds an entry to the run without ordering it. [`restore`](Self::restore) must follow.
     pub(super) fn append(&mut self, entry: Entry) {
         self.make_room(entry.index);
         self.run.push(entry);
@@ -67,10 +69,11 @@ impl Near {
         }
     }
 
-    /// Orders the run after entries were appended to an empty one.
+    /// Sorts the run after entries were appended to an empty run.
     ///
-    /// The timers of a slot are usually in order already, the latest first, because equal timeouts are started in the order
-    /// of their deadlines and the last to come is the first in its slot. Then this costs one pass.
+    /// The timers of a slot are usually in order already, the latest first: equal timeouts are
+    /// started in the order of their deadlines, and the timer linked last is first in its slot.
+    /// Then the sort costs one pass.
     pub(super) fn restore(&mut self) {
         self.run.sort_unstable_by_key(|entry| Reverse(entry.key()));
         for (position, entry) in self.run.iter().enumerate() {
@@ -78,7 +81,7 @@ impl Near {
         }
     }
 
-    /// Removes a timer that is in the run or in the heap.
+    /// Removes a timer from the run or the heap.
     pub(super) fn remove(&mut self, index: u32) {
         let position = self.positions[index as usize] as usize;
         if let Some(entry) = self.run.get_mut(position).filter(|entry| entry.index == index) {
@@ -88,7 +91,7 @@ impl Near {
             }
             return;
         }
-        debug_assert_eq!(self.heap[position].index, index, "the timer is in neither");
+        debug_assert_eq!(self.heap[position].index, index, "a near timer is in the run or in the heap");
         let key = self.heap.swap_remove(position).key();
         if position == self.heap.len() {
             return;
@@ -138,8 +141,8 @@ impl Near {
 
 #[cfg(test)]
 impl Near {
-    /// Checks the order, the positions and that no entry belongs into the wheel, and returns the number of
-    /// entries.
+    /// Checks the order, the positions, and that no entry belongs in the wheel. Returns the number
+    /// of entries.
     pub(super) fn check(&self, wheel: &super::Wheel) -> usize {
         let there = self.run.iter().enumerate().filter(|(_, entry)| entry.index != NIL);
         let mut count = 0;

@@ -1,23 +1,26 @@
-//! Deadlines in order: a pure structure that is told the time and never asks.
+//! Timers in the order of their deadlines: a pure data structure that is given the time and never
+//! reads a clock.
 //!
-//! Nearly every timer is a timeout that is cancelled long before it fires, so starting and cancelling are
-//! what must be cheap, with a million pending as with one. Far deadlines therefore lie unsorted in the slots
-//! of a hierarchical [`Wheel`], from which a timer is unlinked in constant time; only those of the current
-//! tick (2^20 ns, about a millisecond) and of the past are kept in exact order, in [`Near`]. Both
-//! refer by index to the [`Nodes`], one vector in which a node is used again and again: a timer costs no
-//! allocation of its own once the vectors have grown to the usual number of timers. They do not shrink.
+//! Nearly every timer is a timeout that is cancelled long before it fires. Starting and cancelling
+//! must therefore be cheap, with a million pending timers as with one. Far deadlines lie unsorted
+//! in the slots of a hierarchical [`Wheel`], from which a timer is unlinked in constant time. Only
+//! the timers of the current tick (2^20 ns, about a millisecond) and of the past are kept in exact
+//! order, in [`Near`]. Both refer by index to the [`Nodes`], one vector of reused nodes: a timer
+//! costs no allocation of its own once the vectors have grown to the usual number of timers. The
+//! vectors do not shrink.
 //!
 //! The rules of the state:
 //!
-//! 1. The wheel has a current tick, which never goes back. A timer whose tick is the current one or an
-//!    earlier one is near, every other is in the wheel. So all that is near comes before all of the wheel.
-//! 2. Which slot a timer of the wheel is in follows from its deadline and the current tick alone (see
-//!    `wheel.rs`); nothing else remembers it.
-//! 3. The current tick moves only while nothing is near, and never past a slot that is not.
+//! 1. The wheel has a current tick, which never goes back. A timer with the current tick or an
+//!    earlier one is near; every other timer is in the wheel. So every near timer comes before
+//!    every timer of the wheel.
+//! 2. The deadline and the current tick alone determine the slot of a timer in the wheel (see
+//!    `wheel.rs`); the slot is stored nowhere.
+//! 3. The current tick moves only while no timer is near, and never past a slot in use.
 //!
-//! An indexed heap for everything was the other candidate: exact without a wheel, but its start and its
-//! cancel walk the depth of a heap of a million, through as many cache misses. Cancelling lazily was rejected
-//! because it keeps garbage in proportion to the rate of timeouts times their length.
+//! An indexed heap for all timers was the alternative: it is exact without a wheel, but a start and
+//! a cancel walk the depth of a heap of a million, through as many cache misses. Lazy cancelling
+//! was rejected because it keeps garbage in proportion to the rate of timeouts times their length.
 
 mod arena;
 mod current_tick;
@@ -34,18 +37,19 @@ use self::wheel::Wheel;
 
 pub(crate) use self::arena::TimerId;
 
-/// Holds timers, each a deadline and a payload, and gives them back in the order of their deadlines.
+/// A set of timers, each a deadline and a payload, returned in the order of their deadlines.
 ///
-/// Times are nanoseconds since an epoch that the caller chooses. Timers with equal deadlines fire in the
-/// order in which they were started.
+/// Times are nanoseconds since an epoch that the caller chooses. Timers with equal deadlines fire
+/// in the order in which they were started.
 ///
-/// [`start_with`](Self::start_with) and [`cancel`](Self::cancel) take constant time, except for deadlines within the
-/// current tick, where they take logarithmic time in the number of timers in that tick.
+/// [`start_with`](Self::start_with) and [`cancel`](Self::cancel) take constant time, except for
+/// deadlines within the current tick, where they take logarithmic time in the number of timers in
+/// that tick.
 pub(crate) struct Timers<P> {
     nodes: Nodes<P>,
     near: Near,
     wheel: Wheel,
-    /// How many timers were ever started: the order of equal deadlines.
+    /// The number of timers ever started, which orders equal deadlines.
     started: u64,
 }
 
@@ -58,13 +62,13 @@ pub(crate) struct Due<P> {
 }
 
 impl<P> Timers<P> {
-    /// Makes an empty set of timers, whose time is zero.
+    /// Creates an empty set of timers at time zero.
     pub(crate) fn new() -> Self {
         Self { nodes: Nodes::new(), near: Near::new(), wheel: Wheel::new(), started: 0 }
     }
 
-    /// Starts a timer. Any deadline will do, also one that has passed: such a timer is due at once. The payload is made in its
-    /// place, by a closure that does not unwind.
+    /// Starts a timer. Any deadline is allowed: a timer with a past deadline is due at once.
+    /// `payload` is called to construct the payload in place and must not unwind.
     ///
     /// # Panics
     ///
@@ -86,10 +90,10 @@ impl<P> Timers<P> {
         self.start_with(deadline, || payload)
     }
 
-    /// Takes a timer out before it fires and gives its payload back.
+    /// Removes a timer before it fires and returns its payload.
     ///
-    /// Returns `None` if the timer has fired or was cancelled already. An id that is no longer in use stays
-    /// harmless for ever: it is never that of another timer.
+    /// Returns `None` if the timer has fired or was cancelled already. A stale id stays harmless
+    /// forever: it never becomes the id of another timer.
     #[inline(always)]
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<P> {
         let deadline = self.nodes.get(id)?.deadline;
@@ -100,18 +104,18 @@ impl<P> Timers<P> {
         Some(self.nodes.remove(id.index()).payload)
     }
 
-    /// Says whether a timer has neither fired nor been cancelled.
+    /// Returns `true` if a timer has neither fired nor been cancelled.
     #[cfg(test)]
     pub(crate) fn is_pending(&self, id: TimerId) -> bool {
         self.nodes.get(id).is_some()
     }
 
-    /// Returns the time until which one may sleep: never later than the earliest deadline.
+    /// Returns the time until which the caller may sleep: never later than the earliest deadline.
     ///
-    /// It is the earliest deadline exactly, unless that of a crowded slot was cancelled; then it may be the
-    /// cancelled one, and the price is one early wake. After [`pop_due`](Self::pop_due) has returned `None`
-    /// it lies in the future, so a loop that sleeps until it and pops does not spin: a second early wake in a
-    /// row takes a second cancel.
+    /// The time is the earliest deadline exactly, unless the earliest timer of a crowded slot was
+    /// cancelled; then it may be the cancelled deadline, at the cost of one early wake-up. After
+    /// [`pop_due`](Self::pop_due) has returned `None`, the time lies in the future, so a loop that
+    /// sleeps and pops does not spin: a second early wake-up in a row takes a second cancel.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
         match self.near.first() {
             Some(first) => Some(first.deadline),
@@ -119,12 +123,14 @@ impl<P> Timers<P> {
         }
     }
 
-    /// Takes out the earliest timer whose deadline is not later than `now`.
+    /// Removes and returns the earliest timer with a deadline not later than `now`.
     ///
-    /// A timer that is started between two calls and is due takes its place in the order too, so whoever
-    /// answers each timer by starting another one that is due must not insist on draining all of them.
+    /// A timer that is started between two calls and is due takes its place in the order. A caller
+    /// that answers each timer by starting another due timer must therefore not insist on draining
+    /// all of them.
     ///
-    /// `now` may jump ahead by any amount: the cost depends on the timers passed and not on the time passed.
+    /// `now` may jump ahead by any amount: the cost depends on the timers passed, not on the time
+    /// passed.
     pub(crate) fn pop_due(&mut self, now: u64) -> Option<Due<P>> {
         loop {
             if let Some(&Entry { deadline, index, .. }) = self.near.first() {
@@ -145,8 +151,8 @@ impl<P> Timers<P> {
         self.nodes.len()
     }
 
-    /// Finds new places for a list of timers that the current tick has reached: among the near, or in slots of a
-    /// lower level.
+    /// Cascades a list of timers that the current tick has reached: into the near timers, or into
+    /// slots of a lower level.
     fn spread(&mut self, mut index: u32) {
         while index != NIL {
             let node = &self.nodes[index];

@@ -37,7 +37,7 @@ fn fires_in_the_order_of_deadlines() {
 fn equal_deadlines_fire_in_start_order() {
     let mut timers = Timers::new();
     let deadline = 100_000 * TICK + 7;
-    // Some start while the deadline is far away, some when it is nearer, some within its tick.
+    // Starts timers while the deadline is far away, while it is nearer, and within its tick.
     for (payload, now) in [0, TICK, 90_000 * TICK, 99_990 * TICK, 100_000 * TICK].into_iter().enumerate() {
         assert!(timers.pop_due(now).is_none());
         timers.start(deadline, payload * 2);
@@ -291,7 +291,7 @@ fn debug_shows_the_length() {
 enum Step {
     /// Starts a timer this long after now.
     Start(u64),
-    /// Starts a timer at this time, wherever now is.
+    /// Starts a timer at this time, independent of now.
     StartAt(u64),
     /// Starts a timer with the deadline of an earlier one.
     StartTied(prop::sample::Index),
@@ -299,17 +299,17 @@ enum Step {
     StartMany(u64),
     /// Cancels a timer, pending or not.
     Cancel(prop::sample::Index),
-    /// Cancels whatever comes first.
+    /// Cancels the first timer.
     CancelFirst,
-    /// Lets time pass and takes out all that is due.
+    /// Advances the time and removes all due timers.
     Advance(u64),
-    /// Lets time pass and takes out one timer at most.
+    /// Advances the time and removes at most one timer.
     AdvanceAndPop(u64),
     /// Sleeps until `next_deadline`.
     Sleep,
 }
 
-/// Durations of every order of magnitude, and some that meet the edges of ticks and slots.
+/// Durations of every order of magnitude, with some at the edges of ticks and slots.
 fn duration() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => (0..44_u32, any::<u64>()).prop_map(|(bits, random)| random % (1 << bits)),
@@ -334,11 +334,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The timers beside a model of them that is obviously right.
+/// The timers beside a model that is obviously correct.
 struct Pair {
     timers: Timers<usize>,
     model: BTreeMap<(u64, usize), TimerId>,
-    /// All timers ever started; the payload of each is its place here.
+    /// All timers ever started; the payload of each is its index here.
     started: Vec<(u64, TimerId)>,
     now: u64,
 }
@@ -363,7 +363,7 @@ impl Pair {
         assert!(!self.timers.is_pending(id));
     }
 
-    /// Takes one timer out and says whether there was one.
+    /// Removes one timer. Returns `true` if there was one.
     fn pop(&mut self) -> bool {
         let first = self.model.first_entry().filter(|first| first.key().0 <= self.now);
         let expected = first.map(|first| first.remove_entry());
@@ -380,7 +380,7 @@ impl Pair {
         while self.pop() {}
     }
 
-    /// Sleeps as the loop does, and returns the number of timers that one wake brought.
+    /// Sleeps as the loop does, and returns the number of timers that one wake-up delivered.
     fn sleep(&mut self) -> usize {
         let Some(next) = self.timers.next_deadline() else { return 0 };
         self.now = self.now.max(next);
@@ -414,7 +414,7 @@ impl Pair {
                 self.pop();
             }
             Step::Sleep => {
-                // After one early wake everything is exact again.
+                // After one early wake-up the next deadline is exact again.
                 if !self.model.is_empty() && self.sleep() == 0 {
                     assert_ne!(self.sleep(), 0, "two early wakes in a row");
                 }

@@ -1,7 +1,8 @@
 //! The timers after the current tick, in slots that grow coarser with the distance.
 //!
-//! Read a tick as a number of eight digits in base 64. A timer is compared with the current tick: the highest
-//! digit in which the two differ is its level, and the value of its own digit there is its slot.
+//! A tick is read as a number of eight digits in base 64. A timer is compared with the current
+//! tick: the highest digit in which the two differ is its level, and the value of its own digit
+//! there is its slot.
 //!
 //! ```text
 //!                 level  7  6  5  4  3  2  1  0
@@ -10,33 +11,35 @@
 //!           and at this  0  0  0  0  0  9  1 20    lies in level 2, slot 9, with all that begin with 9
 //! ```
 //!
-//! Four things follow. (1) The digit of a timer is greater than that of the current tick, so the slots of a
-//! level are in order and never wrap around. (2) All of a level comes before all of a higher one: the
-//! earliest timer is in the lowest level in use, in its first slot in use. (3) As long as the current tick
-//! does not enter a slot, the timers in it stay where they belong, however it moves. (4) When it does enter a
-//! slot, all timers there move to lower levels or leave the wheel, so a timer moves eight times at most, and
-//! mostly never.
+//! This has four consequences. (1) The digit of a timer is greater than the digit of the current
+//! tick, so the slots of a level are in order and never wrap around. (2) Every timer of a level
+//! comes before every timer of a higher level: the earliest timer is in the lowest level in use, in
+//! its first slot in use. (3) As long as the current tick does not enter a slot, the timers in the
+//! slot stay valid, however the tick moves. (4) When the tick enters a slot, all timers there
+//! cascade to lower levels or leave the wheel, so a timer moves at most eight times, and usually
+//! never.
 
 use super::arena::{NIL, Nodes};
 
-/// A tick has 2^20 ns.
+/// The number of bits of a tick's length: 2^20 ns.
 const TICK_BITS: u32 = 20;
-/// A digit has six bits, so that a level's slots in use fit in one word.
+/// The number of bits of a digit: six, so that the used slots of a level fit in one word.
 const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
-/// Enough for the 44 bits of any tick. The highest level uses four of its slots.
+/// The number of levels: enough for the 44 bits of any tick. The highest level uses four of its
+/// slots.
 const LEVELS: usize = (u64::BITS - TICK_BITS).div_ceil(DIGIT_BITS) as usize;
-/// How many timers of a slot are looked at to find its earliest one again.
+/// The largest number of timers of a slot that are searched for a new earliest one.
 const SCAN: usize = 16;
 
 #[derive(Clone, Copy)]
 struct Slot {
     /// The first node of the list, which is in no order; `NIL` if the slot is empty.
     head: u32,
-    /// Whether the earliest timer was cancelled and nobody has looked for another since.
+    /// `true` if the earliest timer was cancelled and the next one has not been searched for.
     in_doubt: bool,
-    /// No timer of the slot is earlier, and this deadline does belong to the slot. Meaningless if the slot is
-    /// empty.
+    /// A lower bound of the slot's deadlines, which itself belongs to the slot. Meaningless if the
+    /// slot is empty.
     earliest: u64,
 }
 
@@ -54,7 +57,8 @@ impl Wheel {
         Self { tick: 0, in_use: [0; LEVELS], slots: [empty; LEVELS * SLOTS] }
     }
 
-    /// Returns the slot of a timer with this deadline, or `None` if it does not belong into the wheel.
+    /// Returns the slot of a timer with this deadline, or `None` if the timer does not belong in
+    /// the wheel.
     #[inline(always)]
     pub(super) fn slot_of(&self, deadline: u64) -> Option<usize> {
         let tick = deadline >> TICK_BITS;
@@ -66,9 +70,9 @@ impl Wheel {
         Some(level as usize * SLOTS + digit)
     }
 
-    /// Puts a timer into its slot.
+    /// Links a timer into its slot.
     ///
-    /// It goes to the front, because the node there was the last to be put here and is the likeliest to be
+    /// The timer goes to the front, because the node there was linked last and is most likely
     /// cached.
     #[inline(always)]
     pub(super) fn link<P>(&mut self, nodes: &mut Nodes<P>, slot: usize, index: u32) {
@@ -90,7 +94,7 @@ impl Wheel {
         self.slots[slot].in_doubt = false;
     }
 
-    /// Takes a timer out of its slot.
+    /// Unlinks a timer from its slot.
     #[inline(always)]
     pub(super) fn unlink<P>(&mut self, nodes: &mut Nodes<P>, slot: usize, index: u32) {
         let node = &nodes[index];
@@ -101,7 +105,7 @@ impl Wheel {
         if prev != NIL {
             nodes[prev].next = next;
         } else {
-            debug_assert_eq!(self.slots[slot].head, index, "the timer is in another slot");
+            debug_assert_eq!(self.slots[slot].head, index, "the first timer of a slot is its head");
             self.slots[slot].head = next;
             if next == NIL {
                 self.in_use[slot / SLOTS] &= !(1 << (slot % SLOTS));
@@ -112,11 +116,12 @@ impl Wheel {
         }
     }
 
-    /// Returns a time that no timer of the wheel is earlier than: mostly the earliest deadline itself.
+    /// Returns a lower bound of the deadlines in the wheel: usually the earliest deadline itself.
     ///
-    /// If the earliest timer of the first slot was cancelled, the next one is looked for, once and only among
-    /// a few. In a slot with many the cancelled deadline stays, because a server that cancels its timeouts in
-    /// the order of their deadlines would otherwise search its longest list again and again.
+    /// If the earliest timer of the first slot was cancelled, the next one is searched for, once
+    /// and only among a few timers. In a crowded slot the cancelled deadline stays: otherwise a
+    /// server that cancels its timeouts in the order of their deadlines would search its longest
+    /// list again and again.
     pub(super) fn earliest<P>(&mut self, nodes: &Nodes<P>) -> Option<u64> {
         let slot = &mut self.slots[self.first()?];
         if slot.in_doubt {
@@ -135,15 +140,15 @@ impl Wheel {
         Some(slot.earliest)
     }
 
-    /// Moves the current tick towards that of `now`, but not past a slot in use.
+    /// Moves the current tick towards `now`, but not past a slot in use.
     ///
-    /// If it enters one, the list of that slot is returned. The timers in it are out of the wheel then, and
-    /// each needs a new place. Otherwise no timer of the wheel is due.
+    /// If the tick enters a slot, this returns the list of that slot. Its timers are then out of
+    /// the wheel, and each needs a new place. Otherwise no timer of the wheel is due.
     pub(super) fn advance(&mut self, now: u64) -> Option<u32> {
         let target = now >> TICK_BITS;
         if let Some(slot) = self.first().filter(|&slot| self.start_of(slot) <= target) {
-            // Straight to the earliest timer, so that one alone in its slot goes from any level to the heap
-            // at once.
+            // Moves straight to the earliest timer, so that a timer alone in its slot goes from any
+            // level to the near timers at once.
             self.tick = target.min(self.slots[slot].earliest >> TICK_BITS);
             self.in_use[slot / SLOTS] &= !(1 << (slot % SLOTS));
             return Some(std::mem::replace(&mut self.slots[slot].head, NIL));
@@ -152,13 +157,13 @@ impl Wheel {
         None
     }
 
-    /// Returns the slot that has the earliest timer.
+    /// Returns the slot of the earliest timer.
     fn first(&self) -> Option<usize> {
         let level = self.in_use.iter().position(|&bits| bits != 0)?;
         Some(level * SLOTS + self.in_use[level].trailing_zeros() as usize)
     }
 
-    /// Returns the first tick of a slot that is ahead.
+    /// Returns the first tick of a slot that lies ahead.
     fn start_of(&self, slot: usize) -> u64 {
         let shift = (slot / SLOTS) as u32 * DIGIT_BITS;
         let above = shift + DIGIT_BITS;
@@ -168,7 +173,7 @@ impl Wheel {
 
 #[cfg(test)]
 impl Wheel {
-    /// Checks that all timers are where they belong, and returns their number.
+    /// Checks the slot of every timer, and returns the number of timers.
     pub(super) fn check<P>(&self, nodes: &Nodes<P>) -> usize {
         let mut count = 0;
         for (number, slot) in self.slots.iter().enumerate() {

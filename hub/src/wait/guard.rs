@@ -1,4 +1,4 @@
-//! Guards that undo a registration when its wait is over, by whichever way it was left.
+//! Guards that undo a registration when its wait is over, however the wait is left.
 
 use crate::scheduler::current;
 use crate::scheduler::{Core, Expiry};
@@ -29,12 +29,12 @@ impl Drop for TimerGuard {
     }
 }
 
-/// A place in a list of links that is given up when the wait is over.
+/// An entry in a list of links, removed when the wait is over.
 #[derive(Debug)]
 pub(crate) struct LinkGuard<'a> {
     links: &'a Links,
     id: LinkId,
-    /// Whether a pass that is queued for nobody is called off: objects do, greenlets do not.
+    /// `true` if a queued pass without waiters is cancelled: for objects, not for greenlets.
     calls_off: bool,
 }
 

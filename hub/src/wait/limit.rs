@@ -1,4 +1,4 @@
-//! How long a call may wait.
+//! Limits on the time that a call may wait.
 
 use std::time::{Duration, Instant};
 

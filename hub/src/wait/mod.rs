@@ -1,4 +1,4 @@
-//! Waiting: how long, for what, and what is undone when a wait ends.
+//! Waiting: limits, objects, and the guards that undo registrations when a wait ends.
 
 pub(crate) mod guard;
 pub(crate) mod limit;

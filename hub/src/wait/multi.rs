@@ -1,4 +1,4 @@
-//! Waiting for several things at once.
+//! Waiting for several objects at once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,17 +14,18 @@ use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
 
-/// What the links of one iteration share: who is ready, and who waits to hear of it.
+/// The state that the links of one iteration share: the ready objects, and the waiter for them.
 #[derive(Default)]
 struct Ready {
     indices: RefCell<VecDeque<usize>>,
     waiter: Cell<Option<Token>>,
 }
 
-/// An iterator over things as they become ready. Made by [`iwait`].
+/// An iterator over objects as they become ready. Made by [`iwait`].
 ///
-/// Nothing is linked before the first `next`. Dropping it removes every link that is left. Things that become ready
-/// while nobody asks are kept for the next `next`. gevent's `count` is [`Iterator::take`].
+/// Nothing is linked before the first `next`. Dropping it removes every remaining link. Objects
+/// that become ready between two calls of `next` are kept for the next call. gevent's `count` is
+/// [`Iterator::take`].
 pub struct IWait<'a, W: Waitable> {
     objects: &'a [W],
     links: Vec<Option<LinkId>>,
@@ -44,7 +45,8 @@ impl<W: Waitable> IWait<'_, W> {
         self
     }
 
-    /// The place in the slice of the thing that `next` returned last: to tell the members of a mix apart.
+    /// Returns the index in the slice of the object that `next` returned last, to tell objects of
+    /// mixed types apart.
     pub fn last_index(&self) -> Option<usize> {
         self.last
     }
@@ -64,7 +66,7 @@ impl<W: Waitable> IWait<'_, W> {
         }
     }
 
-    /// Unlinks the first object that is ready and has not said so yet.
+    /// Unlinks the first object that is ready and has not reported it yet.
     fn take_ready(&mut self) -> Option<usize> {
         let is_ready =
             |(index, link): &(usize, &Option<LinkId>)| link.is_some() && self.objects[*index].is_ready();
@@ -91,7 +93,7 @@ impl<W: Waitable> IWait<'_, W> {
                 return Some(index);
             }
             let core = current::core();
-            // What was over at the last poll has been over while nobody waited here.
+            // A deadline that had passed at the last poll has passed without a wait here.
             let verdict = if self.deadline.is_some_and(|deadline| deadline <= core.loop_now.get()) {
                 Verdict::TimedOut
             } else {
@@ -102,7 +104,8 @@ impl<W: Waitable> IWait<'_, W> {
                 core.park(token, "wait")
             };
             if verdict == Verdict::TimedOut && self.ready.indices.borrow().is_empty() {
-                // What is ready by now counts, even if the pass over its links is still queued.
+                // An object that is ready by now counts, even if the pass over its links is still
+                // queued.
                 let Some(index) = self.take_ready() else {
                     self.left = 0;
                     return None;
@@ -151,10 +154,10 @@ impl<W: Waitable> fmt::Debug for IWait<'_, W> {
     }
 }
 
-/// Yields things in the order in which they become ready; a thing listed twice is yielded twice.
+/// Yields objects in the order in which they become ready. An object listed twice is yielded twice.
 ///
-/// Each `next` waits until another one is ready, and lets others run meanwhile. A thing that is ready already still
-/// needs one turn of the queue.
+/// Each `next` waits until another object is ready, and lets other greenlets run. An object that is
+/// ready already still needs one turn of the queue.
 ///
 /// # Cancellation
 ///
@@ -185,7 +188,7 @@ pub fn iwait<W: Waitable>(objects: &[W]) -> IWait<'_, W> {
     }
 }
 
-/// Waits until everything is ready; returns it in the order in which it became ready.
+/// Waits until all objects are ready. Returns them in the order in which they became ready.
 ///
 /// # Examples
 ///
@@ -201,23 +204,25 @@ pub fn wait<W: Waitable>(objects: &[W]) -> Vec<&W> {
     iwait(objects).collect()
 }
 
-/// Waits at most that long; returns what became ready, in order. Zero still goes round once.
+/// Waits for at most `timeout`. Returns the objects that became ready, in order. A zero timeout
+/// still runs one turn of the loop.
 pub fn wait_timeout<W: Waitable>(objects: &[W], timeout: impl Into<Limit>) -> Vec<&W> {
     iwait(objects).timeout(timeout).collect()
 }
 
-/// How [`joinall_with`] waits.
+/// The options of [`joinall_with`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JoinOptions {
     /// The longest wait.
     pub timeout: Limit,
     /// For how many to wait; all of them if `None`.
     pub count: Option<usize>,
-    /// Whether to stop at the first that failed and return its failure.
+    /// Stops at the first failed greenlet and returns its failure, if `true`.
     pub raise_error: bool,
 }
 
-/// Waits until all greenlets have ended, well or not; returns them in the order of their ends.
+/// Waits until all greenlets have ended, with a value or a failure. Returns them in the order of
+/// their ends.
 ///
 /// # Examples
 ///
@@ -229,12 +234,13 @@ pub fn joinall<G: Waitable + AsRef<AnyGreenlet>>(greenlets: &[G]) -> Vec<&G> {
     wait(greenlets)
 }
 
-/// Waits for greenlets with a limit on the time or on their number, and returns those that ended, in order.
+/// Waits for greenlets with a limit on the time or on their number, and returns the ended ones, in
+/// order.
 ///
 /// # Errors
 ///
-/// With `raise_error`, the failure of the first in time that failed, as soon as it did; the others run on. A plain
-/// kill is no failure.
+/// With `raise_error`, the failure of the greenlet that failed first, as soon as it failed; the
+/// others continue to run. A plain kill is not a failure.
 ///
 /// # Examples
 ///

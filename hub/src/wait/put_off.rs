@@ -1,18 +1,19 @@
-//! Putting off what is raised in a call that has something to report.
+//! Deferral of an interrupt in a call that has a result to report.
 
 use crate::scheduler::current;
 use crate::scheduler::unwind::{Escape, guard};
 use crate::wait::timeout::Timeout;
 
-/// Runs `f`; what is raised in it, a kill or a timeout, is raised at the next wait of the greenlet instead.
+/// Runs `f`. A kill or a timeout that is raised in it is raised at the next wait of the greenlet
+/// instead.
 ///
-/// For an operation that has done a part of its work which it must report by returning. Returns `None` when something was
-/// raised. A timeout whose scope ends before the next wait is not raised at all. The refusal of a wait, in a callback of
-/// the hub, is not raised again.
+/// This is for an operation that has done a part of its work and must report that by returning.
+/// Returns `None` when an exception was raised. A timeout with a scope that ends before the next
+/// wait is not raised at all. The refusal of a wait, in a callback of the hub, is not raised again.
 ///
 /// # Panics
 ///
-/// With what `f` panics with.
+/// With the panic of `f`.
 #[doc(hidden)]
 pub fn put_off<R>(f: impl FnOnce() -> R) -> Option<R> {
     let exception = match guard(f) {
@@ -24,7 +25,7 @@ pub fn put_off<R>(f: impl FnOnce() -> R) -> Option<R> {
     if !core.in_hub() {
         let record = core.current();
         record.task.mask(Timeout::throw_again(exception));
-        // A task that is unwinding takes it when that is over.
+        // A task that is unwinding takes the interrupt when the unwinding is over.
         core.deferred.borrow_mut().push(record);
     }
     None

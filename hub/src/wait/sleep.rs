@@ -1,4 +1,4 @@
-//! Letting others run: for a time, for a turn, until nothing else is left.
+//! Sleeping, yielding, and waiting until the loop is idle.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use crate::scheduler::current;
 use crate::task::Token;
 use crate::wait::guard::TimerGuard;
 
-/// Suspends the greenlet for a time, at least; others run meanwhile. Zero yields, as [`yield_now`] does.
+/// Suspends the greenlet for at least the duration. Lets other greenlets run. A zero duration
+/// yields, as [`yield_now`] does.
 ///
 /// # Cancellation
 ///
@@ -15,8 +16,8 @@ use crate::wait::guard::TimerGuard;
 ///
 /// # Panics
 ///
-/// Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in a callback of the hub, as every call does
-/// that waits.
+/// Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in a callback of the hub, as
+/// every call that waits does.
 pub fn sleep(duration: Duration) {
     sleep_with(duration, true);
 }
@@ -37,13 +38,14 @@ fn sleep_with(duration: Duration, keeps: bool) {
     core.park_with(timer, token, "sleep");
 }
 
-/// Lets everything run that is queued already, then goes on: gevent's `sleep(0)`. Nothing is polled for it.
+/// Lets everything run that is queued already, and then continues: gevent's `sleep(0)`. Does not
+/// poll.
 pub fn yield_now() {
     current::core().yield_now();
 }
 
-/// Counts an operation that did not have to wait, and lets others run when that is due: for layers that serve
-/// operations from a buffer of their own, such as TLS. Must be called before the operation.
+/// Counts an operation that did not have to wait, and yields when that is due: for layers that
+/// serve operations from a buffer of their own, such as TLS. Must be called before the operation.
 #[doc(hidden)]
 pub fn count_operation() {
     let core = current::core();
@@ -51,7 +53,7 @@ pub fn count_operation() {
     core.spend_io();
 }
 
-/// Waits until the loop has nothing better to do: no callback, no due timer, no ready source.
+/// Waits until the loop is idle: no callback, no due timer, no ready source.
 pub fn idle() {
     let core = current::core();
     let token = core.token();

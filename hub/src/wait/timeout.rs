@@ -1,7 +1,8 @@
-//! Timeouts: a limit on a stretch of code, whatever it waits for inside.
+//! Timeouts: a limit on the time of a section of code, whatever objects it waits for.
 //!
-//! A [`Timeout`] is armed for the greenlet that starts it. When its time is over and that greenlet is waiting, the
-//! wait raises. It never interrupts code that does not wait, and nothing arrives once it is closed.
+//! A [`Timeout`] is armed for the greenlet that starts it. When its time is up and that greenlet is
+//! waiting, the wait raises. A timeout never interrupts code that does not wait, and nothing
+//! arrives after it is closed.
 //!
 //! A scope catches its own timeout and no other: identity decides, as in gevent.
 
@@ -25,21 +26,21 @@ enum State {
     Idle,
     /// Armed: its timer runs.
     Pending,
-    /// Due: its throw is queued, or waits for its owner's unwinding to end.
+    /// Due: its interrupt is queued, or deferred until its owner's unwinding ends.
     Fired,
-    /// Closed for good.
+    /// Closed permanently.
     Closed,
 }
 
-/// Whom a timeout is armed for.
+/// The greenlet that a timeout is armed for.
 enum Owner {
-    /// One that is forgotten when it has ended: then the timeout has nobody to throw into.
+    /// A greenlet without a reference: if it has ended, the timeout has no target.
     Greenlet(Weak<Record<dyn Run>>),
-    /// One that is kept: that it has ended before its timeout is an error, which is reported.
+    /// A greenlet with a reference: an end before its timeout is an error, which is reported.
     Raw(TaskRef),
 }
 
-/// A timeout's state, shared between its handles, its timer and its throw.
+/// The state of a timeout, shared between its handles, its timer and its interrupt.
 struct TimeoutState {
     limit: Limit,
     exception: Option<Exception>,
@@ -48,11 +49,12 @@ struct TimeoutState {
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
     owner: RefCell<Option<Owner>>,
-    /// Its throw was caught by code that did not look at it.
+    /// `true` if its interrupt was caught by code that did not read it.
     swallowed: Cell<bool>,
-    /// What it says of itself as the [`Sender`] of a throw.
+    /// The value that the [`Sender`] of an interrupt returns.
     began_after: Cell<Option<u64>>,
-    /// The handles that keep it armed: every [`Timeout`] but the one inside its own exception.
+    /// The number of handles that keep it armed: every [`Timeout`] except the one inside its own
+    /// exception.
     handles: Cell<usize>,
 }
 
@@ -65,7 +67,7 @@ impl TimeoutState {
         if let (Some(timer), Some(core)) = (self.timer.take(), current::try_core()) {
             core.cancel_timer(timer);
         }
-        // Last, as it may be the last reference to a greenlet with something of the user's.
+        // Last, since this may be the last reference to a greenlet with user values.
         drop(owner);
     }
 }
@@ -97,7 +99,7 @@ impl Strike for TimeoutState {
 }
 
 impl Sender for TimeoutState {
-    /// It may be started again after this.
+    /// The timeout may be started again after this.
     fn claim(&self) -> bool {
         let fired = self.state.get() == State::Fired;
         if fired {
@@ -122,14 +124,16 @@ impl Sender for TimeoutState {
     }
 }
 
-/// A limit on a stretch of code: gevent's `Timeout`.
+/// A limit on the time of a section of code: gevent's `Timeout`.
 ///
-/// Mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. Armed by hand with [`start`](Timeout::start)
-/// it is raised at the greenlet's blocking call as an [`Exception`] that holds a clone of the `Timeout`; catch it
-/// with [`catch`](crate::catch) and tell by [`is`](Timeout::is) whether it is yours.
+/// A timeout is mostly used through [`scope`](Timeout::scope) or [`with_timeout`]. A timeout that
+/// is armed by hand with [`start`](Timeout::start) is raised at the greenlet's blocking call as an
+/// [`Exception`] that holds a clone of the `Timeout`. Catch it with [`catch`](crate::catch), and
+/// compare it with [`is`](Timeout::is).
 ///
-/// Clones are the same timeout. When the last of them is dropped the timeout is cancelled, as nothing is left by which it
-/// could be: keep the value for as long as the limit is to last. gevent's stays armed until it is closed.
+/// Clones are the same timeout. When the last clone is dropped the timeout is cancelled, since no
+/// handle is left that could cancel it: keep the value for as long as the limit must last. gevent's
+/// timeout stays armed until it is closed.
 ///
 /// # Examples
 ///
@@ -145,8 +149,8 @@ impl Sender for TimeoutState {
 /// ```
 pub struct Timeout {
     state: Rc<TimeoutState>,
-    /// Whether it counts as one of the handles: the one inside the exception does not, so that an exception that waits
-    /// to be delivered does not keep its own timeout armed.
+    /// `true` if this counts as one of the handles. The handle inside the exception does not count,
+    /// so that an exception that waits for delivery does not keep its own timeout armed.
     keeps_armed: bool,
 }
 
@@ -188,33 +192,34 @@ impl Timeout {
         }
     }
 
-    /// A timeout that many from its start; zero fires at the first turn of the loop that polls.
+    /// Creates a timeout that fires `after` its start. Zero fires at the first turn of the loop
+    /// that polls.
     pub fn new(after: Duration) -> Self {
         Self::with_limit(Limit::After(after))
     }
 
-    /// A timeout at a point in time; one that lies in the past fires like zero.
+    /// Creates a timeout that fires at a point in time. A past time fires like zero.
     pub fn at(deadline: Instant) -> Self {
         Self::with_limit(Limit::At(deadline))
     }
 
-    /// A timeout that never fires. Starting it does nothing; it costs no timer.
+    /// Creates a timeout that never fires. Starting it does nothing and costs no timer.
     pub fn never() -> Self {
         Self::with_limit(Limit::Never)
     }
 
-    /// `new` for `Some`, `never` for `None`.
+    /// Creates a timeout: `new` for `Some`, `never` for `None`.
     pub fn maybe(after: Option<Duration>) -> Self {
         Self::with_limit(after.into())
     }
 
-    /// The throw of an exception that was delivered and has to be delivered once more.
+    /// Returns the interrupt of an exception that was delivered and must be delivered once more.
     pub(crate) fn throw_again(exception: Exception) -> Throw {
         let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
         Throw { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
     }
 
-    /// A timeout as [`new`](Timeout::new) makes it, of what the last one has left.
+    /// Creates a timeout like [`new`](Timeout::new), reusing the allocation of the last one.
     fn from_spare(after: Duration) -> Self {
         let spare = current::core().spare_timeout.take();
         let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
@@ -228,10 +233,11 @@ impl Timeout {
         spare.map_or_else(|| Timeout::new(after), |state| Timeout { state, keeps_armed: true })
     }
 
-    /// Leaves one of [`from_spare`](Timeout::from_spare) that is closed to the next, unless somebody else has it too.
+    /// Keeps the allocation of a closed timeout of [`from_spare`](Timeout::from_spare) for the next
+    /// one, unless it is shared.
     fn into_spare(mut self) {
         if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
-            // What was there is one of these, and holds nothing of the user's.
+            // The replaced value is a closed timeout too, and holds no user value.
             core.spare_timeout.set(Some(self.state.clone()));
         }
     }
@@ -241,7 +247,8 @@ impl Timeout {
         self
     }
 
-    /// Raises this instead of the timeout itself. [`scope`](Timeout::scope) does not catch it.
+    /// Sets an error that is raised instead of the timeout itself. [`scope`](Timeout::scope) does
+    /// not catch it.
     ///
     /// # Panics
     ///
@@ -251,7 +258,7 @@ impl Timeout {
         self.edit(|state| state.exception = Some(Exception::new(error)))
     }
 
-    /// Marks the timeout as one that its scope is expected to swallow; only its text tells.
+    /// Marks the timeout as one that its scope is expected to catch. This changes only its text.
     ///
     /// # Panics
     ///
@@ -261,27 +268,28 @@ impl Timeout {
         self.edit(|state| state.silent = true)
     }
 
-    /// Says whether the running timeout keeps the loop alive; it does unless told otherwise.
+    /// Sets whether the running timeout keeps the loop alive. The default is `true`.
     #[must_use]
     pub fn keep_alive(self, keeps: bool) -> Self {
         self.state.keeps.set(keeps);
         self
     }
 
-    /// Arms the timeout for the running greenlet, until it is over, cancelled, closed or dropped. Does not let others
-    /// run.
+    /// Arms the timeout for the running greenlet, until it fires or is cancelled, closed or
+    /// dropped. Does not let other greenlets run.
     ///
     /// # Panics
     ///
-    /// When it is pending already, or closed, or in a build with `panic = "abort"`, which cannot be interrupted.
+    /// When it is pending already or closed, or in a build with `panic = "abort"`, in which nothing
+    /// can be interrupted.
     pub fn start(&self) {
         if cfg!(panic = "abort") {
             panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
         }
         let state = &self.state;
         match state.state.get() {
-            State::Pending => panic!("the timeout is pending already"),
-            State::Closed => panic!("the timeout is closed"),
+            State::Pending => panic!("the timeout is already pending: cancel it before starting it again"),
+            State::Closed => panic!("the timeout is closed and cannot be started again"),
             State::Idle | State::Fired => {}
         }
         let core = current::core();
@@ -293,7 +301,8 @@ impl Timeout {
             Kind::Raw => Owner::Raw(current.clone()),
             _ => Owner::Greenlet(Rc::downgrade(current)),
         });
-        // One that has fired may still have its last owner. Otherwise there is nothing to take out, and to wait for.
+        // A fired timeout may still have its last owner. Otherwise there is nothing to take out,
+        // and no write to wait for.
         if state.state.get() == State::Fired {
             let last = state.owner.take();
             drop(last);
@@ -304,22 +313,22 @@ impl Timeout {
         state.timer.set(Some(timer));
     }
 
-    /// Disarms the timeout; it may be started again. Does nothing when it is not armed.
+    /// Disarms the timeout; it may be started again. Does nothing if it is not armed.
     pub fn cancel(&self) {
         self.state.disarm(State::Idle);
     }
 
-    /// Disarms the timeout for good.
+    /// Disarms the timeout permanently.
     pub fn close(&self) {
         self.state.disarm(State::Closed);
     }
 
-    /// Whether it is armed and its time is not over.
+    /// Returns `true` if it is armed and its time is not up.
     pub fn pending(&self) -> bool {
         self.state.state.get() == State::Pending
     }
 
-    /// The limit, unless it never fires or was given as a point in time.
+    /// Returns the limit, unless the timeout never fires or was given as a point in time.
     pub fn duration(&self) -> Option<Duration> {
         match self.state.limit {
             Limit::After(after) => Some(after),
@@ -327,20 +336,21 @@ impl Timeout {
         }
     }
 
-    /// Whether both are one and the same timeout.
+    /// Returns `true` if both are the same timeout.
     pub fn is(&self, other: &Timeout) -> bool {
         Rc::ptr_eq(&self.state, &other.state)
     }
 
     /// Runs `f` under this timeout: starts it if it is not pending, and closes it afterwards.
     ///
-    /// When the time is over while `f` waits, `f` is unwound and the scope returns the error. An [`exception`] of
-    /// the timeout's own goes on unwinding, as does everything else that is raised in `f`: another's timeout, a
-    /// kill, a panic.
+    /// When the time is up while `f` waits, `f` is unwound and the scope returns the error. An
+    /// [`exception`] set on the timeout continues to unwind, and so does any other exception that
+    /// is raised in `f`: another timeout, a kill, a panic.
     ///
-    /// Code in `f` that catches every panic catches this one as well, and does not know it. The timeout is then raised once
-    /// more, at the next wait in `f`. When `f` returns all the same its value is dropped, and the scope returns the error or
-    /// raises the timeout's own exception. A [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
+    /// Code in `f` that catches every panic also catches this timeout without recognising it. The
+    /// timeout is then raised once more, at the next wait in `f`. If `f` still returns, its value
+    /// is dropped, and the scope returns the error or raises the timeout's own exception. A
+    /// [`catch`](crate::catch) of the timeout in `f` is a decision: then the value counts.
     ///
     /// [`exception`]: Timeout::exception
     ///
@@ -350,7 +360,7 @@ impl Timeout {
     ///
     /// # Panics
     ///
-    /// When the timeout is closed, that is on a second scope.
+    /// When the timeout is closed, that is, on a second scope.
     ///
     /// # Examples
     ///
@@ -362,7 +372,8 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for something else.
+        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for
+        // another event.
         if !self.pending() && !current::core().in_hub() {
             self.start();
             if self.state.exception.is_none() {
@@ -393,7 +404,8 @@ impl Timeout {
 }
 
 impl fmt::Display for Timeout {
-    /// `1 second`, `2 seconds`, `1 second (silent)`, `5 seconds: reason`, or nothing for one that never fires.
+    /// `1 second`, `2 seconds`, `1 second (silent)`, `5 seconds: reason`, or nothing for a timeout
+    /// that never fires.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.state.limit {
             Limit::Never => return Ok(()),
@@ -428,7 +440,7 @@ impl std::error::Error for Timeout {}
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when the time was over first.
+/// [`TimedOut`] when the time was up first.
 ///
 /// # Examples
 ///

@@ -1,9 +1,11 @@
-//! What every object that greenlets wait for is built on: a line of waiters, told by a pass of the hub.
+//! The base of every object that greenlets wait for: a list of waiters that a notification pass of
+//! the hub serves.
 //!
-//! An object describes by [`Waits`] when it is ready; its [`WaitQueue`] does the rest: order, deadlines, cancellation,
-//! notification. Nothing here decides who gets what: a waiter that is told looks at the object itself, and waits
-//! again if somebody was faster. So a wake that its receiver does not use is not lost: a pass goes on for as long as
-//! the object is ready and anybody waits.
+//! An object implements [`Waits`] to define when it is ready. Its [`WaitQueue`] does the rest:
+//! order, deadlines, cancellation, notification. The queue does not hand anything over: a notified
+//! waiter checks the object itself, and waits again if another greenlet was faster. A wake-up that
+//! its receiver does not use is not lost: a pass continues for as long as the object is ready and
+//! has waiters.
 
 use std::fmt;
 use std::ops::Deref;
@@ -18,11 +20,12 @@ use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
 
-/// When an object that greenlets wait for is ready, and how those in line are served.
+/// The readiness of an object that greenlets wait for, and the order in which its waiters are
+/// served.
 ///
 /// # Examples
 ///
-/// A toy semaphore:
+/// A simple semaphore:
 ///
 /// ```
 /// use std::cell::Cell;
@@ -57,20 +60,20 @@ use crate::wait::waitable::Waitable;
 /// waiter.join();
 /// ```
 pub trait Waits: 'static {
-    /// How a pass serves those who wait.
+    /// The rule by which a pass serves the waiters.
     const RULE: Rule = Rule::WhileReady;
 
-    /// Whether somebody who waits would not have to.
+    /// Returns `true` if a waiter could proceed.
     fn is_ready(&self) -> bool;
 
-    /// Under [`Rule::Lanes`]: whose head is served next, given how many wait in each lane and which lane was served
-    /// last in this pass. `None` ends the pass.
+    /// Selects the lane to serve next under [`Rule::Lanes`], given the number of waiters in each
+    /// lane and the lane that was served last in this pass. `None` ends the pass.
     fn next_lane(&self, waiting: [usize; 2], last: Option<Lane>) -> Option<Lane> {
         let _ = last;
         (self.is_ready() && waiting[0] > 0).then_some(Lane::First)
     }
 
-    /// What error reports call it.
+    /// Returns the name of the object for error reports.
     fn kind(&self) -> &'static str {
         std::any::type_name::<Self>()
     }
@@ -100,7 +103,7 @@ impl<S: Waits> Linkable for Inner<S> {
         if waiting == [0, 0] {
             return None;
         }
-        // A lane without waiters is nobody's turn, whatever the object says.
+        // A lane without waiters is never served, whatever the object returns.
         self.state.next_lane(waiting, last).filter(|lane| waiting[*lane as usize] > 0)
     }
 
@@ -109,7 +112,8 @@ impl<S: Waits> Linkable for Inner<S> {
     }
 }
 
-/// A state and the greenlets that wait for it. Clones are the same queue; it dereferences to the state.
+/// A state and the greenlets that wait for it. Clones are the same queue; it dereferences to the
+/// state.
 ///
 /// Not `Send`: it belongs to the hub of the thread that waits.
 pub struct WaitQueue<S> {
@@ -130,12 +134,12 @@ impl<S> Deref for WaitQueue<S> {
     }
 }
 
-/// Why [`WaitQueue::wait`] ended without the waiter having been told.
+/// The reason why [`WaitQueue::wait`] ended without a notification of the waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitError {
-    /// The time was over first.
+    /// The time was up first.
     TimedOut,
-    /// The object was [closed](WaitQueue::close) meanwhile.
+    /// The object was [closed](WaitQueue::close) during the wait.
     Closed,
 }
 
@@ -151,19 +155,19 @@ impl fmt::Display for WaitError {
 impl std::error::Error for WaitError {}
 
 impl<S: Waits> WaitQueue<S> {
-    /// A queue in which nobody waits.
+    /// Creates a queue without waiters.
     pub fn new(state: S) -> Self {
         WaitQueue { inner: Rc::new(Inner { links: Links::new(), state }) }
     }
 
-    /// Queues a pass over those who wait, if any of them can be served. To be called after every change that may
-    /// have made the object ready. Does not let others run.
+    /// Queues a pass over the waiters, if any of them can be served. Must be called after every
+    /// change that may have made the object ready. Does not let other greenlets run.
     pub fn check(&self) {
         if S::RULE != Rule::Everybody && self.inner.links.notifying() {
-            // The pass that is queued or under way asks at its end.
+            // The pass that is queued or running checks again at its end.
             return;
         }
-        // Destructors call this. Waiters whose hub has ended never run again.
+        // Destructors call this. Waiters of a hub that has ended never run again.
         if owed(&*self.inner) {
             if let Some(core) = current::try_core() {
                 core.notify(Notified::Object(self.inner.clone()));
@@ -171,22 +175,24 @@ impl<S: Waits> WaitQueue<S> {
         }
     }
 
-    /// Waits in line until it is this greenlet's turn. Others run meanwhile.
+    /// Waits in a lane until this greenlet is notified. Lets other greenlets run.
     ///
-    /// That the wait is over does not mean that the object is still ready, if others may take from it: look, and wait
-    /// again. On an object that is ready, which is only of use under [`Rule::Everybody`] while a pass is
-    /// [queued or running](WaitQueue::notifying), it waits for the end of that pass.
+    /// The object may no longer be ready when the wait is over, if other greenlets may take from
+    /// it: check, and wait again. On an object that is ready, this waits for the end of the present
+    /// pass, which is useful only under [`Rule::Everybody`] while a pass is [queued or
+    /// running](WaitQueue::notifying).
     ///
-    /// `reason` names the call for reports.
+    /// `reason` names the call in reports.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`] when the limit is reached first, [`WaitError::Closed`] after [`close`](WaitQueue::close).
+    /// [`WaitError::TimedOut`] when the limit is reached first, [`WaitError::Closed`] after
+    /// [`close`](WaitQueue::close).
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout leaves the line.
-    // Inlined: a frame that an unwinding need not cross.
+    /// A kill or a timeout leaves the lane.
+    // Inlined: an unwinding then crosses one frame less.
     #[inline(always)]
     pub fn wait(&self, lane: Lane, limit: Limit, reason: &'static str) -> Result<(), WaitError> {
         let core = current::core();
@@ -197,7 +203,7 @@ impl<S: Waits> WaitQueue<S> {
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
         let place = LinkGuard::new(links, id, true);
         if S::RULE == Rule::Lanes {
-            // Its coming may be what those in the other lane wait for.
+            // This waiter may unblock the opposite lane (a receiver unblocks a sender).
             self.check();
         }
         let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
@@ -208,40 +214,41 @@ impl<S: Waits> WaitQueue<S> {
         }
     }
 
-    /// Ends the wait of everybody in line with [`WaitError::Closed`], in a later turn. Does not let others run.
+    /// Ends the wait of all waiters with [`WaitError::Closed`], in a later turn. Does not let other
+    /// greenlets run.
     pub fn close(&self) {
         let tokens = self.inner.links.take_waiters();
         if tokens.is_empty() {
             return;
         }
-        // Destructors call this. Waiters whose hub has ended never run again.
+        // Destructors call this. Waiters of a hub that has ended never run again.
         if let Some(core) = current::try_core() {
             core.push(Item::Close(tokens));
         }
     }
 
-    /// Whether a pass is queued or running.
+    /// Returns `true` if a pass is queued or running.
     pub fn notifying(&self) -> bool {
-        // A pass that the hub of an ending thread has not come to will never run.
+        // A pass that the hub of an ending thread has not run yet will never run.
         self.inner.links.notifying() && current::try_core().is_some()
     }
 
-    /// How many stand in each lane, raw links included.
+    /// Returns the number of waiters in each lane, including raw links.
     pub fn waiting(&self) -> [usize; 2] {
         self.inner.links.waiting()
     }
 
-    /// How many stand in line, raw links included: gevent's `linkcount`.
+    /// Returns the number of waiters, including raw links: gevent's `linkcount`.
     pub fn linkcount(&self) -> usize {
         self.inner.links.len()
     }
 
-    /// Whether both are one and the same queue.
+    /// Returns `true` if both are the same queue.
     pub fn is(&self, other: &WaitQueue<S>) -> bool {
         Rc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// Puts a function in a lane, to be called in the hub when it is its turn.
+    /// Adds a function to a lane, to be called in the hub in the lane's order.
     pub fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
         let id = current::core().new_link();
         self.inner.links.add(lane, id, Target::Call(f));

@@ -1,20 +1,22 @@
-//! What several things that can be waited for have in common.
+//! The interface of objects that can be waited for.
 
 use std::rc::Rc;
 
 use crate::task::LinkId;
 
-/// Something that [`wait`](crate::wait()) and [`iwait`](crate::iwait) can wait for: greenlets, events, semaphores.
+/// An object that [`wait`](crate::wait()) and [`iwait`](crate::iwait) can wait for, such as a
+/// greenlet, an event or a semaphore.
 ///
 /// Waiting for it takes nothing: a semaphore that is reported is not acquired.
 pub trait Waitable {
-    /// Whether waiting for it would be over at once.
+    /// Returns `true` if a wait for the object would end at once.
     fn is_ready(&self) -> bool;
 
-    /// Calls `f` in the hub when it becomes ready, or in a later turn if it is. `f` must not wait.
+    /// Calls `f` in the hub when the object becomes ready, or in a later turn if it is ready. `f`
+    /// must not wait.
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId;
 
-    /// Removes a raw link. One that is gone is no error.
+    /// Removes a raw link. Does nothing if the link is gone.
     fn unlink(&self, id: LinkId);
 }
 

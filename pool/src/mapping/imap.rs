@@ -1,7 +1,8 @@
-//! One function over many inputs, with the results as they come: what runs behind `imap`.
+//! The machinery of `imap`: one function over many inputs, with the results delivered one by one.
 //!
-//! A greenlet that is no member, the feeder, asks the input and starts the jobs. Each job reports by a raw link, so its
-//! slot is free by then. What the feeder itself fails with is the input's error.
+//! A greenlet that is not a member, the feeder, takes the inputs and starts the jobs. Each job
+//! reports its result from a raw link, at which time its slot is free. A failure of the feeder
+//! itself is the input's error.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -19,31 +20,33 @@ use ramie_hub::{
 use super::spawn::{Job, Spawn};
 use crate::roster::Roster;
 
-/// What the feeder, the jobs and the reader share.
+/// The state that the feeder, the jobs and the reader share.
 struct Results<R> {
-    /// What has come and was not read, from the next to be read on; in the order of the inputs, with gaps, or of the arrivals.
+    /// The results that have arrived and were not read. The first is the next to be read. They are
+    /// in the order of the inputs, with gaps, or in the order of arrival.
     arrived: RefCell<VecDeque<Option<Result<R, Failure>>>>,
     ordered: bool,
-    /// How many have come, and how many were read.
+    /// The number of results that have arrived, and the number that were read.
     arrivals: Cell<usize>,
     reads: Cell<usize>,
-    /// Something has come since the reader looked last, be it its turn or not.
+    /// `true` once any result has arrived since the reader last looked, whether it is the next one
+    /// or not.
     news: Cell<bool>,
-    /// How many there will be, once the feeder has ended.
+    /// The total number of results, once the feeder has ended.
     total: Cell<Option<usize>>,
-    /// What the input has failed with.
+    /// The failure of the input.
     error: RefCell<Option<Failure>>,
-    /// How many more may be started, if that is limited.
+    /// The number of jobs that may still be started, if there is a limit.
     permits: RefCell<Option<Semaphore>>,
 }
 
-/// What the feeder has started.
+/// The jobs that the feeder has started.
 struct Running<J> {
-    /// Those who run; the number of each is the position of its input.
+    /// The running jobs. The number of each is the position of its input.
     jobs: RefCell<Roster<J>>,
-    /// How many will have a result.
+    /// The number of jobs that will have a result.
     started: Cell<usize>,
-    /// Nobody reads any more.
+    /// `true` once the reader is gone.
     cancelled: Cell<bool>,
 }
 
@@ -65,7 +68,7 @@ impl<R> Results<R> {
         self.news.set(true);
     }
 
-    /// So many are all there are, and what the input has failed with.
+    /// Records the total number of results and the failure of the input.
     fn end(&self, total: usize, error: Option<Failure>) {
         self.total.set(Some(total));
         if error.is_some() || self.arrivals.get() == total {
@@ -74,7 +77,7 @@ impl<R> Results<R> {
         *self.error.borrow_mut() = error;
     }
 
-    /// Takes what is to be read next, if it has come.
+    /// Takes the next result, if it has arrived.
     fn read(&self) -> Option<Result<R, Failure>> {
         let mut arrived = self.arrived.borrow_mut();
         let result = arrived.front_mut()?.take()?;
@@ -98,22 +101,24 @@ impl<R: 'static> Waits for Results<R> {
     }
 }
 
-/// What the reader has the place do.
+/// A request of the reader to the place.
 enum Request {
-    /// Cancel the jobs that run.
+    /// Cancels the running jobs.
     Cancel,
-    /// Note that the caller waits; see [`Spawn::wait_for_mapping`].
+    /// Records that the caller waits; see [`Spawn::wait_for_mapping`].
     Wait,
 }
 
-/// An iterator over the results of a function that runs in a group or a pool. Made by [`imap`](crate::Mapping::imap) and its kin.
+/// An iterator over the results of a function that runs in a group or a pool. Made by
+/// [`imap`](crate::Mapping::imap) and its variants.
 ///
-/// Each item is what the function returned, or how it failed: then the iteration goes on with the next. What the input
-/// itself raises is the last item. After the end it is `None` for ever.
+/// Each item is the value of the function or its failure; after a failure the iteration continues
+/// with the next item. A failure of the input itself is the last item. After the end, `next`
+/// returns `None` on every call.
 ///
-/// `next` waits for the next result and lets others run only if it waits. Dropping the iterator stops the feeding and
-/// kills the members it has started, without waiting for them; a thread cannot be killed, but what waits for one is
-/// dropped.
+/// `next` waits for the next result and lets other greenlets run only if it waits. Dropping the
+/// iterator stops the feeding and kills the members that it has started, without waiting for them.
+/// A job on a thread cannot be killed, but a job that still waits for a thread is dropped.
 ///
 /// # Cancellation
 ///
@@ -123,32 +128,32 @@ pub struct IMap<R: 'static> {
     feeder: Greenlet<()>,
     /// The place and the jobs that it runs.
     jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
-    /// Whether the item that is waited for has let another one start already.
+    /// `true` once the item that is waited for has allowed another job to start.
     asked: bool,
     over: bool,
 }
 
 impl<R: 'static> IMap<R> {
-    /// Limits how far the members are ahead of the reader: so many are started without a reader, and one more for
-    /// each item that is asked for. Zero is no limit.
+    /// Limits how far the members run ahead of the reader: `maxsize` jobs are started without a
+    /// reader, and one more for each item that is requested. 0 means no limit.
     ///
-    /// To be called before others run; it counts from the next start.
+    /// Must be called before other greenlets run; the limit counts from the next start.
     #[must_use]
     pub fn maxsize(self, maxsize: usize) -> Self {
         let permits = (maxsize > 0).then(|| Semaphore::new(maxsize));
         let old = self.results.permits.replace(permits);
-        // A feeder that waits for one of the old ones would never hear of the new.
+        // A feeder that waits for a permit of the old semaphore would never see the new one.
         if let Some(old) = old {
             old.release();
         }
         self
     }
 
-    /// Waits at most that long for the next item.
+    /// Waits for the next item for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`] when it has not come by then; nothing is lost.
+    /// [`TimedOut`] when no item has arrived by then; nothing is lost.
     pub fn next_timeout(
         &mut self,
         timeout: impl Into<Limit>,
@@ -190,7 +195,7 @@ impl<R: 'static> Iterator for IMap<R> {
     type Item = Result<R, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Without a limit there is nothing that could time out.
+        // A wait without a limit does not time out.
         self.next_for(Limit::Never).unwrap_or_default()
     }
 }
@@ -199,7 +204,7 @@ impl<R: 'static> FusedIterator for IMap<R> {}
 
 impl<R: 'static> Drop for IMap<R> {
     fn drop(&mut self) {
-        // When the hub has ended, so have they.
+        // The jobs have ended with the hub.
         if !has_hub() {
             return;
         }
@@ -218,7 +223,7 @@ impl<R: 'static> fmt::Debug for IMap<R> {
     }
 }
 
-/// Starts one body after the other, in a greenlet that is no member.
+/// Starts the bodies one after the other, in a greenlet that is not a member.
 pub(super) fn start_imap<P, B>(
     place: &P,
     ordered: bool,
@@ -248,7 +253,7 @@ where
                 Ok(Some(body)) => body,
                 Ok(None) => break,
                 Err(payload) => {
-                    // The reader is told before the feeder has ended with it.
+                    // The reader is woken before the feeder has ended with the exception.
                     if let Some(exception) = payload.downcast_ref::<Raised>().and_then(Raised::exception) {
                         shared.end(ours.started.get(), Some(Failure::from(exception.clone())));
                         shared.check();
@@ -262,7 +267,7 @@ where
             }
             let job = own.spawn_mapped_at(body, site);
             if ours.cancelled.get() {
-                // It was told of room before the kill that is under way.
+                // A permit arrived before the pending kill.
                 return own.cancel(&job);
             }
             let kept = job.clone();
@@ -275,7 +280,7 @@ where
                     results.check();
                 }
             }));
-            // One that could not be linked has no result, and is not waited for.
+            // A job that could not be linked has no result, and is not waited for.
             ours.started.set(key.number() + 1);
         }
         shared.end(ours.started.get(), None);
@@ -283,7 +288,7 @@ where
     });
     let (shared, ours) = (results.clone(), running.clone());
     feeder.rawlink(move |feeder| {
-        // It was killed, or has panicked.
+        // The feeder was killed or has panicked.
         if shared.total.get().is_none() {
             shared.end(ours.started.get(), feeder.exception());
             shared.check();

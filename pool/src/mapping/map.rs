@@ -1,4 +1,4 @@
-//! One function over many inputs, with all results at once: what runs behind `map` and `map_async`.
+//! The machinery of `map` and `map_async`: one function over many inputs, with all results at once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -9,23 +9,24 @@ use ramie_hub::{Body, Builder, Exception, Failure, Greenlet, fallible};
 
 use super::spawn::{Job, Spawn};
 
-/// The failure itself, if a greenlet has failed with another's failure.
+/// Returns the inner failure, if a greenlet has failed with another greenlet's failure.
 pub(super) fn inner(failure: Failure) -> Failure {
     failure.downcast_ref::<Failure>().cloned().unwrap_or(failure)
 }
 
-/// What a mapping greenlet and its link share.
+/// The state that a mapping greenlet and its link share.
 struct Progress<J> {
-    /// Those whose results were not taken, in the order of the inputs.
+    /// The jobs with results that were not taken, in the order of the inputs.
     jobs: RefCell<VecDeque<J>>,
-    /// The input is being asked; an exception now is its own.
+    /// `true` while the input is asked for an item; an exception raised then is the input's own.
     asking: Cell<bool>,
-    /// The greenlet has come to its end by itself, well or not.
+    /// `true` once the greenlet has reached its own end, with a value or a failure.
     over: Cell<bool>,
 }
 
 impl<J> Progress<J> {
-    /// Moves results over, from the first on and up to a failure: of those that have ended, or, if it `waits`, of all.
+    /// Takes results in order, up to the first failure: with `waits`, of all jobs; without, of the
+    /// leading jobs that have ended.
     fn collect<T>(&self, results: &mut Vec<T>, waits: bool) -> Result<(), Failure>
     where
         J: Job<T>,
@@ -37,7 +38,7 @@ impl<J> Progress<J> {
                 results.push(job.take()?);
                 continue;
             }
-            // While it is waited for, a kill must find it.
+            // The job stays in the list while it is waited for, so that a kill finds it.
             let again = job.clone();
             self.jobs.borrow_mut().push_front(again);
             if !waits {
@@ -51,9 +52,10 @@ impl<J> Progress<J> {
     }
 }
 
-/// Starts all bodies and waits for their results, in a greenlet that is no member; `callback` sees all of them at its end.
+/// Starts all bodies and waits for their results, in a greenlet that is not a member. `callback`
+/// gets all results at the end.
 ///
-/// When that greenlet is killed, the jobs are cancelled that it has started.
+/// When that greenlet is killed, the jobs that it has started are cancelled.
 pub(super) fn start_map<P, B>(
     place: &P,
     mut bodies: impl Iterator<Item = B> + 'static,
@@ -76,7 +78,7 @@ where
             let Some(body) = body else { break };
             let job = own.spawn_mapped_at(body, site);
             shared.jobs.borrow_mut().push_back(job);
-            // Now, since a job takes far more memory than its result.
+            // Takes results early, since a job takes far more memory than its result.
             failure = failure.or_else(|| shared.collect(&mut results, false).err());
         }
         failure = failure.or_else(|| shared.collect(&mut results, true).err());

@@ -1,4 +1,4 @@
-//! Running functions over inputs, in groups and pools alike.
+//! Functions over inputs, in groups and pools.
 
 mod imap;
 mod map;
@@ -14,7 +14,8 @@ use self::imap::start_imap;
 use self::map::{inner, start_map};
 pub use self::spawn::{Call, Job, Spawn, TryCall};
 
-/// Running functions over inputs in a [`Group`](crate::Group) or a [`Pool`](crate::Pool).
+/// Operations that run functions over inputs in a [`Group`](crate::Group) or a
+/// [`Pool`](crate::Pool).
 ///
 /// | | waits for | returns | the order of the results |
 /// |---|---|---|---|
@@ -22,27 +23,26 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 /// | [`apply_async`](Mapping::apply_async) | nothing | a greenlet with it | |
 /// | [`map`](Mapping::map) | all calls | all values | of the inputs |
 /// | [`map_async`](Mapping::map_async) | nothing | a greenlet with them | of the inputs |
-/// | [`imap`](Mapping::imap) | each item when it is asked for | an iterator | of the inputs |
-/// | [`imap_unordered`](Mapping::imap_unordered) | each item when it is asked for | an iterator | of the ends |
+/// | [`imap`](Mapping::imap) | each requested item | an iterator | of the inputs |
+/// | [`imap_unordered`](Mapping::imap_unordered) | each requested item | an iterator | of completion |
 ///
-/// Inputs come first and the function last; several inputs are one by [`Iterator::zip`]. A function that returns a
-/// `Result` whose `Err` shall count as a failure goes into the forms that begin with `try_`, or, where it takes no input,
-/// into [`fallible`]. What is run, and its results, must be what the place can run: anything in a group of greenlets,
-/// what is `Send` (and the function `Sync`) in a pool of threads.
+/// Inputs come first and the function last. [`Iterator::zip`] combines several inputs. Methods that
+/// begin with `try_` take a function that returns a `Result` and treat its `Err` as a failure; a
+/// function without an input goes into [`fallible`] instead. The place must be able to run the
+/// function and its results: a group of greenlets runs anything, a pool of threads needs `Send`
+/// (and `Sync` for the function).
 ///
 /// # Nested use
 ///
-/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself: that never
-/// waits for a slot. The other functions need a slot for each call, while the member keeps its own.
-///
-/// A pool may come to the point where each slot is held by a member that waits in
-/// [`map`](Mapping::map), [`map_cb`](Mapping::map_cb), `next` of an [`IMap`], or in one of their `try_`
-/// forms. Then one slot more is lent to the mapping: its calls run one after another, and never more
-/// calls run at once than the pool has slots. In gevent all these members wait without end. Other waits
-/// are lent nothing: a member that calls [`get`](ramie_hub::Greenlet::get) on the result of
-/// [`map_async`](Mapping::map_async) keeps its slot.
-///
-/// A job of a [`ThreadPool`](crate::ThreadPool) runs all of them itself, and waits for none.
+/// A member that calls [`apply`](Mapping::apply) on its own pool runs the function itself and never
+/// waits for a slot. The other methods need a slot for each call while the member keeps its own.
+/// The pool lends one extra slot to the mapping once all its slots are held by members that wait in
+/// [`map`](Mapping::map), in [`map_cb`](Mapping::map_cb), for the next item of an [`IMap`], or in
+/// the `try_` variants of these. The mapping therefore continues, one call after the other, and at
+/// most as many calls run at once as the pool has slots. In gevent all of these members wait
+/// forever. Other waits, for example [`get`](ramie_hub::Greenlet::get) on the greenlet that
+/// [`map_async`](Mapping::map_async) returned, get no extra slot. A job of a
+/// [`ThreadPool`](crate::ThreadPool) runs all of these calls itself and waits for no thread.
 ///
 /// # Examples
 ///
@@ -58,17 +58,18 @@ pub trait Mapping: Clone + 'static {
 
     /// Runs a function as a member and waits for its result.
     ///
-    /// Called by a member, it runs the function right there, in the caller, so that members of a full pool can use
-    /// it; then others run only if the function waits, and a panic of the function is the caller's. Otherwise the
-    /// caller waits, for a slot too if this is a full pool.
+    /// A call from a member runs the function in the caller, so that members of a full pool can use
+    /// it. Then other greenlets run only if the function waits, and a panic of the function is the
+    /// caller's. Otherwise the caller waits, also for a slot if this is a full pool.
     ///
     /// # Errors
     ///
-    /// How the function failed: the `Err` of a [`fallible`] one, a panic, a kill of the member.
+    /// The function's failure: the `Err` of a [`fallible`] function, a panic, or a kill of the
+    /// member.
     ///
     /// # Cancellation
     ///
-    /// The function runs on when the caller is interrupted, once it has been started.
+    /// A function that has started runs to its end when the caller is interrupted.
     ///
     /// # Examples
     ///
@@ -91,8 +92,8 @@ pub trait Mapping: Clone + 'static {
         self.spawn_at(f, Location::caller()).take()
     }
 
-    /// Like [`apply`](Mapping::apply), and calls `callback` with a clone of the value, if there is one, in a greenlet
-    /// of its own that is no member.
+    /// Calls [`apply`](Mapping::apply) and, if there is a value, `callback` with a clone of the
+    /// value, in a new greenlet that is not a member.
     ///
     /// # Errors
     ///
@@ -100,7 +101,7 @@ pub trait Mapping: Clone + 'static {
     ///
     /// # Cancellation
     ///
-    /// As [`apply`](Mapping::apply); the callback is not called then.
+    /// As [`apply`](Mapping::apply); then the callback is not called.
     #[track_caller]
     fn apply_cb<B>(&self, f: B, callback: impl FnOnce(B::Value) + 'static) -> Result<B::Value, Failure>
     where
@@ -113,10 +114,12 @@ pub trait Mapping: Clone + 'static {
         Ok(value)
     }
 
-    /// Starts a function as a member and returns its greenlet. Does not let others run, even if this is a full pool.
+    /// Starts a function as a member and returns its greenlet. Does not let other greenlets run,
+    /// even if this is a full pool.
     ///
-    /// If it is, or this is a pool of threads, the greenlet returned is no member: it waits for a slot, has the function
-    /// run, and has its result. Killing it then does not stop a function that was started. A failure is reported twice.
+    /// In a full pool and in a pool of threads the returned greenlet is not a member: it waits for
+    /// a slot, starts the function and takes over its result. Killing that greenlet does not stop a
+    /// function that has started. A failure is then reported twice.
     ///
     /// # Examples
     ///
@@ -140,10 +143,11 @@ pub trait Mapping: Clone + 'static {
         })
     }
 
-    /// Like [`apply_async`](Mapping::apply_async), and calls `callback` with a clone of the value, if there is one, in
-    /// a greenlet of its own that is no member.
+    /// Calls [`apply_async`](Mapping::apply_async) and, if there is a value, `callback` with a
+    /// clone of the value, in a new greenlet that is not a member.
     ///
-    /// If this is no full pool the callback runs ahead of whoever waits for the greenlet afterwards.
+    /// Unless this is a full pool, the callback runs before any waiter that waits for the greenlet
+    /// later.
     #[track_caller]
     fn apply_async_cb<B>(&self, f: B, callback: impl FnOnce(B::Value) + 'static) -> Greenlet<B::Value>
     where
@@ -170,18 +174,20 @@ pub trait Mapping: Clone + 'static {
 
     /// Runs `f` as a member for every item, and returns the results in the order of the items.
     ///
-    /// A greenlet that is no member starts the members, as fast as the pool's limit admits, and the caller waits for
-    /// all of them. A member of a full pool may call it: see [nested use](Mapping#nested-use).
+    /// A greenlet that is not a member starts the members, as fast as the pool's limit allows, and
+    /// the caller waits for all of them. A member of a full pool may call it: see [nested
+    /// use](Mapping#nested-use).
     ///
     /// # Errors
     ///
-    /// The first failure by position, once all items before it are done; the others run on. A failure is a panic, a
-    /// kill of a member, a plain one too, or whatever the input itself raises, after which what was started runs on.
+    /// The first failure by position, once all items before it are done; the other members
+    /// continue. A failure is a panic, a kill of a member (also a plain one), or an exception of
+    /// the input itself, after which started members continue.
     ///
     /// # Cancellation
     ///
-    /// Everything runs on when the caller is interrupted, also what has not been started by then. To be able to stop
-    /// it use [`map_async`](Mapping::map_async).
+    /// All items are still processed when the caller is interrupted, including the items that have
+    /// not been started by then. Use [`map_async`](Mapping::map_async) to be able to stop it.
     ///
     /// # Examples
     ///
@@ -203,9 +209,10 @@ pub trait Mapping: Clone + 'static {
         mapping.take().map_err(inner)
     }
 
-    /// Like [`map`](Mapping::map), with a function whose `Err` is a failure of its item.
+    /// Calls [`map`](Mapping::map) with a fallible function: an `Err` is a failure of its item.
     ///
-    /// That is what [`fallible`] is to a body. With [`map`](Mapping::map) an `Err` is a value like any other.
+    /// This is to a function over items what [`fallible`] is to a body. With [`map`](Mapping::map)
+    /// an `Err` is a value like any other.
     ///
     /// # Errors
     ///
@@ -237,7 +244,8 @@ pub trait Mapping: Clone + 'static {
         mapping.take().map_err(inner)
     }
 
-    /// Like [`map`](Mapping::map), and calls `callback` with the results, if there are all of them, before it returns.
+    /// Calls [`map`](Mapping::map) and, if there are all results, `callback` with them before it
+    /// returns.
     ///
     /// # Errors
     ///
@@ -245,7 +253,7 @@ pub trait Mapping: Clone + 'static {
     ///
     /// # Cancellation
     ///
-    /// As [`map`](Mapping::map); the callback is not called then.
+    /// As [`map`](Mapping::map); then the callback is not called.
     ///
     /// # Examples
     ///
@@ -267,7 +275,8 @@ pub trait Mapping: Clone + 'static {
         self.map(items, f).inspect(|results| callback(results))
     }
 
-    /// Like [`map_cb`](Mapping::map_cb), with a function whose `Err` is a failure of its item.
+    /// Calls [`map_cb`](Mapping::map_cb) with a fallible function: an `Err` is a failure of its
+    /// item.
     ///
     /// # Errors
     ///
@@ -288,11 +297,12 @@ pub trait Mapping: Clone + 'static {
         self.try_map(items, f).inspect(|results| callback(results))
     }
 
-    /// Starts a [`map`](Mapping::map) and returns the greenlet that will have its results. Does not let others run.
+    /// Starts a [`map`](Mapping::map) and returns the greenlet that will have its results. Does not
+    /// let other greenlets run.
     ///
-    /// The greenlet is no member. Killing it kills the members that it has started, without waiting for them, and
-    /// starts no more; gevent leaves all of them running. A panic of a member is the greenlet's exception, which holds the
-    /// [`Failure`].
+    /// The greenlet is not a member. Killing it kills the members that it has started, without
+    /// waiting for them, and starts no more; gevent leaves all of them running. A panic of a member
+    /// is the greenlet's exception, which holds the [`Failure`].
     ///
     /// # Examples
     ///
@@ -313,7 +323,8 @@ pub trait Mapping: Clone + 'static {
         self.map_async_cb(items, f, |_| ())
     }
 
-    /// Like [`map_async`](Mapping::map_async), with a function whose `Err` is a failure of its item.
+    /// Calls [`map_async`](Mapping::map_async) with a fallible function: an `Err` is a failure of
+    /// its item.
     #[track_caller]
     fn try_map_async<I, R, E, F>(&self, items: I, f: F) -> Greenlet<Vec<R>>
     where
@@ -326,8 +337,8 @@ pub trait Mapping: Clone + 'static {
         self.try_map_async_cb(items, f, |_| ())
     }
 
-    /// Like [`map_async`](Mapping::map_async), and calls `callback` with the results, if there are all of them, in that
-    /// greenlet, before anybody who waits for it sees them.
+    /// Calls [`map_async`](Mapping::map_async) and, if there are all results, `callback` with them,
+    /// in that greenlet, before any waiter sees them.
     #[track_caller]
     fn map_async_cb<I, R, F>(&self, items: I, f: F, callback: impl FnOnce(&[R]) + 'static) -> Greenlet<Vec<R>>
     where
@@ -339,7 +350,8 @@ pub trait Mapping: Clone + 'static {
         start_map(self, Call::all(f, items.into_iter()), callback, Location::caller())
     }
 
-    /// Like [`map_async_cb`](Mapping::map_async_cb), with a function whose `Err` is a failure of its item.
+    /// Calls [`map_async_cb`](Mapping::map_async_cb) with a fallible function: an `Err` is a
+    /// failure of its item.
     #[track_caller]
     fn try_map_async_cb<I, R, E, F>(
         &self,
@@ -359,12 +371,13 @@ pub trait Mapping: Clone + 'static {
 
     // --- results as they come -----------------------------------------------------------------------------------
 
-    /// Runs `f` as a member for every item, and returns an iterator over the results, in the order of the items.
+    /// Runs `f` as a member for every item, and returns an iterator over the results, in the order
+    /// of the items.
     ///
-    /// Does not let others run. From the next turn on the input is asked by a greenlet that is no
-    /// member, whether there is a reader or not, as fast as the pool's limit and
-    /// [`maxsize`](IMap::maxsize) admit. The reader may be a member of the pool, even of a full one: see
-    /// [nested use](Mapping#nested-use).
+    /// Does not let other greenlets run. From the next turn of the hub, a greenlet that is not a
+    /// member takes the inputs, with or without a reader, as fast as the pool's limit and
+    /// [`maxsize`](IMap::maxsize) allow. The reader may be a member of the pool, even of a full
+    /// one: see [nested use](Mapping#nested-use).
     ///
     /// # Examples
     ///
@@ -387,7 +400,7 @@ pub trait Mapping: Clone + 'static {
         start_imap(self, true, Call::all(f, items.into_iter()), Location::caller())
     }
 
-    /// Like [`imap`](Mapping::imap), with a function whose `Err` is a failure of its item.
+    /// Calls [`imap`](Mapping::imap) with a fallible function: an `Err` is a failure of its item.
     ///
     /// # Examples
     ///
@@ -410,7 +423,7 @@ pub trait Mapping: Clone + 'static {
         start_imap(self, true, TryCall::all(f, items.into_iter()), Location::caller())
     }
 
-    /// Like [`imap`](Mapping::imap), with the results in the order in which they come.
+    /// Calls [`imap`](Mapping::imap) with the results in the order of completion.
     ///
     /// # Examples
     ///
@@ -433,7 +446,8 @@ pub trait Mapping: Clone + 'static {
         start_imap(self, false, Call::all(f, items.into_iter()), Location::caller())
     }
 
-    /// Like [`imap_unordered`](Mapping::imap_unordered), with a function whose `Err` is a failure of its item.
+    /// Calls [`imap_unordered`](Mapping::imap_unordered) with a fallible function: an `Err` is a
+    /// failure of its item.
     #[track_caller]
     fn try_imap_unordered<I, R, E, F>(&self, items: I, f: F) -> IMap<R>
     where

@@ -1,4 +1,4 @@
-//! What a place must be able to do for the mapping functions to run there.
+//! The operations that a place must provide for the mapping functions to run there.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -11,10 +11,11 @@ use ramie_hub::{Body, Failure, Greenlet, ScopedBody, Waitable, getcurrent};
 use crate::group::Group;
 use crate::pool::Pool;
 
-/// A place that runs bodies of this kind: what [`Mapping`](crate::Mapping) is made of.
+/// A place that runs bodies of this kind; [`Mapping`](crate::Mapping) is built on it.
 ///
-/// Groups and pools run every [`Body`]; a pool of threads those that may travel. Whoever implements this for a place of
-/// their own, for all bodies they can run, may implement [`Mapping`](crate::Mapping) for it without a line.
+/// Groups and pools run every [`Body`]; a pool of threads runs bodies that are `Send`. A type that
+/// implements this trait for all bodies it can run may implement [`Mapping`](crate::Mapping) with
+/// an empty `impl`.
 ///
 /// # Examples
 ///
@@ -52,48 +53,52 @@ use crate::pool::Pool;
 /// assert_eq!(Anywhere.map(0..3, |x| x * x).unwrap(), [0, 1, 4]);
 /// ```
 pub trait Spawn<B: Body>: Clone + 'static {
-    /// What stands for a body that was started.
+    /// The handle of a started body.
     type Job: Job<B::Value>;
 
-    /// Starts the body, and waits first if there is no room. The site is that of the call that the body is run for.
+    /// Starts the body, after waiting for capacity if necessary. `site` is the location of the call
+    /// that the body is run for.
     fn spawn_at(&self, body: B, site: &'static Location<'static>) -> Self::Job;
 
-    /// Starts the body as a greenlet of this thread if that can be done without waiting, else gives it back.
+    /// Starts the body as a greenlet of this thread if no wait is necessary, and gives the body
+    /// back otherwise.
     ///
     /// # Errors
     ///
-    /// The body, when there is no room or the place does not run greenlets.
+    /// The body, when there is no capacity or the place does not run greenlets.
     fn try_spawn_at(&self, body: B, site: &'static Location<'static>) -> Result<Greenlet<B::Value>, B>;
 
-    /// Ends a job that nobody waits for any more, or keeps it from starting, as far as the place can. Does not wait.
+    /// Ends a job that has no waiter left, or prevents its start, as far as the place can. Does not
+    /// wait.
     fn cancel(&self, job: &Self::Job);
 
-    /// Whether the caller is run by this place, so that it must not wait for room here.
+    /// Returns `true` if the caller is run by this place, and so must not wait for capacity here.
     fn is_inside(&self) -> bool;
 
-    /// Starts a body of a mapping, and waits first if there is no room.
-    ///
-    /// The same as [`spawn_at`](Spawn::spawn_at), unless the place makes room for mappings that its own
+    /// Starts a body of a mapping, after waiting for capacity if necessary. This is
+    /// [`spawn_at`](Spawn::spawn_at), unless the place has capacity for mappings that its own
     /// members wait for.
     fn spawn_mapped_at(&self, body: B, site: &'static Location<'static>) -> Self::Job {
         self.spawn_at(body, site)
     }
 
-    /// Notes that the caller waits for a mapping of this place, until the returned value is dropped.
+    /// Called before a greenlet waits for a mapping of this place. The returned value is dropped
+    /// when that wait is over.
     ///
-    /// A place with a limit learns from it which of its members wait for others of its members.
+    /// A place with a limit can use it to track which of its members wait for others of its
+    /// members.
     fn wait_for_mapping(&self) -> Option<Box<dyn Any>> {
         None
     }
 }
 
-/// Something that was started and will have a result.
+/// A started job that will have a result.
 pub trait Job<T>: Waitable + Clone + 'static {
     /// Waits for the end and takes the value out.
     ///
     /// # Errors
     ///
-    /// How it failed.
+    /// The failure of the job.
     fn take(&self) -> Result<T, Failure>;
 }
 
@@ -159,14 +164,15 @@ impl<B: Body> Spawn<B> for Pool {
     }
 }
 
-/// The body that [`map`](crate::Mapping::map) and its kin run: a function and one of its inputs.
+/// The body that [`map`](crate::Mapping::map) and its variants run: a function and one of its
+/// inputs.
 pub struct Call<F, A> {
     f: Arc<F>,
     item: A,
 }
 
 impl<F, A> Call<F, A> {
-    /// The calls of one function for all items.
+    /// Returns the calls of one function for all items.
     pub(super) fn all(f: F, items: impl Iterator<Item = A>) -> impl Iterator<Item = Self> {
         let f = Arc::new(f);
         items.map(move |item| Call { f: f.clone(), item })
@@ -193,7 +199,8 @@ impl<F, A> fmt::Debug for Call<F, A> {
     }
 }
 
-/// The body that [`try_map`](crate::Mapping::try_map) and its kin run: a fallible function and one of its inputs.
+/// The body that [`try_map`](crate::Mapping::try_map) and its variants run: a fallible function and
+/// one of its inputs.
 pub struct TryCall<F, A>(Call<F, A>);
 
 impl<F, A> TryCall<F, A> {

@@ -1,4 +1,4 @@
-//! Calls that block, made on a thread of a pool while the greenlet waits.
+//! Blocking calls that run on a thread of a pool while the greenlet waits.
 
 use std::any::{Any, type_name};
 use std::convert::Infallible;
@@ -10,15 +10,17 @@ use ramie_hub::{BlockingSwitchOutError, JobFailure, NotRun, Raised, get_hub, len
 
 use super::ThreadPool;
 
-/// Runs `f` on a thread of the [global pool](ThreadPool::global) and waits for its value; see [`ThreadPool::blocking`].
+/// Runs `f` on a thread of the [global pool](ThreadPool::global) and waits for its value; see
+/// [`ThreadPool::blocking`].
 ///
 /// # Panics
 ///
-/// With what `f` panics with.
+/// With the panic of `f`.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned. [`blocking_owned`] is interrupted.
+/// A kill or a timeout does not interrupt this call; it is raised when `f` has returned.
+/// [`blocking_owned`] is interrupted.
 ///
 /// # Examples
 ///
@@ -34,16 +36,16 @@ pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     ThreadPool::global().blocking(f)
 }
 
-/// Runs `f`, which owns what it uses, on a thread of the [global pool](ThreadPool::global) and waits for its value; see
-/// [`ThreadPool::blocking_owned`].
+/// Runs `f`, which owns its values, on a thread of the [global pool](ThreadPool::global) and waits
+/// for its value; see [`ThreadPool::blocking_owned`].
 ///
 /// # Panics
 ///
-/// With what `f` panics with.
+/// With the panic of `f`.
 ///
 /// # Cancellation
 ///
-/// A kill or a timeout is raised at once, while `f` goes on by itself.
+/// A kill or a timeout is raised at once, while `f` continues by itself.
 ///
 /// # Examples
 ///
@@ -62,18 +64,19 @@ pub fn blocking_owned<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static)
 }
 
 impl ThreadPool {
-    /// The pool that [`blocking`] uses, and whatever of ramie must block: one for the whole process, with at most 64 threads,
-    /// which end when they have had nothing to do for five seconds.
+    /// Returns the pool that [`blocking`] and ramie itself use for blocking calls: one for the
+    /// process, with at most 64 threads, each of which ends after five idle seconds.
     ///
-    /// Its [size](ThreadPool::set_maxsize) can be changed. It must not be shut down.
+    /// Its [size](ThreadPool::set_maxsize) may be changed. It must not be shut down.
     ///
-    /// # Threads that are stuck
+    /// # Stuck threads
     ///
-    /// A call that does not return keeps its thread: a read of a pipe or of a network file system that does not answer,
-    /// a lookup of a name without a server. When all threads are busy the next calls wait. If no thread has taken a job
-    /// for five seconds while some wait, a line on stderr says so, once until a thread takes a job again: how many jobs
-    /// wait, and which functions keep the threads. The pool does not grow by itself, as stuck calls would take any
-    /// number of threads.
+    /// A call that does not return keeps its thread: a read of a pipe or of a network file system
+    /// that does not answer, a lookup of a name without a server. When all threads are busy the
+    /// next calls wait. If no thread has taken a job for five seconds while jobs wait, a line on
+    /// stderr reports the number of waiting jobs and the functions that keep the threads; it is not
+    /// repeated until a thread takes a job again. The pool does not grow by itself, since stuck
+    /// calls would take any number of threads.
     pub fn global() -> &'static ThreadPool {
         static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
         GLOBAL.get_or_init(|| {
@@ -82,24 +85,26 @@ impl ThreadPool {
         })
     }
 
-    /// Runs `f` on a thread of the pool and waits for its value. Others run meanwhile.
+    /// Runs `f` on a thread of the pool and waits for its value. Lets other greenlets run.
     ///
-    /// `f` may borrow from the caller's frame, and so may its value, because this does not return before `f` is done or
-    /// dropped, whatever happens. It needs no [room](ThreadPool#room): when all threads are busy it stands in the queue, and
-    /// whoever calls this waits in any case. Called by a job of this pool it runs `f` right there.
+    /// `f` and its value may borrow from the caller's frame, because this does not return before
+    /// `f` is done or dropped. `f` needs no [capacity](ThreadPool#capacity): when all threads are
+    /// busy it is queued, since the caller waits in any case. Called by a job of this pool, it runs
+    /// `f` in the caller.
     ///
     /// # Panics
     ///
-    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or given up, or no thread can
-    /// be started at all, and what `f` itself raises as its [text](ramie_hub::FailureText), because exceptions do not leave their
-    /// thread. Raises [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
+    /// With the panic of `f`. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or
+    /// abandoned, or no thread can be started. An exception of ramie in `f` is raised as its
+    /// [text](ramie_hub::FailureText), because exceptions do not leave their thread. Raises
+    /// [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout does not interrupt this call, since the thread is at work in the caller's frame: it is raised, and
-    /// the value dropped, when `f` has returned. An `f` that need not be waited for belongs into
-    /// [`blocking_owned`](ThreadPool::blocking_owned) or [`spawn`](ThreadPool::spawn). What the end of the caller's thread
-    /// does is said at [`lend`].
+    /// A kill or a timeout does not interrupt this call, since the thread works in the caller's
+    /// frame: it is raised, and the value dropped, when `f` has returned. Use
+    /// [`blocking_owned`](ThreadPool::blocking_owned) or [`spawn`](ThreadPool::spawn) for an `f`
+    /// that need not be waited for. See [`lend`] for the end of the caller's thread.
     ///
     /// # Examples
     ///
@@ -125,7 +130,7 @@ impl ThreadPool {
         let lent = lend(
             || guarded(f),
             |work| {
-                // A pool that takes nothing drops it: then it is not run.
+                // A closed pool drops the work, which then counts as not run.
                 let _ = self.execute(what, Box::new(move || work.run()));
             },
         );
@@ -137,26 +142,28 @@ impl ThreadPool {
     }
 }
 
-/// How `f` ended, if it has been run.
+/// The outcome of `f`, if it has been run.
 type Outcome<T> = Mutex<Option<Result<Result<T, Box<dyn Any + Send>>, JobFailure<Infallible>>>>;
 
 impl ThreadPool {
     /// Runs `f` on a thread of the pool and waits for its value. Lets other greenlets run.
     ///
-    /// As [`blocking`](ThreadPool::blocking), but `f` owns what it uses, so that nothing has to wait for it: neither a
-    /// caller that is killed or timed out, nor the end of the caller's thread, nor the end of the process. Called by a
-    /// job of this pool it runs `f` right there.
+    /// Unlike in [`blocking`](ThreadPool::blocking), `f` owns its values, so nothing has to wait
+    /// for it: neither a caller that is killed or timed out, nor the end of the caller's thread,
+    /// nor the end of the process. Called by a job of this pool, it runs `f` in the caller.
     ///
     /// # Panics
     ///
-    /// With what `f` panics with. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or given up, or no thread can
-    /// be started at all, and what `f` itself raises as its [text](ramie_hub::FailureText). Raises
+    /// With the panic of `f`. Raises [`NotRun`](ramie_hub::NotRun) when the pool was shut down or
+    /// abandoned, or no thread can be started. An exception of ramie in `f` is raised as its
+    /// [text](ramie_hub::FailureText). Raises
     /// [`BlockingSwitchOutError`](ramie_hub::BlockingSwitchOutError) in callbacks of the hub.
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout is raised at once. An `f` that has begun is run to its end by its thread, and its value is
-    /// dropped there. One that still stands in the pool's queue is dropped instead of run.
+    /// A kill or a timeout is raised at once. An `f` that has begun is run to its end by its
+    /// thread, and its value is dropped there. An `f` that is still in the pool's queue is dropped
+    /// without running.
     ///
     /// # Examples
     ///
@@ -180,15 +187,15 @@ impl ThreadPool {
         let (waiter, waker) = hub.waiter();
         let theirs = outcome.clone();
         let job = move || {
-            // Without its caller it is not wanted any more.
+            // Without its caller the job is not wanted any more.
             if Arc::strong_count(&theirs) > 1 {
                 let ended = run_job(|| guarded(f));
                 *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
             }
-            // Woken after that, and also if the pool drops the job.
+            // Woken after the job, and also if the pool drops the job.
             drop(waker);
         };
-        // A pool that takes nothing drops it: then it is not run.
+        // A closed pool drops the work, which then counts as not run.
         let _ = self.execute(name, Box::new(job));
         waiter.wait();
         let ended = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -205,7 +212,8 @@ fn name_of<F>(_: &F) -> &'static str {
     type_name::<F>()
 }
 
-/// Catches a panic to hand it on as it is. An exception of ramie's is bound to its thread and left to [`lend`].
+/// Catches a panic, to pass it on unchanged. An exception of ramie is bound to its thread and left
+/// to [`lend`].
 fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Err(payload) if payload.is::<Raised>() => resume_unwind(payload),

@@ -1,4 +1,4 @@
-//! How a pool of threads is made.
+//! The builder of a pool of threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ramie_hub::shared::WaitQueue;
 use super::state::State;
 use super::{Shared, ThreadPool};
 
-/// What a [`ThreadPool`] is made with. Made by [`ThreadPool::builder`].
+/// A builder for a [`ThreadPool`]. Made by [`ThreadPool::builder`].
 ///
 /// # Examples
 ///
@@ -30,20 +30,21 @@ pub struct ThreadPoolBuilder {
 }
 
 impl ThreadPool {
-    /// Begins a pool of at most that many threads.
+    /// Returns a builder for a pool of at most `maxsize` threads.
     pub fn builder(maxsize: usize) -> ThreadPoolBuilder {
         ThreadPoolBuilder { maxsize, name: None, idle_timeout: None, stack_size: None, watched: false }
     }
 }
 
 impl ThreadPoolBuilder {
-    /// What the threads are called, with their number behind it: `name-1`. Unless set, `ramie-pool1`, `ramie-pool2`.
+    /// Sets the name of the threads, to which the number of each is added: `name-1`. The default is
+    /// `ramie-pool1`, `ramie-pool2` and so on.
     ///
-    /// Linux shows the first 15 bytes of the whole.
+    /// Linux shows the first 15 bytes of the whole name.
     ///
     /// # Panics
     ///
-    /// When the name contains a zero byte, which no thread can have in its name.
+    /// When the name contains a zero byte, which the name of a thread cannot contain.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -52,29 +53,31 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// After what time a thread that has nothing to do ends; `None`, as it is unless set, is never, gevent's -1.
+    /// Sets the time after which an idle thread ends. `None`, the default, means never; gevent
+    /// writes -1.
     ///
-    /// The thread that was the last to finish is the first to be called again, so those that are not needed do rest.
+    /// The thread that became idle last gets the next job, so threads that are not needed stay
+    /// idle.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// The size of the threads' stacks in bytes; what std does unless set.
+    /// Sets the size of the threads' stacks in bytes. The default is std's.
     #[must_use]
     pub fn stack_size(mut self, size: usize) -> Self {
         self.stack_size = Some(size);
         self
     }
 
-    /// Has the pool say when its threads are stuck.
+    /// Enables the report of stuck threads.
     pub(super) fn watched(mut self) -> Self {
         self.watched = true;
         self
     }
 
-    /// Makes the pool. No thread is started yet.
+    /// Creates the pool. No thread is started yet.
     pub fn build(self) -> ThreadPool {
         static POOLS: AtomicUsize = AtomicUsize::new(1);
         let name =

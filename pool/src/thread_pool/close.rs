@@ -1,4 +1,4 @@
-//! The end of a pool: finished, given up, or forgotten.
+//! The end of a pool: shut down, abandoned, or dropped.
 
 use ramie_hub::Limit;
 
@@ -7,7 +7,7 @@ use super::size::call_all;
 use super::{Handle, ThreadPool};
 
 impl Handle {
-    /// Lets nothing enter any more; the threads end once nothing is queued.
+    /// Closes the pool to new jobs; the threads end once the queue is empty.
     fn close(&self) {
         let (spare, wanted) = {
             let mut state = self.shared.state.lock();
@@ -16,13 +16,13 @@ impl Handle {
         };
         call_all(&spare);
         for thread in wanted {
-            // What failed has its failure.
+            // A failure to start fails the queued jobs.
             let _ = self.shared.start(thread);
         }
     }
 }
 
-/// The last handle is gone: nobody can spawn or wait any more.
+/// The last handle is dropped: no further job can be spawned or waited for.
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
@@ -30,10 +30,11 @@ impl Drop for Handle {
 }
 
 impl ThreadPool {
-    /// Lets nothing enter any more, and waits until everything is done and the threads have ended.
+    /// Closes the pool to new jobs, and waits until all jobs are done and the threads have ended.
     ///
-    /// What is running and queued is finished. Whoever spawns from now on, or waits for room to, gets a result that has
-    /// failed with [`PoolShutDown`](crate::PoolShutDown). Doing it twice is doing it once.
+    /// Running and queued jobs are finished. A job that is spawned from now on, or still waits for
+    /// capacity, gets a result that has failed with [`PoolShutDown`](crate::PoolShutDown). A second
+    /// call has no further effect.
     ///
     /// # Panics
     ///
@@ -41,7 +42,7 @@ impl ThreadPool {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout ends the wait only: the pool finishes by itself.
+    /// A kill or a timeout ends only the wait: the pool still finishes.
     ///
     /// # Examples
     ///
@@ -59,7 +60,8 @@ impl ThreadPool {
         self.shutdown_for(Limit::Never);
     }
 
-    /// Lets nothing enter any more, and waits at most that long; says whether everything is done and the threads have ended.
+    /// Shuts the pool down and waits for at most `timeout`. Returns `true` if all jobs are done and
+    /// the threads have ended.
     ///
     /// # Panics
     ///
@@ -77,11 +79,13 @@ impl ThreadPool {
         self.join_for(limit) && self.shrink_to(0, limit)
     }
 
-    /// Lets nothing enter any more, and gives up what no thread has begun. Does not wait and does not let others run.
+    /// Closes the pool to new jobs, and abandons the jobs that no thread has begun. Does not wait
+    /// and does not let other greenlets run.
     ///
-    /// The results of jobs that are given up fail with [`JobAbandoned`](crate::JobAbandoned), in the hubs that spawned them;
-    /// that is not reported. Their bodies are dropped here. What is running goes on, and has its results; to wait for it use
-    /// [`shutdown`](ThreadPool::shutdown) afterwards.
+    /// The results of abandoned jobs fail with [`JobAbandoned`](crate::JobAbandoned), in the hubs
+    /// that spawned them; that failure is not reported. Their bodies are dropped here. Running jobs
+    /// continue and deliver their results; call [`shutdown`](ThreadPool::shutdown) afterwards to
+    /// wait for them.
     ///
     /// # Examples
     ///
@@ -103,7 +107,7 @@ impl ThreadPool {
         refuse_all(given_up, &Refusal::Abandoned);
     }
 
-    /// Whether it was shut down or given up.
+    /// Returns `true` if the pool was shut down or abandoned.
     pub fn is_shutdown(&self) -> bool {
         self.shared().state.lock().closed
     }

@@ -1,4 +1,4 @@
-//! A job on its way: from the hub that spawns it through the queue to a thread, and its result back.
+//! Jobs: from the hub that spawns one through the queue to a thread, and the result back.
 
 use std::any::{Any, type_name};
 use std::fmt;
@@ -14,35 +14,36 @@ use ramie_hub::{
 use super::Shared;
 use crate::error::JobAbandoned;
 
-/// What stands in the queue.
+/// An entry of the queue.
 pub(super) trait Entry: Send {
-    /// Runs it on this thread; whatever comes of it goes where it belongs.
+    /// Runs the entry on this thread and delivers its outcome.
     fn run(self: Box<Self>);
-    /// Ends it unrun.
+    /// Ends the entry without running it.
     fn refuse(self: Box<Self>, why: &Refusal<'_>);
-    /// Returns the name of the function, for a report of what keeps the threads busy.
+    /// Returns the name of the function, for a report of the busy threads.
     fn what(&self) -> &'static str;
 }
 
-/// Why a job is not run.
+/// The reason why a job is not run.
 pub(super) enum Refusal<'a> {
     Abandoned,
     NoThread(&'a io::Error),
 }
 
-/// The room that a job takes in its pool, and its share of what is unfinished. Given back when it is dropped, wherever.
+/// The capacity that a job occupies in its pool, and its share of the unfinished jobs. Released on
+/// drop, on any thread.
 pub(super) struct Room {
     shared: Option<Arc<Shared>>,
     limited: bool,
 }
 
 impl Room {
-    /// No room yet.
+    /// Returns a value that occupies no capacity yet.
     pub(super) fn none() -> Self {
         Room { shared: None, limited: true }
     }
 
-    /// Takes over what was counted under the lock.
+    /// Takes over capacity that was counted under the lock.
     pub(super) fn counted(shared: &Arc<Shared>, limited: bool) -> Self {
         Room { shared: Some(shared.clone()), limited }
     }
@@ -56,7 +57,7 @@ impl Drop for Room {
     }
 }
 
-/// A body, and where its result goes.
+/// A body and the destination of its result.
 pub(super) struct Task<B>
 where
     B: Body,
@@ -66,7 +67,7 @@ where
     pub(super) room: Room,
 }
 
-/// What becomes of a body, on its way home. Wherever it is dropped, its room is given back.
+/// The outcome of a body, on its way to the hub that spawned it. Dropping it releases the capacity.
 struct Done<T, E> {
     end: End<T, E>,
     room: Room,
@@ -84,7 +85,8 @@ where
     B::Value: Send,
     B::Error: Send,
 {
-    /// A job of this hub, without room yet. Its result arrives in one turn: room, report, result.
+    /// Creates a job of this hub that occupies no capacity yet. In one turn of the hub the capacity
+    /// is released, a failure is reported, and the result is set.
     pub(super) fn new(body: B, result: AsyncResult<B::Value>, site: &'static Location<'static>) -> Box<Self> {
         let reply = get_hub().reply(move |done: Done<B::Value, B::Error>| {
             let Done { end, room } = done;
@@ -146,14 +148,14 @@ where
     }
 }
 
-/// The same error once more, for another job.
+/// Copies an error for another job.
 fn copy(error: &io::Error) -> io::Error {
     error
         .raw_os_error()
         .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
 }
 
-/// A function that has its own way to tell what comes of it. Dropped unrun if the pool is given up.
+/// A function that delivers its own outcome. Dropped without running if the pool is abandoned.
 pub(super) struct Plain {
     pub(super) f: Box<dyn FnOnce() + Send>,
     pub(super) room: Room,
@@ -174,8 +176,8 @@ impl Entry for Plain {
     }
 }
 
-/// Runs a body right here, for a caller who must not wait for room: errors and panics are the body's, everything that ramie
-/// raises is the caller's.
+/// Runs a body in the caller, which must not wait for capacity. Errors and panics belong to the
+/// body; exceptions of ramie are raised in the caller.
 pub(super) fn run_inline<B: Body>(body: B, site: &'static Location<'static>) -> AsyncResult<B::Value> {
     let result = AsyncResult::new();
     match catch_unwind(AssertUnwindSafe(|| body.run())) {
@@ -183,7 +185,7 @@ pub(super) fn run_inline<B: Body>(body: B, site: &'static Location<'static>) -> 
         Ok(Err(error)) => {
             let failure = Failure::from(Exception::new(error));
             if let Some(exit) = failure.downcast_ref::<SystemExit>() {
-                // It ends the job around it, and so gets where it belongs.
+                // The exit ends the enclosing job, and so reaches the hub that spawned it.
                 raise(*exit);
             }
             fail(&result, failure, site);
@@ -194,8 +196,8 @@ pub(super) fn run_inline<B: Body>(body: B, site: &'static Location<'static>) -> 
     result
 }
 
-/// Ends all of them unrun. Their destructors may fail, which the panic hook has told, or be interrupted, which goes on in the
-/// caller once all are done.
+/// Ends all entries without running them. A panic of a destructor has been reported by the panic
+/// hook. An interrupt in a destructor is raised in the caller once all entries have ended.
 pub(super) fn refuse_all(entries: Vec<Box<dyn Entry>>, why: &Refusal<'_>) {
     let mut raised = None;
     for entry in entries {
@@ -206,13 +208,14 @@ pub(super) fn refuse_all(entries: Vec<Box<dyn Entry>>, why: &Refusal<'_>) {
     }
 }
 
-/// Runs what may panic where that has nowhere to go; returns the payload if it is an exception of ramie's.
+/// Runs a function and contains its panic, which has no caller to reach. Returns the payload if it
+/// is an exception of ramie.
 pub(super) fn guarded(f: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
     let payload = catch_unwind(AssertUnwindSafe(f)).err()?;
     if payload.is::<Raised>() {
         return Some(payload);
     }
-    // A payload may panic in its own destructor; what that panics with is let go of for good.
+    // A payload may panic in its own destructor; the payload of that second panic is leaked.
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         Box::leak(again);
     }

@@ -9,15 +9,17 @@ use super::ThreadPool;
 use super::job::{Refusal, refuse_all};
 use crate::mapping::{Job, Mapping, Spawn};
 
-/// A job of a [`ThreadPool`], as the [mapping functions](Mapping) hold it: its result, and its place in the queue.
+/// A job of a [`ThreadPool`] for the [mapping functions](Mapping): its result, and its position in
+/// the queue.
 pub struct ThreadJob<T> {
     pub(super) result: AsyncResult<T>,
-    /// What it is called in the queue; one that was run or refused at once was never there.
+    /// The number of the job in the queue; `None` if it was run or rejected without entering the
+    /// queue.
     pub(super) number: Option<u64>,
 }
 
 impl<T> ThreadJob<T> {
-    /// The result that will be there when it has run.
+    /// Returns the result, which is set when the job has run.
     pub fn result(&self) -> &AsyncResult<T> {
         &self.result
     }
@@ -65,12 +67,12 @@ where
         self.spawn_for_ever(body, site)
     }
 
-    /// Always gives the body back: a job is no greenlet of this thread.
+    /// Always gives the body back: a job is not a greenlet of this thread.
     fn try_spawn_at(&self, body: B, _site: &'static Location<'static>) -> Result<Greenlet<B::Value>, B> {
         Err(body)
     }
 
-    /// Drops the body of a job that waits for a thread; one that runs is left alone.
+    /// Drops the body of a job that waits for a thread. A running job is left alone.
     fn cancel(&self, job: &Self::Job) {
         let entry = job.number.and_then(|number| self.shared().state.lock().withdraw(number));
         refuse_all(entry.into_iter().collect(), &Refusal::Abandoned);
@@ -81,7 +83,7 @@ where
     }
 }
 
-/// Functions, inputs and results have to be `Send`, as they go to the threads and back.
+/// Functions, inputs and results must be `Send`, since they travel to the threads and back.
 ///
 /// # Examples
 ///

@@ -1,8 +1,9 @@
-//! A pool of OS threads for work that blocks, driven from greenlets.
+//! A pool of OS threads for blocking work, driven from greenlets.
 //!
-//! `state` decides everything, under one lock; `worker` is what a thread does; `job` what travels. This file is how jobs
-//! enter; `blocking` is a way in of its own; `watchdog` says when all threads are stuck; `size` and `close` are the other things that are asked of a pool, `builder` is
-//! how one is made.
+//! `state` makes all decisions under one lock; `worker` is the loop of a thread; `job` is the unit
+//! that travels. This file has the entry of jobs; `blocking` is an entry of its own; `watchdog`
+//! reports that all threads are stuck; `size` and `close` have the other operations of a pool, and
+//! `builder` creates one.
 
 mod blocking;
 mod builder;
@@ -30,61 +31,70 @@ pub use self::mapping::ThreadJob;
 use self::state::{JOINERS, SPAWNERS, State};
 use crate::error::{PoolFull, PoolShutDown};
 
-/// What the handles of a pool and its threads share.
+/// The state that the handles of a pool and its threads share.
 struct Shared {
     state: WaitQueue<State>,
-    /// What the names of its threads begin with.
+    /// The prefix of the names of its threads.
     name: String,
     idle_timeout: Option<Duration>,
     stack_size: Option<usize>,
 }
 
-/// A pool of OS threads for work that would block its thread: gevent's `ThreadPool`. Clones are the same pool.
+/// A pool of OS threads for work that would block its thread: gevent's `ThreadPool`. Clones are the
+/// same pool.
 ///
-/// [`spawn`](ThreadPool::spawn) hands a closure over and returns the [`AsyncResult`] that will have its value; while a
-/// greenlet waits for that, the others run. Jobs are begun in the order in which they were spawned. Threads are started when
-/// they are needed, no more than [`maxsize`](ThreadPool::maxsize), and named after the pool, `ramie-pool1-1` and so on;
-/// [`builder`](ThreadPool::builder) sets names, stacks and after what time a thread that has nothing to do ends.
+/// [`spawn`](ThreadPool::spawn) hands a closure over and returns the [`AsyncResult`] that will have
+/// its value; while a greenlet waits for the result, the others run. Jobs are begun in the order in
+/// which they were spawned. Threads are started when they are needed, at most
+/// [`maxsize`](ThreadPool::maxsize) of them, and named after the pool, `ramie-pool1-1` and so on.
+/// [`builder`](ThreadPool::builder) sets names, stacks and the time after which an idle thread
+/// ends.
 ///
-/// The pool itself may be used from any thread; each result belongs to the hub of the thread that spawned its job. gevent
-/// refuses to be used from any thread but the pool's own.
+/// Any thread may use the pool. Each result belongs to the hub of the thread that spawned its job.
+/// gevent accepts calls only from the pool's own thread.
 ///
-/// # Room
+/// # Capacity
 ///
-/// No more than `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a thread finds its next one at
-/// once. Whoever spawns further ones waits. A job takes its room until its result has been set, which is a turn of the hub
-/// that spawned it: first the room is given back, then a failure is reported, then the result is set. If that hub has ended,
-/// the thread that ran the job drops the result and gives the room back. A pool of size 0 accepts one job, which runs once
-/// [`set_maxsize`](ThreadPool::set_maxsize) allows it.
+/// At most `maxsize + 1` jobs are outstanding at a time: one more than can run, so that a thread
+/// finds its next job at once. A caller that spawns a further job waits. A job occupies capacity
+/// until its result has been set, in a turn of the hub that spawned it: first the capacity is
+/// released, then a failure is reported, then the result is set. If that hub has ended, the thread
+/// that ran the job drops the result and releases the capacity. A pool of size 0 accepts one job,
+/// which runs once [`set_maxsize`](ThreadPool::set_maxsize) allows it.
 ///
-/// So a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their room.
+/// Consequently a thread that spawns jobs, and then neither waits in its hub nor ends, keeps their
+/// capacity occupied.
 ///
-/// Jobs that are outstanding keep the loop of the hub alive that spawned them: they are not what
-/// [`LoopExit`](ramie_hub::LoopExit) or [`Hub::join`](ramie_hub::Hub::join) overlook.
+/// Outstanding jobs keep the loop of the hub that spawned them alive: neither
+/// [`LoopExit`](ramie_hub::LoopExit) nor [`Hub::join`](ramie_hub::Hub::join) overlooks them.
 ///
-/// # How jobs fail
+/// # Failures of jobs
 ///
 /// The `Err` of a [`fallible`](ramie_hub::fallible) job and the payload of a panic arrive in the
-/// [`Failure`](ramie_hub::Failure) as they are. Every failure is also reported once to the
-/// [error handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether anybody asks for the result or
-/// not. What ramie raises in a job arrives as its [text](ramie_hub::FailureText), because exceptions do not leave their thread;
-/// a [`SystemExit`](ramie_hub::SystemExit) arrives as itself, and also in the main greenlet, at once.
+/// [`Failure`](ramie_hub::Failure) as they are. Every failure is also reported once to the [error
+/// handler](ramie_hub::Hub::set_error_handler) of the hub that spawned the job, whether the result
+/// is awaited or not. An exception that ramie raises in a job arrives as its
+/// [text](ramie_hub::FailureText), because exceptions do not leave their thread. A
+/// [`SystemExit`](ramie_hub::SystemExit) arrives as itself, and also in the main greenlet, at once.
 ///
 /// # Inside a job
 ///
-/// A job has an OS thread, on which it may block. It may use ramie: the thread then gets a hub of its own, which lasts as
-/// long as the thread. Greenlets that a job leaves behind run while later jobs on that thread wait and while it has nothing to
-/// do, and are unwound when the thread ends. What they raise in the main greenlet between jobs, a
-/// [`SystemExit`](ramie_hub::SystemExit) say, is printed, and ends nothing.
+/// A job runs on an OS thread and may block it. A job may use ramie: the thread then gets a hub of
+/// its own, which lasts as long as the thread. Greenlets that a job leaves behind run while later
+/// jobs on that thread wait and while the thread is idle, and are unwound when the thread ends. An
+/// exception that such a greenlet raises in the main greenlet between jobs, for example a
+/// [`SystemExit`](ramie_hub::SystemExit), is printed and ends nothing.
 ///
-/// A job that uses the pool it runs in never waits for room there: [`spawn`](ThreadPool::spawn) and its kin run the new job
-/// right there, before they return; what ramie raises in it, a timeout of a scope around the call for one, is then raised in
-/// the caller. What waits for the threads themselves ([`join`](ThreadPool::join), [`set_size`](ThreadPool::set_size),
-/// [`kill`](ThreadPool::kill), [`shutdown`](ThreadPool::shutdown)) would wait for its own thread, and panics.
+/// A job that uses the pool it runs in never waits for capacity: [`spawn`](ThreadPool::spawn) and
+/// its variants run the new job at once, before they return. An exception that ramie raises in the
+/// new job, for example the timeout of a scope around the call, is then raised in the caller. Calls
+/// that wait for the threads themselves ([`join`](ThreadPool::join),
+/// [`set_size`](ThreadPool::set_size), [`kill`](ThreadPool::kill),
+/// [`shutdown`](ThreadPool::shutdown)) would wait for the caller's own thread, and panic.
 ///
-/// # The end
+/// # Drop
 ///
-/// When the last handle is dropped, what is queued and running still gets done, and the threads end.
+/// When the last handle is dropped, queued and running jobs are finished, and then the threads end.
 ///
 /// # Examples
 ///
@@ -93,7 +103,7 @@ struct Shared {
 /// use ramie_pool::ThreadPool;
 ///
 /// let pool = ThreadPool::new(3);
-/// // Blocks a thread of the pool, and nobody here.
+/// // Blocks a thread of the pool, and no greenlet here.
 /// let slow = pool.spawn(|| {
 ///     std::thread::sleep(Duration::from_millis(10));
 ///     "done"
@@ -107,13 +117,13 @@ pub struct ThreadPool {
     handle: Arc<Handle>,
 }
 
-/// What all handles have together; the threads have it not.
+/// The part of the pool that all handles share and the threads do not.
 struct Handle {
     shared: Arc<Shared>,
 }
 
 impl ThreadPool {
-    /// A pool of at most that many threads. None is started before it is needed.
+    /// Creates a pool of at most `maxsize` threads. A thread is started only when it is needed.
     pub fn new(maxsize: usize) -> Self {
         Self::builder(maxsize).build()
     }
@@ -128,19 +138,20 @@ impl ThreadPool {
 
     // --- jobs ---------------------------------------------------------------------------------------------------
 
-    /// Hands a body over to a thread of the pool, and returns the result that will be there when it has run.
+    /// Hands a body over to a thread of the pool, and returns the result that will be set when the
+    /// body has run.
     ///
-    /// Lets others run only if it waits for [room](ThreadPool#room). Those who wait are told in order; as with
-    /// [`Pool`](crate::Pool), room that is free when somebody asks is taken at once. Called by a job of this pool it
-    /// runs the body itself.
+    /// Lets other greenlets run only if it waits for [capacity](ThreadPool#capacity). Waiters are
+    /// woken in order; as with [`Pool`](crate::Pool), a caller that finds free capacity takes it at
+    /// once. Called by a job of this pool, it runs the body itself.
     ///
-    /// After [`shutdown`](ThreadPool::shutdown) or [`abandon`](ThreadPool::abandon) the body is dropped, and the result
-    /// has failed with [`PoolShutDown`].
+    /// After [`shutdown`](ThreadPool::shutdown) or [`abandon`](ThreadPool::abandon) the body is
+    /// dropped, and the result has failed with [`PoolShutDown`].
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout of a caller that waits for room takes none and drops the body. Once this has returned, the job is
-    /// done whatever becomes of the caller, and of the result.
+    /// A kill or a timeout of a caller that waits for capacity takes none and drops the body. Once
+    /// this has returned, the job is done even if the caller ends or the result is dropped.
     ///
     /// # Examples
     ///
@@ -171,11 +182,11 @@ impl ThreadPool {
         }
     }
 
-    /// Hands a body over if there is room. Does not let others run.
+    /// Hands a body over if there is capacity. Does not let other greenlets run.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] with the body when there is none.
+    /// [`PoolFull`] with the body when there is no capacity.
     ///
     /// # Examples
     ///
@@ -196,11 +207,11 @@ impl ThreadPool {
         self.spawn_for(body, None, Location::caller()).map(|job| job.result).map_err(PoolFull)
     }
 
-    /// Hands a body over, and waits at most that long for room.
+    /// Hands a body over, waiting for capacity for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] with the body when there was none in time.
+    /// [`PoolFull`] with the body when there was no capacity in time.
     ///
     /// # Cancellation
     ///
@@ -218,7 +229,7 @@ impl ThreadPool {
         job.map(|job| job.result).map_err(PoolFull)
     }
 
-    /// Without a limit it does not wait at all.
+    /// Hands a body over. `limit` bounds the wait for capacity; with `None` this does not wait.
     fn spawn_for<B>(
         &self,
         body: B,
@@ -234,7 +245,7 @@ impl ThreadPool {
         }
         let result = AsyncResult::new();
         let mut task = Some(Task::new(body, result.clone(), site));
-        // The outer option: whether there is an answer. The inner one: what is to be done, unless nobody enters any more.
+        // Outer `None`: no capacity, keep waiting. Inner `None`: the pool is closed.
         let mut look = |state: &mut State| {
             if state.closed {
                 return Some(None);
@@ -265,9 +276,10 @@ impl ThreadPool {
         }
     }
 
-    /// Has a thread of the pool call `f`, with no regard to room. Called by a job of this pool it calls `f` right there.
+    /// Calls `f` on a thread of the pool, without regard to capacity. Called by a job of this pool,
+    /// it calls `f` in the caller.
     ///
-    /// If the pool is given up first, or no thread can be started, `f` is dropped.
+    /// If the pool is abandoned first, or no thread can be started, `f` is dropped.
     ///
     /// # Errors
     ///
@@ -297,18 +309,19 @@ impl ThreadPool {
 
     // --- joining ------------------------------------------------------------------------------------------------
 
-    /// How many jobs are unfinished: queued, running, or with a result that has not been set yet.
+    /// Returns the number of unfinished jobs: queued, running, or with a result that has not been
+    /// set yet.
     pub fn len(&self) -> usize {
         self.shared().state.lock().unfinished
     }
 
-    /// Whether no job is unfinished.
+    /// Returns `true` if no job is unfinished.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Waits until no job is unfinished: all results are there, in whichever hub. Does not let others run if that is so
-    /// already.
+    /// Waits until no job is unfinished: all results are set, in all hubs. Does not let other
+    /// greenlets run if that is so already.
     ///
     /// # Panics
     ///
@@ -322,7 +335,7 @@ impl ThreadPool {
         self.join_for(Limit::Never);
     }
 
-    /// Waits at most that long; says whether no job is unfinished.
+    /// Waits for at most `timeout`. Returns `true` if no job is unfinished.
     ///
     /// # Panics
     ///
@@ -371,14 +384,14 @@ mod tests {
         assert!(pool.try_spawn(|| ()).is_err());
         for i in 0..3 {
             let tell = tell.clone();
-            assert!(pool.execute("", Box::new(move || tell.send(i).expect("it is received"))).is_ok());
+            assert!(pool.execute("", Box::new(move || tell.send(i).expect("the receiver lives"))).is_ok());
         }
         assert_eq!(pool.len(), 5);
         assert!(pool.try_spawn(|| ()).is_err());
         drop((hold, tell));
         assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2]);
         pool.join();
-        assert!(holder.get().expect("it does not fail"));
+        assert!(holder.get().expect("the job does not fail"));
         assert!(queued.ready());
     }
 
@@ -388,11 +401,11 @@ mod tests {
         let inner = pool.clone();
         let same = pool.spawn(move || {
             let (tell, told) = channel();
-            let tell = move || tell.send(std::thread::current().id()).expect("it is received");
+            let tell = move || tell.send(std::thread::current().id()).expect("the receiver lives");
             assert!(inner.execute("", Box::new(tell)).is_ok());
             told.recv().expect("it was sent") == std::thread::current().id()
         });
-        assert!(same.get().expect("it does not fail"));
+        assert!(same.get().expect("the job does not fail"));
     }
 
     #[test]
@@ -411,7 +424,7 @@ mod tests {
         let pool = ThreadPool::new(1);
         assert!(pool.execute("", Box::new(|| panic!("in a job"))).is_ok());
         pool.join();
-        assert_eq!(pool.spawn(|| 5).get().expect("the thread lives on"), 5);
+        assert_eq!(pool.spawn(|| 5).get().expect("the thread continues"), 5);
         assert_eq!(pool.size(), 1);
     }
 }

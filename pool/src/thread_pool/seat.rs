@@ -1,4 +1,4 @@
-//! Where a thread of a pool rests until it is called.
+//! The parker of an idle thread of a pool.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use ramie_hub::{Waker, get_hub, has_hub};
 
 use super::job::guarded;
 
-/// The place of one thread.
+/// The parker of one thread.
 pub(super) struct Seat {
     thread: Thread,
     called: AtomicBool,
-    /// How to call one that rests in its hub.
+    /// The waker of a thread that is parked in its hub.
     waker: Mutex<Option<Waker>>,
 }
 
@@ -26,10 +26,12 @@ impl Seat {
         self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the rest of a thread that was taken out of those who rest. To be called once the lock is free.
+    /// Unparks a thread that was removed from the idle list. Must be called after the lock is
+    /// released.
     pub(super) fn call(&self) {
         self.called.store(true, Ordering::Release);
-        // Looked for after the flag was set: who rests puts it there and then looks at the flag.
+        // Reads the waker after setting the flag: a parking thread stores its waker and then checks
+        // the flag.
         let waker = self.waker().take();
         match waker {
             Some(waker) => drop(waker.wake()),
@@ -37,12 +39,15 @@ impl Seat {
         }
     }
 
-    /// Rests until it is called, or at most that long; says whether it was called.
+    /// Parks the thread until it is called, or for at most `timeout`. Returns `true` if it was
+    /// called.
     ///
-    /// A thread that has a hub rests in it: results that were sent there have their turn, and give their room back.
+    /// A thread that has a hub parks in the hub: results that were sent to the hub are delivered,
+    /// and release their capacity.
     pub(super) fn rest(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        // A job may have left an unpark behind, and a late call for an earlier rest uses the waker up: only the flag counts.
+        // A job may leave an unpark token behind, and a late call for an earlier park consumes the
+        // waker. Only the flag counts.
         loop {
             let waiter = has_hub().then(|| {
                 let (waits, wakes) = get_hub().waiter();
@@ -59,7 +64,8 @@ impl Seat {
             match (&waiter, left) {
                 (None, None) => thread::park(),
                 (None, Some(left)) => thread::park_timeout(left),
-                // What greenlets of an earlier job throw at main has nobody left to go to, and is printed.
+                // An exception that a greenlet of an earlier job raises in main has no receiver
+                // left, and is printed.
                 (Some(waiter), None) => drop(guarded(|| waiter.wait())),
                 (Some(waiter), Some(left)) => drop(guarded(|| {
                     waiter.wait_timeout(left);
@@ -75,14 +81,14 @@ mod tests {
 
     use super::*;
 
-    /// Whoever calls sets the flag and then wakes: by then the thread may have run, and rest again.
+    /// A caller sets the flag and then wakes: the thread may have run and parked again in between.
     #[test]
     fn a_call_that_comes_late_ends_no_later_rest() {
         get_hub();
         let seat = Seat::new();
         let callers = seat.clone();
         let _greenlet = spawn(move || {
-            let late = callers.waker().take().expect("the thread rests in its hub");
+            let late = callers.waker().take().expect("the thread is parked in its hub");
             late.wake();
             sleep(Duration::from_millis(5));
             callers.call();

@@ -1,4 +1,4 @@
-//! How many threads a pool has and may have.
+//! The current and the maximum number of threads of a pool.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::state::JOINERS;
 use super::{Shared, ThreadPool};
 use crate::error::SetSizeError;
 
-/// Somebody who waits for threads to end; what it has asked for is asked for no longer when it goes.
+/// A waiter for threads to end. Dropping it withdraws its request.
 struct Asking<'a> {
     shared: &'a Shared,
     number: u64,
@@ -22,22 +22,22 @@ impl Drop for Asking<'_> {
 }
 
 impl ThreadPool {
-    /// How many threads live now.
+    /// Returns the current number of threads.
     pub fn size(&self) -> usize {
         self.shared().state.lock().threads
     }
 
-    /// How many threads there may be.
+    /// Returns the maximum number of threads.
     pub fn maxsize(&self) -> usize {
         self.shared().state.lock().maxsize
     }
 
-    /// Sets how many threads there may be. Does not let others run.
+    /// Sets the maximum number of threads. Does not let other greenlets run.
     ///
-    /// A greater number wakes those who wait for room to spawn, and starts threads for what is queued. With a smaller one
-    /// the threads that are too many end in the background: those that rest at once, the others after the job that they
-    /// run. At 0 the last thread ends when nothing is queued any more; what is spawned from then on, one job, runs once the
-    /// number rises.
+    /// A greater maximum wakes waiters for capacity and starts threads for queued jobs. With a
+    /// smaller one the excess threads end in the background: idle threads at once, the others after
+    /// their present job. At 0 the last thread ends when the queue is empty. A pool at 0 then
+    /// accepts one more job, which runs once the maximum is raised.
     ///
     /// # Examples
     ///
@@ -59,19 +59,21 @@ impl ThreadPool {
         };
         call_all(&spare);
         for thread in wanted {
-            // What failed has its failure.
+            // A failure to start fails the queued jobs.
             let _ = shared.start(thread);
         }
     }
 
-    /// Starts threads ahead of need until so many live, or has as many end and waits until no more than that are left.
+    /// Sets the number of threads. Starts threads ahead of need until `size` threads live, or ends
+    /// threads and waits until at most `size` are left.
     ///
-    /// What is running and what is queued is done first; threads that are needed for jobs of others meanwhile are started all
-    /// the same. Lets others run only if it waits.
+    /// Running and queued jobs are finished first. Threads that jobs of other callers need during
+    /// the wait are still started. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
-    /// [`SetSizeError::AboveMaxsize`], and nothing is done; [`SetSizeError::Thread`] when the system refuses to start a thread.
+    /// [`SetSizeError::AboveMaxsize`], and nothing is changed; [`SetSizeError::Thread`] when the
+    /// system refuses to start a thread.
     ///
     /// # Panics
     ///
@@ -79,7 +81,7 @@ impl ThreadPool {
     ///
     /// # Cancellation
     ///
-    /// A kill or a timeout takes the wish back: threads that have not ended by then stay.
+    /// A kill or a timeout withdraws the request: threads that have not ended by then stay.
     ///
     /// # Examples
     ///
@@ -116,10 +118,11 @@ impl ThreadPool {
         Ok(())
     }
 
-    /// Has all threads end, and waits until they have: [`set_size`](ThreadPool::set_size) 0.
+    /// Ends all threads and waits until they have ended: [`set_size`](ThreadPool::set_size) 0.
     ///
-    /// What is running and what is queued is done first; a thread cannot be killed. Called right after a spawn it waits for that
-    /// job too, unless there is no thread to run it: a pool of size 0 keeps what it has accepted. The pool can be used again.
+    /// Running and queued jobs are finished first; a thread cannot be killed. A call right after a
+    /// spawn waits for that job too, unless there is no thread to run it: a pool of size 0 keeps
+    /// the job that it has accepted. The pool can be used again.
     ///
     /// # Panics
     ///
@@ -134,7 +137,7 @@ impl ThreadPool {
         self.shrink_to(0, Limit::Never);
     }
 
-    /// Waits until no more than `size` threads are left; says whether they were gone in time.
+    /// Waits until at most `size` threads are left. Returns `true` if that was so in time.
     pub(super) fn shrink_to(&self, size: usize, limit: Limit) -> bool {
         let shared = self.shared();
         let ((number, gone), spare) = {

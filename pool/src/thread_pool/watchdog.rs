@@ -1,10 +1,10 @@
-//! Says on stderr when all threads of a pool are stuck while jobs wait.
+//! A watchdog that prints a message on stderr when all threads of a pool are stuck while jobs wait.
 //!
-//! Only the global pool has a watchdog: there jobs are short, and who makes the call cannot see why it takes long. In a pool
-//! of the program's own a queue of long jobs is nothing unusual.
+//! Only the global pool has a watchdog: its jobs are short, and the caller of such a job cannot see
+//! the cause of a delay. In a pool of the program's own a queue of long jobs is not unusual.
 //!
-//! The watchdog is a thread that is started when a job finds all threads busy, and that ends when it finds no job waiting.
-//! So it costs nothing while there are threads to spare.
+//! The watchdog is a thread that is started when a job finds all threads busy, and that ends when
+//! it finds no job waiting. So it costs nothing while there are idle threads.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,11 +15,11 @@ use std::time::Duration;
 use super::Shared;
 use super::state::{Stuck, Watched};
 
-/// No thread has taken a job for so long when a report is made.
+/// The time without a started job after which a report is made.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Shared {
-    /// Starts the watchdog. Without a thread for it the pool works as well.
+    /// Starts the watchdog. The pool works without it if no thread can be started.
     pub(super) fn watch(self: &Arc<Self>) {
         let shared = self.clone();
         let started =
@@ -41,7 +41,7 @@ impl Shared {
             reported &= !progress;
             if !progress && !reported {
                 reported = true;
-                // There is nothing to do about a write that fails.
+                // A write that fails cannot be handled.
                 let _ = writeln!(io::stderr(), "ramie: {}", Report { name: &self.name, stuck: &stuck });
             }
             pause();
@@ -69,6 +69,6 @@ impl fmt::Display for Report<'_> {
             let what = what.trim_end_matches("::{{closure}}");
             write!(f, "{} {count} x {what}", if at == 0 { "" } else { "," })?;
         }
-        f.write_str("; ThreadPool::global().set_maxsize(...) makes room for more")
+        f.write_str("; ThreadPool::global().set_maxsize(...) allows more")
     }
 }

@@ -1,4 +1,4 @@
-//! The threads of a pool: how they begin, work and end.
+//! The threads of a pool: start, work and end.
 
 use std::cell::Cell;
 use std::io;
@@ -13,7 +13,7 @@ use super::seat::Seat;
 use super::state::{Help, Next};
 
 thread_local! {
-    /// The pool that this thread works for, by its address; 0 is none.
+    /// The address of the pool that this thread works for; 0 means none.
     static WORKS_FOR: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -22,15 +22,18 @@ impl Shared {
         Arc::as_ptr(self).addr()
     }
 
-    /// Whether the caller runs on a thread of this pool.
+    /// Returns `true` if the caller runs on a thread of this pool.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
         WORKS_FOR.get() == self.address()
     }
 
-    /// Refuses a call that would wait for the very thread it is made on.
+    /// Panics on a call that would wait for the thread it is made on.
     #[track_caller]
     pub(super) fn assert_outside(self: &Arc<Self>, call: &str) {
-        assert!(!self.is_inside(), "{call} called by a job of the pool, which would wait for itself");
+        assert!(
+            !self.is_inside(),
+            "{call} must not be called by a job of the pool: it would wait for itself"
+        );
     }
 
     pub(super) fn help(self: &Arc<Self>, help: Help) {
@@ -39,14 +42,14 @@ impl Shared {
             Help::Watch => self.watch(),
             Help::Call(seat) => seat.call(),
             Help::Start(thread) => {
-                // What failed has its failure: nobody else is to be told.
+                // A failure to start fails the queued jobs; no other caller needs the error.
                 let _ = self.start(thread);
             }
         }
     }
 
-    /// Starts a thread that has been counted. If the system refuses, and no other thread lives, everything that is queued
-    /// fails; otherwise the others do the work.
+    /// Starts a thread that has been counted. If the system refuses and no other thread lives,
+    /// every queued job fails; otherwise the other threads do the work.
     pub(super) fn start(self: &Arc<Self>, thread: usize) -> io::Result<()> {
         let mut builder = thread::Builder::new().name(format!("{}-{thread}", self.name));
         if let Some(size) = self.stack_size {
@@ -56,7 +59,8 @@ impl Shared {
         let work = move || {
             WORKS_FOR.set(shared.address());
             shared.work(thread);
-            // The destructors of the thread-locals are nobody's job, and the address may be another pool's soon.
+            // The destructors of the thread-locals belong to no job, and another pool may reuse the
+            // address.
             WORKS_FOR.set(0);
         };
         builder.spawn(work).map(drop).inspect_err(|error| {
@@ -79,7 +83,8 @@ impl Shared {
                 Next::Run(entry) => {
                     drop(guarded(|| entry.run()));
                     if has_hub() {
-                        // What was sent to it has a turn, however busy the pool is.
+                        // Lets the hub deliver messages that were sent to it, however busy the pool
+                        // is.
                         drop(guarded(yield_now));
                     }
                 }
@@ -88,7 +93,8 @@ impl Shared {
                         let ended = self.state.lock().expire(thread, &seat);
                         match ended {
                             Some(ended) => return ended.tell(),
-                            // Whoever took it out is about to call.
+                            // The thread that has removed this one from the idle list is about to
+                            // call it.
                             None => drop(seat.rest(None)),
                         }
                     }

@@ -1,16 +1,23 @@
-//! What a pool of threads knows of itself, under one lock: its jobs, its threads, and what each of them does next.
+//! The state of a pool of threads, under one lock: its jobs, its threads, and the next step of each
+//! thread.
 //!
-//! Nothing here wakes, starts or drops anything: what is to be done once the lock is free is returned.
+//! Nothing here wakes, starts or drops anything: actions that must happen after the lock is
+//! released are returned.
 //!
 //! Rules of the state:
-//! 1. `unfinished` counts the jobs from when they enter until their result is where it belongs, `outstanding` those of
-//!    them that need room. Each is counted off by its [`Room`](super::job::Room), once.
-//! 2. `threads` counts those that live or are about to be started. A thread is counted off in the locked section in which
-//!    it decides to end, so a job that enters later sees that it is gone.
-//! 3. A job that enters calls a thread that rests, or has one started; or there are as many as there may be, or as there
-//!    are unfinished jobs, so that one of them is about to look. None rests while a job waits and nobody is about to look: of
-//!    threads that are too many, as many are called as have to end, and so one more comes than ends.
-//! 4. Who is taken out of `idle` is called, and looks; who is not stays there until it takes itself out.
+//! 1. `unfinished` counts each job from its entry until its result is delivered. `outstanding`
+//!    counts the jobs among these that need capacity. Each job is subtracted once, by its
+//!    [`Room`](super::job::Room).
+//! 2. `threads` counts the threads that live or are about to be started. A thread is subtracted in
+//!    the locked section in which it decides to end, so a job that enters later sees that it is
+//!    gone.
+//! 3. Submitting a job calls an idle thread or starts a new one, unless the pool is at its maximum
+//!    or has as many threads as unfinished jobs, so that a thread is about to poll the queue. No
+//!    thread stays idle while a job is queued and no other thread is about to poll: when the
+//!    maximum is lowered, as many idle threads are called as must end, so one more thread polls
+//!    than ends.
+//! 4. A thread that is removed from `idle` is called, and polls. Any other thread stays there until
+//!    it removes itself.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -22,12 +29,12 @@ use ramie_hub::shared::{WaitQueue, Waits};
 use super::job::Entry;
 use super::seat::Seat;
 
-/// Those who spawn wait here for room.
+/// The waiters for capacity.
 pub(super) const SPAWNERS: Lane = Lane::First;
-/// Those who join wait here for the end of all jobs.
+/// The waiters for the end of all jobs.
 pub(super) const JOINERS: Lane = Lane::Second;
 
-/// Something that has happened or not, for any thread to wait for.
+/// A flag that any thread can wait for.
 pub(super) struct Flag(pub(super) bool);
 
 impl Waits for Flag {
@@ -36,7 +43,7 @@ impl Waits for Flag {
     }
 }
 
-/// Somebody who waits until there are no more threads than so many.
+/// A waiter until at most `size` threads are left.
 struct Shrinking {
     number: u64,
     size: usize,
@@ -49,71 +56,71 @@ pub(super) struct State {
     pub(super) unfinished: usize,
     outstanding: usize,
     queue: VecDeque<(u64, Box<dyn Entry>)>,
-    /// Who rests, the last to begin last.
+    /// The idle threads, the most recent last.
     idle: Vec<Arc<Seat>>,
     shrinking: Vec<Shrinking>,
-    /// Nothing enters any more, and threads without work end.
+    /// `true` once the pool accepts no job, and threads without work end.
     pub(super) closed: bool,
     next_number: u64,
-    /// Numbers of threads: those given back, and the next new one.
+    /// The released numbers of threads, and the next new number.
     free_threads: BinaryHeap<Reverse<usize>>,
     next_thread: usize,
-    /// What each thread is at, by its number.
+    /// The function that each thread is running, by the thread's number.
     running: Vec<Option<&'static str>>,
-    /// How many jobs threads have begun.
+    /// The number of jobs that threads have begun.
     begun: u64,
     watch: Watch,
 }
 
-/// Whether a watchdog looks after the threads.
+/// The state of the watchdog of the threads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Watch {
-    /// Not in this pool.
+    /// This pool has no watchdog.
     Never,
-    /// It is started when a job finds all threads busy.
+    /// The watchdog is started when a job finds all threads busy.
     Off,
     On,
 }
 
-/// What a watchdog finds.
+/// The finding of a watchdog.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// No job waits. The watchdog is counted off.
+    /// No job waits. The watchdog is counted as stopped.
     Nothing,
-    /// Jobs wait, and threads have begun so many jobs so far.
+    /// Jobs wait, and threads have begun this many jobs so far.
     Waiting(u64),
 }
 
-/// What keeps the threads of a pool while jobs wait.
+/// The reason why the threads of a pool are busy while jobs wait.
 pub(super) struct Stuck {
     pub(super) threads: usize,
     pub(super) waiting: usize,
-    /// Each function, and how many threads are in it.
+    /// Each function, with the number of threads that run it.
     pub(super) calls: BTreeMap<&'static str, usize>,
 }
 
-/// Who has to be told that a job has entered.
+/// The action that a new job needs.
 pub(super) enum Help {
     Enough,
     Call(Arc<Seat>),
-    /// A thread of this number is to be started; it is counted already.
+    /// A thread of this number must be started; it is counted already.
     Start(usize),
-    /// All threads are busy, and a watchdog is to be started; it is counted already.
+    /// All threads are busy, and a watchdog must be started; it is counted already.
     Watch,
 }
 
-/// What a thread does next.
+/// The next step of a thread.
 pub(super) enum Next {
     Run(Box<dyn Entry>),
     Rest,
     End(Ended),
 }
 
-/// Those who have waited for a thread to end that has.
+/// The waiters that were waiting for an ended thread.
 pub(super) struct Ended(Vec<WaitQueue<Flag>>);
 
 impl Ended {
-    /// To be called once the lock is free.
+    /// Wakes the waiters. Must be called after the lock is released.
     pub(super) fn tell(self) {
         for gone in self.0 {
             gone.lock().0 = true;
@@ -159,12 +166,13 @@ impl State {
 
     // --- jobs ---------------------------------------------------------------------------------------------------
 
-    /// For how many jobs there is room: one more than can run, for better throughput.
+    /// Returns the number of jobs that may still enter. The capacity is one more than can run, for
+    /// better throughput.
     fn room(&self) -> usize {
         self.maxsize.saturating_add(1).saturating_sub(self.outstanding)
     }
 
-    /// Counts one more job, if there is room or it needs none.
+    /// Counts one more job, if there is capacity or the job needs none.
     pub(super) fn take_room(&mut self, limited: bool) -> Option<()> {
         if limited {
             (self.room() > 0).then(|| self.outstanding += 1)?;
@@ -192,7 +200,7 @@ impl State {
         }
     }
 
-    /// Looks after the threads, for the watchdog.
+    /// Checks the threads, for the watchdog.
     pub(super) fn look(&mut self) -> Watched {
         if self.queue.is_empty() {
             self.stop_watching();
@@ -201,12 +209,12 @@ impl State {
         Watched::Waiting(self.begun)
     }
 
-    /// Counts the watchdog off.
+    /// Counts the watchdog as stopped.
     pub(super) fn stop_watching(&mut self) {
         self.watch = Watch::Off;
     }
 
-    /// Says what keeps the threads.
+    /// Returns the functions that keep the threads busy.
     pub(super) fn stuck(&self) -> Stuck {
         let mut calls = BTreeMap::new();
         for what in self.running.iter().flatten() {
@@ -215,7 +223,7 @@ impl State {
         Stuck { threads: self.threads, waiting: self.queue.len(), calls }
     }
 
-    /// Notes what a thread is at.
+    /// Records the function that a thread is running.
     fn note(&mut self, thread: usize, what: Option<&'static str>) {
         if self.running.len() <= thread {
             self.running.resize(thread + 1, None);
@@ -223,26 +231,27 @@ impl State {
         self.running[thread] = what;
     }
 
-    /// Takes back a job that nobody has begun to run.
+    /// Removes a job that no thread has begun.
     pub(super) fn withdraw(&mut self, number: u64) -> Option<Box<dyn Entry>> {
-        // In order of their numbers but for those that waited for room.
+        // The queue is in the order of the numbers, except for jobs that waited for capacity.
         let at = self.queue.iter().position(|(other, _)| *other == number)?;
         self.queue.remove(at).map(|(_, entry)| entry)
     }
 
-    /// Takes back everything that nobody has begun to run.
+    /// Removes every job that no thread has begun.
     pub(super) fn withdraw_all(&mut self) -> Vec<Box<dyn Entry>> {
         self.queue.drain(..).map(|(_, entry)| entry).collect()
     }
 
     // --- threads ------------------------------------------------------------------------------------------------
 
-    /// How many threads there may be. A pool that was given up runs what is queued, whatever its size.
+    /// Returns the maximum number of threads. A closed pool runs its queue with at least one
+    /// thread, whatever its size.
     fn most(&self) -> usize {
         if self.closed { self.maxsize.max(1) } else { self.maxsize }
     }
 
-    /// How many threads stay although there is nothing to do.
+    /// Returns the number of threads that stay when there is nothing to do.
     fn keep(&self) -> usize {
         let asked = self.shrinking.iter().map(|shrinking| shrinking.size).min();
         if self.closed { 0 } else { asked.map_or(self.maxsize, |size| size.min(self.maxsize)) }
@@ -252,7 +261,7 @@ impl State {
         self.threads < self.most() && self.unfinished > self.threads
     }
 
-    /// Counts a thread that is to be started, and numbers it.
+    /// Counts a thread that is about to be started, and returns its number.
     pub(super) fn add_thread(&mut self) -> usize {
         self.threads += 1;
         self.free_threads.pop().map_or_else(
@@ -264,7 +273,7 @@ impl State {
         )
     }
 
-    /// The threads that the jobs in the queue are short of.
+    /// Counts the threads that the queued jobs still need, and returns their numbers.
     pub(super) fn add_wanted(&mut self) -> Vec<usize> {
         let mut started = Vec::new();
         while started.len() < self.queue.len() && self.wants_thread() {
@@ -273,18 +282,19 @@ impl State {
         started
     }
 
-    /// Takes those out who are to end, for there are more than `size`: first who rests longest.
+    /// Removes idle threads that must end because there are more than `size` threads, the longest
+    /// idle first.
     pub(super) fn spare(&mut self, size: usize) -> Vec<Arc<Seat>> {
         let spare = self.threads.saturating_sub(size).min(self.idle.len());
         self.idle.drain(..spare).collect()
     }
 
-    /// What the thread of this number does next.
+    /// Decides the next step of the thread of this number.
     pub(super) fn next(&mut self, thread: usize, seat: &Arc<Seat>) -> Next {
         let ends = if self.queue.is_empty() {
             self.threads > self.keep()
         } else {
-            // The last one stays, so that nothing is left behind.
+            // The last thread stays, so that no job is left behind.
             self.threads > self.most().max(1)
         };
         if ends {
@@ -304,14 +314,14 @@ impl State {
         }
     }
 
-    /// Takes a thread out that has rested for too long, unless it is being called.
+    /// Removes a thread after its idle time, unless it is being called.
     pub(super) fn expire(&mut self, thread: usize, seat: &Arc<Seat>) -> Option<Ended> {
         let at = self.idle.iter().position(|other| Arc::ptr_eq(other, seat))?;
         self.idle.remove(at);
         Some(self.end(thread))
     }
 
-    /// Counts a thread off.
+    /// Subtracts a thread that ends.
     pub(super) fn end(&mut self, thread: usize) -> Ended {
         self.threads -= 1;
         self.note(thread, None);
@@ -328,7 +338,7 @@ impl State {
         Ended(ended)
     }
 
-    /// Asks for there being no more than `size` threads; what it returns is set once that is so.
+    /// Requests at most `size` threads. Returns a flag that is set once that is so.
     pub(super) fn shrink(&mut self, size: usize) -> (u64, WaitQueue<Flag>) {
         let number = self.number();
         let gone = WaitQueue::new(Flag(self.threads <= size));
@@ -338,7 +348,7 @@ impl State {
         (number, gone)
     }
 
-    /// Nobody waits for that any more.
+    /// Withdraws a request.
     pub(super) fn stop_shrinking(&mut self, number: u64) {
         self.shrinking.retain(|shrinking| shrinking.number != number);
     }

@@ -1,4 +1,5 @@
-//! The state against everything that can be done to it, in any order: threads and hubs are played by hand.
+//! A model test of the state: every operation in any order, with threads and hubs simulated by
+//! hand.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,12 +8,12 @@ use proptest::prelude::*;
 use super::super::job::Refusal;
 use super::*;
 
-/// A job that writes its number down.
+/// A job that records its number.
 struct Note(u64, Arc<Mutex<Vec<u64>>>);
 
 impl Entry for Note {
     fn run(self: Box<Self>) {
-        self.1.lock().expect("nobody panics").push(self.0);
+        self.1.lock().expect("no test thread panics").push(self.0);
     }
 
     fn refuse(self: Box<Self>, _why: &Refusal<'_>) {}
@@ -22,12 +23,12 @@ impl Entry for Note {
     }
 }
 
-/// What a thread is doing.
+/// The activity of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    /// It is being started, and about to look.
+    /// The thread is being started, and about to poll.
     Starts,
-    /// It is about to look: called, or done with a job.
+    /// The thread is about to poll: called, or done with a job.
     Comes,
     Runs,
     Rests,
@@ -44,13 +45,13 @@ enum Deed {
     Spawn {
         limited: bool,
     },
-    /// A thread that comes looks.
+    /// A thread polls.
     Look(usize),
     /// A thread cannot be started.
     Fail(usize),
-    /// A thread that runs is done; its result is on its way.
+    /// A running job ends; its result is on its way.
     Finish(usize),
-    /// A result is where it belongs.
+    /// A result is delivered.
     Deliver,
     SetMaxsize(usize),
     Shrink(usize),
@@ -82,9 +83,9 @@ struct Play {
     state: State,
     threads: Vec<Played>,
     log: Arc<Mutex<Vec<u64>>>,
-    /// What has entered and was not withdrawn, in order.
+    /// The jobs that have entered and were not withdrawn, in order.
     entered: Vec<u64>,
-    /// Jobs that run, and those that are done and not delivered: whether they need room.
+    /// One entry for each unfinished job: `true` if it needs capacity.
     rooms: Vec<bool>,
     done: usize,
     /// A thread could not be started.
@@ -107,13 +108,13 @@ impl Play {
     }
 
     fn start(&mut self, number: usize) {
-        assert!(self.threads.iter().all(|thread| thread.number != number), "a number is one thread's");
+        assert!(self.threads.iter().all(|thread| thread.number != number), "a number belongs to one thread");
         self.threads.push(Played { number, seat: Seat::new(), doing: Doing::Starts });
     }
 
     fn call(&mut self, seat: &Arc<Seat>) {
         let thread = self.threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.seat, seat));
-        let thread = thread.expect("who rests lives");
+        let thread = thread.expect("an idle thread lives");
         assert_eq!(thread.doing, Doing::Rests);
         thread.doing = Doing::Comes;
     }
@@ -123,7 +124,7 @@ impl Play {
         ended.tell();
     }
 
-    /// The place of one of those who do this, if there are any.
+    /// Returns the index of a thread with this activity, if there is one.
     fn pick(&self, doing: Doing, any: usize) -> Option<usize> {
         let all = self.threads.iter().enumerate().filter(|(_, thread)| thread.doing == doing);
         let all: Vec<usize> = all.map(|(at, _)| at).collect();
@@ -141,7 +142,7 @@ impl Play {
             Next::End(ended) => {
                 assert!(
                     self.state.threads > 0 || self.state.queue.is_empty(),
-                    "the last one leaves nothing behind"
+                    "the last thread leaves no job behind"
                 );
                 self.over(at, ended);
             }
@@ -181,7 +182,7 @@ impl Play {
                 if self.threads.is_empty() {
                     for _ in self.state.withdraw_all() {
                         self.entered.pop();
-                        let limited = self.rooms.pop().expect("each job has its share");
+                        let limited = self.rooms.pop().expect("each unfinished job has an entry");
                         self.state.give_room(limited);
                     }
                 }
@@ -195,7 +196,7 @@ impl Play {
             Deed::Deliver => {
                 if self.done > 0 {
                     self.done -= 1;
-                    let limited = self.rooms.pop().expect("each job has its share");
+                    let limited = self.rooms.pop().expect("each unfinished job has an entry");
                     self.state.give_room(limited);
                 }
             }
@@ -227,12 +228,12 @@ impl Play {
                 let Some(at) = self.pick(Doing::Rests, any) else { return };
                 let thread = &self.threads[at];
                 let ended = self.state.expire(thread.number, &thread.seat.clone());
-                self.over(at, ended.expect("it rests"));
+                self.over(at, ended.expect("the thread is idle"));
             }
             Deed::Withdraw(number) => {
                 if self.state.withdraw(number).is_some() {
                     self.entered.retain(|other| *other != number);
-                    let limited = self.rooms.pop().expect("each job has its share");
+                    let limited = self.rooms.pop().expect("each unfinished job has an entry");
                     self.state.give_room(limited);
                 }
             }
@@ -254,10 +255,11 @@ impl Play {
         let count = |doing| self.threads.iter().filter(|thread| thread.doing == doing).count();
         assert_eq!(state.idle.len(), count(Doing::Rests));
         assert_eq!(state.queue.len() + count(Doing::Runs) + self.done, state.unfinished);
-        // Rule 3: nobody rests, and no thread is missing, while a job waits and nobody comes for it.
+        // Rule 3: no thread is idle, and none is missing, while a job is queued and no thread comes
+        // to poll.
         if !state.queue.is_empty() && count(Doing::Comes) + count(Doing::Starts) == 0 {
             assert_eq!(count(Doing::Rests), 0);
-            // Who could not be started is not missed by those that are there.
+            // A thread that could not be started is not replaced by the present ones.
             assert!(
                 state.threads >= state.most() || self.failed,
                 "{} of {} threads",
@@ -266,12 +268,15 @@ impl Play {
             );
         }
         for (_, gone, size) in &self.shrinking {
-            assert!(gone.lock().0 || state.threads > *size, "who waits for few threads hears of it");
+            assert!(gone.lock().0 || state.threads > *size, "a waiter for few threads is woken");
         }
-        assert!(self.entered.starts_with(&self.log.lock().expect("nobody panics")), "first in, first out");
+        assert!(
+            self.entered.starts_with(&self.log.lock().expect("no test thread panics")),
+            "first in, first out"
+        );
     }
 
-    /// Lets everybody come to rest.
+    /// Runs until all threads are idle.
     fn settle(&mut self) {
         for _ in 0..1000 {
             self.act(&Deed::Look(0));
@@ -314,14 +319,14 @@ proptest! {
             prop_assert_eq!(&*play.log.lock().unwrap(), &play.entered);
         }
         prop_assert!(play.threads.len() <= play.state.keep());
-        // A wish that is not taken back is granted in the end.
+        // A request that is not withdrawn is fulfilled in the end.
         play.act(&Deed::Shrink(0));
         play.settle();
         prop_assert!(play.threads.is_empty() && play.shrinking.iter().all(|(_, gone, _)| gone.lock().0));
     }
 }
 
-/// A job that does nothing and says that it is this.
+/// A job that does nothing and returns this name.
 struct Named(&'static str);
 
 impl Entry for Named {
