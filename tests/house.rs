@@ -234,6 +234,52 @@ fn every_file_of_a_test_folder_is_a_module() {
     none(lost, "not a module of its folder's main.rs, so never compiled");
 }
 
+/// The comments of a file, each with the number of its line.
+fn comments(path: &str) -> Vec<(usize, String)> {
+    let text = read(path);
+    let lines = text.lines().enumerate();
+    lines.filter_map(|(at, line)| Some((at + 1, line[line.find("//")?..].to_owned()))).collect()
+}
+
+/// Plain English names the thing that acts: thread, greenlet, waiter, caller.
+#[test]
+fn comments_name_the_thing() {
+    const PRONOUNS: [&str; 7] = ["who", "whoever", "whom", "whose", "somebody", "nobody", "anybody"];
+    let offenders = sources().flat_map(|path| {
+        let vague = |text: &str| {
+            let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+            words.into_iter().any(|word| PRONOUNS.contains(&&*word))
+        };
+        comments(&path)
+            .into_iter()
+            .filter(|(_, text)| vague(text))
+            .map(|(at, _)| format!("{path}:{at}"))
+            .collect::<Vec<_>>()
+    });
+    let offenders = offenders.collect::<Vec<_>>();
+    assert!(offenders.len() <= 20, "name the thread, greenlet, waiter or caller: {offenders:#?}");
+}
+
+/// A summary opens with a verb, or with a noun phrase of the field.
+#[test]
+fn summaries_say_what_a_thing_is_or_does() {
+    const CLAUSES: [&str; 12] = [
+        "What", "Who", "Whose", "Where", "Whether", "How", "Those", "Somebody", "It", "Of", "Once", "Whoever",
+    ];
+    let offenders = sources().flat_map(|path| {
+        let text = read(&path);
+        let lines = text.lines().map(str::trim_start).collect::<Vec<_>>();
+        let opens = |at: &usize| {
+            let doc = |line: &str| line.starts_with("///") || line.starts_with("//!");
+            let first = doc(lines[*at]) && (*at == 0 || !doc(lines[*at - 1]));
+            let word = lines[*at].get(3..).and_then(|line| line.split_whitespace().next());
+            first && word.is_some_and(|word| CLAUSES.contains(&word))
+        };
+        (0..lines.len()).filter(opens).map(|at| format!("{path}:{}", at + 1)).collect::<Vec<_>>()
+    });
+    none(offenders, "a summary opens with a verb or a noun phrase");
+}
+
 #[test]
 fn the_changelog_is_open() {
     assert!(read("CHANGELOG.md").lines().any(|line| line == "## [Unreleased]"));

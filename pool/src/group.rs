@@ -279,7 +279,7 @@ impl Group {
                 yield_now();
                 break;
             }
-            // Their places among the links come after the group's: who was waited for has left.
+            // The links of this wait come after those of the group: a greenlet that was waited for has left.
             let ended = iwait(&others).timeout(limit).count();
             // Members that had ended when the time was over are counted before their links have had a
             // turn. No greenlet ran then, and none would in a further round.

@@ -140,7 +140,7 @@ impl AnyGreenlet {
     /// ```
     pub fn kill_with(&self, kill: impl Into<Kill>) -> bool {
         let Kill { exception, limit } = kill.into();
-        // Destructors call this. A greenlet whose hub has ended is out of reach.
+        // Destructors call this. A greenlet of a hub that has ended cannot be reached.
         let Some(core) = current::try_core() else { return self.ready() };
         if !self.needs_throw(&core, &exception) {
             return self.ready();

@@ -113,7 +113,7 @@ impl ExitList {
     }
 }
 
-/// What runs first when the thread ends.
+/// The hook, which runs first when the thread ends.
 extern "C" fn at_exit(_: *mut c_void) {
     current::thread_ends();
 }

@@ -6,8 +6,8 @@ use crate::scheduler::Core;
 
 /// The longest time that a call may wait.
 ///
-/// Every call that ends in `_timeout` takes an `impl Into<Limit>`: a [`Duration`], an [`Instant`], or an
-/// `Option<Duration>` whose `None` is no limit.
+/// Every call that ends in `_timeout` takes an `impl Into<Limit>`: a [`Duration`], an [`Instant`],
+/// or an `Option<Duration>`, of which `None` is no limit.
 ///
 /// # Examples
 ///
