@@ -260,6 +260,21 @@ fn comments_name_the_thing() {
     assert!(offenders.len() <= 20, "name the thread, greenlet, waiter or caller: {offenders:#?}");
 }
 
+/// A reader of an example depends on `ramie` alone.
+#[test]
+fn examples_of_the_documentation_use_the_facade() {
+    let offenders = sources().filter(|path| {
+        let inner = |line: &&str| line.contains("use ramie_hub::") || line.contains("use ramie_pool::");
+        read(path).lines().map(str::trim_start).filter(|line| line.starts_with("//")).any(|line| inner(&line))
+    });
+    none(offenders, "an example names a crate below the facade");
+    let guides = ["pool/src/guide.md", "runtime/src/guide.md"];
+    none(
+        guides.into_iter().filter(|path| read(path).contains("use ramie_")),
+        "an example names a crate below the facade",
+    );
+}
+
 /// A summary opens with a verb, or with a noun phrase of the field.
 #[test]
 fn summaries_say_what_a_thing_is_or_does() {

@@ -32,7 +32,7 @@ impl<E: fmt::Debug + fmt::Display + 'static> Object for E {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::Exception;
+/// use ramie::Exception;
 ///
 /// let exception = Exception::new("out of cheese");
 /// assert_eq!(exception.downcast_ref::<&str>(), Some(&"out of cheese"));
@@ -134,7 +134,7 @@ impl Error for SystemExit {}
 /// # Examples
 ///
 /// ```
-/// let g = ramie_hub::spawn(|| -> u32 { panic!("no luck") });
+/// let g = ramie::spawn(|| -> u32 { panic!("no luck") });
 /// let failure = g.get().unwrap_err();
 /// assert_eq!(failure.panic_message(), Some("no luck"));
 /// ```
@@ -158,7 +158,7 @@ impl Failure {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::Failure;
+    /// use ramie::Failure;
     ///
     /// let payload = std::panic::catch_unwind(|| panic!("no luck")).unwrap_err();
     /// assert_eq!(Failure::panicked(payload).panic_message(), Some("no luck"));
@@ -240,7 +240,7 @@ impl Failure {
     ///
     /// ```
     /// use std::error::Error;
-    /// use ramie_hub::{fallible, spawn};
+    /// use ramie::{fallible, spawn};
     ///
     /// fn total() -> Result<u32, Box<dyn Error + Send + Sync>> {
     ///     let g = spawn(fallible(|| "twelve".parse::<u32>()));

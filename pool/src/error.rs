@@ -9,7 +9,7 @@ use std::io;
 /// # Examples
 ///
 /// ```
-/// use ramie_pool::Pool;
+/// use ramie::Pool;
 ///
 /// let pool = Pool::new(0);
 /// let refused = pool.try_spawn(|| 5).unwrap_err();

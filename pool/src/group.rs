@@ -22,7 +22,7 @@ use crate::members::Members;
 /// # Examples
 ///
 /// ```
-/// use ramie_pool::Group;
+/// use ramie::Group;
 ///
 /// let group = Group::new();
 /// let answer = group.spawn(|| 6 * 7);
@@ -130,7 +130,7 @@ impl Group {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::Group;
+    /// use ramie::Group;
     ///
     /// let group = Group::new();
     /// assert_eq!(group.spawn(|| 5).get().unwrap(), 5);
@@ -192,8 +192,8 @@ impl Group {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::{fallible, yield_now};
-    /// use ramie_pool::Group;
+    /// use ramie::{fallible, yield_now};
+    /// use ramie::Group;
     ///
     /// let group = Group::new();
     /// group.spawn(fallible(|| { yield_now(); Err::<(), _>("the second") }));
@@ -234,8 +234,8 @@ impl Group {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie_hub::sleep;
-    /// use ramie_pool::Group;
+    /// use ramie::sleep;
+    /// use ramie::Group;
     ///
     /// let group = Group::new();
     /// for _ in 0..3 {

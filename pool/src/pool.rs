@@ -19,8 +19,8 @@ use crate::members::Members;
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::yield_now;
-/// use ramie_pool::Pool;
+/// use ramie::yield_now;
+/// use ramie::Pool;
 ///
 /// let pool = Pool::new(2);
 /// for _ in 0..5 {
@@ -128,7 +128,7 @@ impl Pool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Pool, PoolFull};
+    /// use ramie::{Pool, PoolFull};
     ///
     /// let pool = Pool::new(1);
     /// let job = pool.try_spawn(|| 5).unwrap();

@@ -82,7 +82,7 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{scope, yield_now};
+/// use ramie::{scope, yield_now};
 ///
 /// let words = ["no", "copies", "made"];
 /// let mut longest = String::new();
@@ -101,28 +101,28 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// has no code):
 ///
 /// ```compile_fail
-/// ramie_hub::scope(|s| s.spawn(|| 5)).join();
+/// ramie::scope(|s| s.spawn(|| 5)).join();
 /// ```
 ///
 /// Its handle cannot outlive the scope either:
 ///
 /// ```compile_fail,E0521
 /// let mut handle = None;
-/// ramie_hub::scope(|s| handle = Some(s.spawn(|| 5)));
+/// ramie::scope(|s| handle = Some(s.spawn(|| 5)));
 /// ```
 ///
 /// The scope itself cannot be kept, since it would accept borrows after its end:
 ///
 /// ```compile_fail,E0521
 /// let mut kept = None;
-/// ramie_hub::scope(|s| kept = Some(s));
+/// ramie::scope(|s| kept = Some(s));
 /// ```
 ///
 /// Two greenlets cannot both borrow a value mutably:
 ///
 /// ```compile_fail,E0499
 /// let mut count = 0;
-/// ramie_hub::scope(|s| {
+/// ramie::scope(|s| {
 ///     s.spawn(|| count += 1);
 ///     s.spawn(|| count += 1);
 /// });
@@ -131,14 +131,14 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// Values of the closure itself are gone before its greenlets are:
 ///
 /// ```compile_fail,E0373
-/// ramie_hub::scope(|s| {
+/// ramie::scope(|s| {
 ///     let own = 5;
 ///     s.spawn(|| println!("{own}"));
 /// });
 /// ```
 ///
 /// ```compile_fail,E0597
-/// ramie_hub::scope(|s| {
+/// ramie::scope(|s| {
 ///     let own = String::from("mine");
 ///     let lent = &own;
 ///     s.spawn(move || println!("{lent}"));
@@ -149,7 +149,7 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 ///
 /// ```compile_fail,E0506
 /// let mut count = 0;
-/// ramie_hub::scope(|s| {
+/// ramie::scope(|s| {
 ///     s.spawn(|| println!("{count}"));
 ///     count = 1;
 /// });
@@ -158,7 +158,7 @@ type BorrowingWork<'a> = Box<dyn FnOnce() -> Result<(), Exception> + 'a>;
 /// Greenlets stay on their thread:
 ///
 /// ```compile_fail,E0277
-/// ramie_hub::scope(|s| {
+/// ramie::scope(|s| {
 ///     std::thread::scope(|threads| { threads.spawn(|| { s.spawn(|| ()); }); });
 /// });
 /// ```
@@ -193,7 +193,7 @@ impl<'scope> Scope<'scope, '_> {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::{fallible, scope};
+    /// use ramie::{fallible, scope};
     ///
     /// let text = String::from("12,x");
     /// let parsed: Vec<_> = scope(|s| {
@@ -217,7 +217,7 @@ impl Builder {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::{Builder, scope};
+    /// use ramie::{Builder, scope};
     ///
     /// let name = String::from("worker");
     /// scope(|s| {

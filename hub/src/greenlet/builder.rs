@@ -18,7 +18,7 @@ use crate::task::{AnyGreenlet, Kind, SpawnCallback, TaskRef};
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::Builder;
+/// use ramie::Builder;
 ///
 /// let g = Builder::new().name("deep").stack_size(1 << 20).spawn(|| 5);
 /// assert_eq!(g.name(), "deep");
@@ -78,7 +78,7 @@ impl Builder {
     ///
     /// ```
     /// use std::{cell::Cell, rc::Rc};
-    /// use ramie_hub::Builder;
+    /// use ramie::Builder;
     ///
     /// let ended = Rc::new(Cell::new(0));
     /// let count = ended.clone();
@@ -173,7 +173,7 @@ impl fmt::Debug for Builder {
 ///
 /// ```
 /// use std::{cell::RefCell, rc::Rc};
-/// use ramie_hub::{joinall, spawn};
+/// use ramie::{joinall, spawn};
 ///
 /// let log = Rc::new(RefCell::new(Vec::new()));
 /// let greenlets: Vec<_> = (0..3).map(|i| {
@@ -197,7 +197,7 @@ pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
 ///
 /// ```
 /// use std::time::Duration;
-/// let g = ramie_hub::spawn_later(Duration::from_millis(1), || 5);
+/// let g = ramie::spawn_later(Duration::from_millis(1), || 5);
 /// assert_eq!(g.get().unwrap(), 5);
 /// ```
 #[track_caller]
@@ -213,7 +213,7 @@ pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
 /// # Examples
 ///
 /// ```
-/// let raw = ramie_hub::spawn_raw(|| println!("hello"));
+/// let raw = ramie::spawn_raw(|| println!("hello"));
 /// raw.join();
 /// assert!(raw.dead());
 /// ```
@@ -234,7 +234,7 @@ pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{add_spawn_callback, remove_spawn_callback, spawn};
+/// use ramie::{add_spawn_callback, remove_spawn_callback, spawn};
 ///
 /// let id = add_spawn_callback(|greenlet| println!("started {}", greenlet.name()));
 /// spawn(|| ()).join();

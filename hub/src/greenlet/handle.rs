@@ -28,7 +28,7 @@ use crate::wait::waitable::Waitable;
 /// # Examples
 ///
 /// ```
-/// let g = ramie_hub::spawn(|| 6 * 7);
+/// let g = ramie::spawn(|| 6 * 7);
 /// assert!(g.started() && !g.ready());
 /// assert_eq!(g.get().unwrap(), 42);
 /// assert!(g.ready() && g.successful());
@@ -226,7 +226,7 @@ impl AnyGreenlet {
     /// # Examples
     ///
     /// ```
-    /// let g = ramie_hub::spawn(|| 5);
+    /// let g = ramie::spawn(|| 5);
     /// g.link(|g| assert_eq!(g.get().unwrap(), 5));
     /// g.join();
     /// ```
@@ -310,7 +310,7 @@ impl AnyGreenlet {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::{spawn, yield_now};
+    /// use ramie::{spawn, yield_now};
     ///
     /// let g = spawn(|| yield_now());
     /// let result = g.scope(|_| 5);

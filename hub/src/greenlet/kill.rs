@@ -19,7 +19,7 @@ use crate::wait::limit::Limit;
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::Kill;
+/// use ramie::Kill;
 ///
 /// let patient = Kill::new("shutting down").timeout(Duration::from_secs(5));
 /// assert_eq!(patient.exception().to_string(), "shutting down");
@@ -99,7 +99,7 @@ impl AnyGreenlet {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie_hub::{sleep, spawn, yield_now};
+    /// use ramie::{sleep, spawn, yield_now};
     ///
     /// let g = spawn(|| sleep(Duration::from_secs(10)));
     /// yield_now();
@@ -130,7 +130,7 @@ impl AnyGreenlet {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie_hub::{Kill, sleep, spawn, yield_now};
+    /// use ramie::{Kill, sleep, spawn, yield_now};
     ///
     /// let g = spawn(|| sleep(Duration::from_secs(10)));
     /// yield_now();
@@ -237,7 +237,7 @@ impl AnyGreenlet {
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::{killall, sleep, spawn, yield_now};
+/// use ramie::{killall, sleep, spawn, yield_now};
 ///
 /// let greenlets: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(10)))).collect();
 /// yield_now();
@@ -265,7 +265,7 @@ pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::{Kill, TimedOut, killall_with, sleep, spawn, yield_now};
+/// use ramie::{Kill, TimedOut, killall_with, sleep, spawn, yield_now};
 ///
 /// let greenlets: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(10)))).collect();
 /// yield_now();

@@ -84,7 +84,7 @@ impl<T> fmt::Debug for LocalKey<T> {
 ///
 /// ```
 /// use std::cell::Cell;
-/// use ramie_hub::{greenlet_local, spawn};
+/// use ramie::{greenlet_local, spawn};
 ///
 /// greenlet_local! {
 ///     static COUNT: Cell<u32> = Cell::new(0);
@@ -112,7 +112,7 @@ macro_rules! greenlet_local {
 ///
 /// ```
 /// use std::cell::Cell;
-/// use ramie_hub::{spawn, tree_local};
+/// use ramie::{spawn, tree_local};
 ///
 /// tree_local! {
 ///     static REQUEST: Cell<u32> = Cell::new(0);

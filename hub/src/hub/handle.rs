@@ -53,7 +53,7 @@ pub fn get_hub() -> Hub {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{spawn, try_get_hub};
+/// use ramie::{spawn, try_get_hub};
 ///
 /// match try_get_hub() {
 ///     Ok(_hub) => assert_eq!(spawn(|| 5).get().unwrap(), 5),
@@ -170,7 +170,7 @@ impl Hub {
     ///
     /// ```
     /// use std::{cell::RefCell, rc::Rc};
-    /// use ramie_hub::{fallible, get_hub, spawn};
+    /// use ramie::{fallible, get_hub, spawn};
     ///
     /// let seen = Rc::new(RefCell::new(Vec::new()));
     /// let log = seen.clone();
@@ -191,7 +191,7 @@ impl Hub {
     ///
     /// ```
     /// use std::num::ParseIntError;
-    /// use ramie_hub::{fallible, get_hub, spawn};
+    /// use ramie::{fallible, get_hub, spawn};
     ///
     /// get_hub().not_error::<ParseIntError>();
     /// let g = spawn(fallible(|| "twelve".parse::<u32>()));

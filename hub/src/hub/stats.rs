@@ -66,7 +66,7 @@ impl Hub {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie_hub::{get_hub, killall, sleep, spawn, yield_now};
+    /// use ramie::{get_hub, killall, sleep, spawn, yield_now};
     ///
     /// let before = get_hub().stats();
     /// let sleepers: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(60)))).collect();

@@ -155,7 +155,7 @@ impl State {
 ///
 /// ```
 /// use std::{cell::Cell, rc::Rc, time::Duration};
-/// use ramie_hub::{get_hub, sleep};
+/// use ramie::{get_hub, sleep};
 ///
 /// let ticks = Rc::new(Cell::new(0));
 /// let timer = get_hub().timer(Duration::from_millis(1), Duration::from_millis(1));

@@ -35,7 +35,7 @@ use crate::wait::limit::Limit;
 /// # #[cfg(unix)] fn main() -> std::io::Result<()> {
 /// use std::io::{Read, Write};
 /// use std::os::unix::net::UnixStream;
-/// use ramie_hub::{Io, spawn};
+/// use ramie::{Io, spawn};
 ///
 /// let (left, right) = UnixStream::pair()?;
 /// left.set_nonblocking(true)?;

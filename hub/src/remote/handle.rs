@@ -28,7 +28,7 @@ use crate::wait::limit::Limit;
 ///
 /// ```
 /// use std::thread;
-/// use ramie_hub::get_hub;
+/// use ramie::get_hub;
 ///
 /// let hub = get_hub();
 /// let (waiter, waker) = hub.waiter();

@@ -36,7 +36,7 @@ enum Cause<E> {
 ///
 /// ```
 /// use std::thread;
-/// use ramie_hub::{fallible, run_job};
+/// use ramie::{fallible, run_job};
 ///
 /// let job = fallible(|| "twelve".parse::<u32>());
 /// let failed = thread::spawn(move || run_job(job)).join().unwrap().unwrap_err();

@@ -36,7 +36,7 @@ impl Hub {
     ///
     /// ```
     /// use std::{rc::Rc, thread};
-    /// use ramie_hub::{AsyncResult, get_hub};
+    /// use ramie::{AsyncResult, get_hub};
     ///
     /// let result = AsyncResult::new();
     /// let here = result.clone();

@@ -39,7 +39,7 @@ use crate::stderr;
 /// ```
 /// use std::panic::catch_unwind;
 /// use std::time::Duration;
-/// use ramie_hub::{TimedOut, sleep, with_timeout};
+/// use ramie::{TimedOut, sleep, with_timeout};
 ///
 /// let answer = with_timeout(Duration::from_millis(1), || {
 ///     let handled = catch_unwind(|| sleep(Duration::from_secs(10)));
@@ -183,7 +183,7 @@ pub(crate) fn guard_drop<T>(value: T) {
 /// # Examples
 ///
 /// ```
-/// let g = ramie_hub::spawn(|| -> () { ramie_hub::raise("no such page") });
+/// let g = ramie::spawn(|| -> () { ramie::raise("no such page") });
 /// assert_eq!(g.get().unwrap_err().downcast_ref(), Some(&"no such page"));
 /// ```
 pub fn raise<E: fmt::Debug + fmt::Display + 'static>(error: E) -> ! {
@@ -241,7 +241,7 @@ impl<E: 'static> std::error::Error for Caught<E> {}
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{GreenletExit, catch, sleep, spawn};
+/// use ramie::{GreenletExit, catch, sleep, spawn};
 /// use std::time::Duration;
 ///
 /// let g = spawn(|| match catch::<GreenletExit, _>(|| sleep(Duration::from_secs(10))) {

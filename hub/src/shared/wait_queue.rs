@@ -20,7 +20,7 @@ use crate::wait::limit::Limit;
 /// A simple semaphore for any thread:
 ///
 /// ```
-/// use ramie_hub::{Lane, Limit, shared::{WaitQueue, Waits}};
+/// use ramie::{Lane, Limit, shared::{WaitQueue, Waits}};
 ///
 /// struct Permits(usize);
 ///

@@ -42,7 +42,7 @@ impl<T: 'static> Waits for Cell<T> {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{AsyncResult, spawn};
+/// use ramie::{AsyncResult, spawn};
 ///
 /// let result = AsyncResult::new();
 /// let waiter = spawn({
@@ -153,7 +153,7 @@ impl<T: 'static> AsyncResult<T> {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::AsyncResult;
+    /// use ramie::AsyncResult;
     ///
     /// struct Ticket(u32);
     ///
@@ -199,7 +199,7 @@ impl<T: 'static> AsyncResult<T> {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::{AsyncResult, spawn};
+    /// use ramie::{AsyncResult, spawn};
     ///
     /// let result = AsyncResult::new();
     /// spawn(|| 5).link(result.link_target());

@@ -28,7 +28,7 @@ impl Waits for Flag {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{Event, spawn};
+/// use ramie::{Event, spawn};
 ///
 /// let event = Event::new();
 /// let waiter = spawn({

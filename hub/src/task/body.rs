@@ -72,7 +72,7 @@ impl<F> fmt::Debug for Fallible<F> {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{fallible, spawn};
+/// use ramie::{fallible, spawn};
 ///
 /// let g = spawn(fallible(|| "twelve".parse::<u32>()));
 /// let failure = g.get().unwrap_err();

@@ -167,7 +167,7 @@ impl<W: Waitable> fmt::Debug for IWait<'_, W> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::{iwait, sleep, spawn};
+/// use ramie::{iwait, sleep, spawn};
 ///
 /// let sleepers = [3, 1, 2].map(|ms| spawn(move || { sleep(Duration::from_millis(ms * 10)); ms }));
 /// let order: Vec<u64> = iwait(&sleepers).map(|g| g.get().unwrap()).collect();
@@ -193,7 +193,7 @@ pub fn iwait<W: Waitable>(objects: &[W]) -> IWait<'_, W> {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{Event, Waitable, spawn, wait};
+/// use ramie::{Event, Waitable, spawn, wait};
 ///
 /// let event = Event::new();
 /// event.set();
@@ -227,8 +227,8 @@ pub struct JoinOptions {
 /// # Examples
 ///
 /// ```
-/// let greenlets: Vec<_> = (0..10).map(|i| ramie_hub::spawn(move || i)).collect();
-/// assert_eq!(ramie_hub::joinall(&greenlets).len(), 10);
+/// let greenlets: Vec<_> = (0..10).map(|i| ramie::spawn(move || i)).collect();
+/// assert_eq!(ramie::joinall(&greenlets).len(), 10);
 /// ```
 pub fn joinall<G: Waitable + AsRef<AnyGreenlet>>(greenlets: &[G]) -> Vec<&G> {
     wait(greenlets)
@@ -245,7 +245,7 @@ pub fn joinall<G: Waitable + AsRef<AnyGreenlet>>(greenlets: &[G]) -> Vec<&G> {
 /// # Examples
 ///
 /// ```
-/// use ramie_hub::{JoinOptions, fallible, joinall_with, spawn};
+/// use ramie::{JoinOptions, fallible, joinall_with, spawn};
 ///
 /// let greenlets = [spawn(|| 1), spawn(fallible(|| Err("no luck")))];
 /// let options = JoinOptions { raise_error: true, ..JoinOptions::default() };

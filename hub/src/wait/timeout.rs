@@ -139,7 +139,7 @@ impl Sender for TimeoutState {
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::{Timeout, catch, sleep};
+/// use ramie::{Timeout, catch, sleep};
 ///
 /// let limit = Timeout::new(Duration::from_millis(1));
 /// limit.start();
@@ -366,7 +366,7 @@ impl Timeout {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie_hub::{Timeout, sleep};
+    /// use ramie::{Timeout, sleep};
     ///
     /// let late = Timeout::new(Duration::from_millis(1)).scope(|| sleep(Duration::from_secs(10)));
     /// assert!(late.is_err());
@@ -446,7 +446,7 @@ impl std::error::Error for Timeout {}
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::{sleep, with_timeout};
+/// use ramie::{sleep, with_timeout};
 ///
 /// assert_eq!(with_timeout(Duration::from_secs(10), || 5), Ok(5));
 /// let late = with_timeout(Duration::from_millis(1), || {

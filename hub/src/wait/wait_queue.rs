@@ -29,7 +29,7 @@ use crate::wait::waitable::Waitable;
 ///
 /// ```
 /// use std::cell::Cell;
-/// use ramie_hub::{Lane, Limit, WaitQueue, Waits, spawn};
+/// use ramie::{Lane, Limit, WaitQueue, Waits, spawn};
 ///
 /// struct Permits(Cell<u32>);
 ///

@@ -47,7 +47,7 @@ pub use self::spawn::{Call, Job, Spawn, TryCall};
 /// # Examples
 ///
 /// ```
-/// use ramie_pool::{Mapping, Pool};
+/// use ramie::{Mapping, Pool};
 ///
 /// let pool = Pool::new(2);
 /// let sums = pool.map([1, 2, 3].into_iter().zip([10, 20, 30]), |(x, y)| x + y);
@@ -74,7 +74,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Mapping, Pool};
+    /// use ramie::{Mapping, Pool};
     ///
     /// let pool = Pool::new(1);
     /// let inner = pool.clone();
@@ -124,7 +124,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Mapping, Pool};
+    /// use ramie::{Mapping, Pool};
     ///
     /// let pool = Pool::new(1);
     /// let jobs = [1, 2, 3].map(|i| pool.apply_async(move || i * 10));
@@ -192,7 +192,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Mapping, Pool};
+    /// use ramie::{Mapping, Pool};
     ///
     /// assert_eq!(Pool::new(3).map(1..=4, |x| x * x).unwrap(), [1, 4, 9, 16]);
     /// ```
@@ -225,7 +225,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Group, Mapping};
+    /// use ramie::{Group, Mapping};
     ///
     /// let numbers = Group::new().try_map(["1", "two", "3"], |text| text.parse::<u32>());
     /// assert!(numbers.unwrap_err().is::<std::num::ParseIntError>());
@@ -258,7 +258,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Group, Mapping};
+    /// use ramie::{Group, Mapping};
     ///
     /// let mut sum = 0;
     /// Group::new().map_cb(1..=3, |x| x * x, |squares| sum = squares.iter().sum()).unwrap();
@@ -307,7 +307,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Mapping, Pool};
+    /// use ramie::{Mapping, Pool};
     ///
     /// let squares = Pool::new(2).map_async(0..4, |x| x * x);
     /// assert_eq!(squares.take().unwrap(), [0, 1, 4, 9]);
@@ -382,7 +382,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Mapping, Pool};
+    /// use ramie::{Mapping, Pool};
     ///
     /// let pool = Pool::new(2);
     /// let mut lengths = pool.imap(["a", "bb", "ccc"], str::len).maxsize(1);
@@ -405,7 +405,7 @@ pub trait Mapping: Clone + 'static {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{Mapping, Pool};
+    /// use ramie::{Mapping, Pool};
     ///
     /// let halves = |x: i32| 10_i32.checked_div(x).ok_or("division by zero");
     /// let results: Vec<_> = Pool::new(1).try_imap([1, 0, 2], halves).map(Result::ok).collect();
@@ -429,8 +429,8 @@ pub trait Mapping: Clone + 'static {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie_hub::sleep;
-    /// use ramie_pool::{Group, Mapping};
+    /// use ramie::sleep;
+    /// use ramie::{Group, Mapping};
     ///
     /// let sleepers = Group::new().imap_unordered([30, 10], |ms| { sleep(Duration::from_millis(ms)); ms });
     /// assert_eq!(sleepers.map(Result::unwrap).collect::<Vec<_>>(), [10, 30]);

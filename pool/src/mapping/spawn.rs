@@ -21,8 +21,8 @@ use crate::pool::Pool;
 ///
 /// ```
 /// use std::panic::Location;
-/// use ramie_hub::{Body, Greenlet, spawn};
-/// use ramie_pool::{Mapping, Spawn};
+/// use ramie::{Body, Greenlet, spawn};
+/// use ramie::{Mapping, Spawn};
 ///
 /// /// Runs everything, and remembers nothing.
 /// #[derive(Clone)]

@@ -25,7 +25,7 @@ use super::ThreadPool;
 /// # Examples
 ///
 /// ```
-/// use ramie_pool::blocking;
+/// use ramie::blocking;
 ///
 /// let path = String::from("Cargo.toml");
 /// // Nothing has to be moved or cloned: `f` may borrow from the caller's frame.
@@ -51,8 +51,8 @@ pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_hub::with_timeout;
-/// use ramie_pool::blocking_owned;
+/// use ramie::with_timeout;
+/// use ramie::blocking_owned;
 ///
 /// let (never, wait) = std::sync::mpsc::channel::<()>();
 /// let late = with_timeout(Duration::from_millis(5), || blocking_owned(move || wait.recv()));
@@ -109,7 +109,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::ThreadPool;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(1);
     /// let mut numbers = vec![3, 1, 2];
@@ -168,7 +168,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::ThreadPool;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(1);
     /// let numbers = vec![3, 1, 2];

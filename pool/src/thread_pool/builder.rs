@@ -14,7 +14,7 @@ use super::{Shared, ThreadPool};
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_pool::ThreadPool;
+/// use ramie::ThreadPool;
 ///
 /// let pool = ThreadPool::builder(4).name("disk").idle_timeout(Some(Duration::from_secs(5))).build();
 /// let name = pool.spawn(|| std::thread::current().name().map(str::to_owned));

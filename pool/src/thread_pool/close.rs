@@ -47,7 +47,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{PoolShutDown, ThreadPool};
+    /// use ramie::{PoolShutDown, ThreadPool};
     ///
     /// let pool = ThreadPool::new(1);
     /// let jobs = [1, 2].map(|i| pool.spawn(move || i * 10));
@@ -90,7 +90,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{JobAbandoned, ThreadPool};
+    /// use ramie::{JobAbandoned, ThreadPool};
     ///
     /// let pool = ThreadPool::new(0);
     /// let queued = pool.spawn(|| 5);

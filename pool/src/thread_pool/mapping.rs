@@ -88,7 +88,7 @@ where
 /// # Examples
 ///
 /// ```
-/// use ramie_pool::{Mapping, ThreadPool};
+/// use ramie::{Mapping, ThreadPool};
 ///
 /// let pool = ThreadPool::new(2);
 /// assert_eq!(pool.apply(|| 5).unwrap(), 5);

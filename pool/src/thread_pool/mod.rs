@@ -100,7 +100,7 @@ struct Shared {
 ///
 /// ```
 /// use std::time::Duration;
-/// use ramie_pool::ThreadPool;
+/// use ramie::ThreadPool;
 ///
 /// let pool = ThreadPool::new(3);
 /// // Blocks a thread of the pool, and no greenlet here.
@@ -156,8 +156,8 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_hub::fallible;
-    /// use ramie_pool::ThreadPool;
+    /// use ramie::fallible;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(2);
     /// let read = pool.spawn(fallible(|| std::fs::read("no/such/file")));
@@ -191,7 +191,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{PoolFull, ThreadPool};
+    /// use ramie::{PoolFull, ThreadPool};
     ///
     /// let pool = ThreadPool::new(0);
     /// let accepted = pool.try_spawn(|| 5).unwrap();

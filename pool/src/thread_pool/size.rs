@@ -42,7 +42,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::ThreadPool;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(0);
     /// let patient = pool.spawn(|| "at last");
@@ -86,7 +86,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie_pool::{SetSizeError, ThreadPool};
+    /// use ramie::{SetSizeError, ThreadPool};
     ///
     /// let pool = ThreadPool::new(2);
     /// pool.set_size(2).unwrap();
