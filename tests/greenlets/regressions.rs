@@ -230,7 +230,7 @@ fn a_guard_gives_back_only_what_is_still_its_own() {
     });
 }
 
-/// A timeout that hits a raw greenlet after its end was reported only if somebody still held the greenlet.
+/// A timeout that hit a raw greenlet after its end was reported only if a handle of the greenlet was left.
 #[test]
 fn a_stray_timeout_of_a_forgotten_raw_greenlet_is_reported() {
     within(LIMIT, || {
@@ -240,8 +240,15 @@ fn a_stray_timeout_of_a_forgotten_raw_greenlet_is_reported() {
             assert!(failure.is::<Timeout>());
             count.set(count.get() + 1);
         })));
-        spawn_raw(|| Timeout::new(Duration::from_millis(1)).start());
+        let armed = Rc::new(Cell::new(None));
+        let keep = armed.clone();
+        spawn_raw(move || {
+            let timeout = Timeout::new(Duration::from_millis(1));
+            timeout.start();
+            keep.set(Some(timeout));
+        });
         sleep(Duration::from_millis(20));
+        drop(armed);
         assert_eq!(reported.get(), 1);
     });
 }

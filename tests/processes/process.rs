@@ -192,7 +192,7 @@ fn limit_tells_how_a_child_had_ended_by_itself() {
         let error = shell(script).output_timeout(ENOUGH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         let text = error.to_string();
-        assert!(text.contains("has ended (exit status: 7)") && !text.contains("killed"), "{text}");
+        assert!(text.contains("exited (exit status: 7)") && !text.contains("killed"), "{text}");
         let expired: TimeoutExpired = error.downcast().unwrap();
         assert_eq!(expired.status.unwrap().code(), Some(7));
         let grandchild = String::from_utf8(expired.stdout).unwrap();

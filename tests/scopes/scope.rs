@@ -513,9 +513,6 @@ fn greenlets_that_end_with_their_scope_are_not_reported() {
             })
         });
         assert!(late.is_err());
-        let waiting = spawn(|| sleep(LONG));
-        assert!(with_timeout(SHORT, || waiting.scope(|_| sleep(LONG))).is_err());
-        assert!(waiting.ready());
         let caught = catch_unwind(|| {
             scope(|s| {
                 s.spawn(|| sleep(LONG));
@@ -528,7 +525,13 @@ fn greenlets_that_end_with_their_scope_are_not_reported() {
         assert!(with_timeout(SHORT, || copy_bidirectional(&near, &far)).is_err());
         assert_eq!(errors.words(), Vec::<String>::new());
 
-        // What one of them fails with itself is told.
+        // A greenlet of its own is a failure, as in gevent's `with`.
+        let waiting = spawn(|| sleep(LONG));
+        assert!(with_timeout(SHORT, || waiting.scope(|_| sleep(LONG))).is_err());
+        assert!(waiting.ready());
+        errors.expect("20ms");
+
+        // So is what one of the children fails with itself.
         let late = with_timeout(SHORT, || {
             scope(|s| {
                 s.spawn(|| {

@@ -330,7 +330,6 @@ impl AnyGreenlet {
             }
             Err(escape) => {
                 let exception = escape.exception();
-                self.task().rare().recalled.set(Some(exception.clone()));
                 if let Err(second) = guard(|| self.kill_with(exception)) {
                     drop(escape);
                     second.resume();
