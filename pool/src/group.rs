@@ -215,7 +215,8 @@ impl Group {
 
     // --- killing ------------------------------------------------------------------------------------------------
 
-    /// Kills every member with [`GreenletExit`] and waits until the group is empty.
+    /// Kills every member with [`GreenletExit`](ramie_hub::GreenletExit) and waits until the group
+    /// is empty.
     ///
     /// Members that are added during the wait are killed too, but usually have started by then and
     /// run to their first wait. Each member is killed at most once, however often the group is
@@ -247,8 +248,8 @@ impl Group {
         self.kill_with(Kill::default());
     }
 
-    /// Kills every member with [`GreenletExit`] without waiting. Does not let other greenlets run,
-    /// so all members are still inside when this returns.
+    /// Kills every member with [`GreenletExit`](ramie_hub::GreenletExit) without waiting. Does not
+    /// let other greenlets run, so all members are still inside when this returns.
     pub fn kill_nowait(&self) {
         self.kill_with(Kill::default().nowait());
     }
@@ -295,8 +296,8 @@ impl Group {
         self.is_empty()
     }
 
-    /// Kills a member with [`GreenletExit`] and waits for its end, unless the member was killed
-    /// through the group before.
+    /// Kills a member with [`GreenletExit`](ramie_hub::GreenletExit) and waits for its end, unless
+    /// the member was killed through the group before.
     ///
     /// A greenlet that is not a member, or was killed through the group before, is left alone and
     /// not waited for. See [`AnyGreenlet::kill`] for the rest.
@@ -304,7 +305,8 @@ impl Group {
         self.killone_with(greenlet, Kill::default());
     }
 
-    /// Kills a member with [`GreenletExit`] without waiting. Does not let other greenlets run.
+    /// Kills a member with [`GreenletExit`](ramie_hub::GreenletExit) without waiting. Does not let
+    /// other greenlets run.
     pub fn killone_nowait(&self, greenlet: &AnyGreenlet) {
         self.killone_with(greenlet, Kill::default().nowait());
     }

@@ -12,9 +12,9 @@ use crate::wait::limit::Limit;
 
 /// A kill: the exception, and the limit on the wait for the end of the killed greenlets.
 ///
-/// It replaces the arguments of gevent's `kill(exception, block, timeout)`. Any error converts into
-/// a kill that waits without a limit, so `kill_with("a reason")` needs no `Kill`. The default is a
-/// kill with [`GreenletExit`].
+/// A `Kill` replaces the arguments of gevent's `kill(exception, block, timeout)`. Any error
+/// converts into a kill that waits without a limit, so `kill_with("a reason")` needs no `Kill`. The
+/// default is a kill with [`GreenletExit`].
 ///
 /// # Examples
 ///
