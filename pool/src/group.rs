@@ -177,8 +177,7 @@ impl Group {
         self.members.join(timeout.into())
     }
 
-    /// Joins like [`join`](Group::join) and returns the failure of a present member that came first
-    /// in time.
+    /// Joins like [`join`](Group::join) and returns a failure of the present members.
     ///
     /// This waits for all members, whether one fails or not. A plain kill is not a failure. Members
     /// that have failed and left before the call, or are added during the call, do not count. A
@@ -186,8 +185,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// The failure of the first member that left with one, then that of one that was discarded. gevent returns any of
-    /// them.
+    /// The failure of the first member that left with one; if there is none, the failure of a
+    /// discarded member. gevent returns any of them.
     ///
     /// # Examples
     ///
@@ -216,7 +215,8 @@ impl Group {
 
     // --- killing ------------------------------------------------------------------------------------------------
 
-    /// Kills every member with [`GreenletExit`] and waits until the group is empty.
+    /// Kills every member with [`GreenletExit`](ramie_hub::GreenletExit) and waits until the group
+    /// is empty.
     ///
     /// Members that are added during the wait are killed too, but usually have started by then and
     /// run to their first wait. Each member is killed at most once, however often the group is
@@ -248,14 +248,14 @@ impl Group {
         self.kill_with(Kill::default());
     }
 
-    /// Kills every member with [`GreenletExit`] without waiting. Does not let other greenlets run, so
-    /// all members are still inside.
+    /// Kills every member with [`GreenletExit`](ramie_hub::GreenletExit) without waiting. Does not
+    /// let other greenlets run, so all members are still inside when this returns.
     pub fn kill_nowait(&self) {
         self.kill_with(Kill::default().nowait());
     }
 
-    /// Kills every member with an exception of the caller's choice, and waits as [`Kill`] says.
-    /// Returns `true` if the group is empty; see [`kill`](Group::kill).
+    /// Kills every member with any exception, and waits within the limit of `kill`. Returns `true`
+    /// if the group is empty; see [`kill`](Group::kill).
     ///
     /// # Cancellation
     ///
@@ -279,10 +279,11 @@ impl Group {
                 yield_now();
                 break;
             }
-            // The links of this wait come after those of the group: a greenlet that was waited for has left.
+            // The links of this wait come after those of the group: a greenlet that was waited for
+            // has left the group.
             let ended = iwait(&others).timeout(limit).count();
-            // Members that had ended when the time was over are counted before their links have had a
-            // turn. No greenlet ran then, and none would in a further round.
+            // Members that had ended at the limit are counted before their links have been called.
+            // No greenlet ran then, and none would in a further round.
             let over = matches!(limit, Limit::At(deadline) if Instant::now() >= deadline);
             if ended < others.len() || over && others.iter().any(|other| self.contains(other)) {
                 break;
@@ -295,8 +296,8 @@ impl Group {
         self.is_empty()
     }
 
-    /// Kills a member with [`GreenletExit`] and waits for its end, unless the member was killed
-    /// through the group before.
+    /// Kills a member with [`GreenletExit`](ramie_hub::GreenletExit) and waits for its end, unless
+    /// the member was killed through the group before.
     ///
     /// A greenlet that is not a member, or was killed through the group before, is left alone and
     /// not waited for. See [`AnyGreenlet::kill`] for the rest.
@@ -304,13 +305,14 @@ impl Group {
         self.killone_with(greenlet, Kill::default());
     }
 
-    /// Kills a member with [`GreenletExit`] without waiting. Does not let other greenlets run.
+    /// Kills a member with [`GreenletExit`](ramie_hub::GreenletExit) without waiting. Does not let
+    /// other greenlets run.
     pub fn killone_nowait(&self, greenlet: &AnyGreenlet) {
         self.killone_with(greenlet, Kill::default().nowait());
     }
 
-    /// Kills a member with an exception of the caller's choice, and waits as [`Kill`] says. Returns
-    /// `true` if the greenlet has ended; see [`killone`](Group::killone).
+    /// Kills a member with any exception, and waits within the limit of `kill`. Returns `true` if
+    /// the greenlet has ended; see [`killone`](Group::killone).
     ///
     /// # Cancellation
     ///
@@ -324,7 +326,8 @@ impl Group {
             return greenlet.kill_with(kill);
         }
         let limit = kill.limit();
-        // Queued at once: should the greenlet end before the kill arrives, earlier waiters are notified first.
+        // Queued at once: if the greenlet ends before the kill arrives, earlier waiters are
+        // notified first.
         let ended = greenlet.kill_with(kill.nowait());
         limit.map_or(ended, |limit| greenlet.join_timeout(limit))
     }

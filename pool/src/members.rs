@@ -404,7 +404,8 @@ impl Members {
 
     /// Waits until the set is empty. Returns `true` if it was.
     pub(crate) fn join(&self, limit: Limit) -> bool {
-        // Waits even for an empty set: while earlier joiners are being woken, a new joiner comes after them.
+        // Waits even for an empty set: while earlier joiners are being woken, a new joiner comes
+        // after them.
         self.empty.wait_timeout(limit)
     }
 

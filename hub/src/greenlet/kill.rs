@@ -10,10 +10,11 @@ use crate::task::{AnyGreenlet, Kind, State, TaskRef, Throw, Token};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
-/// A kill: the exception, and how long the caller waits for the end of what it kills.
+/// A kill: the exception, and the limit on the wait for the end of the killed greenlets.
 ///
-/// gevent's `kill(exception, block, timeout)`. Any error converts into a kill that waits without a
-/// limit, so `kill_with("a reason")` needs no `Kill`. The default is a kill with [`GreenletExit`].
+/// A `Kill` replaces the arguments of gevent's `kill(exception, block, timeout)`. Any error
+/// converts into a kill that waits without a limit, so `kill_with("a reason")` needs no `Kill`. The
+/// default is a kill with [`GreenletExit`].
 ///
 /// # Examples
 ///
@@ -29,7 +30,7 @@ use crate::wait::limit::Limit;
 #[must_use = "a kill does nothing until a greenlet or a group is killed with it"]
 pub struct Kill {
     exception: Exception,
-    /// `None` does not wait at all.
+    /// The limit on the wait; `None` means no wait.
     limit: Option<Limit>,
 }
 
@@ -39,13 +40,13 @@ impl Kill {
         Kill { exception: Exception::new(error), limit: Some(Limit::Never) }
     }
 
-    /// Sets the longest wait for the end.
+    /// Sets the limit on the wait for the end.
     pub fn timeout(mut self, limit: impl Into<Limit>) -> Self {
         self.limit = Some(limit.into());
         self
     }
 
-    /// Does not wait: gevent's `block=False`.
+    /// Sets the kill not to wait: gevent's `block=False`.
     pub fn nowait(mut self) -> Self {
         self.limit = None;
         self
@@ -57,7 +58,7 @@ impl Kill {
         &self.exception
     }
 
-    /// Returns the longest wait; `None` if the caller does not wait at all.
+    /// Returns the limit on the wait; `None` if the caller does not wait.
     #[must_use]
     pub fn limit(&self) -> Option<Limit> {
         self.limit
@@ -116,11 +117,11 @@ impl AnyGreenlet {
         self.kill_with(Kill::default().nowait());
     }
 
-    /// Kills the greenlet with an exception of the caller's choice, and waits as [`Kill`] says.
-    /// Returns `true` if the greenlet has ended.
+    /// Kills the greenlet with any exception, and waits within the limit of `kill`. Returns `true`
+    /// if the greenlet has ended.
     ///
-    /// The exception becomes the greenlet's failure unless it is caught. It is delivered whatever the
-    /// limit: the limit is for what the greenlet does after it.
+    /// The exception becomes the greenlet's failure unless it is caught. It is delivered whatever
+    /// the limit is: the limit covers only the greenlet's behaviour after it.
     ///
     /// # Cancellation
     ///
@@ -245,7 +246,7 @@ impl AnyGreenlet {
 /// assert!(greenlets.iter().all(|g| g.dead()));
 /// ```
 pub fn killall<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
-    // Without a limit nothing can time out.
+    // A wait without a limit does not time out.
     let _ = killall_with(greenlets, Kill::default());
 }
 
@@ -254,12 +255,11 @@ pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
     let _ = killall_with(greenlets, Kill::default().nowait());
 }
 
-/// Kills every greenlet with an exception of the caller's choice, and waits as [`Kill`] says; see
-/// [`killall`].
+/// Kills every greenlet with any exception, and waits within the limit of `kill`; see [`killall`].
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when some greenlets have not ended by the limit. The exceptions stay in force.
+/// [`TimedOut`] when some greenlets have not ended by the limit. The kills stay in force.
 ///
 /// # Examples
 ///
@@ -309,7 +309,7 @@ pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill
     Ok(())
 }
 
-/// Kills every unfinished greenlet of this hub but the main one; returns how many there were.
+/// Kills every unfinished greenlet of this hub except the main one. Returns their number.
 pub(crate) fn kill_everything(core: &Core, limit: Limit) -> Result<usize, TimedOut> {
     let everything: Vec<AnyGreenlet> = core.greenlets();
     killall_with(&everything, Kill::default().timeout(limit))?;

@@ -200,11 +200,11 @@ impl Block {
     }
 }
 
-/// Notes the block of the module that has the function in it.
+/// Records the block of the module that contains the function.
 ///
 /// # Safety
 ///
-/// To be called by `dl_iterate_phdr`, with a pointer to a [`Block`] that nothing else uses.
+/// Must be called by `dl_iterate_phdr`, with a pointer to a [`Block`] that no other code uses.
 unsafe extern "C" fn find_block(info: *mut libc::dl_phdr_info, _size: usize, block: *mut c_void) -> c_int {
     // SAFETY: `dl_iterate_phdr` passes its argument on, which is `find`'s block, and no other code
     // uses the block during the call.

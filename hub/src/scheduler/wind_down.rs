@@ -186,7 +186,8 @@ impl Core {
         let mut timers = self.timers.replace(Timers::new());
         while let Some(due) = timers.pop_due(u64::MAX) {
             if let Expiry::Timeout(timeout) = &due.payload.expiry {
-                // So that it does not cancel a timer of another hub when it is dropped later.
+                // Expired first, so that it does not cancel a timer of another hub when it is
+                // dropped later.
                 timeout.expire();
             }
             guard_drop(due.payload);

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::scheduler::Core;
 
-/// The longest time that a call may wait.
+/// The limit on the time that a call may wait.
 ///
 /// Every call that ends in `_timeout` takes an `impl Into<Limit>`: a [`Duration`], an [`Instant`],
-/// or an `Option<Duration>`, of which `None` is no limit.
+/// or an `Option<Duration>`, where `None` means no limit.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ pub enum Limit {
     /// Waits without a limit.
     #[default]
     Never,
-    /// Waits for this duration at most. Zero waits for one turn of the loop.
+    /// Waits for at most this duration. Zero waits for one turn of the loop.
     After(Duration),
     /// Waits until this instant at most.
     At(Instant),
@@ -40,7 +40,7 @@ impl Limit {
         self.instant().map_or(Limit::Never, Limit::At)
     }
 
-    /// Returns the instant at which the limit is over, counted from now; `None` if it never is.
+    /// Returns the instant at which the limit ends, counted from now; `None` if there is no limit.
     #[must_use]
     pub fn instant(self) -> Option<Instant> {
         match self {
@@ -60,7 +60,7 @@ impl Limit {
         }
     }
 
-    /// Returns the deadline as the hub counts time.
+    /// Returns the end of the limit as the hub's time.
     pub(crate) fn deadline(self, core: &Core) -> Option<u64> {
         match self {
             Limit::Never => None,

@@ -213,9 +213,9 @@ pub fn wait_timeout<W: Waitable>(objects: &[W], timeout: impl Into<Limit>) -> Ve
 /// The options of [`joinall_with`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JoinOptions {
-    /// The longest wait.
+    /// The limit on the wait.
     pub timeout: Limit,
-    /// For how many to wait; all of them if `None`.
+    /// The number of greenlets to wait for; all of them if `None`.
     pub count: Option<usize>,
     /// Stops at the first failed greenlet and returns its failure, if `true`.
     pub raise_error: bool,
