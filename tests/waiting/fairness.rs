@@ -175,7 +175,7 @@ fn posts(plan: &Plan) {
     };
     let remote: Remote = get_hub().remote();
     let pieces = plan.pieces;
-    thread::spawn(move || (0..pieces).for_each(|_| drop(remote.post(piece))));
+    thread::spawn(move || (0..pieces).for_each(|_| assert!(remote.post(piece).is_ok())));
     while plan.more() {
         yield_now();
     }

@@ -12,7 +12,7 @@ use std::thread;
 /// What a frame's name contains, all of it, and why a wait under that frame is refused.
 const REFUSED: [(&[&str], &str); 4] = [
     (
-        &["std::sys::thread_local::", "get_or_init"],
+        &["get_or_init_slow"],
         "in the initialiser of a thread_local!, which another greenlet can run a second time meanwhile",
     ),
     (
