@@ -259,7 +259,7 @@ fn slow_pieces_let_the_loop_poll() {
             let before = get_hub().stats().iterations;
             load(&plan);
             let polls = get_hub().stats().iterations - before;
-            assert!(polls >= 15, "{name}: {polls} polls");
+            assert!(polls >= 6, "{name}: {polls} polls");
             waiter.kill();
         });
     }
@@ -280,7 +280,7 @@ fn a_timer_ticks_beside_slow_pieces() {
             });
             load(&Plan::new(200, Duration::from_millis(1)));
             ticker.kill();
-            assert!(ticks.get() >= 10, "{name}: {} ticks", ticks.get());
+            assert!(ticks.get() >= 6, "{name}: {} ticks", ticks.get());
         });
     }
 }

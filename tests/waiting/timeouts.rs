@@ -446,7 +446,9 @@ fn a_timeout_whose_owner_has_ended_does_nothing() {
 fn a_timeout_whose_raw_owner_has_ended_is_reported() {
     within(LIMIT, || {
         let errors = Log::of_errors();
-        let handle = spawn_raw(|| Timeout::new(ms(1)).start());
+        let timeout = Timeout::new(ms(1));
+        let clone = timeout.clone();
+        let handle = spawn_raw(move || clone.start());
         get_hub().join();
         assert!(handle.dead());
         errors.expect("0.001 seconds");
@@ -457,7 +459,8 @@ fn a_timeout_whose_raw_owner_has_ended_is_reported() {
 fn a_timeout_never_cancelled_hits_whatever_its_owner_does_later() {
     within(LIMIT, || {
         let g = spawn(|| {
-            Timeout::new(ms(2)).start();
+            let timeout = Timeout::new(ms(2));
+            timeout.start();
             yield_now();
             catch::<Timeout, _>(|| sleep(LONG)).is_err()
         });
@@ -470,7 +473,8 @@ fn a_timeout_that_escapes_is_an_ordinary_failure() {
     within(LIMIT, || {
         let errors = Log::of_errors();
         let g = spawn(|| {
-            Timeout::new(ms(1)).start();
+            let timeout = Timeout::new(ms(1));
+            timeout.start();
             forever();
         });
         assert!(g.get().is_err_and(|failure| failure.is::<Timeout>()));

@@ -14,7 +14,7 @@ use std::thread;
 /// is refused.
 const REFUSED: [(&[&str], &str); 4] = [
     (
-        &["std::sys::thread_local::", "get_or_init"],
+        &["get_or_init_slow"],
         "in the initialiser of a thread_local!, which another greenlet can run a second time during the wait",
     ),
     (
