@@ -49,8 +49,8 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
 
 /// An iterator over the entries of a directory. Returned by [`read_dir`].
 ///
-/// It fetches up to 64 entries at a time, with their types. As with std, an entry that is created
-/// or removed during the iteration may be missing or present.
+/// The iterator fetches up to 64 entries at a time, with their types. As with std, an entry that is
+/// created or removed during the iteration may be missing or present.
 ///
 /// # Cancellation
 ///

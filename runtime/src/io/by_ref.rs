@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 /// [`TlsStream`](crate::tls::TlsStream) requires it of its inner stream, so that one greenlet can
 /// read while another one writes.
 ///
-/// It is equivalent to `for<'a> &'a S: Read + Write`, which the compiler cannot resolve for nested
-/// streams. A type around a stream forwards the calls.
+/// The trait is equivalent to `for<'a> &'a S: Read + Write`, which the compiler cannot resolve for
+/// nested streams. A type around a stream forwards the calls.
 ///
 /// # Examples
 ///

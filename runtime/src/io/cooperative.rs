@@ -9,10 +9,10 @@ use super::handle::{Handle, close, handle, readable, writable};
 /// A wrapper around a value with a descriptor: where an operation would block, it waits and lets
 /// other greenlets run.
 ///
-/// It reads and writes like the inner value. If the inner value can be read through `&`, several
-/// greenlets may share the wrapper and use [`read_with`](Cooperative::read_with). Sockets and pipes
-/// have their own types in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this is for all
-/// others: devices, the pipes of a child of std, sockets of other libraries.
+/// The wrapper reads and writes like the inner value. If the inner value can be read through `&`,
+/// several greenlets may share the wrapper and use [`read_with`](Cooperative::read_with). Sockets
+/// and pipes have their own types in [`ramie::net`](crate::net) and [`ramie::io`](crate::io); this
+/// is for all others: devices, the pipes of a child of std, sockets of other libraries.
 ///
 /// The descriptor is put into non-blocking mode. The mode belongs to the open file description,
 /// which other processes may share: for inherited descriptors, such as standard input, use

@@ -29,7 +29,7 @@ pub trait Duplex: ShutdownWrite + Sized + 'static {
 
 /// The reading half of a stream. Returned by `into_split`.
 ///
-/// It gives access to the stream itself, for addresses, options and timeouts.
+/// The half gives access to the stream itself, for addresses, options and timeouts.
 #[derive(Debug)]
 pub struct OwnedReadHalf<S: Duplex> {
     stream: S,
@@ -38,7 +38,7 @@ pub struct OwnedReadHalf<S: Duplex> {
 /// The writing half of a stream. Returned by `into_split`.
 ///
 /// Dropping it shuts down the writing direction, unless it was [forgotten](OwnedWriteHalf::forget).
-/// It gives access to the stream itself, for addresses, options and timeouts.
+/// The half gives access to the stream itself, for addresses, options and timeouts.
 ///
 /// # Examples
 ///

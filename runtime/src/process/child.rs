@@ -27,7 +27,7 @@ pub type ChildStderr = PipeReader;
 /// A child process with the ends of its pipes: the counterpart of `std::process::Child`. Returned
 /// by [`Command::spawn`](super::Command::spawn).
 ///
-/// It dereferences to its [`ChildHandle`]. Other greenlets may have clones of the handle, for
+/// A child dereferences to its [`ChildHandle`]. Other greenlets may have clones of the handle, for
 /// example to kill a child that this one waits for.
 ///
 /// When it is dropped, the child continues to run, unless it was started with
@@ -125,9 +125,9 @@ impl Child {
     /// Writes `input` to the child, closes its input, reads its output at the same time, and waits
     /// until it has exited: gevent's `communicate`.
     ///
-    /// It cannot deadlock, however much data there is in either direction. A child that does not
-    /// read all of its input is no error. The output contains only the streams that are pipes: see
-    /// [`Stdio::piped`](super::Stdio::piped).
+    /// The call cannot deadlock, however much data there is in either direction. A child that does
+    /// not read all of its input is no error. The output contains only the streams that are pipes:
+    /// see [`Stdio::piped`](super::Stdio::piped).
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use super::error::{GetError, PutError};
 /// A queue of items without shutdown and task counting: gevent's `SimpleQueue`. Clones are the same
 /// queue.
 ///
-/// It is never shut down, so `put` and `get` cannot fail.
+/// The queue is never shut down, so `put` and `get` cannot fail.
 ///
 /// # Examples
 ///

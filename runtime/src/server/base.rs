@@ -222,9 +222,9 @@ impl<S: Socket> BaseServer<S> {
     /// Stops accepting, waits at most `timeout` for the handlers, and kills the remaining ones.
     /// Returns `true` if no handler is left.
     ///
-    /// It then waits for the killed handlers, but no longer than a second: a handler that still
-    /// runs after that is left alone. A handler may call this method; it is neither waited for nor
-    /// killed. Lets other greenlets run if there are handlers.
+    /// The call then waits for the killed handlers, but no longer than a second: a handler that
+    /// still runs after that is left alone. A handler may call this method; it is neither waited
+    /// for nor killed. Lets other greenlets run if there are handlers.
     ///
     /// The listener stays open, so that the server can be [started](BaseServer::start) again. Until
     /// then the system accepts connections into the backlog; [`close`](BaseServer::close) makes it

@@ -6,7 +6,7 @@ use std::fmt;
 use ramie_hub::Event;
 
 /// A barrier at which `n` greenlets wait for each other: the counterpart of `std::sync::Barrier`.
-/// It can be used again after each round.
+/// The barrier can be used again after each round.
 ///
 /// # Examples
 ///

@@ -13,7 +13,8 @@ use crate::io::ReadWriteRef;
 
 /// The reading half of a TLS connection. Returned by [`TlsStream::into_split`].
 ///
-/// It gives access to the connection itself, for the inner stream and the negotiated parameters.
+/// The half gives access to the connection itself, for the inner stream and the negotiated
+/// parameters.
 #[derive(Debug)]
 pub struct OwnedReadHalf<S> {
     stream: Rc<TlsStream<S>>,
