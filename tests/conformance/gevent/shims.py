@@ -98,9 +98,33 @@ def ignore(_):
     pass
 
 
+class Since(object):
+    """The link of a wait for several to a clear event: notices that it is told of an earlier setting."""
+
+    def __init__(self, event, link):
+        self.sets = event.sets
+        self.link = link
+
+    def __call__(self, event):
+        if event.sets == self.sets:
+            # The pass was queued before the wait began, by a setting that the event was cleared of.
+            event.world.cut('told of an earlier setting')
+        self.link(event)
+
+    def __eq__(self, other):
+        return self is other or self.link == other
+
+    __hash__ = None
+
+
 class Event(Late, event.Event):
     eager = 0
     set_in_pass = False
+
+    def rawlink(self, callback):
+        if isinstance(getattr(callback, '__self__', None), Waiter) and not self.ready():
+            callback = Since(self, callback)
+        super(Event, self).rawlink(callback)
 
     def clear(self):
         if self.eager and self.is_set():
@@ -136,12 +160,11 @@ class AsyncResult(Late, event.AsyncResult):
 
 
 class Watched(object):
-    """Notices what a wait for several was told on too little, or what it missed."""
+    """Notices what a wait for several missed."""
 
     def __init__(self, world, objects, count):
         self.world = world
         self.objects = objects
-        self.sets = {id(it): it.sets for it in objects if isinstance(it, Event) and not it.ready()}
         self.left = list(objects)
         self.given = {id(it): self.times_given(it) for it in objects}
         self.eager = [it for it in objects if isinstance(it, Event) and it.ready()]
@@ -156,8 +179,6 @@ class Watched(object):
         if one in self.eager:
             self.eager.remove(one)
             one.eager -= 1
-        if id(one) in self.sets and self.sets[id(one)] == one.sets:
-            self.world.cut('told of an earlier setting')
         if isinstance(one, Event):
             one.told()
         if one in self.left:
@@ -549,6 +570,30 @@ class Held(object):
             self.lock.__exit__(*error)
         except (ValueError, RuntimeError):
             self.world.fired('given back before')
+
+
+class Recalls(object):
+    """Notes the error with which the scope of a greenlet kills it."""
+
+    def __init__(self, world, greenlet):
+        self.world = world
+        self.greenlet = greenlet
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if error is not None:
+            self.world.recalled[self.greenlet] = error
+
+
+def ended_with_scope(world, greenlet, error):
+    """Whether a greenlet ends with the error that its scope raises: that is not reported here."""
+    recalled = isinstance(greenlet, Greenlet) and world.recalled.get(greenlet) is error
+    if not recalled or isinstance(error, SystemExit):
+        return False
+    world.fired('end with its scope')
+    return True
 
 
 class Idlers(object):
