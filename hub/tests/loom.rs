@@ -25,7 +25,7 @@ use std::sync::Arc;
 use ::loom::model::Builder;
 use ::loom::thread;
 
-use crate::inbox::registry::Leave as _;
+use crate::inbox::registry::ForeignQueue as _;
 use crate::mailbox::Mailbox;
 use crate::task::Lane;
 use crate::wait::limit::Limit;
@@ -82,13 +82,13 @@ mod inbox {
 
         use crate::task::Lane;
 
-        pub(crate) trait Leave {
-            fn forsake(&self, lane: Lane, ticket: u64);
+        pub(crate) trait ForeignQueue {
+            fn abandon(&self, lane: Lane, ticket: u64);
             fn unlink(&self, lane: Lane, ticket: u64);
         }
 
-        pub(crate) struct Registered {
-            pub(crate) queue: Arc<dyn Leave>,
+        pub(crate) struct Registration {
+            pub(crate) queue: Arc<dyn ForeignQueue>,
             pub(crate) lane: Lane,
             pub(crate) ticket: u64,
         }
@@ -103,7 +103,7 @@ mod waiter {
 
     use ::loom::sync::{Condvar, Mutex};
 
-    use crate::inbox::registry::Registered;
+    use crate::inbox::registry::Registration;
     use crate::mailbox::Mailbox;
     use crate::wait::limit::Limit;
 
@@ -180,19 +180,19 @@ mod waiter {
         }
     }
 
-    pub(super) struct Site {
+    pub(super) struct WaitSite {
         limit: Limit,
         hub: Option<Arc<Hub>>,
         wait: u64,
     }
 
-    impl Site {
+    impl WaitSite {
         pub(super) fn here(
             limit: Limit,
             _reason: &'static str,
-            _registered: impl FnOnce() -> Registered,
-        ) -> Result<Site, Refused> {
-            Ok(Site { limit, hub: HUB.with(|hub| hub.borrow().clone()), wait: 0 })
+            _registered: impl FnOnce() -> Registration,
+        ) -> Result<WaitSite, Refused> {
+            Ok(WaitSite { limit, hub: HUB.with(|hub| hub.borrow().clone()), wait: 0 })
         }
 
         pub(super) fn target(&mut self) -> Target {
@@ -417,7 +417,7 @@ fn a_hub_that_ends_swallows_no_wake() {
                 locked.enter(Lane::First, ticket, Target::Greenlet(hub.clone(), 1));
                 drop(locked);
                 hub.mailbox.close();
-                permits.inner.forsake(Lane::First, ticket);
+                permits.inner.abandon(Lane::First, ticket);
             }
         });
         let waiter = thread::spawn({

@@ -265,7 +265,7 @@ impl Group {
         let limit = kill.limit().map(Limit::fixed);
         let kill = kill.nowait();
         while !self.is_empty() {
-            for greenlet in self.members.condemn_all() {
+            for greenlet in self.members.mark_all_killed() {
                 greenlet.kill_with(kill.clone());
             }
             let Some(limit) = limit else { break };
@@ -316,7 +316,7 @@ impl Group {
     ///
     /// The kill stays in force when the caller is interrupted.
     pub fn killone_with(&self, greenlet: &AnyGreenlet, kill: impl Into<Kill>) -> bool {
-        if !self.members.condemn(greenlet) {
+        if !self.members.mark_killed(greenlet) {
             return greenlet.ready();
         }
         let kill = kill.into();

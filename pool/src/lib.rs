@@ -18,10 +18,10 @@ mod error;
 mod group;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
+mod linked_slab;
 mod mapping;
 mod members;
 mod pool;
-mod roster;
 mod thread_pool;
 
 pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};

@@ -21,7 +21,7 @@ use ramie_hub::{
     getcurrent,
 };
 
-use crate::roster::{Key, Roster};
+use crate::linked_slab::{Key, LinkedSlab};
 
 struct Member {
     greenlet: AnyGreenlet,
@@ -40,7 +40,7 @@ const FEW: usize = 8;
 /// The members in order of insertion.
 #[derive(Default)]
 struct Table {
-    members: Roster<Member>,
+    members: LinkedSlab<Member>,
     /// An index of the members. Most pools never search for one, so the first search in a large
     /// table builds it. It is dropped when the last member leaves.
     keys: Option<HashMap<AnyGreenlet, Key>>,
@@ -437,7 +437,7 @@ impl Members {
 
     /// Marks a member as killed. Returns `false` for a greenlet that is not a member or was killed
     /// before.
-    pub(crate) fn condemn(&self, greenlet: &AnyGreenlet) -> bool {
+    pub(crate) fn mark_killed(&self, greenlet: &AnyGreenlet) -> bool {
         let mut table = self.table.borrow_mut();
         let key = table.find(greenlet);
         let member = key.and_then(|key| table.members.get(key));
@@ -445,7 +445,7 @@ impl Members {
     }
 
     /// Marks every member as killed, and returns the members that were not killed before.
-    pub(crate) fn condemn_all(&self) -> Vec<AnyGreenlet> {
+    pub(crate) fn mark_all_killed(&self) -> Vec<AnyGreenlet> {
         let table = self.table.borrow();
         let members = table.members.iter().map(|(_, member)| member);
         members.filter(|member| !member.dying.replace(true)).map(|member| member.greenlet.clone()).collect()

@@ -290,8 +290,8 @@ impl Watch {
 /// use std::time::Duration;
 /// use ramie::{run, sleep, spawn};
 ///
-/// struct Bell;
-/// impl Drop for Bell {
+/// struct SelfPipe;
+/// impl Drop for SelfPipe {
 ///     fn drop(&mut self) {
 ///         println!("ring");
 ///     }
@@ -299,7 +299,7 @@ impl Watch {
 ///
 /// run(|| {
 ///     spawn(|| {
-///         let _bell = Bell;
+///         let _bell = SelfPipe;
 ///         sleep(Duration::from_secs(3600));
 ///     });
 ///     sleep(Duration::from_millis(1));

@@ -120,7 +120,7 @@ struct Lanes {
 }
 
 impl Waits for Lanes {
-    const RULE: ramie::Rule = ramie::Rule::Lanes;
+    const RULE: ramie::WakePolicy = ramie::WakePolicy::Ordered;
 
     fn is_ready(&self) -> bool {
         self.ready.get()

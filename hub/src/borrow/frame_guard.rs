@@ -1,8 +1,8 @@
 //! Uninterruptible waits, for frames that others borrow from.
 //!
-//! Code that lends from its frame first creates a [`Lender`]. That is refused where nothing can
-//! wait. From then on the frame is left in one way only: by [`Lender::settle`], after
-//! [`Lender::outwait`] has found that no borrower is left. Any other way ends the process.
+//! Code that lends from its frame first creates a [`FrameGuard`]. That is refused where nothing can
+//! wait. From then on the frame is left in one way only: by [`FrameGuard::release`], after
+//! [`FrameGuard::wait_uninterruptibly`] has found that no borrower is left. Any other way ends the process.
 //!
 //! While it waits, the task is uninterruptible (*shielded*): interrupts are deferred and only wake
 //! it, so that it can cancel its borrowers. The first one is returned, to be raised once all
@@ -15,30 +15,30 @@ use crate::exception::Exception;
 use crate::scheduler::current::{self, CoreRef};
 use crate::scheduler::{Core, Mode};
 use crate::stderr;
-use crate::task::{Throw, Token};
+use crate::task::{Interrupt, WaitToken};
 use crate::wait::timeout::Timeout;
 
 /// The borrowers of a frame.
-pub(crate) trait Debts {
+pub(crate) trait Borrowers {
     /// Returns the number of borrowers that may still access the frame.
     fn left(&self) -> usize;
     /// Sets the token to wake when no borrower is left.
-    fn tell(&self, token: Token);
+    fn tell(&self, token: WaitToken);
     /// Cancels the borrowers with an exception. Returns an exception that was raised in the running
     /// greenlet during the call.
-    fn recall(&self, core: &Core, exception: &Exception) -> Option<Exception>;
+    fn interrupt(&self, core: &Core, exception: &Exception) -> Option<Exception>;
     /// Describes the borrowers, for the report that they never end.
-    fn debtors(&self) -> String;
+    fn describe(&self) -> String;
 }
 
 /// Guards a frame that others borrow from. Must be released with `settle`: dropping it aborts the
 /// process.
-pub(crate) struct Lender {
+pub(crate) struct FrameGuard {
     core: CoreRef,
     in_main: bool,
 }
 
-impl Lender {
+impl FrameGuard {
     /// Creates a guard. Raises [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) where
     /// nothing can wait.
     pub(crate) fn new() -> Self {
@@ -50,7 +50,7 @@ impl Lender {
         if in_main {
             core.lent.set(core.lent.get() + 1);
         }
-        Lender { core, in_main }
+        FrameGuard { core, in_main }
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -60,9 +60,9 @@ impl Lender {
     /// Waits until no borrower is left, without interruption. Returns the first exception that
     /// arrived, to be raised after the guard is released. With `leaving`, that exception takes its
     /// place.
-    pub(crate) fn outwait(
+    pub(crate) fn wait_uninterruptibly(
         &self,
-        debts: &dyn Debts,
+        debts: &dyn Borrowers,
         reason: &'static str,
         leaving: Option<Exception>,
     ) -> Option<Exception> {
@@ -74,11 +74,11 @@ impl Lender {
         let record = core.current();
         let task = &record.task;
         let recall = |exception: &Exception| {
-            if let Some(exception) = debts.recall(core, exception) {
+            if let Some(exception) = debts.interrupt(core, exception) {
                 task.mask(Timeout::throw_again(exception));
             }
         };
-        let mut first: Option<Throw> = None;
+        let mut first: Option<Interrupt> = None;
         if let Some(exception) = &leaving {
             recall(exception);
         }
@@ -103,21 +103,21 @@ impl Lender {
                 // borrowers, the wait continues.
                 let left = debts.left();
                 if left >= left_when_stuck {
-                    give_up(&format!("it waits forever for {}\n{exception}", debts.debtors()));
+                    give_up(&format!("it waits forever for {}\n{exception}", debts.describe()));
                 }
                 left_when_stuck = left;
                 recall(&exception);
                 if leaving.is_none() {
-                    first.get_or_insert(Throw::new(exception));
+                    first.get_or_insert(Interrupt::new(exception));
                 }
             }
         }
-        task.posture.set(core.posture(task));
+        task.unwind_state.set(core.unwind_state(task));
         let raise = match first {
             Some(throw) if !core.reaches(task, &throw) => {
                 // Raised here, in a destructor, the exception would end the process: it waits for
                 // the end of the unwinding.
-                task.rare().masked.borrow_mut().push_front(throw.unclaimed());
+                task.cold().masked.borrow_mut().push_front(throw.unclaimed());
                 None
             }
             first => first.map(|throw| throw.exception),
@@ -128,17 +128,17 @@ impl Lender {
         raise
     }
 
-    /// Waits like `outwait` in a destructor that runs while a callback of the hub unwinds, where
+    /// Waits like `wait_uninterruptibly` in a destructor that runs while a callback of the hub unwinds, where
     /// nothing can be raised.
     #[cold]
-    fn outwait_in_hub(&self, debts: &dyn Debts, reason: &'static str, leaving: Option<&Exception>) {
+    fn outwait_in_hub(&self, debts: &dyn Borrowers, reason: &'static str, leaving: Option<&Exception>) {
         let core = &*self.core;
         let task = core.tasks.running();
         // On the hub's stack the running task is main, which is parked in a wait of its own.
         let on_its_own = core.covered_mode() != Mode::Hub;
         let shielded = task.shielded.replace(on_its_own || task.shielded.get());
         if let Some(exception) = leaving {
-            debts.recall(core, exception);
+            debts.interrupt(core, exception);
         }
         while debts.left() > 0 {
             let token = core.token();
@@ -146,7 +146,7 @@ impl Lender {
             core.park(token, reason);
             if on_its_own {
                 if let Some(exception) = task.thrown.take() {
-                    give_up(&format!("it waits forever for {}\n{exception}", debts.debtors()));
+                    give_up(&format!("it waits forever for {}\n{exception}", debts.describe()));
                 }
             }
         }
@@ -154,7 +154,7 @@ impl Lender {
     }
 
     /// Releases the guard when no borrower is left: the frame may be left.
-    pub(crate) fn settle(self) {
+    pub(crate) fn release(self) {
         let this = ManuallyDrop::new(self);
         if this.in_main {
             this.core.lent.set(this.core.lent.get() - 1);
@@ -163,7 +163,7 @@ impl Lender {
     }
 }
 
-impl Drop for Lender {
+impl Drop for FrameGuard {
     fn drop(&mut self) {
         give_up("it was about to be left");
     }

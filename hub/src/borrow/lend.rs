@@ -5,10 +5,10 @@ use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 
-use crate::borrow::frame_guard::Lender;
+use crate::borrow::frame_guard::FrameGuard;
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure};
-use crate::inbox::lease::Gate;
+use crate::inbox::lease::Lease;
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
 use crate::remote::handle::Waker;
@@ -21,7 +21,7 @@ use crate::scheduler::unwind::{Escape, guard, guard_drop};
 /// (`mem::forget`, a cycle of reference counts) makes the lender wait forever.
 pub struct Lent {
     work: Option<Box<dyn FnOnce() + Send>>,
-    gate: Arc<Gate>,
+    gate: Arc<Lease>,
     // Dropped last: the work and all its borrows are gone when the waker wakes.
     _waker: Waker,
 }
@@ -141,7 +141,7 @@ pub fn lend<'a, T: Send + 'a>(
     f: impl FnOnce() -> T + Send + 'a,
     start: impl FnOnce(Lent),
 ) -> Result<T, Failure> {
-    let lender = Lender::new();
+    let lender = FrameGuard::new();
     let (waiter, waker) = lender.core().waiter();
     let packet = Arc::new(Mutex::new(None));
     let theirs = packet.clone();
@@ -151,18 +151,18 @@ pub fn lend<'a, T: Send + 'a>(
     });
     // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for as long as
     // this call lasts, and this call is left only by `settle` (the lender's destructor ends the
-    // process). `settle` comes after `outwait` has seen the signal of the waker, which is given
+    // process). `settle` comes after `wait_uninterruptibly` has seen the signal of the waker, which is given
     // when the `Lent` has been dropped or run: after `work`, with everything that it holds, was
     // consumed or dropped. The mailbox between the threads orders all of that before the code that
     // follows here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
-    let gate = Arc::new(Gate::new(home));
+    let gate = Arc::new(Lease::new(home));
     let number = lender.core().new_number();
     let record = lender.core().current();
     lender.core().gates.borrow_mut().insert(number, (gate.clone(), record));
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
-    let raise = lender.outwait(&waiter, "lend", leaving);
+    let raise = lender.wait_uninterruptibly(&waiter, "lend", leaving);
     // The hub may end when the lender is released, so values that belong to the hub are dropped
     // first.
     drop(waiter);
@@ -172,7 +172,7 @@ pub fn lend<'a, T: Send + 'a>(
         || Err(Failure::from(Exception::new(NotRun))),
         |outcome| outcome.map_err(JobFailure::into_failure),
     );
-    lender.settle();
+    lender.release();
     let raise = match started {
         Ok(()) => raise.map(Escape::Exception),
         Err(escape) => Some(escape),

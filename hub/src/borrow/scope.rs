@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::borrow::frame_guard::Lender;
+use crate::borrow::frame_guard::FrameGuard;
 use crate::borrow::scope_children::{Ask, Children, Work};
 use crate::exception::{Exception, Failure};
 use crate::greenlet::builder::Builder;
@@ -166,12 +166,12 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let lender = Lender::new();
+    let lender = FrameGuard::new();
     let scope = Scope { children: Children::new(), scope: PhantomData, env: PhantomData };
     let result = guard(|| f(&scope));
     let leaving = result.as_ref().err().map(Escape::exception);
-    let raise = lender.outwait(&*scope.children, "scope", leaving);
-    lender.settle();
+    let raise = lender.wait_uninterruptibly(&*scope.children, "scope", leaving);
+    lender.release();
     let failure = scope.children.failure();
     match result {
         Err(escape) => escape.resume(),
@@ -240,7 +240,7 @@ impl Builder {
         });
         // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for
         // `'scope`, which lasts until `scope` returns or unwinds. `scope` does either only by
-        // `settle` (the lender's destructor ends the process), after `outwait` has found that all
+        // `settle` (the lender's destructor ends the process), after `wait_uninterruptibly` has found that all
         // children are gone. `work` goes into the list of children below, before any user code can
         // see its record, and nothing else ever holds it: the list gives it to the fiber of the
         // child to run, or to be dropped, and never in a later hub of the thread. Only after that,

@@ -17,14 +17,14 @@ use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use crate::borrow::frame_guard::Debts;
+use crate::borrow::frame_guard::Borrowers;
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure, SystemExit};
 use crate::inbox::thread_bound::hub_number;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::scheduler::{Core, Item};
 use crate::task::body::ScopedBody;
-use crate::task::{AnyGreenlet, Gone, Task, TaskRef, Token};
+use crate::task::{AnyGreenlet, Gone, Task, TaskRef, WaitToken};
 
 /// The work of a child. It may borrow from the frame of the scope; its type does not say so.
 pub(crate) type Work = Box<dyn FnOnce() -> Result<(), Exception>>;
@@ -42,7 +42,7 @@ pub(crate) struct Children {
     home: u64,
     /// The children that are not gone, in order of creation.
     living: RefCell<BTreeMap<u64, Living>>,
-    parent: Cell<Option<Token>>,
+    parent: Cell<Option<WaitToken>>,
     recalled: Cell<bool>,
     /// Failures that were not reported, in order of time: of children that can still be joined, and
     /// the first of the others.
@@ -121,7 +121,7 @@ impl Children {
             forgotten: Cell::new(false),
         });
         let record = make(Errand(child.clone()));
-        record.task.rare().child.set(Some(child.clone()));
+        record.task.cold().child.set(Some(child.clone()));
         let living = Living { record: record.clone(), work: Some(work) };
         self.living.borrow_mut().insert(child.number, living);
         (record, Ask(child))
@@ -170,7 +170,7 @@ impl Drop for Ask {
 }
 
 impl Gone for Child {
-    fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token)) {
+    fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(WaitToken)) {
         let children = self.children.clone();
         let failure = task.failure.get().filter(|failure| {
             // A system error goes to main, whether it is also read elsewhere or not.
@@ -192,22 +192,22 @@ impl Gone for Child {
     }
 }
 
-impl Debts for Children {
+impl Borrowers for Children {
     fn left(&self) -> usize {
         self.living.borrow().len()
     }
 
-    fn tell(&self, token: Token) {
+    fn tell(&self, token: WaitToken) {
         self.parent.set(Some(token));
     }
 
-    fn recall(&self, core: &Core, exception: &Exception) -> Option<Exception> {
+    fn interrupt(&self, core: &Core, exception: &Exception) -> Option<Exception> {
         self.recalled.set(true);
         let living = self.records();
         let mut raised = None;
         let mut running = Vec::new();
         for record in living {
-            record.task.rare().recalled.set(Some(exception.clone()));
+            record.task.cold().recalled.set(Some(exception.clone()));
             let child = AnyGreenlet { record };
             // Drops the closures of children that have not run. The destructors may wait and be
             // interrupted.
@@ -224,7 +224,7 @@ impl Debts for Children {
         raised
     }
 
-    fn debtors(&self) -> String {
+    fn describe(&self) -> String {
         let tell = |record: TaskRef| {
             let task = &record.task;
             format!("\n  {:?}, in {}", AnyGreenlet::from(&record), task.reason.get())

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use crate::error::GetError;
 use crate::exception::Failure;
-use crate::scheduler::Expiry;
+use crate::scheduler::TimerAction;
 use crate::scheduler::current;
 use crate::scheduler::unwind::guard;
-use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, Verdict};
+use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, WakeReason};
 use crate::task::{Lane, LinkId, Notified, Target};
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
@@ -173,7 +173,7 @@ impl AnyGreenlet {
                 // A spawn callback has killed the greenlet.
                 return;
             }
-            let timer = core.start_timer(core.deadline(after), || Expiry::Wake(token), true);
+            let timer = core.start_timer(core.deadline(after), || TimerAction::Wake(token), true);
             self.task().start_timer.set(Some(timer));
         }
     }
@@ -212,7 +212,7 @@ impl AnyGreenlet {
         links.add_waiter(Lane::First, id, token);
         let place = LinkGuard::new(links, id, false);
         let timer = TimerGuard::limit(&core, token, deadline);
-        core.park_with((timer, place), token, reason) == Verdict::Woken || self.ready()
+        core.park_with((timer, place), token, reason) == WakeReason::Woken || self.ready()
     }
 
     // --- links --------------------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ impl AnyGreenlet {
             }
             Err(escape) => {
                 let exception = escape.exception();
-                self.task().rare().recalled.set(Some(exception.clone()));
+                self.task().cold().recalled.set(Some(exception.clone()));
                 if let Err(second) = guard(|| self.kill_with(exception)) {
                     drop(escape);
                     second.resume();

@@ -6,7 +6,7 @@ use crate::error::TimedOut;
 use crate::exception::{Exception, GreenletExit};
 use crate::scheduler::current;
 use crate::scheduler::{Core, Item, Step};
-use crate::task::{AnyGreenlet, Kind, State, TaskRef, Throw, Token};
+use crate::task::{AnyGreenlet, Interrupt, Kind, State, TaskRef, WaitToken};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
@@ -213,7 +213,7 @@ impl AnyGreenlet {
             core.raise(exception);
         }
         if core.in_hub() {
-            core.agenda.borrow_mut().push_front(Step::Throw(self.record.clone(), Throw::new(exception)));
+            core.agenda.borrow_mut().push_front(Step::Throw(self.record.clone(), Interrupt::new(exception)));
             return;
         }
         let token = core.token();
@@ -291,7 +291,7 @@ pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill
         return Ok(());
     };
     let deadline = limit.deadline(&core);
-    let token: Token = core.token();
+    let token: WaitToken = core.token();
     core.push(Item::throw(living.clone(), exception, Some(token)));
     {
         let _timer = TimerGuard::limit(&core, token, deadline);

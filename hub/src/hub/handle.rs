@@ -12,8 +12,8 @@ use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 use crate::scheduler::callback::{Callback, CallbackState};
 use crate::scheduler::current;
 use crate::scheduler::report::{ErrorContext, ErrorHandler};
-use crate::scheduler::{Expiry, Item, Mode, WatchKind};
-use crate::task::{AnyGreenlet, Verdict};
+use crate::scheduler::{Item, Mode, TimerAction, WatchKind};
+use crate::task::{AnyGreenlet, WakeReason};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
@@ -102,7 +102,7 @@ impl Hub {
         let token = core.token();
         let _timer = limit.deadline(&core).map(|deadline| {
             // Uses the priority of a sleep, not of a wait limit, so only earlier timers run first.
-            TimerGuard::of(core.start_timer(deadline, || Expiry::Wake(token), false))
+            TimerGuard::of(core.start_timer(deadline, || TimerAction::Wake(token), false))
         });
         core.main_joins.set(true);
         let _joining = Joining;
@@ -139,9 +139,9 @@ impl Hub {
             }
             // These greenlets have their results, and are in destructors that wait.
             let token = core.token();
-            core.mourner.set(Some(token));
+            core.death_waiter.set(Some(token));
             let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-            if core.park(token, "Hub::kill_all") == Verdict::TimedOut {
+            if core.park(token, "Hub::kill_all") == WakeReason::TimedOut {
                 return Err(TimedOut);
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
-use crate::scheduler::{Core, Expiry, Watch, WatchKind};
+use crate::scheduler::{Core, TimerAction, Watch, WatchKind};
 use crate::timers::TimerId;
 
 /// The state of a watcher, shared between its handle and the loop.
@@ -91,7 +91,7 @@ impl State {
     fn arm(self: &Rc<Self>, core: &Core, after: Duration) {
         let deadline = core.deadline(after);
         // The watcher itself counts as a reference, so its timer does not.
-        self.timer.set(Some(core.start_timer(deadline, || Expiry::Watch(self.clone()), false)));
+        self.timer.set(Some(core.start_timer(deadline, || TimerAction::Watch(self.clone()), false)));
     }
 
     fn start(self: &Rc<Self>, core: &Core, callback: Rc<dyn Fn()>) -> std::io::Result<()> {

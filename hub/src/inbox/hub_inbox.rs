@@ -10,14 +10,14 @@ use mio::Waker;
 use crate::error::HubGone;
 use crate::inbox::mailbox::Mailbox;
 use crate::loom::Mutex;
-use crate::task::Token;
+use crate::task::WaitToken;
 
 /// A request of another thread to the hub.
 pub(crate) enum Message {
     /// Calls the function.
     Call(Box<dyn FnOnce() + Send>),
     /// Resumes a greenlet, if it is still in this wait.
-    Wake(Token),
+    Wake(WaitToken),
     /// Calls the link of this number to a shared object.
     Link(u64),
 }

@@ -14,34 +14,34 @@ use crate::task::TaskRef;
 /// A latch that decides whether lent work may be touched. A greenlet that waits for the work may be
 /// abandoned at the end of its thread, and the work may borrow a thread-local through that
 /// greenlet.
-pub(crate) struct Gate {
-    passage: Mutex<Passage>,
+pub(crate) struct Lease {
+    passage: Mutex<LeaseState>,
     left: Condvar,
     home: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Passage {
+enum LeaseState {
     Open,
     /// The work is being run or dropped by a thread that works for this hub, or for no hub (0).
     Within(u64),
     Closed,
 }
 
-impl Gate {
+impl Lease {
     /// Creates the latch of work that the hub with this number lends.
     pub(crate) fn new(home: u64) -> Self {
-        Gate { passage: Mutex::new(Passage::Open), left: Condvar::new(), home }
+        Lease { passage: Mutex::new(LeaseState::Open), left: Condvar::new(), home }
     }
 
     /// Grants access to the work, unless the access was taken before or the hub has ended.
-    pub(crate) fn enter(&self) -> Option<Leave<'_>> {
+    pub(crate) fn enter(&self) -> Option<LeaseGuard<'_>> {
         let mut passage = self.passage.lock();
-        if *passage != Passage::Open {
+        if *passage != LeaseState::Open {
             return None;
         }
-        *passage = Passage::Within(hub_number());
-        Some(Leave(self))
+        *passage = LeaseState::Within(hub_number());
+        Some(LeaseGuard(self))
     }
 
     /// Closes the latch when the lender's hub ends: no access is granted any more. Returns `true`
@@ -49,8 +49,8 @@ impl Gate {
     /// continues.)
     pub(crate) fn close(&self) -> bool {
         let mut passage = self.passage.lock();
-        if *passage == Passage::Open {
-            *passage = Passage::Closed;
+        if *passage == LeaseState::Open {
+            *passage = LeaseState::Closed;
         }
         self.is_entered(*passage)
     }
@@ -69,20 +69,20 @@ impl Gate {
         !self.is_entered(*passage)
     }
 
-    fn is_entered(&self, passage: Passage) -> bool {
-        matches!(passage, Passage::Within(hub) if hub != self.home)
+    fn is_entered(&self, passage: LeaseState) -> bool {
+        matches!(passage, LeaseState::Within(hub) if hub != self.home)
     }
 }
 
 /// A granted access, which ends when this is dropped.
-pub(crate) struct Leave<'a>(&'a Gate);
+pub(crate) struct LeaseGuard<'a>(&'a Lease);
 
-impl Drop for Leave<'_> {
+impl Drop for LeaseGuard<'_> {
     fn drop(&mut self) {
-        *self.0.passage.lock() = Passage::Closed;
+        *self.0.passage.lock() = LeaseState::Closed;
         self.0.left.notify_all();
     }
 }
 
 /// The latches of a hub, each with its lender, by number.
-pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Gate>, TaskRef)>>;
+pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Lease>, TaskRef)>>;

@@ -10,24 +10,24 @@ use slab::Slab;
 use crate::task::Lane;
 
 /// A queue from which the end of a hub withdraws its greenlets' waits and links.
-pub(crate) trait Leave {
+pub(crate) trait ForeignQueue {
     /// Withdraws a waiter that will never check the state again.
-    fn forsake(&self, lane: Lane, ticket: u64);
+    fn abandon(&self, lane: Lane, ticket: u64);
     /// Withdraws a link.
     fn unlink(&self, lane: Lane, ticket: u64);
 }
 
 /// A position in a queue of any type.
-pub(crate) struct Registered {
-    pub(crate) queue: Arc<dyn Leave>,
+pub(crate) struct Registration {
+    pub(crate) queue: Arc<dyn ForeignQueue>,
     pub(crate) lane: Lane,
     pub(crate) ticket: u64,
 }
 
-impl Registered {
+impl Registration {
     /// Withdraws the waiter, which will never check the state again.
-    pub(crate) fn forsake(&self) {
-        self.queue.forsake(self.lane, self.ticket);
+    pub(crate) fn abandon(&self) {
+        self.queue.abandon(self.lane, self.ticket);
     }
 
     /// Withdraws the link.
@@ -38,7 +38,7 @@ impl Registered {
 
 /// A queued function that this thread's hub calls.
 pub(crate) struct Link {
-    pub(crate) place: Registered,
+    pub(crate) place: Registration,
     pub(crate) f: Box<dyn FnOnce()>,
 }
 
@@ -51,8 +51,8 @@ impl Link {
 
 /// The waits and links of one hub in shared objects. The end of the hub withdraws them.
 #[derive(Default)]
-pub(crate) struct Abroad {
-    pub(crate) waits: RefCell<Slab<Registered>>,
+pub(crate) struct ForeignWaits {
+    pub(crate) waits: RefCell<Slab<Registration>>,
     /// Each link counts as a reference that keeps the loop alive.
     pub(crate) links: RefCell<HashMap<u64, Link>>,
 }

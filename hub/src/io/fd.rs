@@ -13,7 +13,7 @@ use crate::reactor::fd_table;
 use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::current;
 use crate::scheduler::{Core, IoWaiter};
-use crate::task::Verdict;
+use crate::task::WakeReason;
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
@@ -152,7 +152,7 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], limit: impl Into<Limit>
     }
     let _timer = TimerGuard::limit(&core, token, limit.into().deadline(&core));
     match core.park(token, "waiting for descriptors") {
-        Verdict::TimedOut => Err(TimedOut.into()),
+        WakeReason::TimedOut => Err(TimedOut.into()),
         _ => Ok(()),
     }
 }

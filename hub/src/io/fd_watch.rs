@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::wait::Hold;
 use crate::reactor::poller::{Direction, SourceId};
-use crate::scheduler::{Core, Expiry, IoWaiter, Watch};
+use crate::scheduler::{Core, IoWaiter, TimerAction, Watch};
 use crate::timers::TimerId;
 
 /// The descriptor of a watcher.
@@ -79,7 +79,7 @@ impl FdWatch {
         if self.always.get() {
             let due = core.deadline(Duration::ZERO);
             // The watcher itself counts as a reference, so its timer does not.
-            self.timer.set(Some(core.start_timer(due, || Expiry::Watch(watch), false)));
+            self.timer.set(Some(core.start_timer(due, || TimerAction::Watch(watch), false)));
         } else {
             core.fds.rearm(&core.poller, self.fd.as_fd().as_raw_fd());
         }

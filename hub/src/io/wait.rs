@@ -8,7 +8,7 @@ use crate::error::TimedOut;
 use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::current;
 use crate::scheduler::{Core, IoWaiter};
-use crate::task::Verdict;
+use crate::task::WakeReason;
 use crate::wait::guard::TimerGuard;
 
 /// A registration among the waiters of a slot, removed when the wait is over.
@@ -56,9 +56,9 @@ pub(super) fn wait_for_slot(
         token,
         if direction == Direction::Read { "reading" } else { "writing" },
     ) {
-        Verdict::Woken => Ok(()),
-        Verdict::TimedOut => Err(TimedOut.into()),
-        Verdict::Closed => Err(closed_error()),
+        WakeReason::Woken => Ok(()),
+        WakeReason::TimedOut => Err(TimedOut.into()),
+        WakeReason::Closed => Err(closed_error()),
     }
 }
 

@@ -7,14 +7,14 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::borrow::frame_guard::Debts;
+use crate::borrow::frame_guard::Borrowers;
 use crate::error::HubGone;
 use crate::exception::Exception;
 use crate::greenlet::builder::Builder;
 use crate::inbox::hub_inbox::{Inbox, Message};
 use crate::scheduler::Core;
 use crate::scheduler::current;
-use crate::task::{Token, Verdict};
+use crate::task::{WaitToken, WakeReason};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
@@ -79,11 +79,11 @@ impl Remote {
 
 struct WaiterState {
     woken: Cell<bool>,
-    tokens: RefCell<Vec<Token>>,
+    tokens: RefCell<Vec<WaitToken>>,
 }
 
 /// A registration of a wait for the signal, removed when the wait is over.
-struct Place<'a>(&'a WaiterState, Token);
+struct Place<'a>(&'a WaiterState, WaitToken);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
@@ -157,26 +157,26 @@ impl Waiter {
         self.state.tokens.borrow_mut().push(token);
         let _place = Place(&self.state, token);
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        core.park(token, "Waiter::wait") == Verdict::Woken || self.state.woken.get()
+        core.park(token, "Waiter::wait") == WakeReason::Woken || self.state.woken.get()
     }
 }
 
 /// A frame with work on another thread waits like this.
-impl Debts for Waiter {
+impl Borrowers for Waiter {
     fn left(&self) -> usize {
         usize::from(!self.state.woken.get())
     }
 
-    fn tell(&self, token: Token) {
+    fn tell(&self, token: WaitToken) {
         self.state.tokens.replace(vec![token]);
     }
 
-    fn recall(&self, _: &Core, _: &Exception) -> Option<Exception> {
+    fn interrupt(&self, _: &Core, _: &Exception) -> Option<Exception> {
         // Work on another thread cannot be interrupted.
         None
     }
 
-    fn debtors(&self) -> String {
+    fn describe(&self) -> String {
         "work that was given to another thread".to_owned()
     }
 }

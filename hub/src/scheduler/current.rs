@@ -193,20 +193,20 @@ pub(crate) fn make() -> io::Result<CoreRef> {
 
 /// The values that a stand-in fiber's thread needs to find the hub.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passport {
+pub(crate) struct HubHandle {
     core: *const Core,
     number: u64,
 }
 
-/// Returns the passport of this thread's hub.
-pub(crate) fn passport(number: u64) -> Passport {
-    Passport { core: CURRENT.get(), number }
+/// Returns the hub_handle of this thread's hub.
+pub(crate) fn hub_handle(number: u64) -> HubHandle {
+    HubHandle { core: CURRENT.get(), number }
 }
 
 /// Makes this thread one of the hub's threads. Only the stand-in's fibers call it.
-pub(crate) fn adopt(passport: Passport) {
-    if CURRENT.get() != passport.core {
-        thread_bound::set_hub_number(passport.number);
-        CURRENT.set(passport.core);
+pub(crate) fn adopt(hub_handle: HubHandle) {
+    if CURRENT.get() != hub_handle.core {
+        thread_bound::set_hub_number(hub_handle.number);
+        CURRENT.set(hub_handle.core);
     }
 }

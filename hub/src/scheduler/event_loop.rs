@@ -16,25 +16,25 @@ use std::cmp::Reverse;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use super::events::{Alarm, Event, Expiry, IoWaiter, WatchKind};
+use super::events::{Event, IoWaiter, TimerAction, TimerEntry, WatchKind};
 use super::run_queue::{Item, Step};
 use super::state::{Core, Mode, Phase};
 use crate::exception::Exception;
 use crate::inbox::registry::Link;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
-use crate::task::{Pass, Target};
-use crate::task::{Throw, Token, Verdict};
+use crate::task::{Interrupt, WaitToken, WakeReason};
+use crate::task::{Notification, Target};
 
 /// With that many entries in the queue, or due, the record of the next one is no longer in the
 /// nearest cache at its turn.
-const CROWD: usize = 512;
+const PREFETCH_THRESHOLD: usize = 512;
 
 /// The priority of wait limits and scope timeouts: after everything else of the iteration.
 const LAST: i8 = -1;
 
 /// The task to resume next, and the outcome of its wait.
-type Next = Option<(Token, Verdict)>;
+type Next = Option<(WaitToken, WakeReason)>;
 
 impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
@@ -115,12 +115,12 @@ impl Core {
         // Read in place: moving it out first costs more than the rest of a wake-up.
         if let Some(&Item::Resume(token)) = queue.front() {
             let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
-            if queue.len() >= CROWD {
+            if queue.len() >= PREFETCH_THRESHOLD {
                 self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
             }
             drop(queue);
             self.pace.spend();
-            return Some((token, Verdict::Woken));
+            return Some((token, WakeReason::Woken));
         }
         drop(queue);
         self.next_other()
@@ -129,7 +129,7 @@ impl Core {
     /// Prefetches for the next switches: the record of the next but one, and the stack of the next
     /// one (its record was prefetched a turn ago).
     #[inline(always)]
-    fn fetch_ahead(&self, [next, next_but_one]: [Option<Token>; 2]) {
+    fn fetch_ahead(&self, [next, next_but_one]: [Option<WaitToken>; 2]) {
         if let Some(token) = next_but_one {
             self.tasks.fetch_record(token);
         }
@@ -174,28 +174,28 @@ impl Core {
 
     fn run_item(&self, item: Item) -> Next {
         match item {
-            Item::Resume(token) => return Some((token, Verdict::Woken)),
-            Item::Limit(token) => return Some((token, Verdict::TimedOut)),
+            Item::Resume(token) => return Some((token, WakeReason::Woken)),
+            Item::Limit(token) => return Some((token, WakeReason::TimedOut)),
             Item::Timeout(timeout) => {
                 if let Some((owner, throw)) = timeout.strike() {
                     self.throw(owner, throw);
                 }
             }
             Item::Notify(of, ticket) => {
-                return Pass::begin(of, ticket).and_then(|pass| self.serve(pass, true));
+                return Notification::begin(of, ticket).and_then(|pass| self.serve(pass, true));
             }
             Item::Continue(pass) => return self.serve(*pass, true),
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
                 let mut agenda = self.agenda.borrow_mut();
                 for record in records {
-                    agenda.push_back(Step::Throw(record, Throw::new(exception.clone())));
+                    agenda.push_back(Step::Throw(record, Interrupt::new(exception.clone())));
                 }
-                agenda.extend(killer.map(|killer| Step::Wake(killer, Verdict::Woken)));
+                agenda.extend(killer.map(|killer| Step::Wake(killer, WakeReason::Woken)));
             }
             Item::Close(tokens) => {
                 let mut agenda = self.agenda.borrow_mut();
-                agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, Verdict::Closed)));
+                agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, WakeReason::Closed)));
             }
             Item::Call(callback) => callback.run(|f| {
                 self.call(|| ErrorContext::Callback, f);
@@ -231,7 +231,7 @@ impl Core {
     /// Serves the next target of a pass, or queues the pass again, as the next item, if the batch
     /// has used up its time.
     #[inline(always)]
-    fn continue_pass(&self, pass: Pass) -> Next {
+    fn continue_pass(&self, pass: Notification) -> Next {
         if self.pace.due() && self.interrupt_pass() {
             self.queue.borrow_mut().push_front(Item::Continue(Box::new(pass)));
             return None;
@@ -249,7 +249,7 @@ impl Core {
     /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
     /// item.
     #[inline(always)]
-    fn serve(&self, mut pass: Pass, first: bool) -> Next {
+    fn serve(&self, mut pass: Notification, first: bool) -> Next {
         let target = pass.next();
         if target.is_some() && !first {
             self.pace.spend_operation();
@@ -263,11 +263,11 @@ impl Core {
         };
         match target {
             Target::Wake(token) => {
-                if let Some(next) = pass.crowd(CROWD) {
+                if let Some(next) = pass.crowd(PREFETCH_THRESHOLD) {
                     self.fetch_ahead(next);
                 }
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                Some((token, Verdict::Woken))
+                Some((token, WakeReason::Woken))
             }
             Target::Call(f) => {
                 let of = pass.of.clone();
@@ -277,7 +277,7 @@ impl Core {
             }
             Target::Spawn(f) => {
                 self.agenda.borrow_mut().push_front(Step::Serve(pass));
-                Some((self.begin_link(f), Verdict::Woken))
+                Some((self.begin_link(f), WakeReason::Woken))
             }
         }
     }
@@ -334,13 +334,13 @@ impl Core {
         loop {
             let alarm = self.timers.borrow_mut().pop_due(now);
             let Some(alarm) = alarm else { break };
-            let alarm: Alarm = alarm.payload;
+            let alarm: TimerEntry = alarm.payload;
             self.forget_alarm(&alarm);
             let (priority, event) = match alarm.expiry {
-                Expiry::Wake(token) => (0, Event::Wake(token)),
-                Expiry::Limit(token) => (LAST, Event::Limit(token)),
-                Expiry::Timeout(timeout) => (LAST, Event::Timeout(timeout)),
-                Expiry::Watch(watch) => (watch.priority(), Event::Watch(watch)),
+                TimerAction::Wake(token) => (0, Event::Wake(token)),
+                TimerAction::Limit(token) => (LAST, Event::Limit(token)),
+                TimerAction::Timeout(timeout) => (LAST, Event::Timeout(timeout)),
+                TimerAction::Watch(watch) => (watch.priority(), Event::Watch(watch)),
             };
             due.push((Reverse(priority), TIMER, event));
         }
@@ -383,10 +383,10 @@ impl Core {
             None => self.phase.set(Phase::Prepare),
             Some(Event::Wake(token)) => {
                 let events = self.events.borrow();
-                if events.len() >= CROWD {
+                if events.len() >= PREFETCH_THRESHOLD {
                     self.fetch_ahead([events.front(), events.get(1)].map(|event| event?.resumed()));
                 }
-                return Some((token, Verdict::Woken));
+                return Some((token, WakeReason::Woken));
             }
             // Limits go through the queue: a notification that this iteration has queued comes
             // first, so that a wait that is satisfied when its time is up reports success.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::Core;
 use crate::reactor::poller::SourceId;
-use crate::task::{TaskRef, Throw, Token};
+use crate::task::{Interrupt, TaskRef, WaitToken};
 use crate::timers::TimerId;
 
 /// A scope timeout, as the loop uses it.
@@ -14,7 +14,7 @@ pub(crate) trait Strike {
     /// Records that the timer has fired. Returns `false` when the timeout was disarmed before.
     fn expire(&self) -> bool;
     /// Returns the interrupt and its target, if it is still wanted.
-    fn strike(self: Rc<Self>) -> Option<(TaskRef, Throw)>;
+    fn strike(self: Rc<Self>) -> Option<(TaskRef, Interrupt)>;
 }
 
 /// A watcher, as the loop uses it.
@@ -53,11 +53,11 @@ impl WatchKind {
 }
 
 /// The action of a timer when it is due.
-pub(crate) enum Expiry {
+pub(crate) enum TimerAction {
     /// Resumes a sleeping greenlet, or starts a delayed one.
-    Wake(Token),
+    Wake(WaitToken),
     /// Ends a wait by its own limit.
-    Limit(Token),
+    Limit(WaitToken),
     /// Fires a scope timeout.
     Timeout(Rc<dyn Strike>),
     /// Calls a watcher.
@@ -65,16 +65,16 @@ pub(crate) enum Expiry {
 }
 
 /// The payload of a timer.
-pub(crate) struct Alarm {
-    pub(crate) expiry: Expiry,
+pub(crate) struct TimerEntry {
+    pub(crate) expiry: TimerAction,
     /// `true` if the timer keeps the loop alive.
     pub(crate) keeps: bool,
 }
 
 /// An event that is due in this iteration.
 pub(crate) enum Event {
-    Wake(Token),
-    Limit(Token),
+    Wake(WaitToken),
+    Limit(WaitToken),
     Timeout(Rc<dyn Strike>),
     Watch(Rc<dyn Watch>),
     Link(SourceId, u64, Rc<LinkCell>),
@@ -83,7 +83,7 @@ pub(crate) enum Event {
 impl Event {
     /// Returns the token of the wait that this ends, if it does nothing else.
     #[inline(always)]
-    pub(super) fn resumed(&self) -> Option<Token> {
+    pub(super) fn resumed(&self) -> Option<WaitToken> {
         if let Event::Wake(token) = self { Some(*token) } else { None }
     }
 }
@@ -91,7 +91,7 @@ impl Event {
 /// A waiter for a slot, by the way it is served.
 pub(crate) enum IoWaiter {
     /// A greenlet, woken once.
-    Greenlet(Token),
+    Greenlet(WaitToken),
     /// A function, called once.
     Link(Rc<LinkCell>),
     /// A watcher, called as long as it is active.
@@ -134,11 +134,16 @@ impl Core {
     // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
     // from the cache.
     #[inline(never)]
-    pub(crate) fn start_timer(&self, deadline: u64, expiry: impl FnOnce() -> Expiry, keeps: bool) -> TimerId {
+    pub(crate) fn start_timer(
+        &self,
+        deadline: u64,
+        expiry: impl FnOnce() -> TimerAction,
+        keeps: bool,
+    ) -> TimerId {
         if !keeps {
             self.unref_timers.set(self.unref_timers.get() + 1);
         }
-        self.timers.borrow_mut().start_with(deadline, || Alarm { expiry: expiry(), keeps })
+        self.timers.borrow_mut().start_with(deadline, || TimerEntry { expiry: expiry(), keeps })
     }
 
     pub(crate) fn cancel_timer(&self, id: TimerId) {
@@ -150,7 +155,7 @@ impl Core {
     }
 
     /// Updates the counts for a timer that has fired or was cancelled.
-    pub(crate) fn forget_alarm(&self, alarm: &Alarm) {
+    pub(crate) fn forget_alarm(&self, alarm: &TimerEntry) {
         if !alarm.keeps {
             self.unref_timers.set(self.unref_timers.get() - 1);
         }

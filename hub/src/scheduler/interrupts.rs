@@ -3,7 +3,7 @@
 //!
 //! std keeps one panic count for the thread. A task that waits in the middle of an unwinding leaves
 //! the count raised for all tasks of the thread, so each task records its known unwinding state
-//! when it waits: its [`Posture`].
+//! when it waits: its [`UnwindState`].
 
 use std::cell::Cell;
 use std::thread;
@@ -14,30 +14,30 @@ use crate::error::LoopExit;
 use crate::exception::Exception;
 use crate::scheduler::unwind::guard_drop;
 use crate::stderr;
-use crate::task::{Posture, State, Task, Throw, Verdict, switch};
+use crate::task::{Interrupt, State, Task, UnwindState, WakeReason, switch};
 
 impl Core {
     /// Returns the unwinding state of the task that is about to wait, according to std's panic
     /// count.
-    pub(crate) fn posture(&self, task: &Task) -> Posture {
+    pub(crate) fn unwind_state(&self, task: &Task) -> UnwindState {
         if !thread::panicking() {
             // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
             task.raised.set(false);
-            return Posture::Calm;
+            return UnwindState::No;
         }
         // The count is one for the whole thread. It belongs to this task if the task raised, or if
         // the count was zero when the task was resumed. From then on the count belongs to the task
         // until the thread is calm.
-        if task.raised.get() || !self.resumed_panicking.get() || task.posture.get() == Posture::Unwinding {
-            Posture::Unwinding
+        if task.raised.get() || !self.resumed_panicking.get() || task.unwind_state.get() == UnwindState::Yes {
+            UnwindState::Yes
         } else {
-            Posture::Unclear
+            UnwindState::Unknown
         }
     }
 
     pub(crate) fn raise_masked(&self, task: &Task) {
         loop {
-            let Some(throw) = task.rare().masked.borrow_mut().pop_front() else { return };
+            let Some(throw) = task.cold().masked.borrow_mut().pop_front() else { return };
             if throw.claim() {
                 self.raise(throw.exception);
             }
@@ -52,7 +52,7 @@ impl Core {
             return;
         }
         let task = self.tasks.running();
-        let rare = task.rare();
+        let rare = task.cold();
         let same = |cell: &Cell<Option<Exception>>| {
             let kept = cell.take();
             let same = kept.as_ref().is_some_and(|kept| kept.same(&exception));
@@ -81,23 +81,23 @@ impl Core {
         if let Some(last) = rare.swallowed.replace(Some(exception.clone())) {
             guard_drop(last);
         }
-        task.mask(Throw { exception, sender }.unclaimed());
+        task.mask(Interrupt { exception, sender }.unclaimed());
         // If the next wait cannot tell whether the task is unwinding itself, the interrupt is
         // raised when that is known.
         self.deferred.borrow_mut().push(self.current());
     }
 
     /// Returns `true` if an interrupt may be raised in the task at its present position.
-    pub(crate) fn reaches(&self, task: &Task, throw: &Throw) -> bool {
+    pub(crate) fn reaches(&self, task: &Task, throw: &Interrupt) -> bool {
         !self.masked(task) || throw.stays_inside(task.raises.get())
     }
 
     /// Takes the first deferred interrupt that may be raised in the running task now.
-    pub(crate) fn take_due(&self, task: &Task) -> Option<Throw> {
-        task.posture.set(self.posture(task));
+    pub(crate) fn take_due(&self, task: &Task) -> Option<Interrupt> {
+        task.unwind_state.set(self.unwind_state(task));
         loop {
             let throw = {
-                let mut masked = task.rare().masked.borrow_mut();
+                let mut masked = task.cold().masked.borrow_mut();
                 let at = masked.iter().position(|throw| self.reaches(task, throw))?;
                 masked.remove(at)?
             };
@@ -113,16 +113,16 @@ impl Core {
             return None;
         }
         let record = self.current();
-        (self.posture(&record.task) != Posture::Calm).then(|| record.task.raises.get())
+        (self.unwind_state(&record.task) != UnwindState::No).then(|| record.task.raises.get())
     }
 
     /// Returns `true` if an interrupt would hit a destructor that runs during an unwinding, and so
     /// end the process.
     pub(crate) fn masked(&self, task: &Task) -> bool {
-        match task.posture.get() {
-            Posture::Calm => false,
-            Posture::Unwinding => switch::COUNTS_APART || thread::panicking(),
-            Posture::Unclear => thread::panicking() && self.unwinding.get() == 0,
+        match task.unwind_state.get() {
+            UnwindState::No => false,
+            UnwindState::Yes => switch::COUNTS_APART || thread::panicking(),
+            UnwindState::Unknown => thread::panicking() && self.unwinding.get() == 0,
         }
     }
 
@@ -148,10 +148,10 @@ impl Core {
             }
             if record.task.shielded.get() {
                 // A shielded task takes its interrupts itself.
-                self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), Verdict::Woken));
+                self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), WakeReason::Woken));
                 continue;
             }
-            let throw = record.task.rare().masked.borrow_mut().pop_front();
+            let throw = record.task.cold().masked.borrow_mut().pop_front();
             if let Some(throw) = throw {
                 self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
             }

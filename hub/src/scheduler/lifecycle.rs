@@ -15,7 +15,7 @@ use crate::stack::{DEFAULT_STACK_SIZE, StackStats};
 use crate::task::Notified;
 use crate::task::body::Body;
 use crate::task::{
-    AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, Token, switch,
+    AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, WaitToken, switch,
 };
 
 impl Core {
@@ -35,7 +35,7 @@ impl Core {
     }
 
     /// Assigns a slot to a created task, which begins when its first token is resumed.
-    pub(crate) fn admit(&self, record: &TaskRef) -> Token {
+    pub(crate) fn admit(&self, record: &TaskRef) -> WaitToken {
         self.enrol(record);
         self.tell_spawn_callbacks(record);
         record.task.token()
@@ -66,7 +66,7 @@ impl Core {
     /// Creates a raw greenlet for a link and assigns a slot to it.
     // Not inlined: the switches of the loop would have fewer registers.
     #[inline(never)]
-    pub(super) fn begin_link(&self, f: Box<dyn FnOnce()>) -> Token {
+    pub(super) fn begin_link(&self, f: Box<dyn FnOnce()>) -> WaitToken {
         self.admit(&self.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE))
     }
 
@@ -101,7 +101,7 @@ impl Core {
     fn discard(&self, record: &TaskRef) -> Option<Exception> {
         let escape = guard(|| record.body.discard()).err()?;
         if let Escape::Exception(exception) = &escape {
-            let delivered = self.tasks.running().rare().delivered.take();
+            let delivered = self.tasks.running().cold().delivered.take();
             if delivered.is_some_and(|delivered| delivered.same(exception)) {
                 return Some(exception.clone());
             }
@@ -198,8 +198,8 @@ impl Core {
             // end is queued.
             self.push(Item::Bury(record.clone()));
         }
-        if let Some(mourner) = self.mourner.take() {
-            self.wake(mourner);
+        if let Some(death_waiter) = self.death_waiter.take() {
+            self.wake(death_waiter);
         }
         Some(record)
     }
@@ -214,11 +214,11 @@ impl Core {
         match stack {
             Ok(stack) => {
                 task.state.set(State::Running);
-                let passport = current::passport(self.number);
+                let hub_handle = current::hub_handle(self.number);
                 switch::make(&task.fiber, &task.overflow, stack, move || {
                     if switch::COUNTS_APART {
                         // In this build each fiber is a thread of its own.
-                        current::adopt(passport);
+                        current::adopt(hub_handle);
                     }
                     run_body();
                 });

@@ -22,13 +22,13 @@ use crate::exception::Exception;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
 use crate::stderr;
-use crate::task::{Kind, Token, Verdict};
+use crate::task::{Kind, WaitToken, WakeReason};
 
 /// One nested wait.
 pub(crate) struct Nested {
     wait: u64,
     reason: &'static str,
-    verdict: Option<Verdict>,
+    verdict: Option<WakeReason>,
 }
 
 impl Core {
@@ -69,7 +69,7 @@ impl Core {
     /// Waits in the hub.
     #[cold]
     #[inline(never)]
-    pub(super) fn suspend_in_hub(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+    pub(super) fn suspend_in_hub(&self, token: WaitToken, reason: &'static str) -> Option<WakeReason> {
         self.refuse_in_hub();
         let covered = self.covered_mode();
         if covered == Mode::Hub {
@@ -84,7 +84,7 @@ impl Core {
     }
 
     /// Runs the loop until this wait is over.
-    fn drive_nested(&self, token: Token, reason: &'static str) -> Verdict {
+    fn drive_nested(&self, token: WaitToken, reason: &'static str) -> WakeReason {
         let depth = self.nested.borrow().len();
         self.nested.borrow_mut().push(Nested { wait: token.wait, reason, verdict: None });
         // The unwinding here accounts for the thread's count of panics, for all tasks that run
@@ -112,7 +112,7 @@ impl Core {
     /// Ends the nested wait that the token names, if there is one.
     #[cold]
     #[inline(never)]
-    pub(super) fn resume_nested(&self, token: Token, verdict: Verdict) {
+    pub(super) fn resume_nested(&self, token: WaitToken, verdict: WakeReason) {
         let mut nested = self.nested.borrow_mut();
         let innermost = nested.len().wrapping_sub(1);
         let at = nested.iter().position(|nested| nested.wait == token.wait && nested.verdict.is_none());

@@ -9,7 +9,9 @@ use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Raised, guard_drop};
 use crate::stderr;
-use crate::task::{AnyGreenlet, Kind, Posture, Resident, State, TaskRef, Throw, Token, Verdict, switch};
+use crate::task::{
+    AnyGreenlet, Interrupt, Kind, State, TaskPtr, TaskRef, UnwindState, WaitToken, WakeReason, switch,
+};
 
 impl Core {
     /// Suspends the running task until a holder of the token ends its wait.
@@ -17,7 +19,7 @@ impl Core {
     /// Raises an interrupt instead of returning, so the code that registered the token must clean
     /// up by a guard.
     #[inline(always)]
-    pub(crate) fn park(&self, token: Token, reason: &'static str) -> Verdict {
+    pub(crate) fn park(&self, token: WaitToken, reason: &'static str) -> WakeReason {
         self.park_with((), token, reason)
     }
 
@@ -25,7 +27,7 @@ impl Core {
     // Unwinding costs about twenty switches per frame, twice that for a frame with a landing pad.
     // Inlined, with `raise`, and the guards are dropped first, so that a kill unwinds fewer frames.
     #[inline(always)]
-    pub(crate) fn park_with<G>(&self, guards: G, token: Token, reason: &'static str) -> Verdict {
+    pub(crate) fn park_with<G>(&self, guards: G, token: WaitToken, reason: &'static str) -> WakeReason {
         let verdict = self.suspend_apart(token, reason);
         drop(guards);
         match verdict {
@@ -35,27 +37,27 @@ impl Core {
     }
 
     #[inline(never)]
-    pub(super) fn suspend_apart(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+    pub(super) fn suspend_apart(&self, token: WaitToken, reason: &'static str) -> Option<WakeReason> {
         self.suspend(token, reason)
     }
 
     /// Suspends the running task. Returns `None` when the task was interrupted.
     #[inline(always)]
-    fn suspend(&self, token: Token, reason: &'static str) -> Option<Verdict> {
+    fn suspend(&self, token: WaitToken, reason: &'static str) -> Option<WakeReason> {
         if self.in_hub() {
             return self.suspend_in_hub(token, reason);
         }
         #[cfg(debug_assertions)]
         super::wait_check::check(reason);
         let task = self.tasks.running();
-        let posture = self.posture(&task);
-        task.posture.set(posture);
-        if posture == Posture::Calm && task.has_masked() && !task.shielded.get() {
+        let unwind_state = self.unwind_state(&task);
+        task.unwind_state.set(unwind_state);
+        if unwind_state == UnwindState::No && task.has_masked() && !task.shielded.get() {
             self.raise_masked(&task);
         }
         task.reason.set(reason);
         task.wait.set(token.wait);
-        if posture == Posture::Unwinding {
+        if unwind_state == UnwindState::Yes {
             self.unwinding.set(self.unwinding.get() + 1);
         }
         if task.kind == Kind::Main {
@@ -63,7 +65,7 @@ impl Core {
         } else {
             switch::suspend(&task.fiber);
         }
-        if posture == Posture::Unwinding {
+        if unwind_state == UnwindState::Yes {
             self.unwinding.set(self.unwinding.get() - 1);
         }
         if !task.shielded.get() {
@@ -93,7 +95,7 @@ impl Core {
     fn thrown(&self) -> Box<Raised> {
         let task = self.tasks.running();
         let exception = task.thrown.take().expect("suspend has found an interrupt");
-        if let Some(last) = task.rare().delivered.replace(Some(exception.clone())) {
+        if let Some(last) = task.cold().delivered.replace(Some(exception.clone())) {
             // The destructor is user code, and must not replace the exception that is raised.
             guard_drop(last);
         }
@@ -179,7 +181,7 @@ impl Core {
     /// Resumes a task if it is still in the wait that the token names.
     // Inlined into the loop with `switch_to`, like `switch::resume` and for the same reason.
     #[inline(always)]
-    pub(crate) fn resume(&self, token: Token, verdict: Verdict) {
+    pub(crate) fn resume(&self, token: WaitToken, verdict: WakeReason) {
         if let Some(task) = self.tasks.parked(token) {
             task.verdict.set(verdict);
             self.switch_to(task);
@@ -190,7 +192,7 @@ impl Core {
 
     /// Switches to a task and returns when it waits again or has ended. Main is only marked.
     #[inline(always)]
-    pub(crate) fn switch_to(&self, task: Resident) {
+    pub(crate) fn switch_to(&self, task: TaskPtr) {
         task.wait.set(0);
         if task.kind == Kind::Main {
             self.main_resumed.set(true);
@@ -219,7 +221,7 @@ impl Core {
 
     /// Interrupts a task at once: it is resumed and raises, unless it has not run, has ended, or is
     /// unwinding.
-    pub(crate) fn throw(&self, record: TaskRef, throw: Throw) {
+    pub(crate) fn throw(&self, record: TaskRef, throw: Interrupt) {
         let task = &record.task;
         match task.state.get() {
             _ if task.of_another(self.number) => {}
@@ -247,11 +249,11 @@ impl Core {
                     ));
                 } else if task.shielded.get() {
                     task.mask(throw);
-                    self.switch_to(Resident::of(&record));
+                    self.switch_to(TaskPtr::of(&record));
                 } else if throw.claim() {
                     task.note_sender(throw.sender);
                     task.thrown.set(Some(throw.exception));
-                    self.switch_to(Resident::of(&record));
+                    self.switch_to(TaskPtr::of(&record));
                 }
             }
         }
@@ -264,11 +266,11 @@ impl Core {
         let exception = self.urgent.borrow_mut().pop_front();
         if let Some(exception) = exception {
             if self.main.task.shielded.get() {
-                self.main.task.mask(Throw::new(exception));
+                self.main.task.mask(Interrupt::new(exception));
             } else {
                 self.main.task.thrown.set(Some(exception));
             }
-            self.switch_to(Resident::of(&self.main));
+            self.switch_to(TaskPtr::of(&self.main));
         }
     }
 
@@ -278,7 +280,7 @@ impl Core {
         self.give_up_nested();
         let main = &self.main.task;
         if self.main_joins.replace(false) {
-            self.resume(main.token(), Verdict::Woken);
+            self.resume(main.token(), WakeReason::Woken);
             return;
         }
         self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
@@ -295,6 +297,6 @@ impl Core {
             std::process::abort();
         }
         main.thrown.set(Some(exception));
-        self.switch_to(Resident::of(&self.main));
+        self.switch_to(TaskPtr::of(&self.main));
     }
 }

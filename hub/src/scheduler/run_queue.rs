@@ -7,25 +7,25 @@ use super::state::Core;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Message;
 use crate::scheduler::callback::CallbackState;
-use crate::task::{Notified, Pass};
-use crate::task::{TaskRef, Throw, Token, Verdict};
+use crate::task::{Interrupt, TaskRef, WaitToken, WakeReason};
+use crate::task::{Notification, Notified};
 
 /// An entry of the callback queue.
 pub(crate) enum Item {
     /// Resumes a task, if it is still in this wait.
-    Resume(Token),
+    Resume(WaitToken),
     /// Ends a wait that reached its own limit.
-    Limit(Token),
+    Limit(WaitToken),
     /// Fires a scope timeout.
     Timeout(Rc<dyn Strike>),
     /// Serves links.
     Notify(Notified, u64),
     /// Continues a pass over links that a poll has interrupted.
-    Continue(Box<Pass>),
+    Continue(Box<Notification>),
     /// Interrupts tasks, then wakes the caller.
-    Throw(Box<(Vec<TaskRef>, Exception, Option<Token>)>),
+    Throw(Box<(Vec<TaskRef>, Exception, Option<WaitToken>)>),
     /// Ends the waits of tasks on a closed object.
-    Close(Vec<Token>),
+    Close(Vec<WaitToken>),
     /// Runs a callback.
     Call(Rc<CallbackState>),
     /// Runs a closure that another thread posted.
@@ -43,11 +43,11 @@ const _: () = assert!(size_of::<Item>() <= 32);
 impl Item {
     /// Returns the token of the wait that this ends, if it does nothing else.
     #[inline(always)]
-    pub(super) fn resumed(&self) -> Option<Token> {
+    pub(super) fn resumed(&self) -> Option<WaitToken> {
         if let Item::Resume(token) = self { Some(*token) } else { None }
     }
 
-    pub(crate) fn throw(into: Vec<TaskRef>, exception: Exception, killer: Option<Token>) -> Item {
+    pub(crate) fn throw(into: Vec<TaskRef>, exception: Exception, killer: Option<WaitToken>) -> Item {
         Item::Throw(Box::new((into, exception, killer)))
     }
 }
@@ -64,9 +64,9 @@ impl From<Message> for Item {
 
 /// A remaining step of the present item, taken before the next item.
 pub(crate) enum Step {
-    Wake(Token, Verdict),
-    Throw(TaskRef, Throw),
-    Serve(Pass),
+    Wake(WaitToken, WakeReason),
+    Throw(TaskRef, Interrupt),
+    Serve(Notification),
 }
 
 impl Core {
@@ -89,15 +89,15 @@ impl Core {
 
     /// Queues the end of a wait, or the start of a greenlet, which nearly all items are.
     #[inline]
-    pub(crate) fn push_resume(&self, token: Token) {
+    pub(crate) fn push_resume(&self, token: WaitToken) {
         self.push_made(|| Item::Resume(token));
     }
 
     /// Ends the wait of a greenlet: at once if the hub calls it, otherwise in the token's turn of
     /// the queue.
-    pub(crate) fn wake(&self, token: Token) {
+    pub(crate) fn wake(&self, token: WaitToken) {
         if self.in_hub() {
-            self.agenda.borrow_mut().push_front(Step::Wake(token, Verdict::Woken));
+            self.agenda.borrow_mut().push_front(Step::Wake(token, WakeReason::Woken));
         } else {
             self.push_resume(token);
         }

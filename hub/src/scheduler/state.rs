@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::events::{Alarm, Event, IoWaiter, Watches};
+use super::events::{Event, IoWaiter, TimerEntry, Watches};
 use super::nested::Nested;
 use super::pace::Pace;
 use super::run_queue::{Item, Step};
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Inbox;
 use crate::inbox::lease::Gates;
-use crate::inbox::registry::Abroad;
+use crate::inbox::registry::ForeignWaits;
 use crate::inbox::thread_bound::hub_number;
 #[cfg(unix)]
 use crate::reactor::fd_table::FdTable;
@@ -32,7 +32,7 @@ use crate::scheduler::thread_exit::ThreadExit;
 use crate::stack::StackPool;
 use crate::stack::fault;
 use crate::task::LinkId;
-use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, Tasks, Token};
+use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, TaskTable, WaitToken};
 use crate::timers::Timers;
 
 /// The owner of the thread.
@@ -63,14 +63,14 @@ pub(crate) struct Core {
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
     pub(crate) main: TaskRef,
-    pub(crate) tasks: Tasks,
+    pub(crate) tasks: TaskTable,
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(crate) events: RefCell<VecDeque<Event>>,
     /// Scratch buffer for sorting the events of one poll. Empty between polls; kept to reuse its
     /// allocation.
     pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
-    pub(crate) timers: RefCell<Timers<Alarm>>,
+    pub(crate) timers: RefCell<Timers<TimerEntry>>,
     /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
     pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
     /// The number of running timers that do not keep the loop alive.
@@ -81,7 +81,7 @@ pub(crate) struct Core {
     pub(crate) poller: RefCell<Poller<IoWaiter>>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) watches: Watches,
-    pub(crate) idlers: RefCell<VecDeque<Token>>,
+    pub(crate) idlers: RefCell<VecDeque<WaitToken>>,
     pub(super) stacks: RefCell<StackPool>,
     /// Set when main's wait is over: the loop then returns to main.
     pub(crate) main_resumed: Cell<bool>,
@@ -109,7 +109,7 @@ pub(crate) struct Core {
     /// The tasks with an interrupt that waits for the end of their unwinding.
     pub(crate) deferred: RefCell<Vec<TaskRef>>,
     /// Set while `Hub::kill_all` waits for the next greenlet to die.
-    pub(crate) mourner: Cell<Option<Token>>,
+    pub(crate) death_waiter: Cell<Option<WaitToken>>,
     pub(super) io_budget: Cell<u32>,
     pub(crate) reports: Reports,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
@@ -123,7 +123,7 @@ pub(crate) struct Core {
     /// until the reply is used.
     pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
     /// The waits and links of this hub in objects shared between threads.
-    pub(crate) abroad: Abroad,
+    pub(crate) abroad: ForeignWaits,
     #[cfg(unix)]
     pub(crate) fds: FdTable,
     pub(crate) thread_exit: ThreadExit,
@@ -146,7 +146,7 @@ impl Core {
             epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
             phase: Cell::new(Phase::Prepare),
-            tasks: Tasks::new(&main),
+            tasks: TaskTable::new(&main),
             main,
             queue: RefCell::new(VecDeque::new()),
             agenda: RefCell::new(VecDeque::new()),
@@ -178,7 +178,7 @@ impl Core {
             resumed_panicking: Cell::new(false),
             unwinding: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
-            mourner: Cell::new(None),
+            death_waiter: Cell::new(None),
             io_budget: Cell::new(IO_BUDGET),
             reports: Reports::default(),
             spawn_callbacks: RefCell::new(Vec::new()),
@@ -187,7 +187,7 @@ impl Core {
             waiters: RefCell::default(),
             gates: Gates::default(),
             replies: RefCell::default(),
-            abroad: Abroad::default(),
+            abroad: ForeignWaits::default(),
             #[cfg(unix)]
             fds: FdTable::default(),
             thread_exit,
@@ -234,8 +234,8 @@ impl Core {
 
     /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
     /// [`park`](Core::park).
-    pub(crate) fn token(&self) -> Token {
-        Token { index: self.tasks.running().index.get(), wait: self.new_wait() }
+    pub(crate) fn token(&self) -> WaitToken {
+        WaitToken { index: self.tasks.running().index.get(), wait: self.new_wait() }
     }
 
     pub(super) fn new_wait(&self) -> u64 {

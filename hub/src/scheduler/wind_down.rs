@@ -13,12 +13,12 @@ use super::run_queue::Step;
 use super::state::{Core, Mode, Phase, nanos};
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};
-use crate::inbox::lease::Gate;
-use crate::scheduler::Expiry;
+use crate::inbox::lease::Lease;
+use crate::scheduler::TimerAction;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::stderr;
-use crate::task::{TaskRef, Throw, Token};
+use crate::task::{Interrupt, TaskRef, WaitToken};
 use crate::timers::Timers;
 
 /// The time that greenlets have to end with their thread.
@@ -39,7 +39,7 @@ pub(crate) struct Remains {
     pub(crate) unfinished: usize,
     waiting: Vec<Waiting>,
     /// The work that another thread is running, with the greenlet that has lent it.
-    lent: Vec<(Arc<Gate>, Waiting)>,
+    lent: Vec<(Arc<Lease>, Waiting)>,
 }
 
 impl Remains {
@@ -88,8 +88,8 @@ impl Core {
         let begin = self.now();
         let end = begin.saturating_add(nanos(LIMIT));
         // No task is in this wait: the timer only ends the poll.
-        let nobody = Token { index: u32::MAX, wait: 0 };
-        let timer = self.start_timer(end, || Expiry::Wake(nobody), true);
+        let nobody = WaitToken { index: u32::MAX, wait: 0 };
+        let timer = self.start_timer(end, || TimerAction::Wake(nobody), true);
         let mut killed = HashSet::new();
         let mut rounds = 0;
         self.kill_left(&mut killed);
@@ -131,7 +131,7 @@ impl Core {
     fn kill_left(&self, killed: &mut HashSet<*const ()>) {
         for record in self.tasks.records() {
             if !Rc::ptr_eq(&record, &self.main) && killed.insert(Rc::as_ptr(&record).cast()) {
-                let throw = Throw::new(Exception::new(GreenletExit));
+                let throw = Interrupt::new(Exception::new(GreenletExit));
                 self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
             }
         }
@@ -152,7 +152,7 @@ impl Core {
 
     /// Closes the latches of lent work, so that no thread begins it any more. Returns the work that
     /// has begun.
-    fn close_gates(&self) -> Vec<(Arc<Gate>, Waiting)> {
+    fn close_gates(&self) -> Vec<(Arc<Lease>, Waiting)> {
         let gates = self.gates.take().into_values().filter(|(gate, _)| gate.close());
         gates.map(|(gate, record)| (gate, self.describe(&record))).collect()
     }
@@ -169,7 +169,7 @@ impl Core {
         let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
         // User values that this drops are dropped here; no caller can receive their panics.
         for (_, wait) in waits {
-            guard(|| wait.forsake()).unwrap_or_else(Escape::let_go);
+            guard(|| wait.abandon()).unwrap_or_else(Escape::let_go);
         }
         for link in links.into_values() {
             guard(|| link.leave()).unwrap_or_else(Escape::let_go);
@@ -185,7 +185,7 @@ impl Core {
         self.events.take().into_iter().for_each(guard_drop);
         let mut timers = self.timers.replace(Timers::new());
         while let Some(due) = timers.pop_due(u64::MAX) {
-            if let Expiry::Timeout(timeout) = &due.payload.expiry {
+            if let TimerAction::Timeout(timeout) = &due.payload.expiry {
                 // So that it does not cancel a timer of another hub when it is dropped later.
                 timeout.expire();
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::wait_queue::{WaitQueue, Waits};
 use super::waiter::Target;
-use crate::inbox::registry::{Link, Registered};
+use crate::inbox::registry::{Link, Registration};
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::current;
 use crate::task::{Lane, LinkId};
@@ -20,7 +20,7 @@ impl<S: Waits> WaitQueue<S> {
         let id = core.new_link();
         let mut locked = self.lock();
         let ticket = locked.ticket();
-        let place = Registered { queue: self.inner.clone(), lane, ticket };
+        let place = Registration { queue: self.inner.clone(), lane, ticket };
         core.add_refs(1);
         core.abroad.links.borrow_mut().insert(id.0, Link { place, f });
         locked.enter(lane, ticket, Target::Link(Arc::clone(&core.inbox), id.0));

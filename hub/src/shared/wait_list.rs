@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-pub(super) struct Line<W> {
+pub(super) struct WaitList<W> {
     waiting: VecDeque<(u64, W)>,
     /// The number of waiters that were removed to be woken and have not come back yet.
     told: usize,
 }
 
-impl<W> Line<W> {
+impl<W> WaitList<W> {
     pub(super) const fn new() -> Self {
-        Line { waiting: VecDeque::new(), told: 0 }
+        WaitList { waiting: VecDeque::new(), told: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn tells_in_order_and_no_more_than_ready() {
-        let mut line = Line::new();
+        let mut line = WaitList::new();
         for ticket in 1..=3 {
             line.enter(ticket, ticket);
         }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn keeps_the_place_of_who_was_told_in_vain() {
-        let mut line = Line::new();
+        let mut line = WaitList::new();
         for ticket in 1..=3 {
             line.enter(ticket, ticket);
         }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn who_leaves_hands_on() {
-        let mut line = Line::new();
+        let mut line = WaitList::new();
         for ticket in 1..=3 {
             line.enter(ticket, ticket);
         }

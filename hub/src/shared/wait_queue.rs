@@ -5,10 +5,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::wait_list::Line;
-use super::waiter::{Site, Target};
+use super::wait_list::WaitList;
+use super::waiter::{Target, WaitSite};
 use crate::error::TimedOut;
-use crate::inbox::registry::{Leave, Registered};
+use crate::inbox::registry::{ForeignQueue, Registration};
 use crate::loom::{Mutex, MutexGuard};
 use crate::task::Lane;
 use crate::wait::limit::Limit;
@@ -74,7 +74,7 @@ pub struct Turn {
 
 struct Guarded<S> {
     state: S,
-    lines: [Line<Target>; 2],
+    lines: [WaitList<Target>; 2],
     next_ticket: u64,
 }
 
@@ -189,8 +189,8 @@ impl<S: Waits> Inner<S> {
     }
 }
 
-impl<S: Waits> Leave for Inner<S> {
-    fn forsake(&self, lane: Lane, ticket: u64) {
+impl<S: Waits> ForeignQueue for Inner<S> {
+    fn abandon(&self, lane: Lane, ticket: u64) {
         self.leave(lane, ticket, true);
     }
 
@@ -202,17 +202,17 @@ impl<S: Waits> Leave for Inner<S> {
 
 /// A call of `wait` that did not succeed at the first check. Dropped by an unwinding, it withdraws
 /// the waiter.
-struct Stay<'a, S: Waits> {
+struct WaitGuard<'a, S: Waits> {
     queue: &'a Inner<S>,
     lane: Lane,
     ticket: u64,
-    site: Site,
+    site: WaitSite,
     /// `true` while the waiter is in a lane or notified.
     stands: bool,
     over: bool,
 }
 
-impl<S: Waits> Drop for Stay<'_, S> {
+impl<S: Waits> Drop for WaitGuard<'_, S> {
     fn drop(&mut self) {
         if !self.over {
             // First, because the values dropped below may wait, and the hub's end must not withdraw
@@ -226,7 +226,7 @@ impl<S: Waits> Drop for Stay<'_, S> {
 impl<S: Waits> WaitQueue<S> {
     /// Creates a state without waiters.
     pub fn new(state: S) -> Self {
-        let guarded = Guarded { state, lines: [Line::new(), Line::new()], next_ticket: 0 };
+        let guarded = Guarded { state, lines: [WaitList::new(), WaitList::new()], next_ticket: 0 };
         WaitQueue { inner: Arc::new(Inner { guarded: Mutex::new(guarded) }) }
     }
 
@@ -263,8 +263,11 @@ impl<S: Waits> WaitQueue<S> {
         if let Some(served) = look(&mut locked, turn) {
             return Ok(served);
         }
-        let site = match Site::here(limit, reason, || Registered { queue: self.inner.clone(), lane, ticket })
-        {
+        let site = match WaitSite::here(limit, reason, || Registration {
+            queue: self.inner.clone(),
+            lane,
+            ticket,
+        }) {
             Ok(site) => site,
             Err(refused) => {
                 // In the same locked section as the check: no other thread has seen a value that
@@ -275,7 +278,7 @@ impl<S: Waits> WaitQueue<S> {
                 refused.raise()
             }
         };
-        let mut stay = Stay { queue: &self.inner, lane, ticket, site, stands: false, over: false };
+        let mut stay = WaitGuard { queue: &self.inner, lane, ticket, site, stands: false, over: false };
         // Declared after `stay`, which locks when it is dropped: a check that panics unlocks first.
         let mut locked = locked;
         loop {

@@ -7,11 +7,11 @@ use std::time::Instant;
 use crate::error::BlockingSwitchOutError;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::{Inbox, Message};
-use crate::inbox::registry::Registered;
+use crate::inbox::registry::Registration;
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::Item;
 use crate::scheduler::current::{self, CoreRef};
-use crate::task::{Token, Verdict};
+use crate::task::{WaitToken, WakeReason};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 
@@ -19,7 +19,7 @@ use crate::wait::limit::Limit;
 /// does nothing.
 pub(super) enum Target {
     /// A greenlet in this wait.
-    Greenlet(Arc<Inbox>, Token),
+    Greenlet(Arc<Inbox>, WaitToken),
     /// A link of this number.
     Link(Arc<Inbox>, u64),
     /// A thread without a hub.
@@ -53,7 +53,7 @@ impl Refused {
 }
 
 /// The site of a wait, for the time of the wait.
-pub(super) enum Site {
+pub(super) enum WaitSite {
     Greenlet(Greenlet),
     Thread { deadline: Option<Instant> },
 }
@@ -62,31 +62,31 @@ pub(super) struct Greenlet {
     core: CoreRef,
     reason: &'static str,
     deadline: Option<u64>,
-    token: Token,
+    token: WaitToken,
     /// The number of the wait in the hub's registry.
     number: Option<usize>,
     _alive: KeepAlive,
 }
 
-impl Site {
+impl WaitSite {
     /// Returns the running greenlet, or this thread if it has no hub; no hub is created.
     pub(super) fn here(
         limit: Limit,
         reason: &'static str,
-        registered: impl FnOnce() -> Registered,
-    ) -> Result<Site, Refused> {
+        registered: impl FnOnce() -> Registration,
+    ) -> Result<WaitSite, Refused> {
         let Some(core) = current::try_core() else {
             let deadline = match limit.fixed() {
                 Limit::At(deadline) => Some(deadline),
                 _ => None,
             };
-            return Ok(Site::Thread { deadline });
+            return Ok(WaitSite::Thread { deadline });
         };
         if core.in_hub() && !core.unwinds_in_hub() {
             return Err(Refused(core));
         }
         let number = core.abroad.waits.borrow_mut().insert(registered());
-        Ok(Site::Greenlet(Greenlet {
+        Ok(WaitSite::Greenlet(Greenlet {
             core,
             reason,
             deadline: limit.deadline(&core),
@@ -96,30 +96,30 @@ impl Site {
         }))
     }
 
-    /// Returns the target that ends the next [`park`](Site::park).
+    /// Returns the target that ends the next [`park`](WaitSite::park).
     pub(super) fn target(&mut self) -> Target {
         match self {
-            Site::Greenlet(greenlet) => {
+            WaitSite::Greenlet(greenlet) => {
                 greenlet.token = greenlet.core.token();
                 Target::Greenlet(greenlet.core.inbox.clone(), greenlet.token)
             }
-            Site::Thread { .. } => Target::Thread(thread::current()),
+            WaitSite::Thread { .. } => Target::Thread(thread::current()),
         }
     }
 
     /// Waits for a wake-up, which may be spurious. Returns `false` if the time is up.
     pub(super) fn park(&self) -> bool {
         match self {
-            Site::Greenlet(greenlet) => {
+            WaitSite::Greenlet(greenlet) => {
                 let Greenlet { core, token, .. } = greenlet;
                 let timer = TimerGuard::limit(core, *token, greenlet.deadline);
-                core.park_with(timer, *token, greenlet.reason) != Verdict::TimedOut
+                core.park_with(timer, *token, greenlet.reason) != WakeReason::TimedOut
             }
-            Site::Thread { deadline: None } => {
+            WaitSite::Thread { deadline: None } => {
                 thread::park();
                 true
             }
-            Site::Thread { deadline: Some(deadline) } => {
+            WaitSite::Thread { deadline: Some(deadline) } => {
                 thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
                 Instant::now() < *deadline
             }
@@ -128,7 +128,7 @@ impl Site {
 
     /// Removes the wait from the hub's registry, so that the end of the hub does not withdraw it.
     pub(super) fn unregister(&mut self) {
-        if let Site::Greenlet(greenlet) = self {
+        if let WaitSite::Greenlet(greenlet) = self {
             if let Some(number) = greenlet.number.take() {
                 // Bound first: values that are dropped with it run their destructors after the
                 // borrow has ended.
@@ -139,7 +139,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for WaitSite {
     fn drop(&mut self) {
         self.unregister();
     }

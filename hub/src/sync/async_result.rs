@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::error::GetError;
 use crate::exception::{Exception, Failure};
 use crate::greenlet::handle::Greenlet;
-use crate::task::{Lane, LinkId, Rule};
+use crate::task::{Lane, LinkId, WakePolicy};
 use crate::wait::limit::Limit;
 use crate::wait::wait_queue::{WaitQueue, Waits};
 use crate::wait::waitable::Waitable;
@@ -24,7 +24,7 @@ struct Outcome<T> {
 struct Cell<T>(RefCell<Outcome<T>>);
 
 impl<T: 'static> Waits for Cell<T> {
-    const RULE: Rule = Rule::Everybody;
+    const RULE: WakePolicy = WakePolicy::All;
 
     fn is_ready(&self) -> bool {
         let outcome = self.0.borrow();

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use crate::task::{Lane, LinkId, Rule};
+use crate::task::{Lane, LinkId, WakePolicy};
 use crate::wait::limit::Limit;
 use crate::wait::wait_queue::{WaitQueue, Waits};
 use crate::wait::waitable::Waitable;
@@ -12,7 +12,7 @@ use crate::wait::waitable::Waitable;
 struct Flag(Cell<bool>);
 
 impl Waits for Flag {
-    const RULE: Rule = Rule::Everybody;
+    const RULE: WakePolicy = WakePolicy::All;
 
     fn is_ready(&self) -> bool {
         self.0.get()

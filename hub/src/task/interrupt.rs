@@ -19,16 +19,16 @@ pub(crate) trait Sender {
 
 /// An exception on its way into a task.
 #[derive(Clone)]
-pub(crate) struct Throw {
+pub(crate) struct Interrupt {
     pub(crate) exception: Exception,
     /// The scope timeout that sent the interrupt. Once the timeout is closed or cancelled, the
     /// interrupt is void.
     pub(crate) sender: Option<Rc<dyn Sender>>,
 }
 
-impl Throw {
+impl Interrupt {
     pub(crate) fn new(exception: Exception) -> Self {
-        Throw { exception, sender: None }
+        Interrupt { exception, sender: None }
     }
 
     /// Takes the claim back.

@@ -1,7 +1,7 @@
 //! Ordered lists of links, raw links and waiting greenlets, in order of arrival.
 //!
 //! One type serves greenlets and every waitable object. A notification is a *pass*: one item of the
-//! hub's queue that serves the entries one after another ([`Pass::next`](crate::task::Pass::next)
+//! hub's queue that serves the entries one after another ([`Notification::next`](crate::task::Notification::next)
 //! returns them). A greenlet that a pass resumes runs until it waits again before the next entry is
 //! served.
 //!
@@ -9,17 +9,17 @@
 //! 1. An entry is removed before it is served, so it is served at most once.
 //! 2. `notifier` is `Queued(ticket)` from the moment a pass is queued until it begins or is
 //!    cancelled, and `Running` until it ends. A queued item with a different ticket was cancelled.
-//! 3. Where one lane is served ([`Rule::Everybody`], [`Rule::WhileReady`]), a pass serves the
+//! 3. Where one lane is served ([`WakePolicy::All`], [`WakePolicy::WhileReady`]), a pass serves the
 //!    entries that were present when it began. Entries added during the pass wait for the next one,
 //!    which is queued when the pass ends and the object is still ready. A greenlet's pass, and a
 //!    pass over two lanes, also serves entries that are added during the pass, but at most
 //!    `MOST_NEWCOMERS` of them: two waiters that serve each other could continue without limit, and
 //!    other greenlets must run too.
-//! 4. Under [`Rule::Everybody`] the second lane is for late waiters: a greenlet that waits on a
+//! 4. Under [`WakePolicy::All`] the second lane is for late waiters: a greenlet that waits on a
 //!    ready object while its pass is queued or running is served at the end of that pass. As long
 //!    as the second lane has entries, the pass is not cancelled, and another one is due, ready or
 //!    not.
-//! 5. Under [`Rule::Everybody`], `promised` is the id of the last entry in the first lane when the
+//! 5. Under [`WakePolicy::All`], `promised` is the id of the last entry in the first lane when the
 //!    object was last seen ready. A pass serves entries up to that id, and the id may grow during
 //!    the pass. Entries up to it are served even if the object has become unready since, or was
 //!    ready only for a moment during the pass; later entries are not served for that readiness.
@@ -29,7 +29,7 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::task::Token;
+use crate::task::WaitToken;
 
 /// The id of an entry of a list, for `unlink`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ pub struct LinkId(pub(crate) u64);
 /// The target of an entry.
 pub(crate) enum Target {
     /// A waiting greenlet.
-    Wake(Token),
+    Wake(WaitToken),
     /// A function that the hub calls.
     Call(Box<dyn FnOnce()>),
     /// A function that runs in a raw greenlet of its own, entered at once.
@@ -68,15 +68,15 @@ pub enum Lane {
 
 /// The rule by which a pass serves an object's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub enum WakePolicy {
     /// Serves all entries that were present when the object was last ready, whatever happens during
     /// the pass: an event.
-    Everybody,
+    All,
     /// Serves one entry after the other as long as the object is ready: a semaphore.
     WhileReady,
     /// Serves the lane that the object selects, until it selects none: a bounded queue. Continues
     /// in a later turn if that takes long.
-    Lanes,
+    Ordered,
 }
 
 /// Entries in order of arrival. Most lists have at most one, so the first is stored inline.
@@ -138,7 +138,7 @@ impl Line {
 
     /// Returns the first two waiters of a list with at least that many entries.
     #[inline]
-    pub(super) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+    pub(super) fn crowd(&self, many: usize) -> Option<[Option<WaitToken>; 2]> {
         let rest = self.rest.as_ref().filter(|rest| rest.len() >= many)?;
         let token = |entry: Option<&Entry>| match entry?.target {
             Target::Wake(token) => Some(token),
@@ -202,7 +202,7 @@ impl Links {
     /// Adds a waiter like `add`, constructed in place: a copy right after the write would be a
     /// store-forwarding stall.
     #[inline(always)]
-    pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: Token) {
+    pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: WaitToken) {
         let mut line = self.line(lane).borrow_mut();
         if line.is_empty() {
             line.head = Some(Entry { id, target: Target::Wake(token) });
@@ -249,7 +249,7 @@ impl Links {
 
     /// Removes every waiting greenlet from both lanes. Getters, in the second lane, come before
     /// putters, as in gevent.
-    pub(crate) fn take_waiters(&self) -> Vec<Token> {
+    pub(crate) fn take_waiters(&self) -> Vec<WaitToken> {
         let mut tokens = Vec::new();
         for lane in self.lanes().rev() {
             let mut lane = lane.borrow_mut();

@@ -14,11 +14,11 @@ mod wait_token;
 
 pub use self::handle::AnyGreenlet;
 pub(crate) use self::handle::SpawnCallback;
-pub(crate) use self::interrupt::{Sender, Throw};
-pub use self::links::{Lane, LinkId, Rule};
+pub(crate) use self::interrupt::{Interrupt, Sender};
+pub use self::links::{Lane, LinkId, WakePolicy};
 pub(crate) use self::links::{Links, Target};
 pub(crate) use self::locals::Locals;
-pub(crate) use self::notify::{Linkable, Notified, Pass, owed};
-pub(crate) use self::record::{Gone, Kind, NO_INDEX, NoBody, Posture, Record, Run, State, Task, TaskRef};
-pub(crate) use self::table::{Resident, Tasks};
-pub(crate) use self::wait_token::{Token, Verdict};
+pub(crate) use self::notify::{Linkable, Notification, Notified, owed};
+pub(crate) use self::record::{Gone, Kind, NO_INDEX, NoBody, Record, Run, State, Task, TaskRef, UnwindState};
+pub(crate) use self::table::{TaskPtr, TaskTable};
+pub(crate) use self::wait_token::{WaitToken, WakeReason};

@@ -3,8 +3,8 @@
 use std::mem;
 use std::rc::Rc;
 
-use super::links::{Lane, LinkId, Links, Notifier, Rule, Target};
-use crate::task::{TaskRef, Token};
+use super::links::{Lane, LinkId, Links, Notifier, Target, WakePolicy};
+use crate::task::{TaskRef, WaitToken};
 
 /// Limit on entries added during a pass that the same pass still serves.
 const MOST_NEWCOMERS: usize = 50;
@@ -12,10 +12,10 @@ const MOST_NEWCOMERS: usize = 50;
 /// An object with links of its own, other than a greenlet.
 pub(crate) trait Linkable: 'static {
     fn links(&self) -> &Links;
-    fn rule(&self) -> Rule;
+    fn rule(&self) -> WakePolicy;
     /// Returns `true` if a waiter could proceed.
     fn ready(&self) -> bool;
-    /// Selects the lane to serve next under [`Rule::Lanes`], if any entry can be served, after the
+    /// Selects the lane to serve next under [`WakePolicy::Ordered`], if any entry can be served, after the
     /// lane that was served last.
     fn next_lane(&self, last: Option<Lane>) -> Option<Lane>;
     /// Returns the name of the object for error reports.
@@ -51,19 +51,19 @@ impl Notified {
 #[inline]
 pub(crate) fn owed<L: Linkable + ?Sized>(object: &L) -> bool {
     match object.rule() {
-        Rule::Everybody => {
+        WakePolicy::All => {
             if object.ready() {
                 object.links().promise();
             }
             object.links().owes()
         }
-        Rule::WhileReady => object.ready() && !object.links().is_empty(),
-        Rule::Lanes => object.next_lane(None).is_some(),
+        WakePolicy::WhileReady => object.ready() && !object.links().is_empty(),
+        WakePolicy::Ordered => object.next_lane(None).is_some(),
     }
 }
 
 /// One notification, resumable between any two entries.
-pub(crate) struct Pass {
+pub(crate) struct Notification {
     pub(crate) of: Notified,
     stage: Stage,
     /// The number of entries that may still be served where new entries are included.
@@ -80,17 +80,17 @@ enum Stage {
     End,
 }
 
-impl Pass {
+impl Notification {
     /// Begins the pass that was queued under `ticket`, unless it was cancelled.
     #[inline(always)]
-    pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Pass> {
+    pub(crate) fn begin(of: Notified, ticket: u64) -> Option<Notification> {
         let links = of.links();
         if links.notifier.get() != Notifier::Queued(ticket) {
             return None;
         }
         links.notifier.set(Notifier::Running);
         let left = links.len() + MOST_NEWCOMERS;
-        Some(Pass { of, stage: Stage::Begin, left })
+        Some(Notification { of, stage: Stage::Begin, left })
     }
 
     /// Returns the next target, or `None` when the pass is over.
@@ -109,7 +109,7 @@ impl Pass {
     /// Returns the next two waiters, if at least `many` wait: their records are no longer in the
     /// nearest cache.
     #[inline]
-    pub(crate) fn crowd(&self, many: usize) -> Option<[Option<Token>; 2]> {
+    pub(crate) fn crowd(&self, many: usize) -> Option<[Option<WaitToken>; 2]> {
         let Stage::Until(lane, _) = self.stage else { return None };
         self.of.links().lane(lane)?.borrow().crowd(many)
     }
@@ -141,8 +141,8 @@ fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &m
         match *stage {
             Stage::Begin => {
                 *stage = match object.rule() {
-                    Rule::Lanes => Stage::After(None),
-                    Rule::Everybody | Rule::WhileReady => {
+                    WakePolicy::Ordered => Stage::After(None),
+                    WakePolicy::All | WakePolicy::WhileReady => {
                         until(links, Lane::First).or_else(|| until(links, Lane::Second)).unwrap_or(Stage::End)
                     }
                 }
@@ -154,10 +154,10 @@ fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &m
                 return pop(links, lane, None);
             }
             Stage::Until(lane, end) => {
-                if object.rule() == Rule::WhileReady && !object.ready() {
+                if object.rule() == WakePolicy::WhileReady && !object.ready() {
                     return None;
                 }
-                let promised = lane == Lane::First && object.rule() == Rule::Everybody;
+                let promised = lane == Lane::First && object.rule() == WakePolicy::All;
                 let end = if promised { end.min(links.promised.get()) } else { end };
                 if let Some(target) = pop(links, lane, Some(end)) {
                     return Some(target);

@@ -12,10 +12,10 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::thread;
 
-use super::interrupt::{Sender, Throw};
+use super::interrupt::{Interrupt, Sender};
 use super::locals::Locals;
 use super::switch::FiberCell;
-use super::wait_token::{Token, Verdict};
+use super::wait_token::{WaitToken, WakeReason};
 use crate::exception::{Exception, Failure};
 use crate::fiber;
 use crate::stack::overflow::OverflowInfo;
@@ -87,14 +87,14 @@ pub(crate) enum State {
 /// The known unwinding state of a parked task, which decides whether an interrupt would hit a
 /// destructor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Posture {
+pub(crate) enum UnwindState {
     /// The task is not unwinding.
-    Calm,
+    No,
     /// The task is unwinding: an interrupt must wait.
-    Unwinding,
+    Yes,
     /// The task waited while another greenlet of the thread was suspended during its unwinding, and
     /// std's count cannot distinguish the two.
-    Unclear,
+    Unknown,
 }
 
 /// The state of a greenlet except its body.
@@ -104,8 +104,8 @@ pub(crate) struct Task {
     pub(crate) kind: Kind,
     pub(crate) state: Cell<State>,
     pub(crate) dead: Cell<bool>,
-    pub(crate) verdict: Cell<Verdict>,
-    pub(crate) posture: Cell<Posture>,
+    pub(crate) verdict: Cell<WakeReason>,
+    pub(crate) unwind_state: Cell<UnwindState>,
     /// `true` if it has raised an exception of ramie and not caught it yet.
     pub(crate) raised: Cell<bool>,
     /// `true` while it waits for borrowers of its frames: interrupts then go to `masked` and only
@@ -117,7 +117,7 @@ pub(crate) struct Task {
     pub(crate) wait: Cell<u64>,
     /// Set by the hub just before it resumes the task: the task raises this instead of returning.
     pub(crate) thrown: Cell<Option<Exception>>,
-    rare: OnceCell<Box<Rare>>,
+    rare: OnceCell<Box<Cold>>,
     pub(crate) reason: Cell<&'static str>,
     pub(crate) fiber: FiberCell,
     pub(crate) overflow: OverflowInfo,
@@ -140,12 +140,12 @@ pub(crate) struct Task {
 pub(crate) trait Gone {
     /// Called when the task's closure and fiber are gone. Calls `wake` with the waiter for that, if
     /// there is one.
-    fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(Token));
+    fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(WaitToken));
 }
 
 /// The fields that few tasks need.
 #[derive(Default)]
-pub(crate) struct Rare {
+pub(crate) struct Cold {
     /// The exception raised at its last wait, to distinguish it from an exception that the code
     /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
@@ -154,7 +154,7 @@ pub(crate) struct Rare {
     /// An interrupt that was raised in the task and caught by code that did not read it.
     pub(crate) swallowed: Cell<Option<Exception>>,
     /// Interrupts that arrived while it was unwinding.
-    pub(crate) masked: RefCell<VecDeque<Throw>>,
+    pub(crate) masked: RefCell<VecDeque<Interrupt>>,
     /// The exception that the scope around the task has killed it with. An end with this exception
     /// is not a failure to report.
     pub(crate) recalled: Cell<Option<Exception>>,
@@ -183,8 +183,8 @@ impl Task {
             hub: Cell::new(0),
             state: Cell::new(State::Created),
             dead: Cell::new(false),
-            verdict: Cell::new(Verdict::Woken),
-            posture: Cell::new(Posture::Calm),
+            verdict: Cell::new(WakeReason::Woken),
+            unwind_state: Cell::new(UnwindState::No),
             raised: Cell::new(false),
             shielded: Cell::new(false),
             index: Cell::new(NO_INDEX),
@@ -221,7 +221,7 @@ impl Task {
     }
 
     /// Returns the rare fields, which are allocated now if necessary.
-    pub(crate) fn rare(&self) -> &Rare {
+    pub(crate) fn cold(&self) -> &Cold {
         self.rare.get_or_init(Box::default)
     }
 
@@ -235,13 +235,13 @@ impl Task {
     #[inline]
     pub(crate) fn note_sender(&self, sender: Option<Rc<dyn Sender>>) {
         if sender.is_some() || self.rare.get().is_some() {
-            self.rare().sender.set(sender);
+            self.cold().sender.set(sender);
         }
     }
 
     /// Defers an interrupt.
-    pub(crate) fn mask(&self, throw: Throw) {
-        self.rare().masked.borrow_mut().push_back(throw);
+    pub(crate) fn mask(&self, throw: Interrupt) {
+        self.cold().masked.borrow_mut().push_back(throw);
     }
 
     /// Prefetches the cache lines of this record that a switch reads. A hint.
@@ -272,7 +272,7 @@ impl Task {
     }
 
     /// Returns the token of the wait that it is parked in.
-    pub(crate) fn token(&self) -> Token {
-        Token { index: self.index.get(), wait: self.wait.get() }
+    pub(crate) fn token(&self) -> WaitToken {
+        WaitToken { index: self.index.get(), wait: self.wait.get() }
     }
 }

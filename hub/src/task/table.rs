@@ -1,10 +1,10 @@
 //! The tasks with a slot in the hub, and the running task.
 //!
 //! The hub looks a task up for every switch, and the running task looks itself up for every wait.
-//! Both get a [`Resident`], which is a pointer: it changes no reference count.
+//! Both get a [`TaskPtr`], which is a pointer: it changes no reference count.
 //!
 //! The rules that keep these pointers valid:
-//! 1. A task has a slot from its start to its end. [`Tasks::remove`] is called for a task after its
+//! 1. A task has a slot from its start to its end. [`TaskTable::remove`] is called for a task after its
 //!    fiber has returned, by the hub after the switch, and for a task that has not run and never
 //!    will. Main is never removed.
 //! 2. The resident of a running or parked task is therefore valid until the task's code has ended.
@@ -19,19 +19,19 @@ use std::ptr::NonNull;
 
 use slab::Slab;
 
-use super::{NO_INDEX, Task, TaskRef, Token, switch};
+use super::{NO_INDEX, Task, TaskRef, WaitToken, switch};
 
 /// A task with a slot. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
-pub(crate) struct Resident(NonNull<Task>);
+pub(crate) struct TaskPtr(NonNull<Task>);
 
-impl Resident {
-    pub(crate) fn of(record: &TaskRef) -> Resident {
-        Resident(NonNull::from(&record.task))
+impl TaskPtr {
+    pub(crate) fn of(record: &TaskRef) -> TaskPtr {
+        TaskPtr(NonNull::from(&record.task))
     }
 }
 
-impl Deref for Resident {
+impl Deref for TaskPtr {
     type Target = Task;
 
     #[inline(always)]
@@ -43,23 +43,23 @@ impl Deref for Resident {
 }
 
 /// The tasks with a slot in the hub.
-pub(crate) struct Tasks {
+pub(crate) struct TaskTable {
     records: RefCell<Slab<TaskRef>>,
     /// The residents by slot: a record needs a lookup of its type to find its task, and is twice as
     /// large.
-    residents: RefCell<Vec<Option<Resident>>>,
-    running: Cell<Resident>,
-    main: Resident,
+    residents: RefCell<Vec<Option<TaskPtr>>>,
+    running: Cell<TaskPtr>,
+    main: TaskPtr,
 }
 
-impl Tasks {
+impl TaskTable {
     /// Creates the tasks of a new hub: main, which runs.
-    pub(crate) fn new(main: &TaskRef) -> Tasks {
-        let tasks = Tasks {
+    pub(crate) fn new(main: &TaskRef) -> TaskTable {
+        let tasks = TaskTable {
             records: RefCell::default(),
             residents: RefCell::default(),
-            running: Cell::new(Resident::of(main)),
-            main: Resident::of(main),
+            running: Cell::new(TaskPtr::of(main)),
+            main: TaskPtr::of(main),
         };
         tasks.insert(main);
         tasks
@@ -74,7 +74,7 @@ impl Tasks {
         if place == residents.len() {
             residents.push(None);
         }
-        residents[place] = Some(Resident::of(record));
+        residents[place] = Some(TaskPtr::of(record));
     }
 
     /// Removes a task that has ended, or that has not run and never will.
@@ -95,7 +95,7 @@ impl Tasks {
 
     /// Returns the task that is in this wait, if there is one.
     #[inline(always)]
-    pub(crate) fn parked(&self, token: Token) -> Option<Resident> {
+    pub(crate) fn parked(&self, token: WaitToken) -> Option<TaskPtr> {
         let residents = self.residents.borrow();
         let task = (*residents.get(token.index as usize)?)?;
         (task.wait.get() == token.wait).then_some(task)
@@ -103,7 +103,7 @@ impl Tasks {
 
     /// Prefetches the record of the task of this token. A hint.
     #[inline(always)]
-    pub(crate) fn fetch_record(&self, token: Token) {
+    pub(crate) fn fetch_record(&self, token: WaitToken) {
         if let Some(Some(task)) = self.residents.borrow().get(token.index as usize) {
             task.fetch();
         }
@@ -111,7 +111,7 @@ impl Tasks {
 
     /// Prefetches the stack of the task that is in this wait. A hint.
     #[inline(always)]
-    pub(crate) fn fetch_stack(&self, token: Token) {
+    pub(crate) fn fetch_stack(&self, token: WaitToken) {
         if let Some(task) = self.parked(token) {
             switch::fetch_stack(&task.fiber);
         }
@@ -119,7 +119,7 @@ impl Tasks {
 
     /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     #[inline(always)]
-    pub(crate) fn running(&self) -> Resident {
+    pub(crate) fn running(&self) -> TaskPtr {
         self.running.get()
     }
 
@@ -136,7 +136,7 @@ impl Tasks {
 
     /// Records that a task is switched to.
     #[inline(always)]
-    pub(crate) fn enter(&self, task: Resident) {
+    pub(crate) fn enter(&self, task: TaskPtr) {
         self.running.set(task);
     }
 

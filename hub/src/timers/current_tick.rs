@@ -27,7 +27,7 @@ impl Entry {
     }
 }
 
-pub(super) struct Near {
+pub(super) struct CurrentTick {
     /// The earliest entry is the last. An entry removed from the middle stays as a tombstone with
     /// the index `NIL`; the last entry is never a tombstone.
     run: Vec<Entry>,
@@ -38,7 +38,7 @@ pub(super) struct Near {
     positions: Vec<u32>,
 }
 
-impl Near {
+impl CurrentTick {
     pub(super) fn new() -> Self {
         Self { run: Vec::new(), heap: Vec::new(), positions: Vec::new() }
     }
@@ -140,7 +140,7 @@ impl Near {
 }
 
 #[cfg(test)]
-impl Near {
+impl CurrentTick {
     /// Checks the order, the positions, and that no entry belongs in the wheel. Returns the number
     /// of entries.
     pub(super) fn check(&self, wheel: &super::Wheel) -> usize {

@@ -5,7 +5,7 @@
 //! must therefore be cheap, with a million pending timers as with one. Far deadlines lie unsorted
 //! in the slots of a hierarchical [`Wheel`], from which a timer is unlinked in constant time. Only
 //! the timers of the current tick (2^20 ns, about a millisecond) and of the past are kept in exact
-//! order, in [`Near`]. Both refer by index to the [`Nodes`], one vector of reused nodes: a timer
+//! order, in [`CurrentTick`]. Both refer by index to the [`Nodes`], one vector of reused nodes: a timer
 //! costs no allocation of its own once the vectors have grown to the usual number of timers. The
 //! vectors do not shrink.
 //!
@@ -32,7 +32,7 @@ mod tests;
 use std::fmt;
 
 use self::arena::{NIL, Nodes};
-use self::current_tick::{Entry, Near};
+use self::current_tick::{CurrentTick, Entry};
 use self::wheel::Wheel;
 
 pub(crate) use self::arena::TimerId;
@@ -47,7 +47,7 @@ pub(crate) use self::arena::TimerId;
 /// that tick.
 pub(crate) struct Timers<P> {
     nodes: Nodes<P>,
-    near: Near,
+    near: CurrentTick,
     wheel: Wheel,
     /// The number of timers ever started, which orders equal deadlines.
     started: u64,
@@ -64,7 +64,7 @@ pub(crate) struct Due<P> {
 impl<P> Timers<P> {
     /// Creates an empty set of timers at time zero.
     pub(crate) fn new() -> Self {
-        Self { nodes: Nodes::new(), near: Near::new(), wheel: Wheel::new(), started: 0 }
+        Self { nodes: Nodes::new(), near: CurrentTick::new(), wheel: Wheel::new(), started: 0 }
     }
 
     /// Starts a timer. Any deadline is allowed: a timer with a past deadline is due at once.

@@ -1,8 +1,8 @@
 //! Guards that undo a registration when its wait is over, however the wait is left.
 
 use crate::scheduler::current;
-use crate::scheduler::{Core, Expiry};
-use crate::task::Token;
+use crate::scheduler::{Core, TimerAction};
+use crate::task::WaitToken;
 use crate::task::{LinkId, Links};
 use crate::timers::TimerId;
 
@@ -12,8 +12,8 @@ pub(crate) struct TimerGuard(Option<TimerId>);
 
 impl TimerGuard {
     /// Ends the wait of `token` with a time-out at `deadline`.
-    pub(crate) fn limit(core: &Core, token: Token, deadline: Option<u64>) -> Self {
-        TimerGuard(deadline.map(|deadline| core.start_timer(deadline, || Expiry::Limit(token), true)))
+    pub(crate) fn limit(core: &Core, token: WaitToken, deadline: Option<u64>) -> Self {
+        TimerGuard(deadline.map(|deadline| core.start_timer(deadline, || TimerAction::Limit(token), true)))
     }
 
     pub(crate) fn of(timer: TimerId) -> Self {

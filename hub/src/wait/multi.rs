@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::exception::Failure;
 use crate::scheduler::current;
 use crate::task::LinkId;
-use crate::task::{AnyGreenlet, Token, Verdict};
+use crate::task::{AnyGreenlet, WaitToken, WakeReason};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
@@ -18,7 +18,7 @@ use crate::wait::waitable::Waitable;
 #[derive(Default)]
 struct Ready {
     indices: RefCell<VecDeque<usize>>,
-    waiter: Cell<Option<Token>>,
+    waiter: Cell<Option<WaitToken>>,
 }
 
 /// An iterator over objects as they become ready. Made by [`iwait`].
@@ -95,7 +95,7 @@ impl<W: Waitable> IWait<'_, W> {
             let core = current::core();
             // A deadline that had passed at the last poll has passed without a wait here.
             let verdict = if self.deadline.is_some_and(|deadline| deadline <= core.loop_now.get()) {
-                Verdict::TimedOut
+                WakeReason::TimedOut
             } else {
                 let token = core.token();
                 self.ready.waiter.set(Some(token));
@@ -103,7 +103,7 @@ impl<W: Waitable> IWait<'_, W> {
                 let _timer = TimerGuard::limit(&core, token, self.deadline);
                 core.park(token, "wait")
             };
-            if verdict == Verdict::TimedOut && self.ready.indices.borrow().is_empty() {
+            if verdict == WakeReason::TimedOut && self.ready.indices.borrow().is_empty() {
                 // An object that is ready by now counts, even if the pass over its links is still
                 // queued.
                 let Some(index) = self.take_ready() else {

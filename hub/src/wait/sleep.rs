@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::scheduler::Expiry;
+use crate::scheduler::TimerAction;
 use crate::scheduler::current;
-use crate::task::Token;
+use crate::task::WaitToken;
 use crate::wait::guard::TimerGuard;
 
 /// Suspends the greenlet for at least the duration. Lets other greenlets run. A zero duration
@@ -34,7 +34,7 @@ fn sleep_with(duration: Duration, keeps: bool) {
         return;
     }
     let token = core.token();
-    let timer = TimerGuard::of(core.start_timer(core.deadline(duration), || Expiry::Wake(token), keeps));
+    let timer = TimerGuard::of(core.start_timer(core.deadline(duration), || TimerAction::Wake(token), keeps));
     core.park_with(timer, token, "sleep");
 }
 
@@ -58,7 +58,7 @@ pub fn idle() {
     let core = current::core();
     let token = core.token();
     core.idlers.borrow_mut().push_back(token);
-    struct Leave(Token);
+    struct Leave(WaitToken);
     impl Drop for Leave {
         fn drop(&mut self) {
             if let Some(core) = current::try_core() {

@@ -15,8 +15,8 @@ use crate::error::TimedOut;
 use crate::exception::Exception;
 use crate::scheduler::current;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
-use crate::scheduler::{Expiry, Strike};
-use crate::task::{Kind, Record, Run, Sender, TaskRef, Throw};
+use crate::scheduler::{Strike, TimerAction};
+use crate::task::{Interrupt, Kind, Record, Run, Sender, TaskRef};
 use crate::timers::TimerId;
 use crate::wait::limit::Limit;
 
@@ -82,7 +82,7 @@ impl Strike for TimeoutState {
         true
     }
 
-    fn strike(self: Rc<Self>) -> Option<(TaskRef, Throw)> {
+    fn strike(self: Rc<Self>) -> Option<(TaskRef, Interrupt)> {
         if self.state.get() != State::Fired {
             return None;
         }
@@ -94,7 +94,7 @@ impl Strike for TimeoutState {
             Some(exception) => exception.clone(),
             None => Exception::new(Timeout { state: self.clone(), keeps_armed: false }),
         };
-        Some((owner, Throw { exception, sender: Some(self) }))
+        Some((owner, Interrupt { exception, sender: Some(self) }))
     }
 }
 
@@ -214,9 +214,9 @@ impl Timeout {
     }
 
     /// Returns the interrupt of an exception that was delivered and must be delivered once more.
-    pub(crate) fn throw_again(exception: Exception) -> Throw {
+    pub(crate) fn throw_again(exception: Exception) -> Interrupt {
         let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
-        Throw { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
+        Interrupt { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
     }
 
     /// Creates a timeout like [`new`](Timeout::new), reusing the allocation of the last one.
@@ -309,7 +309,7 @@ impl Timeout {
         }
         *state.owner.borrow_mut() = Some(owner);
         state.state.set(State::Pending);
-        let timer = core.start_timer(deadline, || Expiry::Timeout(state.clone()), state.keeps.get());
+        let timer = core.start_timer(deadline, || TimerAction::Timeout(state.clone()), state.keeps.get());
         state.timer.set(Some(timer));
     }
 

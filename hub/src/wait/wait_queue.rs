@@ -14,8 +14,8 @@ use std::rc::Rc;
 use crate::error::TimedOut;
 use crate::scheduler::Item;
 use crate::scheduler::current;
-use crate::task::Verdict;
-use crate::task::{Lane, LinkId, Linkable, Links, Notified, Rule, Target, owed};
+use crate::task::WakeReason;
+use crate::task::{Lane, LinkId, Linkable, Links, Notified, Target, WakePolicy, owed};
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
@@ -61,12 +61,12 @@ use crate::wait::waitable::Waitable;
 /// ```
 pub trait Waits: 'static {
     /// The rule by which a pass serves the waiters.
-    const RULE: Rule = Rule::WhileReady;
+    const RULE: WakePolicy = WakePolicy::WhileReady;
 
     /// Returns `true` if a waiter could proceed.
     fn is_ready(&self) -> bool;
 
-    /// Selects the lane to serve next under [`Rule::Lanes`], given the number of waiters in each
+    /// Selects the lane to serve next under [`WakePolicy::Ordered`], given the number of waiters in each
     /// lane and the lane that was served last in this pass. `None` ends the pass.
     fn next_lane(&self, waiting: [usize; 2], last: Option<Lane>) -> Option<Lane> {
         let _ = last;
@@ -89,7 +89,7 @@ impl<S: Waits> Linkable for Inner<S> {
         &self.links
     }
 
-    fn rule(&self) -> Rule {
+    fn rule(&self) -> WakePolicy {
         S::RULE
     }
 
@@ -163,7 +163,7 @@ impl<S: Waits> WaitQueue<S> {
     /// Queues a pass over the waiters, if any of them can be served. Must be called after every
     /// change that may have made the object ready. Does not let other greenlets run.
     pub fn check(&self) {
-        if S::RULE != Rule::Everybody && self.inner.links.notifying() {
+        if S::RULE != WakePolicy::All && self.inner.links.notifying() {
             // The pass that is queued or running checks again at its end.
             return;
         }
@@ -179,7 +179,7 @@ impl<S: Waits> WaitQueue<S> {
     ///
     /// The object may no longer be ready when the wait is over, if other greenlets may take from
     /// it: check, and wait again. On an object that is ready, this waits for the end of the present
-    /// pass, which is useful only under [`Rule::Everybody`] while a pass is [queued or
+    /// pass, which is useful only under [`WakePolicy::All`] while a pass is [queued or
     /// running](WaitQueue::notifying).
     ///
     /// `reason` names the call in reports.
@@ -199,18 +199,18 @@ impl<S: Waits> WaitQueue<S> {
         let links = &self.inner.links;
         let token = core.token();
         let id = core.new_link();
-        let late = S::RULE == Rule::Everybody && self.is_ready();
+        let late = S::RULE == WakePolicy::All && self.is_ready();
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
         let place = LinkGuard::new(links, id, true);
-        if S::RULE == Rule::Lanes {
+        if S::RULE == WakePolicy::Ordered {
             // This waiter may unblock the opposite lane (a receiver unblocks a sender).
             self.check();
         }
         let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         match core.park_with((timer, place), token, reason) {
-            Verdict::Woken => Ok(()),
-            Verdict::TimedOut => Err(WaitError::TimedOut),
-            Verdict::Closed => Err(WaitError::Closed),
+            WakeReason::Woken => Ok(()),
+            WakeReason::TimedOut => Err(WaitError::TimedOut),
+            WakeReason::Closed => Err(WaitError::Closed),
         }
     }
 

@@ -18,7 +18,7 @@ use ramie_hub::{
 };
 
 use super::spawn::{Job, Spawn};
-use crate::roster::Roster;
+use crate::linked_slab::LinkedSlab;
 
 /// The state that the feeder, the jobs and the reader share.
 struct Results<R> {
@@ -43,7 +43,7 @@ struct Results<R> {
 /// The jobs that the feeder has started.
 struct Running<J> {
     /// The running jobs. The number of each is the position of its input.
-    jobs: RefCell<Roster<J>>,
+    jobs: RefCell<LinkedSlab<J>>,
     /// The number of jobs that will have a result.
     started: Cell<usize>,
     /// `true` once the reader is gone.

@@ -32,24 +32,24 @@ pub(super) enum Refusal<'a> {
 
 /// The capacity that a job occupies in its pool, and its share of the unfinished jobs. Released on
 /// drop, on any thread.
-pub(super) struct Room {
+pub(super) struct Permit {
     shared: Option<Arc<Shared>>,
     limited: bool,
 }
 
-impl Room {
+impl Permit {
     /// Returns a value that occupies no capacity yet.
     pub(super) fn none() -> Self {
-        Room { shared: None, limited: true }
+        Permit { shared: None, limited: true }
     }
 
     /// Takes over capacity that was counted under the lock.
     pub(super) fn counted(shared: &Arc<Shared>, limited: bool) -> Self {
-        Room { shared: Some(shared.clone()), limited }
+        Permit { shared: Some(shared.clone()), limited }
     }
 }
 
-impl Drop for Room {
+impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
             shared.state.lock().give_room(self.limited);
@@ -64,13 +64,13 @@ where
 {
     body: B,
     reply: Reply<Done<B::Value, B::Error>>,
-    pub(super) room: Room,
+    pub(super) room: Permit,
 }
 
 /// The outcome of a body, on its way to the hub that spawned it. Dropping it releases the capacity.
 struct Done<T, E> {
     end: End<T, E>,
-    room: Room,
+    room: Permit,
 }
 
 enum End<T, E> {
@@ -98,7 +98,7 @@ where
                 End::Abandoned => result.set_exception(JobAbandoned),
             }
         });
-        Box::new(Task { body, reply, room: Room::none() })
+        Box::new(Task { body, reply, room: Permit::none() })
     }
 
     pub(super) fn into_body(self) -> B {
@@ -158,7 +158,7 @@ fn copy(error: &io::Error) -> io::Error {
 /// A function that delivers its own outcome. Dropped without running if the pool is abandoned.
 pub(super) struct Plain {
     pub(super) f: Box<dyn FnOnce() + Send>,
-    pub(super) room: Room,
+    pub(super) room: Permit,
     pub(super) what: &'static str,
 }
 
@@ -222,8 +222,8 @@ pub(super) fn guarded(f: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
     None
 }
 
-impl fmt::Debug for Room {
+impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Room").field("taken", &self.shared.is_some()).finish_non_exhaustive()
+        f.debug_struct("Permit").field("taken", &self.shared.is_some()).finish_non_exhaustive()
     }
 }

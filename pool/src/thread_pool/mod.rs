@@ -8,9 +8,9 @@
 mod blocking;
 mod builder;
 mod close;
+mod idle_thread;
 mod job;
 mod mapping;
-mod seat;
 mod size;
 mod state;
 mod watchdog;
@@ -26,7 +26,7 @@ use ramie_hub::{AsyncResult, Body, Limit};
 
 pub use self::blocking::{blocking, blocking_owned};
 pub use self::builder::ThreadPoolBuilder;
-use self::job::{Plain, Room, Task, run_inline};
+use self::job::{Permit, Plain, Task, run_inline};
 pub use self::mapping::ThreadJob;
 use self::state::{JOINERS, SPAWNERS, State};
 use crate::error::{PoolFull, PoolShutDown};
@@ -250,9 +250,9 @@ impl ThreadPool {
             if state.closed {
                 return Some(None);
             }
-            state.take_room(true)?;
+            state.reserve(true)?;
             let mut task = task.take()?;
-            task.room = Room::counted(shared, true);
+            task.room = Permit::counted(shared, true);
             let number = state.number();
             Some(Some((number, state.enter(number, task))))
         };
@@ -299,9 +299,9 @@ impl ThreadPool {
             if state.closed {
                 return Err(f);
             }
-            let _always = state.take_room(false);
+            let _always = state.reserve(false);
             let number = state.number();
-            state.enter(number, Box::new(Plain { f, room: Room::counted(shared, false), what }))
+            state.enter(number, Box::new(Plain { f, room: Permit::counted(shared, false), what }))
         };
         shared.help(help);
         Ok(())

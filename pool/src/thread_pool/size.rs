@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ramie_hub::Limit;
 
-use super::seat::Seat;
+use super::idle_thread::IdleThread;
 use super::state::JOINERS;
 use super::{Shared, ThreadPool};
 use crate::error::SetSizeError;
@@ -150,6 +150,6 @@ impl ThreadPool {
     }
 }
 
-pub(super) fn call_all(seats: &[Arc<Seat>]) {
-    seats.iter().for_each(|seat| seat.call());
+pub(super) fn call_all(seats: &[Arc<IdleThread>]) {
+    seats.iter().for_each(|idle_thread| idle_thread.call());
 }

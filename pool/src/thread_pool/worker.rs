@@ -8,9 +8,9 @@ use std::thread;
 use ramie_hub::{has_hub, yield_now};
 
 use super::Shared;
+use super::idle_thread::IdleThread;
 use super::job::{Refusal, guarded, refuse_all};
-use super::seat::Seat;
-use super::state::{Help, Next};
+use super::state::{Next, Wakeup};
 
 thread_local! {
     /// The address of the pool that this thread works for; 0 means none.
@@ -36,12 +36,12 @@ impl Shared {
         );
     }
 
-    pub(super) fn help(self: &Arc<Self>, help: Help) {
+    pub(super) fn help(self: &Arc<Self>, help: Wakeup) {
         match help {
-            Help::Enough => {}
-            Help::Watch => self.watch(),
-            Help::Call(seat) => seat.call(),
-            Help::Start(thread) => {
+            Wakeup::Enough => {}
+            Wakeup::Watch => self.watch(),
+            Wakeup::Call(idle_thread) => idle_thread.call(),
+            Wakeup::Start(thread) => {
                 // A failure to start fails the queued jobs; no other caller needs the error.
                 let _ = self.start(thread);
             }
@@ -76,9 +76,9 @@ impl Shared {
     }
 
     fn work(self: &Arc<Self>, thread: usize) {
-        let seat = Seat::new();
+        let idle_thread = IdleThread::new();
         loop {
-            let next = self.state.lock().next(thread, &seat);
+            let next = self.state.lock().next(thread, &idle_thread);
             match next {
                 Next::Run(entry) => {
                     drop(guarded(|| entry.run()));
@@ -89,13 +89,13 @@ impl Shared {
                     }
                 }
                 Next::Rest => {
-                    if !seat.rest(self.idle_timeout) {
-                        let ended = self.state.lock().expire(thread, &seat);
+                    if !idle_thread.rest(self.idle_timeout) {
+                        let ended = self.state.lock().expire(thread, &idle_thread);
                         match ended {
                             Some(ended) => return ended.tell(),
                             // The thread that has removed this one from the idle list is about to
                             // call it.
-                            None => drop(seat.rest(None)),
+                            None => drop(idle_thread.rest(None)),
                         }
                     }
                 }

@@ -32,7 +32,9 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie_hub::{AnyGreenlet, Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits, getcurrent};
+use ramie_hub::{
+    AnyGreenlet, Lane, Limit, LinkId, WaitError, WaitQueue, Waitable, Waits, WakePolicy, getcurrent,
+};
 
 pub use self::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
@@ -112,7 +114,7 @@ impl<T> State<T> {
 }
 
 impl<T: 'static> Waits for State<T> {
-    const RULE: Rule = Rule::Lanes;
+    const RULE: WakePolicy = WakePolicy::Ordered;
 
     /// Returns `true` if a receiver need not wait: there is a message, or every sender is dropped.
     fn is_ready(&self) -> bool {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ramie_hub::Limit;
 
 use super::child::Child;
-use super::communicate::{TimeoutExpired, Ward, communicate};
+use super::communicate::{KillOnDrop, TimeoutExpired, communicate};
 
 /// A builder of processes: the counterpart of `std::process::Command`, with the same methods.
 ///
@@ -245,7 +245,7 @@ impl Command {
 
     fn status_for(&mut self, timeout: Option<Duration>) -> io::Result<ExitStatus> {
         let mut child = self.spawn()?;
-        let ward = Ward(&child.process.handle);
+        let ward = KillOnDrop(&child.process.handle);
         drop(child.stdin.take());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let status = ward.0.wait_until(deadline)?;

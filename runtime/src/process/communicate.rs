@@ -67,9 +67,9 @@ impl TimeoutExpired {
 
 /// Kills and reaps a child that has not exited when the call that owns it ends, for whatever
 /// reason.
-pub(super) struct Ward<'a>(pub(super) &'a ChildHandle);
+pub(super) struct KillOnDrop<'a>(pub(super) &'a ChildHandle);
 
-impl Drop for Ward<'_> {
+impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
         self.0.put_down();
     }
@@ -77,7 +77,7 @@ impl Drop for Ward<'_> {
 
 pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>) -> io::Result<Output> {
     let Child { stdin, stdout, stderr, process } = child;
-    let ward = Ward(&process.handle);
+    let ward = KillOnDrop(&process.handle);
     if stdin.is_none() && !input.is_empty() {
         let what = "the standard input of the process must be a pipe to write input to it";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));

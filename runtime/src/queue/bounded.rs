@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 
-use ramie_hub::{Lane, Limit, LinkId, Rule, WaitError, WaitQueue, Waitable, Waits, while_borrowed};
+use ramie_hub::{Lane, Limit, LinkId, WaitError, WaitQueue, Waitable, Waits, WakePolicy, while_borrowed};
 
 use super::error::{GetError, NoTaskLeft, PutError, ShutDown};
 use super::order::{Fifo, Lifo, Order, Smallest};
@@ -48,7 +48,7 @@ impl<T: 'static, O: Order<T> + 'static> State<T, O> {
 }
 
 impl<T: 'static, O: Order<T> + 'static> Waits for State<T, O> {
-    const RULE: Rule = Rule::Lanes;
+    const RULE: WakePolicy = WakePolicy::Ordered;
 
     /// Returns `true` if a getter need not wait: there is an item, or the queue was shut down.
     fn is_ready(&self) -> bool {
@@ -71,7 +71,7 @@ impl<T: 'static, O: Order<T> + 'static> Waits for State<T, O> {
 struct Undone(Cell<bool>);
 
 impl Waits for Undone {
-    const RULE: Rule = Rule::Everybody;
+    const RULE: WakePolicy = WakePolicy::All;
 
     fn is_ready(&self) -> bool {
         !self.0.get()

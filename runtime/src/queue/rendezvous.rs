@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie_hub::{Lane, Limit, LinkId, Rule, WaitQueue, Waitable, Waits};
+use ramie_hub::{Lane, Limit, LinkId, WaitQueue, Waitable, Waits, WakePolicy};
 
 use super::error::{GetError, PutError};
 
@@ -25,7 +25,7 @@ struct State<T> {
 }
 
 impl<T: 'static> Waits for State<T> {
-    const RULE: Rule = Rule::Lanes;
+    const RULE: WakePolicy = WakePolicy::Ordered;
 
     fn is_ready(&self) -> bool {
         !self.offers.borrow().is_empty()

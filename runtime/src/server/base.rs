@@ -14,8 +14,8 @@ use ramie_hub::{
 };
 use ramie_pool::{Group, Pool};
 
-use super::acceptor::{Acceptor, Take, Work};
-use super::place::Place;
+use super::accept_loop::{Acceptor, Take, Work};
+use super::handlers::HandlerPool;
 use super::socket::Socket;
 
 /// The defaults of gevent.
@@ -48,7 +48,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// # Lifetime
 ///
-/// While a server is started, its acceptor waits for the socket: `Hub::join` does not return, and a
+/// While a server is started, its accept_loop waits for the socket: `Hub::join` does not return, and a
 /// wait of the main greenlet does not end with a `LoopExit`. When the last handle of a server is
 /// dropped, the server stops accepting; its handlers continue.
 pub struct BaseServer<S: Socket> {
@@ -59,9 +59,9 @@ struct Inner<S: Socket> {
     kind: &'static str,
     site: &'static Location<'static>,
     work: Rc<Work<S>>,
-    place: RefCell<Place>,
+    place: RefCell<HandlerPool>,
     stop_timeout: Cell<Duration>,
-    acceptor: RefCell<Option<Acceptor>>,
+    accept_loop: RefCell<Option<Acceptor>>,
     /// The number of times the server was stopped or closed.
     stops: Cell<usize>,
     /// Cleared by `stop_accepting`, and set by the next start or stop.
@@ -89,9 +89,9 @@ impl<S: Socket> BaseServer<S> {
                 kind,
                 site,
                 work: Rc::new(work),
-                place: RefCell::new(Place { group, pool: None }),
+                place: RefCell::new(HandlerPool { group, pool: None }),
                 stop_timeout: Cell::new(STOP_TIMEOUT),
-                acceptor: RefCell::new(None),
+                accept_loop: RefCell::new(None),
                 stops: Cell::new(0),
                 decided: Event::new(),
             }),
@@ -154,7 +154,7 @@ impl<S: Socket> BaseServer<S> {
 
     /// Returns `true` if the server accepts, or would if its limit were not reached.
     pub fn started(&self) -> bool {
-        self.inner.acceptor.borrow().as_ref().is_some_and(Acceptor::running)
+        self.inner.accept_loop.borrow().as_ref().is_some_and(Acceptor::running)
     }
 
     /// Returns `true` if the server was closed, by [`close`](BaseServer::close) or by an error of
@@ -197,8 +197,8 @@ impl<S: Socket> BaseServer<S> {
         }
         if !self.started() {
             let place = self.inner.place.borrow().clone();
-            let acceptor = Acceptor::start(self.inner.kind, self.inner.work.clone(), place);
-            let old = self.inner.acceptor.borrow_mut().replace(acceptor);
+            let accept_loop = Acceptor::start(self.inner.kind, self.inner.work.clone(), place);
+            let old = self.inner.accept_loop.borrow_mut().replace(accept_loop);
             drop(old);
             self.inner.decided.set();
         }
@@ -316,17 +316,17 @@ impl<S: Socket> BaseServer<S> {
         self.start()?;
         let stop = Stop(self);
         let stops = self.inner.stops.get();
-        let mut acceptor = self.inner.acceptor.borrow().clone();
-        while let Some(taking) = &acceptor {
+        let mut accept_loop = self.inner.accept_loop.borrow().clone();
+        while let Some(taking) = &accept_loop {
             taking.join();
             if !taking.stopped() || self.closed() || self.inner.stops.get() != stops {
                 break;
             }
             self.inner.decided.wait();
-            acceptor = self.inner.acceptor.borrow().clone();
+            accept_loop = self.inner.accept_loop.borrow().clone();
         }
         drop(stop);
-        acceptor.and_then(|acceptor| acceptor.error()).map_or(Ok(()), Err)
+        accept_loop.and_then(|accept_loop| accept_loop.error()).map_or(Ok(()), Err)
     }
 }
 
@@ -358,8 +358,8 @@ fn ended(greenlets: &[AnyGreenlet], limit: impl Into<Limit>) -> bool {
 
 impl<S: Socket> Inner<S> {
     fn stop_accepting(&self) {
-        let acceptor = self.acceptor.borrow().clone();
-        acceptor.inspect(Acceptor::stop);
+        let accept_loop = self.accept_loop.borrow().clone();
+        accept_loop.inspect(Acceptor::stop);
     }
 
     fn end(&self) {

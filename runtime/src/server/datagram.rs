@@ -11,7 +11,7 @@ use std::rc::Rc;
 use ramie_hub::fallible;
 
 use super::base::BaseServer;
-use super::place::{Outcome, Place};
+use super::handlers::{HandlerPool, Outcome};
 use super::socket::DatagramSocket;
 use crate::net::{ToSocketAddrs, UdpSocket};
 
@@ -71,7 +71,7 @@ impl<S: DatagramSocket> DatagramServer<S> {
     pub fn new<R: Outcome>(socket: S, handle: impl Fn(Vec<u8>, S::Address) -> R + 'static) -> Self {
         let handle = Rc::new(handle);
         let buffer = Cell::new(Vec::new());
-        let take = move |socket: &S, place: &Place| {
+        let take = move |socket: &S, place: &HandlerPool| {
             let mut data = buffer.take();
             data.resize(BUFFER_SIZE, 0);
             let taken = socket

@@ -45,16 +45,16 @@
 //! run: also without a limit, and in a shared pool no greenlets of others. An error about a
 //! connection that is reset before it is accepted causes no pause.
 
-mod acceptor;
+mod accept_error;
+mod accept_loop;
 mod base;
 mod datagram;
-mod place;
+mod handlers;
 mod socket;
 mod stream;
-mod trouble;
 
 pub use self::base::BaseServer;
 pub use self::datagram::DatagramServer;
-pub use self::place::Outcome;
+pub use self::handlers::Outcome;
 pub use self::socket::{DatagramSocket, Listener, Socket};
 pub use self::stream::StreamServer;

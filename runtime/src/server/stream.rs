@@ -10,7 +10,7 @@ use std::rc::Rc;
 use ramie_hub::fallible;
 
 use super::base::BaseServer;
-use super::place::{Outcome, Place};
+use super::handlers::{HandlerPool, Outcome};
 use super::socket::Listener;
 use crate::net::{TcpListener, TcpStream, ToSocketAddrs};
 
@@ -123,7 +123,7 @@ impl<L: Listener> StreamServer<L> {
     /// handler's greenlet, so that a slow peer delays no other connection. See
     /// [`ramie::tls`](crate::tls).
     ///
-    /// A handshake that fails, or takes longer than the [acceptor](crate::tls::Acceptor) allows,
+    /// A handshake that fails, or takes longer than the [accept_loop](crate::tls::Acceptor) allows,
     /// ends only its own connection. It is a failure of the handler's greenlet, an
     /// [`AcceptError`](crate::tls::AcceptError), which is passed to the hub's error handler. The
     /// default report ignores it, because any peer can cause it.
@@ -141,7 +141,7 @@ impl<L: Listener> StreamServer<L> {
     #[track_caller]
     pub fn tls<R: Outcome>(
         listener: L,
-        acceptor: impl Into<crate::tls::Acceptor>,
+        accept_loop: impl Into<crate::tls::Acceptor>,
         handle: impl Fn(crate::tls::TlsStream<L::Stream>, L::Address) -> R + 'static,
     ) -> Self
     where
@@ -152,20 +152,21 @@ impl<L: Listener> StreamServer<L> {
         use crate::tls::AcceptError;
 
         get_hub().not_error::<AcceptError>();
-        let both = Rc::new((acceptor.into(), handle));
+        let both = Rc::new((accept_loop.into(), handle));
         Self::with_body(listener, move |place, stream, peer| {
             let both = both.clone();
             place.spawn(fallible(move || {
-                let (acceptor, handle) = &*both;
-                let stream = acceptor.accept(stream).map_err(|error| Exception::new(AcceptError(error)))?;
+                let (accept_loop, handle) = &*both;
+                let stream =
+                    accept_loop.accept(stream).map_err(|error| Exception::new(AcceptError(error)))?;
                 handle(stream, peer).into_result().map_err(Exception::new)
             }));
         })
     }
 
     #[track_caller]
-    fn with_body(listener: L, serve: impl Fn(&Place, L::Stream, L::Address) + 'static) -> Self {
-        let take = move |listener: &L, place: &Place| {
+    fn with_body(listener: L, serve: impl Fn(&HandlerPool, L::Stream, L::Address) + 'static) -> Self {
+        let take = move |listener: &L, place: &HandlerPool| {
             let taken = listener.try_accept()?;
             Ok(taken.map(|(stream, peer)| serve(place, stream, peer)).is_some())
         };

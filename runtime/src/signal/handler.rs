@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use ramie_hub::{Builder, SystemExit, Watcher, get_hub};
 
-use super::hearing::hear;
-use super::kind::{Ear, Role};
+use super::hearing::register;
+use super::registry::{Registration, Role};
 
 /// Runs `f` in a new greenlet of this thread after each arrival of the signal, until the handle is
 /// dropped or [cancelled](SignalHandler::cancel): gevent's function of the same name.
@@ -55,8 +55,8 @@ use super::kind::{Ear, Role};
 pub fn signal_handler(signal: i32, f: impl Fn() + 'static) -> io::Result<SignalHandler> {
     let site = Location::caller();
     let f = Rc::new(f);
-    let (ear, watcher) = hear(signal, Role::Listener, move || call(f.clone(), site))?;
-    Ok(SignalHandler { signal, ear: RefCell::new(Some(ear)), watcher })
+    let (registration, watcher) = register(signal, Role::Listener, move || call(f.clone(), site))?;
+    Ok(SignalHandler { signal, registration: RefCell::new(Some(registration)), watcher })
 }
 
 /// Runs a handler in a greenlet and raises its failure in the main greenlet.
@@ -76,7 +76,7 @@ pub struct SignalHandler {
     signal: i32,
     /// Dropped before the watcher, which owns the self-pipe: writing to a closed pipe raises
     /// `SIGPIPE`.
-    ear: RefCell<Option<Rc<Ear>>>,
+    registration: RefCell<Option<Rc<Registration>>>,
     watcher: Watcher,
 }
 
@@ -85,8 +85,8 @@ impl SignalHandler {
     /// discarded; greenlets that already run continue. Does nothing if the handler is already
     /// cancelled. Does not let other greenlets run.
     pub fn cancel(&self) {
-        let ear = self.ear.take();
-        drop(ear);
+        let registration = self.registration.take();
+        drop(registration);
         self.watcher.stop();
     }
 

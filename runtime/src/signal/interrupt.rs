@@ -8,13 +8,13 @@ use ramie_hub::{Watcher, get_hub};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::hearing::hear;
-use super::kind::{Ear, Role, was_default};
+use super::hearing::register;
+use super::registry::{Registration, Role, was_default};
 use crate::run::KeyboardInterrupt;
 
 /// Raises an interrupt in the main greenlet for each `SIGINT`, while it is alive.
 pub(crate) struct Interrupt {
-    ear: Rc<Ear>,
+    registration: Rc<Registration>,
     _watcher: Watcher,
 }
 
@@ -26,21 +26,22 @@ impl Interrupt {
         if !asked && !was_default(SIGINT) {
             return None;
         }
-        let (ear, watcher) = hear(SIGINT, Role::Run, || get_hub().main().throw(KeyboardInterrupt)).ok()?;
-        Some(Interrupt { ear, _watcher: watcher })
+        let (registration, watcher) =
+            register(SIGINT, Role::Run, || get_hub().main().throw(KeyboardInterrupt)).ok()?;
+        Some(Interrupt { registration, _watcher: watcher })
     }
 
     /// Returns `true` if a signal has arrived that the loop has not handled yet.
     pub(crate) fn is_due(&self) -> bool {
-        self.ear.is_due()
+        self.registration.is_due()
     }
 
     /// Stops watching. Returns `true` if a `run` of another thread still watches. Of all callers
     /// exactly one, the last, gets `false`.
     pub(crate) fn leave(self) -> bool {
-        let Interrupt { ear, _watcher } = self;
+        let Interrupt { registration, _watcher } = self;
         // Dropped before the watcher, which owns the self-pipe.
-        Rc::into_inner(ear).is_some_and(Ear::leave)
+        Rc::into_inner(registration).is_some_and(Registration::leave)
     }
 }
 
@@ -54,6 +55,6 @@ pub(crate) fn end_process() -> ! {
 
 impl fmt::Debug for Interrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Interrupt").field(&self.ear).finish()
+        f.debug_tuple("Interrupt").field(&self.registration).finish()
     }
 }

@@ -22,11 +22,11 @@
 //!
 //! Available on Unix only.
 
-mod bell;
 mod handler;
 mod hearing;
 mod interrupt;
-mod kind;
+mod registry;
+mod self_pipe;
 mod signals;
 
 pub use self::handler::{SignalHandler, signal_handler};

@@ -8,8 +8,8 @@ use std::time::Instant;
 use ramie_hub::Limit;
 use ramie_hub::{LinkId, Waitable};
 
-use super::bell::Bell;
-use super::kind::{Ear, Role};
+use super::registry::{Registration, Role};
+use super::self_pipe::SelfPipe;
 use crate::io::handle::Handle;
 
 /// A set of signals of the process to wait for, one after another.
@@ -18,7 +18,7 @@ use crate::io::handle::Handle;
 /// arrive while no greenlet waits are kept. When the last listener of a signal is dropped, the
 /// signal has its previous effect again.
 ///
-/// * Signals of one kind that arrive before they are taken are merged into one, as by the system
+/// * Signals of one registry that arrive before they are taken are merged into one, as by the system
 ///   itself. Signals of several kinds are each reported, in the order in which the kinds were
 ///   given.
 /// * Every `Signals`, and every [`signal_handler`](super::signal_handler), of any thread, gets each
@@ -45,8 +45,8 @@ use crate::io::handle::Handle;
 /// ```
 pub struct Signals {
     /// Dropped first: writing to a closed self-pipe raises `SIGPIPE`.
-    ears: RefCell<Vec<Ear>>,
-    handle: Handle<Bell>,
+    ears: RefCell<Vec<Registration>>,
+    handle: Handle<SelfPipe>,
 }
 
 impl Signals {
@@ -58,7 +58,7 @@ impl Signals {
     /// cannot be handled. Returns the error of the system for a number that is no signal, and if no
     /// descriptor is left.
     pub fn new(signals: impl IntoIterator<Item = i32>) -> io::Result<Self> {
-        let new = Signals { handle: Handle::new(Bell::new()?)?, ears: RefCell::default() };
+        let new = Signals { handle: Handle::new(SelfPipe::new()?)?, ears: RefCell::default() };
         for signal in signals {
             new.add(signal)?;
         }
@@ -71,11 +71,11 @@ impl Signals {
     ///
     /// Same as for [`new`](Signals::new).
     pub fn add(&self, signal: i32) -> io::Result<()> {
-        if self.ears.borrow().iter().any(|ear| ear.signal() == signal) {
+        if self.ears.borrow().iter().any(|registration| registration.signal() == signal) {
             return Ok(());
         }
-        let ear = Ear::new(signal, Role::Listener, self.handle.get_ref().rope())?;
-        self.ears.borrow_mut().push(ear);
+        let registration = Registration::new(signal, Role::Listener, self.handle.get_ref().writer())?;
+        self.ears.borrow_mut().push(registration);
         Ok(())
     }
 
@@ -109,29 +109,29 @@ impl Signals {
     /// Returns the next signal if one has arrived. Does not let other greenlets run.
     pub fn try_wait(&self) -> Option<i32> {
         let ears = self.ears.borrow();
-        ears.iter().find(|ear| ear.take()).map(Ear::signal)
+        ears.iter().find(|registration| registration.take()).map(Registration::signal)
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<i32>> {
         self.handle.ask_until(deadline, || {
             let signal = self.try_wait();
             if signal.is_none() {
-                self.hush();
+                self.drain();
             }
             Ok(signal)
         })
     }
 
     fn heard(&self) -> bool {
-        self.ears.borrow().iter().any(Ear::heard)
+        self.ears.borrow().iter().any(Registration::heard)
     }
 
     /// Makes the self-pipe readable exactly if there is a signal to take.
-    fn hush(&self) {
-        let bell = self.handle.get_ref();
-        bell.hush();
+    fn drain(&self) {
+        let self_pipe = self.handle.get_ref();
+        self_pipe.drain();
         if self.heard() {
-            bell.ring();
+            self_pipe.ring();
         }
     }
 }
@@ -142,7 +142,7 @@ impl Waitable for Signals {
     }
 
     fn rawlink(&self, f: Box<dyn FnOnce()>) -> LinkId {
-        self.hush();
+        self.drain();
         self.handle.link_ready(|| self.heard(), f)
     }
 
@@ -153,7 +153,7 @@ impl Waitable for Signals {
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signals = self.ears.borrow().iter().map(Ear::signal).collect::<Vec<_>>();
+        let signals = self.ears.borrow().iter().map(Registration::signal).collect::<Vec<_>>();
         f.debug_tuple("Signals").field(&signals).finish()
     }
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use ramie_hub::{Lane, Limit, Rule, WaitQueue, Waits};
+use ramie_hub::{Lane, Limit, WaitQueue, Waits, WakePolicy};
 
 const WRITERS: Lane = Lane::First;
 const READERS: Lane = Lane::Second;
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Waits for State {
-    const RULE: Rule = Rule::Lanes;
+    const RULE: WakePolicy = WakePolicy::Ordered;
 
     fn is_ready(&self) -> bool {
         !self.writing.get()

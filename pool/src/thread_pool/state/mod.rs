@@ -7,7 +7,7 @@
 //! Rules of the state:
 //! 1. `unfinished` counts each job from its entry until its result is delivered. `outstanding`
 //!    counts the jobs among these that need capacity. Each job is subtracted once, by its
-//!    [`Room`](super::job::Room).
+//!    [`Permit`](super::job::Permit).
 //! 2. `threads` counts the threads that live or are about to be started. A thread is subtracted in
 //!    the locked section in which it decides to end, so a job that enters later sees that it is
 //!    gone.
@@ -26,8 +26,8 @@ use std::sync::Arc;
 use ramie_hub::Lane;
 use ramie_hub::shared::{WaitQueue, Waits};
 
+use super::idle_thread::IdleThread;
 use super::job::Entry;
-use super::seat::Seat;
 
 /// The waiters for capacity.
 pub(super) const SPAWNERS: Lane = Lane::First;
@@ -57,7 +57,7 @@ pub(super) struct State {
     outstanding: usize,
     queue: VecDeque<(u64, Box<dyn Entry>)>,
     /// The idle threads, the most recent last.
-    idle: Vec<Arc<Seat>>,
+    idle: Vec<Arc<IdleThread>>,
     shrinking: Vec<Shrinking>,
     /// `true` once the pool accepts no job, and threads without work end.
     pub(super) closed: bool,
@@ -100,9 +100,9 @@ pub(super) struct Stuck {
 }
 
 /// The action that a new job needs.
-pub(super) enum Help {
+pub(super) enum Wakeup {
     Enough,
-    Call(Arc<Seat>),
+    Call(Arc<IdleThread>),
     /// A thread of this number must be started; it is counted already.
     Start(usize),
     /// All threads are busy, and a watchdog must be started; it is counted already.
@@ -173,7 +173,7 @@ impl State {
     }
 
     /// Counts one more job, if there is capacity or the job needs none.
-    pub(super) fn take_room(&mut self, limited: bool) -> Option<()> {
+    pub(super) fn reserve(&mut self, limited: bool) -> Option<()> {
         if limited {
             (self.room() > 0).then(|| self.outstanding += 1)?;
         }
@@ -187,16 +187,16 @@ impl State {
     }
 
     /// Queues a job that has been counted.
-    pub(super) fn enter(&mut self, number: u64, entry: Box<dyn Entry>) -> Help {
+    pub(super) fn enter(&mut self, number: u64, entry: Box<dyn Entry>) -> Wakeup {
         self.queue.push_back((number, entry));
         match self.idle.pop() {
-            Some(seat) => Help::Call(seat),
-            None if self.wants_thread() => Help::Start(self.add_thread()),
+            Some(idle_thread) => Wakeup::Call(idle_thread),
+            None if self.wants_thread() => Wakeup::Start(self.add_thread()),
             None if self.watch == Watch::Off => {
                 self.watch = Watch::On;
-                Help::Watch
+                Wakeup::Watch
             }
-            None => Help::Enough,
+            None => Wakeup::Enough,
         }
     }
 
@@ -284,13 +284,13 @@ impl State {
 
     /// Removes idle threads that must end because there are more than `size` threads, the longest
     /// idle first.
-    pub(super) fn spare(&mut self, size: usize) -> Vec<Arc<Seat>> {
+    pub(super) fn spare(&mut self, size: usize) -> Vec<Arc<IdleThread>> {
         let spare = self.threads.saturating_sub(size).min(self.idle.len());
         self.idle.drain(..spare).collect()
     }
 
     /// Decides the next step of the thread of this number.
-    pub(super) fn next(&mut self, thread: usize, seat: &Arc<Seat>) -> Next {
+    pub(super) fn next(&mut self, thread: usize, idle_thread: &Arc<IdleThread>) -> Next {
         let ends = if self.queue.is_empty() {
             self.threads > self.keep()
         } else {
@@ -308,15 +308,15 @@ impl State {
             }
             None => {
                 self.note(thread, None);
-                self.idle.push(seat.clone());
+                self.idle.push(idle_thread.clone());
                 Next::Rest
             }
         }
     }
 
     /// Removes a thread after its idle time, unless it is being called.
-    pub(super) fn expire(&mut self, thread: usize, seat: &Arc<Seat>) -> Option<Ended> {
-        let at = self.idle.iter().position(|other| Arc::ptr_eq(other, seat))?;
+    pub(super) fn expire(&mut self, thread: usize, idle_thread: &Arc<IdleThread>) -> Option<Ended> {
+        let at = self.idle.iter().position(|other| Arc::ptr_eq(other, idle_thread))?;
         self.idle.remove(at);
         Some(self.end(thread))
     }

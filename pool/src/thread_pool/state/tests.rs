@@ -36,7 +36,7 @@ enum Doing {
 
 struct Played {
     number: usize,
-    seat: Arc<Seat>,
+    idle_thread: Arc<IdleThread>,
     doing: Doing,
 }
 
@@ -109,11 +109,11 @@ impl Play {
 
     fn start(&mut self, number: usize) {
         assert!(self.threads.iter().all(|thread| thread.number != number), "a number belongs to one thread");
-        self.threads.push(Played { number, seat: Seat::new(), doing: Doing::Starts });
+        self.threads.push(Played { number, idle_thread: IdleThread::new(), doing: Doing::Starts });
     }
 
-    fn call(&mut self, seat: &Arc<Seat>) {
-        let thread = self.threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.seat, seat));
+    fn call(&mut self, idle_thread: &Arc<IdleThread>) {
+        let thread = self.threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.idle_thread, idle_thread));
         let thread = thread.expect("an idle thread lives");
         assert_eq!(thread.doing, Doing::Rests);
         thread.doing = Doing::Comes;
@@ -133,7 +133,7 @@ impl Play {
 
     fn look(&mut self, at: usize) {
         let thread = &self.threads[at];
-        match self.state.next(thread.number, &thread.seat.clone()) {
+        match self.state.next(thread.number, &thread.idle_thread.clone()) {
             Next::Run(entry) => {
                 entry.run();
                 self.threads[at].doing = Doing::Runs;
@@ -156,7 +156,7 @@ impl Play {
                 if self.state.closed {
                     return;
                 }
-                if self.state.take_room(limited).is_none() {
+                if self.state.reserve(limited).is_none() {
                     assert!(limited && free == 0);
                     return;
                 }
@@ -164,9 +164,9 @@ impl Play {
                 let number = self.state.number();
                 self.entered.push(number);
                 match self.state.enter(number, Box::new(Note(number, self.log.clone()))) {
-                    Help::Enough | Help::Watch => {}
-                    Help::Call(seat) => self.call(&seat),
-                    Help::Start(thread) => self.start(thread),
+                    Wakeup::Enough | Wakeup::Watch => {}
+                    Wakeup::Call(idle_thread) => self.call(&idle_thread),
+                    Wakeup::Start(thread) => self.start(thread),
                 }
             }
             Deed::Look(any) => {
@@ -203,7 +203,7 @@ impl Play {
             Deed::SetMaxsize(maxsize) => {
                 self.state.maxsize = maxsize;
                 let spare = self.state.spare(maxsize);
-                spare.iter().for_each(|seat| self.call(seat));
+                spare.iter().for_each(|idle_thread| self.call(idle_thread));
                 let wanted = self.state.add_wanted();
                 wanted.into_iter().for_each(|thread| self.start(thread));
             }
@@ -211,7 +211,7 @@ impl Play {
                 let (number, gone) = self.state.shrink(size);
                 self.shrinking.push((number, gone, size));
                 let spare = self.state.spare(size);
-                spare.iter().for_each(|seat| self.call(seat));
+                spare.iter().for_each(|idle_thread| self.call(idle_thread));
             }
             Deed::StopShrinking => {
                 if let Some((number, ..)) = self.shrinking.pop() {
@@ -227,7 +227,7 @@ impl Play {
             Deed::Expire(any) => {
                 let Some(at) = self.pick(Doing::Rests, any) else { return };
                 let thread = &self.threads[at];
-                let ended = self.state.expire(thread.number, &thread.seat.clone());
+                let ended = self.state.expire(thread.number, &thread.idle_thread.clone());
                 self.over(at, ended.expect("the thread is idle"));
             }
             Deed::Withdraw(number) => {
@@ -240,7 +240,7 @@ impl Play {
             Deed::Close => {
                 self.state.closed = true;
                 let spare = self.state.spare(0);
-                spare.iter().for_each(|seat| self.call(seat));
+                spare.iter().for_each(|idle_thread| self.call(idle_thread));
                 let wanted = self.state.add_wanted();
                 wanted.into_iter().for_each(|thread| self.start(thread));
             }
@@ -255,7 +255,7 @@ impl Play {
         let count = |doing| self.threads.iter().filter(|thread| thread.doing == doing).count();
         assert_eq!(state.idle.len(), count(Doing::Rests));
         assert_eq!(state.queue.len() + count(Doing::Runs) + self.done, state.unfinished);
-        // Rule 3: no thread is idle, and none is missing, while a job is queued and no thread comes
+        // WakePolicy 3: no thread is idle, and none is missing, while a job is queued and no thread comes
         // to poll.
         if !state.queue.is_empty() && count(Doing::Comes) + count(Doing::Starts) == 0 {
             assert_eq!(count(Doing::Rests), 0);
@@ -343,26 +343,26 @@ impl Entry for Named {
 fn a_watched_pool_asks_for_a_watchdog_when_a_job_finds_all_threads_busy() {
     let mut state = State::new(1, true);
     let enter = |state: &mut State, what| {
-        state.take_room(false).expect("it needs no room");
+        state.reserve(false).expect("it needs no room");
         let number = state.number();
         state.enter(number, Box::new(Named(what)))
     };
-    let Help::Start(thread) = enter(&mut state, "first") else { panic!("a thread is started") };
-    let seat = Seat::new();
-    assert!(matches!(state.next(thread, &seat), Next::Run(_)));
-    assert!(matches!(enter(&mut state, "second"), Help::Watch));
+    let Wakeup::Start(thread) = enter(&mut state, "first") else { panic!("a thread is started") };
+    let idle_thread = IdleThread::new();
+    assert!(matches!(state.next(thread, &idle_thread), Next::Run(_)));
+    assert!(matches!(enter(&mut state, "second"), Wakeup::Watch));
     // One watchdog is enough.
-    assert!(matches!(enter(&mut state, "third"), Help::Enough));
+    assert!(matches!(enter(&mut state, "third"), Wakeup::Enough));
     let Watched::Waiting(begun) = state.look() else { panic!("two wait") };
     assert_eq!(begun, 1);
     let stuck = state.stuck();
     assert_eq!((stuck.threads, stuck.waiting), (1, 2));
     assert!(stuck.calls.into_iter().eq([("first", 1)]));
     for what in ["second", "third"] {
-        assert!(matches!(state.next(thread, &seat), Next::Run(_)));
+        assert!(matches!(state.next(thread, &idle_thread), Next::Run(_)));
         assert!(state.stuck().calls.into_iter().eq([(what, 1)]));
     }
     assert_eq!(state.look(), Watched::Nothing);
-    assert!(matches!(state.next(thread, &seat), Next::Rest));
+    assert!(matches!(state.next(thread, &idle_thread), Next::Rest));
     assert!(state.stuck().calls.is_empty());
 }

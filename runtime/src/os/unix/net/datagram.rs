@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use super::patience::keep_trying;
+use super::backoff::retry_with_backoff;
 use crate::io::handle::{Handle, readable, writable};
 use crate::net::socket::{options, release, socket};
 
@@ -179,7 +179,7 @@ impl UnixDatagram {
         if let Some(sent) = attempt()? {
             return Ok(sent);
         }
-        keep_trying(limits.write(), |left| {
+        retry_with_backoff(limits.write(), |left| {
             // This socket's own buffer may be full, and the system does notify of that.
             io.wait_writable(left)?;
             attempt()

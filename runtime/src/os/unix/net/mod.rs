@@ -18,9 +18,9 @@
 //! # #[cfg(not(target_os = "linux"))] fn main() {}
 //! ```
 
+mod backoff;
 mod datagram;
 mod listener;
-mod patience;
 mod stream;
 
 pub use self::datagram::UnixDatagram;

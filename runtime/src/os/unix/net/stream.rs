@@ -7,7 +7,7 @@ use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::patience::keep_trying;
+use super::backoff::retry_with_backoff;
 use crate::io::handle::Handle;
 use crate::net::socket::{options, socket, stream};
 
@@ -75,7 +75,7 @@ impl UnixStream {
     fn connect_to(address: &SockAddr) -> io::Result<UnixStream> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
-        keep_trying(None, |_| match socket.connect(address) {
+        retry_with_backoff(None, |_| match socket.connect(address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             other => other.map(Some),
         })?;

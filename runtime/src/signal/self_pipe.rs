@@ -6,37 +6,37 @@ use std::os::unix::net::UnixStream;
 
 /// The two ends, in non-blocking mode.
 #[derive(Debug)]
-pub(super) struct Bell {
-    rope: UnixStream,
+pub(super) struct SelfPipe {
+    writer: UnixStream,
     sound: UnixStream,
 }
 
-impl Bell {
+impl SelfPipe {
     pub(super) fn new() -> io::Result<Self> {
-        let (rope, sound) = UnixStream::pair()?;
-        rope.set_nonblocking(true)?;
+        let (writer, sound) = UnixStream::pair()?;
+        writer.set_nonblocking(true)?;
         sound.set_nonblocking(true)?;
-        Ok(Bell { rope, sound })
+        Ok(SelfPipe { writer, sound })
     }
 
     /// Returns the end that signal handlers write to.
-    pub(super) fn rope(&self) -> &UnixStream {
-        &self.rope
+    pub(super) fn writer(&self) -> &UnixStream {
+        &self.writer
     }
 
     /// Writes a byte without a signal. A full pipe is readable already.
     pub(super) fn ring(&self) {
-        let _ = (&self.rope).write(b"x");
+        let _ = (&self.writer).write(b"x");
     }
 
     /// Drains the pipe.
-    pub(super) fn hush(&self) {
+    pub(super) fn drain(&self) {
         while matches!((&self.sound).read(&mut [0; 64]), Ok(1..)) {}
     }
 }
 
 /// The end that becomes readable.
-impl AsFd for Bell {
+impl AsFd for SelfPipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.sound.as_fd()
     }

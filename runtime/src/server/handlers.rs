@@ -41,12 +41,12 @@ impl<T, E: fmt::Debug + fmt::Display + 'static> Outcome for Result<T, E> {
 /// The execution context of handlers: a group, which tracks the handlers of one server, and
 /// optionally a pool, which limits them.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct HandlerPool {
     pub(super) group: Group,
     pub(super) pool: Option<Pool>,
 }
 
-impl Place {
+impl HandlerPool {
     /// Waits until another handler may start, without reserving a slot. Returns `false` if none may
     /// start. Does not wait if there is no limit.
     pub(super) fn wait(&self) -> bool {
@@ -54,7 +54,7 @@ impl Place {
     }
 
     /// Starts a handler. Waits for a slot only if another greenlet took it after
-    /// [`wait`](Place::wait).
+    /// [`wait`](HandlerPool::wait).
     pub(super) fn spawn<B: Body>(&self, body: B) {
         match &self.pool {
             None => drop(self.group.spawn(body)),

@@ -28,20 +28,20 @@ struct Entry<T> {
     after: Option<usize>,
 }
 
-pub(crate) struct Roster<T> {
+pub(crate) struct LinkedSlab<T> {
     entries: Slab<Entry<T>>,
     first: Option<usize>,
     last: Option<usize>,
     pushed: usize,
 }
 
-impl<T> Default for Roster<T> {
+impl<T> Default for LinkedSlab<T> {
     fn default() -> Self {
-        Roster { entries: Slab::new(), first: None, last: None, pushed: 0 }
+        LinkedSlab { entries: Slab::new(), first: None, last: None, pushed: 0 }
     }
 }
 
-impl<T> Roster<T> {
+impl<T> LinkedSlab<T> {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -100,34 +100,34 @@ impl<T> Roster<T> {
 mod tests {
     use super::*;
 
-    fn values(roster: &Roster<char>) -> String {
-        roster.iter().map(|(_, value)| *value).collect()
+    fn values(linked_slab: &LinkedSlab<char>) -> String {
+        linked_slab.iter().map(|(_, value)| *value).collect()
     }
 
     #[test]
     fn order_is_that_of_coming_wherever_the_places_are() {
-        let mut roster = Roster::default();
-        let [a, b, c] = ['a', 'b', 'c'].map(|value| roster.push(value));
-        assert_eq!(roster.remove(b), Some('b'));
-        roster.push('d');
-        assert_eq!(roster.remove(a), Some('a'));
-        roster.push('e');
-        assert_eq!(values(&roster), "cde");
-        assert_eq!(roster.remove(c), Some('c'));
-        assert_eq!(roster.take_all(), ['d', 'e']);
-        assert_eq!((roster.len(), roster.pushed()), (0, 5));
-        roster.push('f');
-        assert_eq!(values(&roster), "f");
+        let mut linked_slab = LinkedSlab::default();
+        let [a, b, c] = ['a', 'b', 'c'].map(|value| linked_slab.push(value));
+        assert_eq!(linked_slab.remove(b), Some('b'));
+        linked_slab.push('d');
+        assert_eq!(linked_slab.remove(a), Some('a'));
+        linked_slab.push('e');
+        assert_eq!(values(&linked_slab), "cde");
+        assert_eq!(linked_slab.remove(c), Some('c'));
+        assert_eq!(linked_slab.take_all(), ['d', 'e']);
+        assert_eq!((linked_slab.len(), linked_slab.pushed()), (0, 5));
+        linked_slab.push('f');
+        assert_eq!(values(&linked_slab), "f");
     }
 
     #[test]
     fn the_key_of_one_who_left_finds_nobody() {
-        let mut roster = Roster::default();
-        let old = roster.push('a');
-        roster.take_all();
-        let new = roster.push('b');
-        assert_eq!(roster.remove(old), None);
-        assert_eq!(roster.get(old), None);
-        assert_eq!((roster.get(new), new.number()), (Some(&'b'), 1));
+        let mut linked_slab = LinkedSlab::default();
+        let old = linked_slab.push('a');
+        linked_slab.take_all();
+        let new = linked_slab.push('b');
+        assert_eq!(linked_slab.remove(old), None);
+        assert_eq!(linked_slab.get(old), None);
+        assert_eq!((linked_slab.get(new), new.number()), (Some(&'b'), 1));
     }
 }

@@ -41,7 +41,7 @@ struct Kind {
     arm: Option<SigId>,
 }
 
-/// The user of an [`Ear`].
+/// The user of an [`Registration`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Listener,
@@ -50,7 +50,7 @@ pub(super) enum Role {
 
 /// A registration for one signal: the handler sets a flag, then writes to the self-pipe.
 #[derive(Debug)]
-pub(super) struct Ear {
+pub(super) struct Registration {
     signal: i32,
     role: Role,
     heard: Arc<AtomicBool>,
@@ -58,27 +58,27 @@ pub(super) struct Ear {
     actions: Option<[SigId; 2]>,
 }
 
-impl Ear {
-    /// Registers for a signal. The handler writes a byte to `bell` after each signal, unless the
+impl Registration {
+    /// Registers for a signal. The handler writes a byte to `self_pipe` after each signal, unless the
     /// pipe is full.
-    pub(super) fn new(signal: i32, role: Role, bell: &UnixStream) -> io::Result<Self> {
+    pub(super) fn new(signal: i32, role: Role, self_pipe: &UnixStream) -> io::Result<Self> {
         if FORBIDDEN.contains(&signal) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "this signal cannot be handled"));
         }
-        let bell = bell.try_clone()?;
+        let self_pipe = self_pipe.try_clone()?;
         let mut kinds = kinds();
-        let kind = match kinds.entry(signal) {
+        let registry = match kinds.entry(signal) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Kind::new(signal)?),
         };
         let heard = Arc::new(AtomicBool::new(false));
         let noting = flag::register(signal, heard.clone())?;
-        let ringing = low_level::pipe::register(signal, bell).inspect_err(|_| {
+        let ringing = low_level::pipe::register(signal, self_pipe).inspect_err(|_| {
             low_level::unregister(noting);
         })?;
-        *kind.count(role) += 1;
-        kind.settle(signal);
-        Ok(Ear { signal, role, heard, actions: Some([noting, ringing]) })
+        *registry.count(role) += 1;
+        registry.settle(signal);
+        Ok(Registration { signal, role, heard, actions: Some([noting, ringing]) })
     }
 
     pub(super) fn signal(&self) -> i32 {
@@ -108,10 +108,10 @@ impl Ear {
         for action in actions {
             low_level::unregister(action);
         }
-        let Some(kind) = kinds.get_mut(&self.signal) else { return 0 };
-        *kind.count(self.role) -= 1;
-        kind.settle(self.signal);
-        *kind.count(self.role)
+        let Some(registry) = kinds.get_mut(&self.signal) else { return 0 };
+        *registry.count(self.role) -= 1;
+        registry.settle(self.signal);
+        *registry.count(self.role)
     }
 
     /// Returns `true` if the signal has arrived and this registration must act on it. Clears the
@@ -122,11 +122,11 @@ impl Ear {
 
     /// Returns `true` if a listener takes precedence, so that `run` must ignore the signal.
     fn is_taken_over(&self) -> bool {
-        self.role == Role::Run && kinds().get(&self.signal).is_some_and(|kind| kind.listeners > 0)
+        self.role == Role::Run && kinds().get(&self.signal).is_some_and(|registry| registry.listeners > 0)
     }
 }
 
-impl Drop for Ear {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.go();
     }
@@ -179,7 +179,7 @@ fn kinds() -> MutexGuard<'static, BTreeMap<i32, Kind>> {
 
 /// Returns `true` if the signal had the default effect before its first listener.
 pub(super) fn was_default(signal: i32) -> bool {
-    let known = kinds().get(&signal).map(|kind| kind.before);
+    let known = kinds().get(&signal).map(|registry| registry.before);
     known.unwrap_or_else(|| before(signal)) == Before::Default
 }
 

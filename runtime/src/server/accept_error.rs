@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 /// The kind of an accept error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum AcceptErrorKind {
     /// An error about one peer: continue at once.
     Peer,
     /// A lack of resources, or an unknown error: report it, and try again after a pause.
@@ -13,12 +13,12 @@ pub(super) enum Trouble {
     Fatal,
 }
 
-pub(super) fn trouble(error: &io::Error) -> Trouble {
+pub(super) fn accept_error(error: &io::Error) -> AcceptErrorKind {
     if error.raw_os_error().is_some_and(|code| system::FATAL.contains(&code)) {
-        return Trouble::Fatal;
+        return AcceptErrorKind::Fatal;
     }
     if error.raw_os_error().is_some_and(|code| system::OF_PEERS.contains(&code)) {
-        return Trouble::Peer;
+        return AcceptErrorKind::Peer;
     }
     match error.kind() {
         // In the first two the peer is gone. Linux passes the others on from packets of a
@@ -30,10 +30,10 @@ pub(super) fn trouble(error: &io::Error) -> Trouble {
         | ErrorKind::ConnectionRefused
         | ErrorKind::HostUnreachable
         | ErrorKind::NetworkUnreachable
-        | ErrorKind::NetworkDown => Trouble::Peer,
+        | ErrorKind::NetworkDown => AcceptErrorKind::Peer,
         // The error of a closed socket where there is no `EBADF`.
-        ErrorKind::NotConnected => Trouble::Fatal,
-        _ => Trouble::Passing,
+        ErrorKind::NotConnected => AcceptErrorKind::Fatal,
+        _ => AcceptErrorKind::Passing,
     }
 }
 
@@ -62,8 +62,8 @@ mod tests {
 
     use super::*;
 
-    fn of(error: Errno) -> Trouble {
-        trouble(&error.into())
+    fn of(error: Errno) -> AcceptErrorKind {
+        accept_error(&error.into())
     }
 
     #[test]
@@ -76,13 +76,13 @@ mod tests {
             Errno::PERM,
             Errno::HOSTUNREACH,
         ] {
-            assert_eq!(of(gone), Trouble::Peer, "{gone}");
+            assert_eq!(of(gone), AcceptErrorKind::Peer, "{gone}");
         }
         for missing in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::IO] {
-            assert_eq!(of(missing), Trouble::Passing, "{missing}");
+            assert_eq!(of(missing), AcceptErrorKind::Passing, "{missing}");
         }
         for end in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK] {
-            assert_eq!(of(end), Trouble::Fatal, "{end}");
+            assert_eq!(of(end), AcceptErrorKind::Fatal, "{end}");
         }
     }
 }

@@ -12,7 +12,7 @@ const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(16);
 
 /// Repeats the attempt until it succeeds or fails, or the limit is reached.
-pub(super) fn keep_trying<R>(
+pub(super) fn retry_with_backoff<R>(
     timeout: Option<Duration>,
     mut attempt: impl FnMut(Option<Duration>) -> io::Result<Option<R>>,
 ) -> io::Result<R> {

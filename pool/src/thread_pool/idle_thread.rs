@@ -10,16 +10,20 @@ use ramie_hub::{Waker, get_hub, has_hub};
 use super::job::guarded;
 
 /// The parker of one thread.
-pub(super) struct Seat {
+pub(super) struct IdleThread {
     thread: Thread,
     called: AtomicBool,
     /// The waker of a thread that is parked in its hub.
     waker: Mutex<Option<Waker>>,
 }
 
-impl Seat {
+impl IdleThread {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Seat { thread: thread::current(), called: AtomicBool::new(false), waker: Mutex::new(None) })
+        Arc::new(IdleThread {
+            thread: thread::current(),
+            called: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        })
     }
 
     fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
@@ -85,14 +89,14 @@ mod tests {
     #[test]
     fn a_call_that_comes_late_ends_no_later_rest() {
         get_hub();
-        let seat = Seat::new();
-        let callers = seat.clone();
+        let idle_thread = IdleThread::new();
+        let callers = idle_thread.clone();
         let _greenlet = spawn(move || {
             let late = callers.waker().take().expect("the thread is parked in its hub");
             late.wake();
             sleep(Duration::from_millis(5));
             callers.call();
         });
-        assert!(seat.rest(None));
+        assert!(idle_thread.rest(None));
     }
 }

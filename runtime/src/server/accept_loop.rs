@@ -1,4 +1,4 @@
-//! The acceptor: the greenlet of a server that accepts connections or receives datagrams.
+//! The accept_loop: the greenlet of a server that accepts connections or receives datagrams.
 
 use std::cell::Cell;
 use std::io;
@@ -11,15 +11,15 @@ use ramie_hub::{
     yield_now,
 };
 
-use super::place::Place;
+use super::accept_error::{AcceptErrorKind, accept_error};
+use super::handlers::HandlerPool;
 use super::socket::Socket;
-use super::trouble::{Trouble, trouble};
 
 /// Accepts one connection or datagram and starts its handler. Returns `false` if none was
 /// available. Does not let other greenlets run.
-pub(super) type Take<S> = Box<dyn Fn(&S, &Place) -> io::Result<bool>>;
+pub(super) type Take<S> = Box<dyn Fn(&S, &HandlerPool) -> io::Result<bool>>;
 
-/// The state that a server shares with its acceptor.
+/// The state that a server shares with its accept_loop.
 pub(super) struct Work<S> {
     pub(super) socket: S,
     pub(super) take: Take<S>,
@@ -30,7 +30,7 @@ pub(super) struct Work<S> {
 }
 
 /// The reason why accepting failed.
-enum Mishap {
+enum AcceptFailure {
     Error(io::Error),
     /// A panic of the code that prepares a greenlet, or of a socket type of another crate.
     Panic(Failure),
@@ -44,7 +44,7 @@ impl<S: Socket> Work<S> {
     }
 
     /// Accepts until it is stopped.
-    fn run(&self, place: &Place, stopped: &Cell<bool>) -> io::Result<()> {
+    fn run(&self, place: &HandlerPool, stopped: &Cell<bool>) -> io::Result<()> {
         let mut taken = 0;
         let mut delay = None;
         loop {
@@ -52,7 +52,7 @@ impl<S: Socket> Work<S> {
                 taken = 0;
                 yield_now();
             }
-            // While the acceptor waits for a slot, connections stay in the backlog.
+            // While the accept_loop waits for a slot, connections stay in the backlog.
             let free = place.wait();
             if stopped.get() {
                 return Ok(());
@@ -66,17 +66,17 @@ impl<S: Socket> Work<S> {
                     delay = None;
                 }
                 Ok(false) => taken = 0,
-                Err(Mishap::Error(error)) => match trouble(&error) {
+                Err(AcceptFailure::Error(error)) => match accept_error(&error) {
                     // Counts towards the limit: a permanent error must not keep the thread busy.
-                    Trouble::Peer => taken += 1,
-                    Trouble::Fatal => return self.end(error, stopped),
-                    Trouble::Passing => {
+                    AcceptErrorKind::Peer => taken += 1,
+                    AcceptErrorKind::Fatal => return self.end(error, stopped),
+                    AcceptErrorKind::Passing => {
                         taken = 0;
                         let failure = Failure::from(Exception::new(error));
                         delay = Some(self.pause(&failure, delay));
                     }
                 },
-                Err(Mishap::Panic(failure)) => {
+                Err(AcceptFailure::Panic(failure)) => {
                     taken = 0;
                     delay = Some(self.pause(&failure, delay));
                 }
@@ -86,14 +86,14 @@ impl<S: Socket> Work<S> {
 
     /// Accepts one connection or datagram, or waits until one may be available. Returns `true` if
     /// it accepted one.
-    fn take_or_wait(&self, place: &Place) -> Result<bool, Mishap> {
+    fn take_or_wait(&self, place: &HandlerPool) -> Result<bool, AcceptFailure> {
         let taken = match catch_unwind(AssertUnwindSafe(|| (self.take)(&self.socket, place))) {
-            Ok(taken) => taken.map_err(Mishap::Error)?,
+            Ok(taken) => taken.map_err(AcceptFailure::Error)?,
             Err(payload) if payload.is::<Raised>() => resume_unwind(payload),
-            Err(payload) => return Err(Mishap::Panic(Failure::panicked(payload))),
+            Err(payload) => return Err(AcceptFailure::Panic(Failure::panicked(payload))),
         };
         if !taken {
-            self.socket.wait_readable().map_err(Mishap::Error)?;
+            self.socket.wait_readable().map_err(AcceptFailure::Error)?;
         }
         Ok(taken)
     }
@@ -106,7 +106,7 @@ impl<S: Socket> Work<S> {
         delay.saturating_mul(2)
     }
 
-    /// Ends the acceptor because of a socket error. Returns the error, unless the server was told
+    /// Ends the accept_loop because of a socket error. Returns the error, unless the server was told
     /// to end.
     fn end(&self, error: io::Error, stopped: &Cell<bool>) -> io::Result<()> {
         if stopped.get() || self.closed.get() {
@@ -117,7 +117,7 @@ impl<S: Socket> Work<S> {
     }
 }
 
-/// The acceptor greenlet, from a start of the server to its stop.
+/// The accept_loop greenlet, from a start of the server to its stop.
 #[derive(Clone)]
 pub(super) struct Acceptor {
     greenlet: AnyGreenlet,
@@ -125,7 +125,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn start<S: Socket>(name: &'static str, work: Rc<Work<S>>, place: Place) -> Self {
+    pub(super) fn start<S: Socket>(name: &'static str, work: Rc<Work<S>>, place: HandlerPool) -> Self {
         let stopped = Rc::new(Cell::new(false));
         let stop = stopped.clone();
         let greenlet = Builder::new().name(name).spawn(fallible(move || work.run(&place, &stop)));
@@ -138,7 +138,7 @@ impl Acceptor {
 
     /// Stops accepting. Does not let other greenlets run.
     pub(super) fn stop(&self) {
-        // The acceptor may be about to resume, and the kill is delivered only in a later iteration
+        // The accept_loop may be about to resume, and the kill is delivered only in a later iteration
         // of the loop.
         self.stopped.set(true);
         self.greenlet.kill_nowait();
@@ -153,7 +153,7 @@ impl Acceptor {
         self.greenlet.join();
     }
 
-    /// Returns the socket error that ended the acceptor, if there was one.
+    /// Returns the socket error that ended the accept_loop, if there was one.
     pub(super) fn error(&self) -> Option<io::Error> {
         let failure = self.greenlet.exception()?;
         let error = failure.downcast_ref::<io::Error>()?;
