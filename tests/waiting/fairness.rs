@@ -4,7 +4,7 @@
 //! under each kind of load.
 #![cfg(unix)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::os::unix::net as std_unix;
@@ -17,7 +17,7 @@ use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::os::unix::net::UnixStream;
 use ramie::queue::Queue;
 use ramie::tls::{self, Acceptor};
-use ramie::{Remote, channel, get_hub, sleep, spawn, yield_now};
+use ramie::{Event, Remote, channel, get_hub, joinall, sleep, spawn, spawn_later, yield_now};
 
 use crate::util::certificate::Certificate;
 use crate::util::within;
@@ -221,6 +221,25 @@ fn queues(plan: &Plan) {
     putter.join();
 }
 
+/// One notification that wakes 200 greenlets.
+fn waiters(plan: &Plan) {
+    while plan.more() {
+        let event = Event::new();
+        let greenlets: Vec<_> = (0..200)
+            .map(|_| {
+                let (event, plan) = (event.clone(), plan.clone());
+                spawn(move || {
+                    event.wait();
+                    plan.piece();
+                })
+            })
+            .collect();
+        yield_now();
+        event.set();
+        joinall(&greenlets);
+    }
+}
+
 fn zero_timers(plan: &Plan) {
     while plan.more() {
         sleep(Duration::from_nanos(1));
@@ -228,7 +247,7 @@ fn zero_timers(plan: &Plan) {
     }
 }
 
-const LOADS: [(&str, Load); 15] = [
+const LOADS: [(&str, Load); 16] = [
     ("TCP, read", reads_tcp),
     ("UDP, send", sends_udp),
     ("UDP, send and receive", receives_udp),
@@ -243,6 +262,7 @@ const LOADS: [(&str, Load); 15] = [
     ("20 that spawn another", spawns),
     ("channel, there and back", channels),
     ("queue of one", queues),
+    ("200 that wait for one event", waiters),
     ("timers of 1 ns", zero_timers),
 ];
 
@@ -283,6 +303,38 @@ fn a_timer_ticks_beside_slow_pieces() {
             assert!(ticks.get() >= 6, "{name}: {} ticks", ticks.get());
         });
     }
+}
+
+/// A notification that takes long is interrupted for timers, and goes on before anything that was queued after it.
+#[test]
+fn an_interrupted_notification_keeps_the_order() {
+    within(LIMIT, || {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let event = Event::new();
+        let greenlets: Vec<_> = (0..60)
+            .map(|number| {
+                let (event, order) = (event.clone(), order.clone());
+                spawn(move || {
+                    event.wait();
+                    work(Duration::from_millis(1));
+                    order.borrow_mut().push(number);
+                })
+            })
+            .collect();
+        yield_now();
+        let (by_timer, by_callback) = (order.clone(), order.clone());
+        let timer = spawn_later(Duration::from_millis(1), move || by_timer.borrow_mut().push(-1));
+        event.set();
+        get_hub().run_callback(move || by_callback.borrow_mut().push(60));
+        joinall(&greenlets);
+        yield_now();
+        assert!(timer.ready(), "the timer was due long ago");
+        let mut order = order.take();
+        let timer = order.iter().position(|number| *number == -1).expect("the timer has fired");
+        assert!(timer < 59, "the timer waited for the whole notification: {order:?}");
+        order.remove(timer);
+        assert_eq!(order, (0..=60).collect::<Vec<_>>());
+    });
 }
 
 #[test]

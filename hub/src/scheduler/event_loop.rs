@@ -108,7 +108,7 @@ impl Core {
 
     #[inline(always)]
     fn next_item(&self) -> Next {
-        if self.pace.due() && self.look() {
+        if self.pace.due() && self.look(0) {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
@@ -151,11 +151,13 @@ impl Core {
         }
     }
 
-    /// Drains the inbox and reads the clock. Returns `true` if the batch has used up its time.
+    /// Drains the inbox and reads the clock. Returns `true` if the batch has used up its time and
+    /// there is more to do: in the queue, or `rest` steps of an item.
     #[inline(never)]
-    fn look(&self) -> bool {
+    fn look(&self, rest: usize) -> bool {
         self.take_posted();
-        let late = !self.queue.borrow().is_empty() && self.pace.look(self.now());
+        let more = rest > 0 || !self.queue.borrow().is_empty();
+        let late = more && self.pace.look(self.now());
         if late {
             self.phase.set(Phase::Poll);
         }
@@ -180,8 +182,9 @@ impl Core {
                 }
             }
             Item::Notify(of, ticket) => {
-                return Notification::begin(of, ticket).and_then(|pass| self.serve(pass));
+                return Notification::begin(of, ticket).and_then(|pass| self.serve(pass, true));
             }
+            Item::Continue(pass) => return self.serve(*pass, true),
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
                 let mut agenda = self.agenda.borrow_mut();
@@ -220,17 +223,38 @@ impl Core {
         match step {
             Step::Wake(token, verdict) => return Some((token, verdict)),
             Step::Throw(record, throw) => self.throw(record, throw),
-            Step::Serve(pass) => return self.serve(pass),
+            Step::Serve(pass) => return self.continue_pass(pass),
         }
         None
     }
 
-    fn serve(&self, mut pass: Notification) -> Next {
-        let Some(target) = pass.next() else {
-            if pass.cut_short() {
-                // The pass was as long as many items: the clock is checked before the next one.
-                self.pace.force();
-            }
+    /// Serves the next target of a pass, or queues the pass again, as the next item, if the batch
+    /// has used up its time.
+    #[inline(always)]
+    fn continue_pass(&self, pass: Notification) -> Next {
+        if self.pace.due() && self.interrupt_pass() {
+            self.queue.borrow_mut().push_front(Item::Continue(Box::new(pass)));
+            return None;
+        }
+        self.serve(pass, false)
+    }
+
+    /// Returns `true` if the loop must poll before the next target of a pass.
+    #[inline(never)]
+    fn interrupt_pass(&self) -> bool {
+        // Steps behind the pass must not overtake it.
+        self.phase.get() == Phase::Callbacks && self.agenda.borrow().is_empty() && self.look(1)
+    }
+
+    /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
+    /// item.
+    #[inline(always)]
+    fn serve(&self, mut pass: Notification, first: bool) -> Next {
+        let target = pass.next();
+        if target.is_some() && !first {
+            self.pace.spend_operation();
+        }
+        let Some(target) = target else {
             let again = pass.end();
             if again {
                 self.notify(pass.of);

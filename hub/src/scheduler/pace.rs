@@ -2,8 +2,8 @@
 //!
 //! A batch of callbacks ends after the switch interval, 5 ms, and a greenlet with operations that
 //! never have to wait yields after the same time. Reading the clock costs more than a switch, so
-//! the clock is read once for a number of *units*: items of the queue, and operations that did not
-//! have to wait.
+//! the clock is read once for a number of *units*: items of the queue, targets that a pass over links
+//! serves after its first, and operations that did not have to wait.
 //!
 //! The number adapts. It falls to 1 where units take long, and rises to gevent's 50 where they are
 //! short. After each poll it is 4 at most, so that slow units are detected soon.
@@ -88,14 +88,14 @@ impl Pace {
         self.left.set(self.left.get().wrapping_sub(1));
     }
 
-    /// Counts an operation, whether a check is due or not.
+    /// Counts an operation or a target of a pass, whether a check is due or not.
     #[inline]
     pub(super) fn spend_operation(&self) {
         self.left.set(self.left.get().saturating_sub(1));
     }
 
     /// Makes the next check due now, at a boundary.
-    pub(super) fn force(&self) {
+    fn force(&self) {
         self.left.set(0);
         self.window.set(0);
     }

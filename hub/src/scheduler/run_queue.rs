@@ -20,6 +20,8 @@ pub(crate) enum Item {
     Timeout(Rc<dyn Strike>),
     /// Serves links.
     Notify(Notified, u64),
+    /// Continues a pass over links that a poll has interrupted.
+    Continue(Box<Notification>),
     /// Interrupts tasks, then wakes the caller.
     Throw(Box<(Vec<TaskRef>, Exception, Option<WaitToken>)>),
     /// Ends the waits of tasks on a closed object.

@@ -132,7 +132,7 @@ fn slots_do_not_overlap() {
 }
 
 #[test]
-#[should_panic(expected = "the pool that it came from")]
+#[should_panic(expected = "a stack must be returned to its own pool")]
 fn a_foreign_stack_is_refused() {
     let (mut one, mut other) = (StackPool::new(), StackPool::new());
     let stack = one.take(DEFAULT_STACK_SIZE).expect("a stack");

@@ -114,11 +114,6 @@ impl Notification {
         self.of.links().lane(lane)?.borrow().crowd(many)
     }
 
-    /// Returns `true` if the pass has served as many entries as it may; others may be left.
-    pub(crate) fn cut_short(&self) -> bool {
-        self.left == 0
-    }
-
     /// Ends the pass. Returns `true` when another one is due at once.
     pub(crate) fn end(&self) -> bool {
         self.of.links().notifier.set(Notifier::Idle);
