@@ -306,8 +306,6 @@ impl AnyGreenlet {
     ///
     /// When `f` returns, the greenlet is joined. When `f` is left by an exception or a panic, the
     /// greenlet is killed with that exception, and joined, before the unwinding continues.
-    /// A greenlet that ends with that exception is not reported, unless it is a
-    /// [`SystemExit`](crate::SystemExit): `scope` raises it.
     ///
     /// # Examples
     ///

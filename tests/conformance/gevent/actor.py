@@ -138,7 +138,7 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
             return None
 
         def run():
-            with greenlet, shims.Recalls(self.world, greenlet):
+            with greenlet:
                 return self.block(step.get('steps', ()), path + '.')
         return self.leave(step, path, run)
 

@@ -572,30 +572,6 @@ class Held(object):
             self.world.fired('given back before')
 
 
-class Recalls(object):
-    """Notes the error with which the scope of a greenlet kills it."""
-
-    def __init__(self, world, greenlet):
-        self.world = world
-        self.greenlet = greenlet
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if error is not None:
-            self.world.recalled[self.greenlet] = error
-
-
-def ended_with_scope(world, greenlet, error):
-    """Whether a greenlet ends with the error that its scope raises: that is not reported here."""
-    recalled = isinstance(greenlet, Greenlet) and world.recalled.get(greenlet) is error
-    if not recalled or isinstance(error, SystemExit):
-        return False
-    world.fired('end with its scope')
-    return True
-
-
 class Idlers(object):
     """Those that wait for an idle loop, served in the order in which they came."""
 

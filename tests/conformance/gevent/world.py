@@ -45,7 +45,6 @@ class World(object):
         self.putters = {}
         self.idlers = shims.Idlers(self)
         self.killed_by_killall = []
-        self.recalled = {}
         self.all_mappings = []
         self.thrown = set()
         self.limited_iwaits = 0
@@ -159,8 +158,6 @@ class World(object):
             # Reported in neither world, though gevent's handler is asked.
             return
         if not isinstance(context, Greenlet) and killing.dead_raw(self, error):
-            return
-        if shims.ended_with_scope(self, context, error):
             return
         self.may_be_returned(error)
         self.note('error %s' % self.name(error))
