@@ -22,7 +22,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(60);
 
-pub(crate) type Tls = TlsStream<TcpStream>;
+type Tls = TlsStream<TcpStream>;
 
 /// Both ends of a connection: the one that connected, and the one that was accepted.
 pub(crate) fn sockets() -> (TcpStream, TcpStream) {
