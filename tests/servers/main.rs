@@ -3,6 +3,7 @@
 mod server;
 mod server_taking;
 mod tls;
+mod tls_duplex;
 mod tls_openssl;
 #[path = "../util/mod.rs"]
 mod util;

@@ -4,6 +4,7 @@ mod callback_matrix;
 mod callback_places;
 mod interrupt;
 mod no_descriptors;
+mod panic_hook;
 mod process_exit;
 mod raise;
 mod scope_aborts;
