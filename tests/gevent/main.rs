@@ -13,6 +13,7 @@ mod pool;
 mod queue;
 mod select;
 mod server;
+mod signal;
 mod socket;
 mod threadpool;
 mod timeout;

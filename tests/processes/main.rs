@@ -1,8 +1,6 @@
-//! Child processes and signals.
+//! Child processes.
 
-mod gevent_signal;
 mod gevent_subprocess;
 mod process;
-mod signal;
 #[path = "../util/mod.rs"]
 mod util;

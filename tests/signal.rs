@@ -1,6 +1,8 @@
 //! Signals: waited for, handled in greenlets, and given back.
 #![cfg(unix)]
 
+mod util;
+
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
 use std::rc::Rc;
