@@ -529,7 +529,7 @@ fn greenlets_that_end_with_their_scope_are_not_reported() {
         let waiting = spawn(|| sleep(LONG));
         assert!(with_timeout(SHORT, || waiting.scope(|_| sleep(LONG))).is_err());
         assert!(waiting.ready());
-        errors.expect("20ms");
+        errors.expect("0.005 seconds");
 
         // So is what one of the children fails with itself.
         let late = with_timeout(SHORT, || {
@@ -542,7 +542,7 @@ fn greenlets_that_end_with_their_scope_are_not_reported() {
             })
         });
         assert!(late.is_err());
-        errors.expect("its own");
+        errors.expect("0.005 seconds its own");
     });
 }
 
