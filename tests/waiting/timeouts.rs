@@ -32,7 +32,7 @@ fn forever() {
 // --- operations -----------------------------------------------------------------------------------------------------
 
 #[test]
-#[should_panic(expected = "pending already")]
+#[should_panic(expected = "already pending")]
 fn a_pending_timeout_cannot_be_started() {
     within(LIMIT, || {
         let timeout = Timeout::new(LONG);
