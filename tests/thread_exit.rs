@@ -258,8 +258,9 @@ fn destructors_of_what_is_unwound_may_wait_and_spawn() {
 /// Where std registers each thread-local's destructor with the C library, the hub ends before all that greenlets use.
 const EXACT: bool = cfg!(all(target_os = "linux", target_env = "gnu", not(miri)));
 
+type Kept = Box<Counted>;
 thread_local! {
-    static SORTED: RefCell<Vec<Box<Counted>>> = const { RefCell::new(Vec::new()) };
+    static SORTED: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Suspends a greenlet in the middle of sorting a thread-local.
@@ -395,10 +396,13 @@ fn calls_in_a_late_destructor_work() {
 }
 
 /// Whether the hub is still there, was there, or never was: what a wait raises is known to the call around it.
+/// A call, and whether it ended as it must.
+type Attempt = (&'static str, fn() -> bool);
+
 #[test]
 fn what_a_wait_raises_in_a_late_destructor_is_caught_there() {
     const SHORT: Duration = Duration::from_millis(2);
-    const ATTEMPTS: [(&str, fn() -> bool); 10] = [
+    const ATTEMPTS: [Attempt; 10] = [
         ("with_timeout", || with_timeout(SHORT, || sleep(LONG)).is_err()),
         ("with_timeout around many waits", || {
             with_timeout(SHORT, || (0..99_999).for_each(|_| sleep(SHORT / 4))).is_err()

@@ -188,7 +188,7 @@ fn connecting() -> Option<Point> {
     let (address, socket, taken) = silent()?;
     let point = Point::new("TcpStream::connect", move || drop(TcpStream::connect(address).unwrap())).limited(
         move |limit| {
-            is_timeout(TcpStream::connect_timeout(&address, limit))
+            is_timeout(TcpStream::connect_timeout(address, limit))
                 && is_timeout(TcpStream::connect_timeout(&[address, address][..], Instant::now() + limit))
         },
     );

@@ -424,8 +424,10 @@ fn a_killed_member_is_one_failed_item() {
 
 // --- mappings of members --------------------------------------------------------------------------------------------
 
+type Summing = Box<dyn Fn() -> u64>;
+
 /// Every mapping that is waited for, by name; each returns the sum of the squares of 1 to 3.
-fn nested(pool: &Pool) -> Vec<(&'static str, Box<dyn Fn() -> u64>)> {
+fn nested(pool: &Pool) -> Vec<(&'static str, Summing)> {
     fn fine(x: u64) -> Result<u64, &'static str> {
         Ok(square(x))
     }
@@ -433,7 +435,7 @@ fn nested(pool: &Pool) -> Vec<(&'static str, Box<dyn Fn() -> u64>)> {
         ($($name:literal => |$pool:ident| $sum:expr),* $(,)?) => {
             vec![$(($name, {
                 let $pool = pool.clone();
-                Box::new(move || $sum) as Box<dyn Fn() -> u64>
+                Box::new(move || $sum) as Summing
             })),*]
         };
     }

@@ -156,7 +156,7 @@ fn time_of_zero_is_refused() {
         for result in [
             near.set_read_timeout(Some(Duration::ZERO)),
             near.set_write_timeout(Some(Duration::ZERO)),
-            TcpStream::connect_timeout(&near.peer_addr().unwrap(), Duration::ZERO).map(drop),
+            TcpStream::connect_timeout(near.peer_addr().unwrap(), Duration::ZERO).map(drop),
         ] {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput);
         }
@@ -290,7 +290,7 @@ fn refused_connection_says_so() {
     within(LIMIT, || {
         let nobody = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert_eq!(TcpStream::connect(nobody).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-        let error = TcpStream::connect_timeout(&nobody, LONG).unwrap_err();
+        let error = TcpStream::connect_timeout(nobody, LONG).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         // The next address is tried.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -313,7 +313,7 @@ fn connect_timeout_ends_the_wait_for_an_answer() {
         let mut taken = Vec::new();
         let error = loop {
             let start = Instant::now();
-            match TcpStream::connect_timeout(&address, limit) {
+            match TcpStream::connect_timeout(address, limit) {
                 Ok(stream) => taken.push(stream),
                 Err(error) => {
                     assert!(start.elapsed() >= limit || error.kind() != ErrorKind::TimedOut);
@@ -688,7 +688,7 @@ fn backlog_is_as_long_as_it_was_told_to_be() {
     within(LIMIT, || {
         let listener = TcpListener::bind_with_backlog("127.0.0.1:0", 1).unwrap();
         let address = listener.local_addr().unwrap();
-        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let connect = |_| TcpStream::connect_timeout(address, Duration::from_millis(200)).ok();
         let clients: Vec<_> = (0..10).filter_map(connect).collect();
         if cfg!(target_os = "linux") {
             assert!((1..10).contains(&clients.len()), "{} of 10", clients.len());

@@ -20,8 +20,10 @@ const LIMIT: Duration = Duration::from_secs(300);
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(5);
 
-/// What `prepare` does with the greenlet that it is given.
-const ACTIONS: [(&str, fn(&AnyGreenlet)); 9] = [
+/// A name, and what `prepare` does with the greenlet that it is given.
+type Action = (&'static str, fn(&AnyGreenlet));
+
+const ACTIONS: [Action; 9] = [
     ("nothing", |_| ()),
     ("starts it", AnyGreenlet::start),
     ("starts it and lets it run", |g| {
@@ -86,7 +88,7 @@ fn lend_and_leave(
                 if caught {
                     // The scope itself is left by returning.
                     let made = catch_unwind(AssertUnwindSafe(make));
-                    drop(made.map_err(|payload| drop(payload)));
+                    drop(made.map_err(drop));
                 } else {
                     make();
                 }
@@ -263,10 +265,12 @@ fn fallible_children_keep_their_errors() {
     });
 }
 
+type Late = OnDrop<Box<dyn FnMut()>>;
+
 thread_local! {
     /// What the closure of a child borrows.
     static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
-    static LATE: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = const { RefCell::new(None) };
+    static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
 }
 
 #[test]

@@ -119,11 +119,14 @@ thread_local! {
     static KEPT: RefCell<Vec<AnyGreenlet>> = const { RefCell::new(Vec::new()) };
 }
 
+/// An action, with the greenlet that the callback is given.
+type Boxed = Box<dyn Fn(Option<&AnyGreenlet>)>;
+
 /// Does it once, in the first of what may be many calls.
 fn once(action: &str) -> Act {
     let done = Cell::new(false);
     let find = ACTIONS.iter().find(|(name, _)| *name == action);
-    let action: Box<dyn Fn(Option<&AnyGreenlet>)> = match (action, find) {
+    let action: Boxed = match (action, find) {
         ("keeps the handle", _) => Box::new(|greenlet| {
             let keep = |greenlet: &AnyGreenlet| KEPT.with_borrow_mut(|kept| kept.push(greenlet.clone()));
             greenlet.into_iter().for_each(keep);

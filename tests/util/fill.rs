@@ -43,7 +43,7 @@ pub(crate) fn silent() -> Option<(net::SocketAddr, socket2::Socket, Vec<TcpStrea
     socket.listen(0).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     let mut taken = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
+    while let Ok(stream) = TcpStream::connect_timeout(address, Duration::from_millis(50)) {
         taken.push(stream);
         if taken.len() > 16 {
             println!("skipped: here a full backlog does not keep a connection waiting");

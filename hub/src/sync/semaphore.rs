@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 
 use crate::task::{Lane, LinkId};
 use crate::wait::limit::Limit;
@@ -190,7 +190,7 @@ pub struct SemaphorePermit<'a> {
 impl SemaphorePermit<'_> {
     /// Keeps the permit taken. A later call of [`Semaphore::release`] gives it back.
     pub fn forget(self) {
-        mem::forget(self);
+        let _kept = ManuallyDrop::new(self);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Notification: a pass over the links of a greenlet or of an object.
 
-use std::mem;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::links::{Lane, LinkId, Links, Notifier, Target, WakePolicy};
@@ -102,7 +102,7 @@ impl Notification {
         };
         let stopped = Stopped(links);
         let target = next_of(object, links, &mut self.stage, &mut self.left);
-        mem::forget(stopped);
+        let _kept = ManuallyDrop::new(stopped);
         target
     }
 

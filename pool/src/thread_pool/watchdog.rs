@@ -49,7 +49,6 @@ impl Shared {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the thread is the watchdog's own, and has no hub")]
 fn pause() {
     thread::sleep(PATIENCE);
 }

@@ -430,6 +430,10 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// # Errors
     ///
     /// Returns [`GetError`].
+    ///
+    /// # Panics
+    ///
+    /// When a comparison or a clone of an item of this queue calls it.
     pub fn try_peek(&self) -> Result<T, GetError> {
         let items = self.queue.items.try_borrow().expect(IN_USE);
         let head = while_borrowed("the clone of an item", || items.head().cloned());

@@ -1,7 +1,7 @@
 //! A counting semaphore for any thread.
 
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 
 use ramie_hub::shared::{WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, Waitable};
@@ -158,7 +158,7 @@ pub struct SemaphorePermit<'a> {
 impl SemaphorePermit<'_> {
     /// Keeps the permit taken. A later call of [`Semaphore::release`] releases it.
     pub fn forget(self) {
-        mem::forget(self);
+        let _kept = ManuallyDrop::new(self);
     }
 }
 

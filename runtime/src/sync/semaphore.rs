@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 
 use ramie_hub::Limit;
 use ramie_hub::{LinkId, Semaphore, Waitable};
@@ -143,7 +143,7 @@ pub struct BoundedSemaphorePermit<'a> {
 impl BoundedSemaphorePermit<'_> {
     /// Keeps the permit taken. A later call of [`BoundedSemaphore::release`] releases it.
     pub fn forget(self) {
-        mem::forget(self);
+        let _kept = ManuallyDrop::new(self);
     }
 }
 

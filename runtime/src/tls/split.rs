@@ -82,7 +82,10 @@ impl<S> OwnedReadHalf<S> {
             return Err(ReuniteError(self, other));
         }
         drop(self);
-        Ok(Rc::into_inner(other.into_stream()).expect("the halves are the only owners of the stream"))
+        match Rc::into_inner(other.into_stream()) {
+            Some(stream) => Ok(stream),
+            None => unreachable!("the halves are the only owners of the stream"),
+        }
     }
 }
 
