@@ -6,6 +6,7 @@
 
 mod util;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{Read, Write};
 use std::net;
@@ -165,17 +166,18 @@ fn poll_is_shared_and_registration_is_once() {
     const ROUNDS: usize = 5;
     fn serve() {
         let (mut writers, mut readers) = (Vec::new(), Vec::new());
-        let turn = Event::new();
+        let (turn, read) = (Event::new(), Rc::new(Cell::new(0)));
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         for _ in 0..PAIRS {
             writers.push(net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
             let reader = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
-            let (mut reader, turn) = (reader, turn.clone());
+            let (mut reader, turn, read) = (reader, turn.clone(), read.clone());
             readers.push(move || {
                 // A limit that is not reached is a timer of the hub's, and no call of the system.
                 reader.set_read_timeout(Some(LONG)).unwrap();
                 for _ in 0..ROUNDS {
                     assert_eq!(reader.read(&mut [0; 64]).unwrap(), 5);
+                    read.set(read.get() + 1);
                 }
                 // Still open, and registered, until the mark is set.
                 turn.wait();
@@ -189,6 +191,10 @@ fn poll_is_shared_and_registration_is_once() {
             yield_now();
             writers.iter_mut().for_each(|writer| writer.write_all(b"hello").unwrap());
             sleep(Duration::from_millis(1));
+        }
+        // On a busy machine the last sleep may end before the last readers have run.
+        while read.get() < PAIRS * ROUNDS {
+            yield_now();
         }
         mark(END);
         turn.set();
