@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::time::Instant;
 
 use ramie_hub::{AnyGreenlet, Body, Builder, Failure, Greenlet, Kill, Limit, getcurrent};
 use ramie_hub::{iwait, yield_now};
@@ -281,11 +280,11 @@ impl Group {
             }
             // The links of this wait come after those of the group: a greenlet that was waited for
             // has left the group.
-            let ended = iwait(&others).timeout(limit).count();
-            // Members that had ended at the limit are counted before their links have been called.
-            // No greenlet ran then, and none would in a further round.
-            let over = matches!(limit, Limit::At(deadline) if Instant::now() >= deadline);
-            if ended < others.len() || over && others.iter().any(|other| self.contains(other)) {
+            let mut wait = iwait(&others).timeout(limit);
+            while wait.next().is_some() {}
+            // The limit may end the wait when all have ended, before the links have been called: a
+            // further round would let no greenlet run.
+            if wait.timed_out() {
                 break;
             }
             if kills_itself {

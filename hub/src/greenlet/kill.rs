@@ -9,6 +9,7 @@ use crate::scheduler::{Core, Item, Step};
 use crate::task::{AnyGreenlet, Interrupt, Kind, State, TaskRef, WaitToken};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
+use crate::wait::multi::iwait;
 
 /// A kill: the exception, and the limit on the wait for the end of the killed greenlets.
 ///
@@ -290,6 +291,7 @@ pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill
         core.push(Item::throw(living, exception, None));
         return Ok(());
     };
+    let limit = limit.fixed();
     let deadline = limit.deadline(&core);
     let token: WaitToken = core.token();
     core.push(Item::throw(living.clone(), exception, Some(token)));
@@ -297,16 +299,11 @@ pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill
         let _timer = TimerGuard::limit(&core, token, deadline);
         core.park(token, "killall");
     }
-    for record in living {
-        let greenlet = AnyGreenlet { record };
-        if greenlet.is_main() || greenlet.is_running(&core) {
-            continue;
-        }
-        if !greenlet.join_until(deadline, "killall") {
-            return Err(TimedOut);
-        }
-    }
-    Ok(())
+    let mut survivors: Vec<AnyGreenlet> = living.iter().map(AnyGreenlet::from).collect();
+    survivors.retain(|greenlet| !(greenlet.ready() || greenlet.is_main() || greenlet.is_running(&core)));
+    // All are linked before the first of them ends: the earlier links of each are called first.
+    let ended = iwait(&survivors).timeout(limit).count();
+    if ended < survivors.len() { Err(TimedOut) } else { Ok(()) }
 }
 
 /// Kills every unfinished greenlet of this hub except the main one. Returns their number.

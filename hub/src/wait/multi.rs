@@ -34,6 +34,7 @@ pub struct IWait<'a, W: Waitable> {
     deadline: Option<u64>,
     left: usize,
     linked: bool,
+    timed_out: bool,
     last: Option<usize>,
 }
 
@@ -49,6 +50,13 @@ impl<W: Waitable> IWait<'_, W> {
     /// mixed types apart.
     pub fn last_index(&self) -> Option<usize> {
         self.last
+    }
+
+    /// Returns `true` once the limit has ended a wait of the iteration. The objects that were ready
+    /// then were returned before their links had been called.
+    #[doc(hidden)]
+    pub fn timed_out(&self) -> bool {
+        self.timed_out
     }
 
     fn link(&mut self) {
@@ -106,6 +114,7 @@ impl<W: Waitable> IWait<'_, W> {
             if verdict == WakeReason::TimedOut && self.ready.indices.borrow().is_empty() {
                 // An object that is ready by now counts, even if the pass over its links is still
                 // queued.
+                self.timed_out = true;
                 let Some(index) = self.take_ready() else {
                     self.left = 0;
                     return None;
@@ -184,6 +193,7 @@ pub fn iwait<W: Waitable>(objects: &[W]) -> IWait<'_, W> {
         deadline: None,
         left: objects.len(),
         linked: false,
+        timed_out: false,
         last: None,
     }
 }
