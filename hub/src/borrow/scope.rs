@@ -240,8 +240,8 @@ impl Builder {
         });
         // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for
         // `'scope`, which lasts until `scope` returns or unwinds. `scope` does either only by
-        // `settle` (the lender's destructor ends the process), after `wait_uninterruptibly` has found that all
-        // children are gone. `work` goes into the list of children below, before any user code can
+        // `FrameGuard::release` (the guard's destructor ends the process), after
+        // `wait_uninterruptibly` has found that all children are gone. `work` goes into the list of children below, before any user code can
         // see its record, and nothing else ever holds it: the list gives it to the fiber of the
         // child to run, or to be dropped, and never in a later hub of the thread. Only after that,
         // when the fiber has returned, is the child gone. Nothing in the record depends on
