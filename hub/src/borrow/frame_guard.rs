@@ -31,7 +31,7 @@ pub(crate) trait Borrowers {
     fn describe(&self) -> String;
 }
 
-/// Guards a frame that others borrow from. Must be released with `settle`: dropping it aborts the
+/// Guards a frame that others borrow from. Must be released with `release`: dropping it aborts the
 /// process.
 pub(crate) struct FrameGuard {
     core: CoreRef,

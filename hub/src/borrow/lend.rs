@@ -150,8 +150,8 @@ pub fn lend<'a, T: Send + 'a>(
         *theirs.lock() = Some(run_job_for(home, f));
     });
     // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for as long as
-    // this call lasts, and this call is left only by `settle` (the lender's destructor ends the
-    // process). `settle` comes after `wait_uninterruptibly` has seen the signal of the waker, which is given
+    // this call lasts, and this call is left only by `release` (the guard's destructor ends the
+    // process). `release` comes after `wait_uninterruptibly` has seen the signal of the waker, which is given
     // when the `Lent` has been dropped or run: after `work`, with everything that it holds, was
     // consumed or dropped. The mailbox between the threads orders all of that before the code that
     // follows here.
