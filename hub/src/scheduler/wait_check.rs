@@ -10,17 +10,15 @@ use std::env;
 use std::sync::OnceLock;
 use std::thread;
 
+/// The reason for the initialiser of a thread-local, whose frame has one of two names.
+const INITIALISER: &str =
+    "in the initialiser of a thread_local!, which another greenlet can run a second time during the wait";
+
 /// The parts of a frame's name, all of which must occur, and the reason why a wait under that frame
 /// is refused.
 const REFUSED: [(&[&str], &str); 4] = [
-    (
-        &["get_or_init_slow"],
-        "in the initialiser of a thread_local!, which another greenlet can run a second time during the wait",
-    ),
-    (
-        &["std::sys::thread_local::", "initialize"],
-        "in the initialiser of a thread_local!, which another greenlet can run a second time during the wait",
-    ),
+    (&["get_or_init_slow"], INITIALISER),
+    (&["std::sys::thread_local::", "initialize"], INITIALISER),
     (
         &["std::thread::scoped::scope"],
         "in a std::thread::scope, whose threads are not joined if the greenlet is abandoned; use ramie::scope",
