@@ -46,6 +46,9 @@ const ABOVE: [&str; 9] = [
     "crate::sync",
     "crate::wait",
 ];
+/// The folders of the hub that are built on the scheduler, in order: each names none below it.
+const BUILT_ON_THE_SCHEDULER: [&str; 8] =
+    ["wait", "greenlet", "sync", "remote", "borrow", "shared", "io", "hub"];
 /// How a path on somebody's machine begins; in halves, so that this file passes its own test.
 const MACHINES: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/")];
@@ -139,6 +142,24 @@ fn nothing_below_the_scheduler_names_it() {
         below.filter(|path| ABOVE.iter().any(|name| has(&code(path), name, &["::", ";"]))),
         "names a folder above",
     );
+}
+
+#[test]
+fn folders_on_the_scheduler_name_only_those_above_them() {
+    let mut upward = Vec::new();
+    for (at, folder) in BUILT_ON_THE_SCHEDULER.into_iter().enumerate() {
+        let paths = files_at(&format!("hub/src/{folder}/"));
+        assert!(!paths.is_empty(), "{folder} is not there");
+        for path in paths {
+            // The modules of tests stand last in a file, and may use the whole crate.
+            let code = code(&path);
+            let code = code.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let below = &BUILT_ON_THE_SCHEDULER[at + 1..];
+            let names = below.iter().filter(|below| has(code, &format!("crate::{below}"), &["::", ";"]));
+            upward.extend(names.map(|below| format!("{path} names {below}")));
+        }
+    }
+    none(upward, "a folder names one that is built on it");
 }
 
 #[test]

@@ -5,15 +5,17 @@ use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 
-use crate::borrow::frame_guard::FrameGuard;
+use crate::borrow::frame_guard::{Borrowers, FrameGuard};
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure};
 use crate::inbox::lease::Lease;
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
-use crate::remote::handle::Waker;
+use crate::remote::handle::{Waiter, Waker};
 use crate::remote::job::{JobFailure, run_job_for};
+use crate::scheduler::Core;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::task::WaitToken;
 
 /// Lent work, which runs on any thread that takes it. Made by [`lend`].
 ///
@@ -53,6 +55,26 @@ impl Drop for Lent {
 impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lent(..)")
+    }
+}
+
+/// The lender waits for the signal of the waker in its [`Lent`].
+impl Borrowers for Waiter {
+    fn left(&self) -> usize {
+        usize::from(!self.is_woken())
+    }
+
+    fn tell(&self, token: WaitToken) {
+        self.set_token(token);
+    }
+
+    fn interrupt(&self, _: &Core, _: &Exception) -> Option<Exception> {
+        // Work on another thread cannot be interrupted.
+        None
+    }
+
+    fn describe(&self) -> String {
+        "work that was given to another thread".to_owned()
     }
 }
 

@@ -3,12 +3,17 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
 use crate::hub::watcher::Watcher;
+#[cfg(unix)]
+use crate::io::FdWatch;
 use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
+use crate::remote::reply::Reply;
 use crate::scheduler::callback::{Callback, CallbackState};
 use crate::scheduler::current;
 use crate::scheduler::report::{ErrorContext, ErrorHandler};
@@ -216,6 +221,27 @@ impl Hub {
         current::core().waiter()
     }
 
+    /// Registers `f` to be called in the hub with the value that another thread sends. Only the
+    /// value must be `Send`, not `f`. `f` must not wait.
+    ///
+    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{rc::Rc, thread};
+    /// use ramie::{AsyncResult, get_hub};
+    ///
+    /// let result = AsyncResult::new();
+    /// let here = result.clone();
+    /// let reply = get_hub().reply(move |answer: u32| here.set(Rc::new(answer)));
+    /// thread::spawn(move || reply.send(42));
+    /// assert_eq!(*result.get().unwrap(), 42);
+    /// ```
+    pub fn reply<T: Send + 'static>(&self, f: impl FnOnce(T) + 'static) -> Reply<T> {
+        Reply::new(f)
+    }
+
     /// Keeps the loop alive as long as the guard exists, even if the hub itself has nothing to do.
     pub fn keep_alive(&self) -> KeepAlive {
         KeepAlive::new()
@@ -239,6 +265,20 @@ impl Hub {
     /// Creates a watcher that is due in every otherwise idle iteration.
     pub fn watch_idle(&self) -> Watcher {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// Creates a watcher that is due whenever a descriptor may be read or written, as long as it may.
+    ///
+    /// The watcher keeps the descriptor: give it a duplicate, or a shared object such as an `Rc`.
+    /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with
+    /// [`wait_read`](crate::wait_read): the watcher is due in each iteration of the loop.
+    ///
+    /// # Panics
+    ///
+    /// When neither reading nor writing is asked for.
+    #[cfg(unix)]
+    pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
+        Watcher::with_io(FdWatch::new(Box::new(fd), readable, writable))
     }
 
     /// Returns the time for which greenlets and callbacks may run before the loop polls. The

@@ -5,10 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use mio::Interest;
 
-use super::fd_watch::FdWatch;
 use super::wait::{Hold, Place, wait_for_slot};
 use crate::error::TimedOut;
-use crate::hub::watcher::Watcher;
 use crate::reactor::fd_table;
 use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::current;
@@ -154,24 +152,5 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], limit: impl Into<Limit>
     match core.park(token, "waiting for descriptors") {
         WakeReason::TimedOut => Err(TimedOut.into()),
         _ => Ok(()),
-    }
-}
-
-impl crate::hub::handle::Hub {
-    /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
-    ///
-    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
-    /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with
-    /// [`wait_read`]: the watcher is due in each iteration of the loop.
-    ///
-    /// # Panics
-    ///
-    /// When neither reading nor writing is asked for.
-    pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
-        assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
-        let asked = [(readable, Direction::Read), (writable, Direction::Write)];
-        let directions =
-            asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();
-        Watcher::with_io(FdWatch::new(Box::new(fd), directions))
     }
 }

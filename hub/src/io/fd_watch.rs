@@ -24,10 +24,13 @@ pub(crate) struct FdWatch {
 }
 
 impl FdWatch {
-    pub(super) fn new(fd: Box<dyn AsFd>, directions: Vec<Direction>) -> Self {
+    pub(crate) fn new(fd: Box<dyn AsFd>, readable: bool, writable: bool) -> Self {
+        assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
+        let asked = [(readable, Direction::Read), (writable, Direction::Write)];
+        let wanted = asked.into_iter().filter(|(wanted, _)| *wanted);
         FdWatch {
             fd,
-            directions,
+            directions: wanted.map(|(_, direction)| direction).collect(),
             held: RefCell::new(None),
             key: Cell::new(0),
             always: Cell::new(false),

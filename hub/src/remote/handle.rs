@@ -7,9 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::borrow::frame_guard::Borrowers;
 use crate::error::HubGone;
-use crate::exception::Exception;
 use crate::greenlet::builder::Builder;
 use crate::inbox::hub_inbox::{Inbox, Message};
 use crate::scheduler::Core;
@@ -134,6 +132,16 @@ impl Drop for Waker {
 }
 
 impl Waiter {
+    /// Returns `true` if the signal has arrived.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.state.woken.get()
+    }
+
+    /// Sets the token that the signal wakes, in place of all others.
+    pub(crate) fn set_token(&self, token: WaitToken) {
+        self.state.tokens.replace(vec![token]);
+    }
+
     /// Waits for the signal. Does not let other greenlets run if the signal has arrived.
     ///
     /// # Cancellation
@@ -158,26 +166,6 @@ impl Waiter {
         let _place = Place(&self.state, token);
         let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
         core.park(token, "Waiter::wait") == WakeReason::Woken || self.state.woken.get()
-    }
-}
-
-/// A frame with work on another thread waits like this.
-impl Borrowers for Waiter {
-    fn left(&self) -> usize {
-        usize::from(!self.state.woken.get())
-    }
-
-    fn tell(&self, token: WaitToken) {
-        self.state.tokens.replace(vec![token]);
-    }
-
-    fn interrupt(&self, _: &Core, _: &Exception) -> Option<Exception> {
-        // Work on another thread cannot be interrupted.
-        None
-    }
-
-    fn describe(&self) -> String {
-        "work that was given to another thread".to_owned()
     }
 }
 

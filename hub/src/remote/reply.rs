@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::HubGone;
-use crate::hub::handle::Hub;
 use crate::inbox::hub_inbox::{Inbox, Message};
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::Core;
@@ -16,7 +15,7 @@ struct Expected<F> {
     _alive: KeepAlive,
 }
 
-/// A one-time sender of an answer from another thread to a hub. Made by [`Hub::reply`].
+/// A one-time sender of an answer from another thread to a hub. Made by [`Hub::reply`](crate::Hub::reply).
 ///
 /// If it is dropped without an answer, the hub drops the function that waits for one.
 pub struct Reply<T> {
@@ -26,25 +25,9 @@ pub struct Reply<T> {
     used: bool,
 }
 
-impl Hub {
-    /// Registers `f` to be called in the hub with the value that another thread sends. Only the
-    /// value must be `Send`, not `f`. `f` must not wait.
-    ///
-    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::{rc::Rc, thread};
-    /// use ramie::{AsyncResult, get_hub};
-    ///
-    /// let result = AsyncResult::new();
-    /// let here = result.clone();
-    /// let reply = get_hub().reply(move |answer: u32| here.set(Rc::new(answer)));
-    /// thread::spawn(move || reply.send(42));
-    /// assert_eq!(*result.get().unwrap(), 42);
-    /// ```
-    pub fn reply<T: Send + 'static>(&self, f: impl FnOnce(T) + 'static) -> Reply<T> {
+impl<T: Send + 'static> Reply<T> {
+    /// Registers a function for the answer.
+    pub(crate) fn new(f: impl FnOnce(T) + 'static) -> Self {
         fn expect<F: FnOnce(T) + 'static, T>(f: F) -> (Box<dyn Any>, fn(usize, T)) {
             let call = |key, answer| {
                 let expected = current::core().replies.borrow_mut().remove(key);
@@ -59,9 +42,7 @@ impl Hub {
         let key = core.replies.borrow_mut().insert(expected);
         Reply { inbox: core.inbox.clone(), key, call, used: false }
     }
-}
 
-impl<T: Send + 'static> Reply<T> {
     /// Sends the answer, which arrives in a turn of the hub's queue. Never blocks.
     ///
     /// # Errors
