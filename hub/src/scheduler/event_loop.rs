@@ -177,7 +177,7 @@ impl Core {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
             Item::Limit(token) => return Some((token, WakeReason::TimedOut)),
             Item::Timeout(timeout) => {
-                if let Some((owner, throw)) = timeout.strike() {
+                if let Some((owner, throw)) = timeout.fire() {
                     self.throw(owner, throw);
                 }
             }

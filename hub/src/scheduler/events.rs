@@ -6,16 +6,8 @@ use std::rc::Rc;
 
 use super::Core;
 use crate::reactor::poller::SourceId;
-use crate::task::{Interrupt, TaskRef, WaitToken};
+use crate::task::{ScopeTimeout, WaitToken};
 use crate::timers::TimerId;
-
-/// A scope timeout, as the loop uses it.
-pub(crate) trait Strike {
-    /// Records that the timer has fired. Returns `false` when the timeout was disarmed before.
-    fn expire(&self) -> bool;
-    /// Returns the interrupt and its target, if it is still wanted.
-    fn strike(self: Rc<Self>) -> Option<(TaskRef, Interrupt)>;
-}
 
 /// A watcher, as the loop uses it.
 pub(crate) trait Watch {
@@ -59,7 +51,7 @@ pub(crate) enum TimerAction {
     /// Ends a wait by its own limit.
     Limit(WaitToken),
     /// Fires a scope timeout.
-    Timeout(Rc<dyn Strike>),
+    Timeout(Rc<dyn ScopeTimeout>),
     /// Calls a watcher.
     Watch(Rc<dyn Watch>),
 }
@@ -75,7 +67,7 @@ pub(crate) struct TimerEntry {
 pub(crate) enum Event {
     Wake(WaitToken),
     Limit(WaitToken),
-    Timeout(Rc<dyn Strike>),
+    Timeout(Rc<dyn ScopeTimeout>),
     Watch(Rc<dyn Watch>),
     Link(SourceId, u64, Rc<LinkCell>),
 }

@@ -64,10 +64,10 @@ impl Core {
         if !same(&rare.delivered) || exception.is::<LoopExit>() {
             return;
         }
-        let sender = rare.sender.take();
-        rare.sender.set(sender.clone());
-        if let Some(sender) = &sender {
-            sender.swallowed();
+        let timeout = rare.timeout.take();
+        rare.timeout.set(timeout.clone());
+        if let Some(timeout) = &timeout {
+            timeout.swallowed();
         }
         if same(&rare.swallowed) {
             // Named by its type, since its text is formatted by user code.
@@ -81,7 +81,7 @@ impl Core {
         if let Some(last) = rare.swallowed.replace(Some(exception.clone())) {
             guard_drop(last);
         }
-        task.mask(Interrupt { exception, sender }.unclaimed());
+        task.mask(Interrupt { exception, timeout }.unclaimed());
         // If the next wait cannot tell whether the task is unwinding itself, the interrupt is
         // raised when that is known.
         self.deferred.borrow_mut().push(self.current());

@@ -28,6 +28,6 @@ pub(crate) mod unwind;
 mod wait_check;
 mod wind_down;
 
-pub(crate) use self::events::{IoWaiter, LinkCell, Strike, TimerAction, Watch, WatchKind};
+pub(crate) use self::events::{IoWaiter, LinkCell, TimerAction, Watch, WatchKind};
 pub(crate) use self::run_queue::{Item, Step};
 pub(crate) use self::state::{Core, Mode};

@@ -226,7 +226,7 @@ impl Core {
         match task.state.get() {
             _ if task.of_another(self.number) => {}
             State::Ready => {
-                if task.kind == Kind::Raw && throw.sender.is_some() && throw.claim() {
+                if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
                     let context = ErrorContext::Raw(AnyGreenlet::from(&record));
                     self.handle_error(&context, &Failure::raised(throw.exception));
                 }
@@ -251,7 +251,7 @@ impl Core {
                     task.mask(throw);
                     self.switch_to(TaskPtr::of(&record));
                 } else if throw.claim() {
-                    task.note_sender(throw.sender);
+                    task.note_timeout(throw.timeout);
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(TaskPtr::of(&record));
                 }

@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use super::events::Strike;
 use super::state::Core;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Message;
 use crate::scheduler::callback::CallbackState;
-use crate::task::{Interrupt, TaskRef, WaitToken, WakeReason};
+use crate::task::{Interrupt, ScopeTimeout, TaskRef, WaitToken, WakeReason};
 use crate::task::{Notification, Notified};
 
 /// An entry of the callback queue.
@@ -17,7 +16,7 @@ pub(crate) enum Item {
     /// Ends a wait that reached its own limit.
     Limit(WaitToken),
     /// Fires a scope timeout.
-    Timeout(Rc<dyn Strike>),
+    Timeout(Rc<dyn ScopeTimeout>),
     /// Serves links.
     Notify(Notified, u64),
     /// Continues a pass over links that a poll has interrupted.
