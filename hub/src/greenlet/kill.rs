@@ -181,7 +181,7 @@ impl AnyGreenlet {
         match self.task().state.get() {
             State::Ready => false,
             // An abandoned greenlet cannot be reached.
-            _ if self.task().of_another(core.number) => false,
+            _ if self.task().of_another(core.number()) => false,
             State::Created | State::Started if self.task().kind == Kind::Greenlet => {
                 core.kill_unrun(&self.record, exception.clone());
                 false
@@ -204,7 +204,7 @@ impl AnyGreenlet {
     pub fn throw<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
         let core = current::core();
         let exception = Exception::new(error);
-        if self.ready() || self.task().of_another(core.number) {
+        if self.ready() || self.task().of_another(core.number()) {
             return;
         }
         if matches!(self.task().state.get(), State::Created | State::Started) {

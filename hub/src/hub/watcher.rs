@@ -111,7 +111,7 @@ impl State {
             _ => core.watches.add(self.clone()),
         }
         self.active.set(true);
-        self.hub.set(core.number);
+        self.hub.set(core.number());
         if self.keeps.get() {
             core.add_refs(1);
         }
@@ -213,7 +213,7 @@ impl Watcher {
     /// Deactivates the watcher and drops the callback. A pending event is dropped.
     pub fn stop(&self) {
         // A later hub of this thread does not know this watcher.
-        if let Some(core) = current::try_core().filter(|core| core.number == self.watch.hub.get()) {
+        if let Some(core) = current::try_core().filter(|core| core.number() == self.watch.hub.get()) {
             self.watch.stop(&core);
         }
     }

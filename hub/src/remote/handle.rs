@@ -228,14 +228,14 @@ impl KeepAlive {
 
     /// Takes over a reference that has been counted before.
     pub(crate) fn counted(core: &Core) -> Self {
-        KeepAlive { hub: core.number, bound: PhantomData }
+        KeepAlive { hub: core.number(), bound: PhantomData }
     }
 }
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
         // A later hub of this thread does not count this reference.
-        if let Some(core) = current::try_core().filter(|core| core.number == self.hub) {
+        if let Some(core) = current::try_core().filter(|core| core.number() == self.hub) {
             core.add_refs(-1);
         }
     }

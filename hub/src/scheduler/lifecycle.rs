@@ -43,9 +43,9 @@ impl Core {
 
     fn enrol(&self, record: &TaskRef) {
         self.tasks.insert(record);
-        record.task.hub.set(self.number);
+        record.task.hub.set(self.number());
         record.task.state.set(State::Started);
-        record.task.wait.set(self.new_wait());
+        record.task.wait.set(self.ids.new_wait());
     }
 
     /// Creates a greenlet that drops a value in place of the hub. The destructor may wait there;
@@ -79,7 +79,7 @@ impl Core {
     /// Ends a task that has not run and now never will.
     pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
         let task = &record.task;
-        if task.of_another(self.number) || task.dead.replace(true) {
+        if task.of_another(self.number()) || task.dead.replace(true) {
             // A destructor of the closure is waiting: the end of the task is already in progress.
             return;
         }
@@ -214,7 +214,7 @@ impl Core {
         match stack {
             Ok(stack) => {
                 task.state.set(State::Running);
-                let hub_handle = current::hub_handle(self.number);
+                let hub_handle = current::hub_handle(self.number());
                 switch::make(&task.fiber, &task.overflow, stack, move || {
                     if switch::COUNTS_APART {
                         // In this build each fiber is a thread of its own.

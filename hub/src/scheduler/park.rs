@@ -224,7 +224,7 @@ impl Core {
     pub(crate) fn throw(&self, record: TaskRef, throw: Interrupt) {
         let task = &record.task;
         match task.state.get() {
-            _ if task.of_another(self.number) => {}
+            _ if task.of_another(self.number()) => {}
             State::Ready => {
                 if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
                     let context = ErrorContext::Raw(AnyGreenlet::from(&record));

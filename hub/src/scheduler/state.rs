@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::events::{Event, IoWaiter, TimerEntry, Watches};
+use super::idents::Ids;
 use super::nested::Nested;
 use super::pace::Pace;
 use super::run_queue::{Item, Step};
@@ -31,7 +32,6 @@ use crate::scheduler::report::Reports;
 use crate::scheduler::thread_exit::ThreadExit;
 use crate::stack::StackPool;
 use crate::stack::fault;
-use crate::task::LinkId;
 use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, TaskTable, WaitToken};
 use crate::timers::Timers;
 
@@ -58,7 +58,7 @@ pub(super) const IO_BUDGET: u32 = 128;
 
 /// The hub of one thread.
 pub(crate) struct Core {
-    pub(crate) number: u64,
+    pub(super) ids: Ids,
     epoch: Instant,
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
@@ -97,8 +97,6 @@ pub(crate) struct Core {
     pub(crate) main_joins: Cell<bool>,
     /// Exceptions for main that are delivered before everything else.
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
-    next_wait: Cell<u64>,
-    next_number: Cell<u64>,
     pub(crate) pace: Pace,
     pub(crate) loop_now: Cell<u64>,
     pub(crate) iterations: Cell<u64>,
@@ -113,9 +111,6 @@ pub(crate) struct Core {
     pub(super) io_budget: Cell<u32>,
     pub(crate) reports: Reports,
     pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
-    /// Ident numbers: the released ones, and the next new one.
-    pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
-    pub(crate) next_ident: Cell<u32>,
     /// The action of a signal from another thread, by the number of the signal.
     pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
     pub(crate) gates: Gates,
@@ -142,7 +137,7 @@ impl Core {
         main.hub = Cell::new(hub_number());
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
         Ok(Rc::new(Core {
-            number: hub_number(),
+            ids: Ids::new(hub_number()),
             epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
             phase: Cell::new(Phase::Prepare),
@@ -168,10 +163,6 @@ impl Core {
             lent: Cell::new(0),
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
-            // The numbers of waits, links and waiters of an earlier hub of this thread do not occur
-            // in this hub.
-            next_wait: Cell::new((hub_number() << 32) + 1),
-            next_number: Cell::new((hub_number() << 32) + 1),
             pace: Pace::new(),
             loop_now: Cell::new(0),
             iterations: Cell::new(0),
@@ -182,8 +173,6 @@ impl Core {
             io_budget: Cell::new(IO_BUDGET),
             reports: Reports::default(),
             spawn_callbacks: RefCell::new(Vec::new()),
-            free_idents: RefCell::new(BinaryHeap::new()),
-            next_ident: Cell::new(0),
             waiters: RefCell::default(),
             gates: Gates::default(),
             replies: RefCell::default(),
@@ -235,29 +224,7 @@ impl Core {
     /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
     /// [`park`](Core::park).
     pub(crate) fn token(&self) -> WaitToken {
-        WaitToken { index: self.tasks.running().index.get(), wait: self.new_wait() }
-    }
-
-    pub(super) fn new_wait(&self) -> u64 {
-        let wait = self.next_wait.get();
-        self.next_wait.set(wait + 1);
-        wait
-    }
-
-    /// Returns the number of waits that have begun in this hub, including the starts of greenlets.
-    pub(crate) fn waits_begun(&self) -> u64 {
-        self.next_wait.get() - (self.number << 32) - 1
-    }
-
-    /// Returns a number that no other link or ticket of this hub has.
-    pub(crate) fn new_number(&self) -> u64 {
-        let number = self.next_number.get();
-        self.next_number.set(number + 1);
-        number
-    }
-
-    pub(crate) fn new_link(&self) -> LinkId {
-        LinkId(self.new_number())
+        WaitToken { index: self.tasks.running().index.get(), wait: self.ids.new_wait() }
     }
 }
 
