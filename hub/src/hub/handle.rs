@@ -203,7 +203,7 @@ impl Hub {
     /// assert!(g.get().is_err()); // and nothing on stderr
     /// ```
     pub fn not_error<E: 'static>(&self) {
-        current::core().reports.not_error::<E>();
+        current::core().not_error::<E>();
     }
 
     /// Passes an error to the error handler.

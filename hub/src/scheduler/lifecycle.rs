@@ -246,26 +246,20 @@ impl Core {
 
     pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
         let number = self.new_number();
-        self.spawn_callbacks.borrow_mut().push((number, callback));
+        self.hooks.add_spawn_callback(number, callback);
         number
     }
 
     pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
-        let mut callbacks = self.spawn_callbacks.borrow_mut();
-        let at = callbacks.iter().position(|(other, _)| *other == number);
-        let removed = at.map(|at| callbacks.remove(at));
-        // The captures of the closure are dropped after the borrow has ended.
-        drop(callbacks);
-        removed.is_some()
+        self.hooks.remove_spawn_callback(number).is_some()
     }
 
     fn tell_spawn_callbacks(&self, record: &TaskRef) {
-        if self.spawn_callbacks.borrow().is_empty() {
+        if !self.hooks.has_spawn_callbacks() {
             return;
         }
-        let callbacks = self.spawn_callbacks.borrow().clone();
         let greenlet = AnyGreenlet::from(record);
-        for (_, callback) in callbacks {
+        for callback in self.hooks.spawn_callbacks() {
             self.as_hub(|| {
                 self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
                 // Perhaps the last reference to the callback, if the callback has removed itself.

@@ -12,6 +12,7 @@ mod exit_list;
 #[cfg(not(all(target_os = "linux", target_env = "gnu", not(any(target_feature = "crt-static", miri)))))]
 #[path = "exit_list_none.rs"]
 mod exit_list;
+mod hooks;
 mod idents;
 mod interrupts;
 mod lifecycle;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::events::{Event, IoWaiter, TimerEntry, Watches};
+use super::hooks::Hooks;
 use super::idents::Ids;
 use super::nested::Nested;
 use super::pace::Pace;
@@ -28,11 +29,10 @@ use crate::inbox::thread_bound::hub_number;
 #[cfg(unix)]
 use crate::reactor::fd_table::FdTable;
 use crate::reactor::poller::Poller;
-use crate::scheduler::report::Reports;
 use crate::scheduler::thread_exit::ThreadExit;
 use crate::stack::StackPool;
 use crate::stack::fault;
-use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, TaskTable, WaitToken};
+use crate::task::{Kind, NoBody, Record, State, Task, TaskRef, TaskTable, WaitToken};
 use crate::timers::Timers;
 
 /// The owner of the thread.
@@ -109,8 +109,7 @@ pub(crate) struct Core {
     /// Set while `Hub::kill_all` waits for the next greenlet to die.
     pub(crate) death_waiter: Cell<Option<WaitToken>>,
     pub(super) io_budget: Cell<u32>,
-    pub(crate) reports: Reports,
-    pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
+    pub(super) hooks: Hooks,
     /// The action of a signal from another thread, by the number of the signal.
     pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
     pub(crate) gates: Gates,
@@ -171,8 +170,7 @@ impl Core {
             deferred: RefCell::new(Vec::new()),
             death_waiter: Cell::new(None),
             io_budget: Cell::new(IO_BUDGET),
-            reports: Reports::default(),
-            spawn_callbacks: RefCell::new(Vec::new()),
+            hooks: Hooks::new(),
             waiters: RefCell::default(),
             gates: Gates::default(),
             replies: RefCell::default(),

@@ -195,8 +195,7 @@ impl Core {
         guard_drop(self.watches.take());
         self.replies.take().into_iter().for_each(guard_drop);
         self.waiters.take().into_values().for_each(guard_drop);
-        self.spawn_callbacks.take().into_iter().for_each(guard_drop);
-        guard_drop(self.reports.handler.take());
+        self.hooks.close();
         guard_drop(self.due.take());
         guard_drop(self.spare_timeout.take());
         guard_drop((self.deferred.take(), self.urgent.take(), self.idlers.take()));
