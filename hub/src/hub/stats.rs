@@ -95,7 +95,7 @@ impl Core {
             unrun: greenlets.saturating_sub(stacks.in_use),
             queued: self.queue.borrow().len(),
             posted: self.inbox.len(),
-            timers: self.timers.borrow().len(),
+            timers: self.timer_count(),
             sources: self.poller.borrow().len(),
             refs: self.refs.get(),
             waits: self.waits_begun(),

@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use super::events::{Event, IoWaiter, TimerAction, TimerEntry, WatchKind};
+use super::events::{Event, IoWaiter, TimerAction, WatchKind};
 use super::run_queue::{Item, Step};
 use super::state::{Core, Mode, Phase};
 use crate::exception::Exception;
@@ -296,7 +296,7 @@ impl Core {
             self.run_dry();
             return;
         } else {
-            let next = self.timers.borrow_mut().next_deadline();
+            let next = self.timers.next_deadline();
             next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())))
         };
         let nothing_to_ask = timeout == Some(Duration::ZERO) && self.poller.borrow().len() == 0;
@@ -319,7 +319,7 @@ impl Core {
 
     /// Returns `true` if anything is left that could still cause an event.
     pub(crate) fn keeps_running(&self) -> bool {
-        self.refs.get() > 0 || self.timers.borrow().len() > self.unref_timers.get()
+        self.refs.get() > 0 || self.timers.keeping() > 0
     }
 
     /// Collects the due events, in the order in which they will be served.
@@ -331,12 +331,8 @@ impl Core {
         for watch in self.watches.active(WatchKind::Check) {
             due.push((Reverse(watch.priority()), CHECK, Event::Watch(watch)));
         }
-        loop {
-            let alarm = self.timers.borrow_mut().pop_due(now);
-            let Some(alarm) = alarm else { break };
-            let alarm: TimerEntry = alarm.payload;
-            self.forget_alarm(&alarm);
-            let (priority, event) = match alarm.expiry {
+        while let Some(action) = self.timers.pop_due(now) {
+            let (priority, event) = match action {
                 TimerAction::Wake(token) => (0, Event::Wake(token)),
                 TimerAction::Limit(token) => (LAST, Event::Limit(token)),
                 TimerAction::Timeout(timeout) => (LAST, Event::Timeout(timeout)),

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use super::Core;
 use crate::reactor::poller::SourceId;
 use crate::task::{ScopeTimeout, WaitToken};
-use crate::timers::TimerId;
 
 /// A watcher, as the loop uses it.
 pub(crate) trait Watch {
@@ -54,13 +53,6 @@ pub(crate) enum TimerAction {
     Timeout(Rc<dyn ScopeTimeout>),
     /// Calls a watcher.
     Watch(Rc<dyn Watch>),
-}
-
-/// The payload of a timer.
-pub(crate) struct TimerEntry {
-    pub(crate) expiry: TimerAction,
-    /// `true` if the timer keeps the loop alive.
-    pub(crate) keeps: bool,
 }
 
 /// An event that is due in this iteration.
@@ -119,37 +111,5 @@ impl Watches {
     pub(crate) fn remove<W: Watch>(&self, watch: &W) {
         // Compares addresses, not fat pointers: one type may have several vtables.
         self.0.borrow_mut().retain(|other| !std::ptr::addr_eq(Rc::as_ptr(other), watch));
-    }
-}
-
-impl Core {
-    // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
-    // from the cache.
-    #[inline(never)]
-    pub(crate) fn start_timer(
-        &self,
-        deadline: u64,
-        expiry: impl FnOnce() -> TimerAction,
-        keeps: bool,
-    ) -> TimerId {
-        if !keeps {
-            self.unref_timers.set(self.unref_timers.get() + 1);
-        }
-        self.timers.borrow_mut().start_with(deadline, || TimerEntry { expiry: expiry(), keeps })
-    }
-
-    pub(crate) fn cancel_timer(&self, id: TimerId) {
-        // Bound first: the payload's destructor runs after the borrow has ended.
-        let alarm = self.timers.borrow_mut().cancel(id);
-        if let Some(alarm) = alarm {
-            self.forget_alarm(&alarm);
-        }
-    }
-
-    /// Updates the counts for a timer that has fired or was cancelled.
-    pub(crate) fn forget_alarm(&self, alarm: &TimerEntry) {
-        if !alarm.keeps {
-            self.unref_timers.set(self.unref_timers.get() - 1);
-        }
     }
 }

@@ -188,7 +188,7 @@ impl Core {
     #[inline(never)]
     pub(super) fn reap(&self, task: &Task) -> Option<TaskRef> {
         let stack = switch::reclaim(&task.fiber);
-        self.stacks.borrow_mut().give_back(stack);
+        self.stacks.give_back(stack);
         let record = self.dismiss(task)?;
         self.gone(task);
         if self.urgent.borrow().is_empty() {
@@ -210,7 +210,7 @@ impl Core {
     pub(super) fn begin(&self, task: &Task) -> bool {
         task.start_timer.set(None);
         self.thread_exit.renew();
-        let stack = self.stacks.borrow_mut().take(task.stack_size);
+        let stack = self.stacks.take(task.stack_size);
         match stack {
             Ok(stack) => {
                 task.state.set(State::Running);
@@ -237,11 +237,11 @@ impl Core {
     }
 
     pub(crate) fn stack_stats(&self) -> StackStats {
-        self.stacks.borrow().stats()
+        self.stacks.stats()
     }
 
     pub(crate) fn trim_stacks(&self) {
-        self.stacks.borrow_mut().trim();
+        self.stacks.trim();
     }
 
     pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {

@@ -22,8 +22,10 @@ mod park;
 pub(crate) mod report;
 mod run_queue;
 mod sources;
+mod stacks;
 mod state;
 mod thread_exit;
+mod timer_queue;
 pub(crate) mod unwind;
 #[cfg(debug_assertions)]
 mod wait_check;

@@ -11,16 +11,17 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::events::{Event, IoWaiter, TimerEntry, Watches};
+use super::events::{Event, IoWaiter, Watches};
 use super::hooks::Hooks;
 use super::idents::Ids;
 use super::nested::Nested;
 use super::pace::Pace;
 use super::run_queue::{Item, Step};
+use super::stacks::Stacks;
+use super::timer_queue::TimerQueue;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Inbox;
 use crate::inbox::lease::Gates;
@@ -30,10 +31,7 @@ use crate::inbox::thread_bound::hub_number;
 use crate::reactor::fd_table::FdTable;
 use crate::reactor::poller::Poller;
 use crate::scheduler::thread_exit::ThreadExit;
-use crate::stack::StackPool;
-use crate::stack::fault;
 use crate::task::{Kind, NoBody, Record, State, Task, TaskRef, TaskTable, WaitToken};
-use crate::timers::Timers;
 
 /// The owner of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +57,6 @@ pub(super) const IO_BUDGET: u32 = 128;
 /// The hub of one thread.
 pub(crate) struct Core {
     pub(super) ids: Ids,
-    epoch: Instant,
     pub(crate) mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
     pub(crate) main: TaskRef,
@@ -70,11 +67,7 @@ pub(crate) struct Core {
     /// Scratch buffer for sorting the events of one poll. Empty between polls; kept to reuse its
     /// allocation.
     pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
-    pub(crate) timers: RefCell<Timers<TimerEntry>>,
-    /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
-    pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
-    /// The number of running timers that do not keep the loop alive.
-    pub(crate) unref_timers: Cell<usize>,
+    pub(super) timers: TimerQueue,
     /// The number of other reasons that keep the loop alive: waits for sources, watchers,
     /// keep-alive guards.
     pub(crate) refs: Cell<usize>,
@@ -82,7 +75,7 @@ pub(crate) struct Core {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) watches: Watches,
     pub(crate) idlers: RefCell<VecDeque<WaitToken>>,
-    pub(super) stacks: RefCell<StackPool>,
+    pub(super) stacks: Stacks,
     /// Set when main's wait is over: the loop then returns to main.
     pub(crate) main_resumed: Cell<bool>,
     /// The waits of destructors in callbacks that unwind, the innermost last.
@@ -123,13 +116,11 @@ pub(crate) struct Core {
     pub(crate) thread_exit: ThreadExit,
     /// `true` if the thread is ending, and the hub should have ended when main continued.
     pub(crate) overdue: Cell<bool>,
-    _alt_stack: Option<fault::AltStack>,
 }
 
 impl Core {
     /// Creates a hub, if the system has descriptors left for its poll.
     pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
-        fault::install();
         let (poller, waker) = Poller::new()?;
         let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
         main.state = Cell::new(State::Running);
@@ -137,7 +128,6 @@ impl Core {
         let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
         Ok(Rc::new(Core {
             ids: Ids::new(hub_number()),
-            epoch: Instant::now(),
             mode: Cell::new(Mode::Main),
             phase: Cell::new(Phase::Prepare),
             tasks: TaskTable::new(&main),
@@ -146,15 +136,13 @@ impl Core {
             agenda: RefCell::new(VecDeque::new()),
             events: RefCell::new(VecDeque::new()),
             due: Cell::default(),
-            timers: RefCell::new(Timers::new()),
-            spare_timeout: Cell::new(None),
-            unref_timers: Cell::new(0),
+            timers: TimerQueue::new(),
             refs: Cell::new(0),
             poller: RefCell::new(poller),
             inbox: Inbox::new(waker),
             watches: Watches::default(),
             idlers: RefCell::new(VecDeque::new()),
-            stacks: RefCell::new(StackPool::new()),
+            stacks: Stacks::new(),
             main_resumed: Cell::new(false),
             nested: RefCell::default(),
             borrowed: Cell::new(None),
@@ -179,25 +167,7 @@ impl Core {
             fds: FdTable::default(),
             thread_exit,
             overdue: Cell::new(false),
-            _alt_stack: fault::ensure_alt_stack(),
         }))
-    }
-
-    // --- time ---------------------------------------------------------------------------------------------------
-
-    /// Returns the present time, in nanoseconds since this hub was created.
-    pub(crate) fn now(&self) -> u64 {
-        nanos(self.epoch.elapsed())
-    }
-
-    /// Converts a point in time to the hub's time. A time before the hub's creation becomes 0.
-    pub(crate) fn at(&self, instant: Instant) -> u64 {
-        nanos(instant.saturating_duration_since(self.epoch))
-    }
-
-    /// Returns the time `after` from now.
-    pub(crate) fn deadline(&self, after: Duration) -> u64 {
-        self.now().saturating_add(nanos(after))
     }
 
     // --- the running task ---------------------------------------------------------------------------------------
@@ -224,9 +194,4 @@ impl Core {
     pub(crate) fn token(&self) -> WaitToken {
         WaitToken { index: self.tasks.running().index.get(), wait: self.ids.new_wait() }
     }
-}
-
-/// Converts a duration to nanoseconds. More than 584 years count as no limit.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

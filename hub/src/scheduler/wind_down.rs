@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::run_queue::Step;
-use super::state::{Core, Mode, Phase, nanos};
+use super::state::{Core, Mode, Phase};
+use super::timer_queue::nanos;
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};
 use crate::inbox::lease::Lease;
@@ -19,7 +20,6 @@ use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::stderr;
 use crate::task::{Interrupt, TaskRef, WaitToken};
-use crate::timers::Timers;
 
 /// The time that greenlets have to end with their thread.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -105,8 +105,8 @@ impl Core {
                     && self.queue.borrow().is_empty()
                     && !self.inbox.signalled();
                 if idle {
-                    let stuck =
-                        self.refs.get() == 0 && self.timers.borrow().len() <= self.unref_timers.get() + 1;
+                    // The limit of the wind-down is a timer too.
+                    let stuck = self.refs.get() == 0 && self.timers.keeping() <= 1;
                     let due = now >= begin.saturating_add((rounds + 1) * (nanos(LIMIT) / ROUNDS));
                     if (stuck || due) && rounds + 1 < ROUNDS {
                         rounds += 1;
@@ -183,25 +183,16 @@ impl Core {
         self.agenda.take().into_iter().for_each(guard_drop);
         self.queue.take().into_iter().for_each(guard_drop);
         self.events.take().into_iter().for_each(guard_drop);
-        let mut timers = self.timers.replace(Timers::new());
-        while let Some(due) = timers.pop_due(u64::MAX) {
-            if let TimerAction::Timeout(timeout) = &due.payload.expiry {
-                // Expired first, so that it does not cancel a timer of another hub when it is
-                // dropped later.
-                timeout.expire();
-            }
-            guard_drop(due.payload);
-        }
+        self.timers.close();
         guard_drop(self.watches.take());
         self.replies.take().into_iter().for_each(guard_drop);
         self.waiters.take().into_values().for_each(guard_drop);
         self.hooks.close();
         guard_drop(self.due.take());
-        guard_drop(self.spare_timeout.take());
         guard_drop((self.deferred.take(), self.urgent.take(), self.idlers.take()));
         let slots = self.poller.borrow_mut().close();
         slots.into_iter().for_each(guard_drop);
-        self.trim_stacks();
+        self.stacks.trim();
         if unfinished == 0 && !in_use {
             // The panic hook has reported a panic.
             self.main.task.locals.clear(guard_drop);

@@ -219,7 +219,7 @@ impl Timeout {
 
     /// Creates a timeout like [`new`](Timeout::new), reusing the allocation of the last one.
     fn from_spare(after: Duration) -> Self {
-        let spare = current::core().spare_timeout.take();
+        let spare = current::core().take_spare_timeout();
         let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
         if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
             state.limit = Limit::After(after);
@@ -236,7 +236,7 @@ impl Timeout {
     fn into_spare(mut self) {
         if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
             // The replaced value is a closed timeout too, and holds no user value.
-            core.spare_timeout.set(Some(self.state.clone()));
+            core.keep_spare_timeout(self.state.clone());
         }
     }
 
