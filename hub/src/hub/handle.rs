@@ -284,7 +284,7 @@ impl Hub {
     /// Returns the time for which greenlets and callbacks may run before the loop polls. The
     /// default is 5 ms.
     pub fn switch_interval(&self) -> Duration {
-        current::core().pace.interval()
+        current::core().switch_interval()
     }
 
     /// Sets the time for which greenlets and callbacks may run before the loop polls.
@@ -293,7 +293,7 @@ impl Hub {
     /// each where they take long. An operation on a ready socket checks it too, and lets the loop
     /// poll once the interval is over. The new value takes effect at the next poll.
     pub fn set_switch_interval(&self, interval: Duration) {
-        current::core().pace.set_interval(interval);
+        current::core().set_switch_interval(interval);
     }
 
     /// Returns all suspended greenlets with the calls that they wait in, as

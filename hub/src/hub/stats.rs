@@ -97,9 +97,9 @@ impl Core {
             posted: self.inbox.len(),
             timers: self.timer_count(),
             sources: self.poller.borrow().len(),
-            refs: self.refs.get(),
+            refs: self.refs(),
             waits: self.waits_begun(),
-            iterations: self.iterations.get(),
+            iterations: self.iterations(),
             stacks,
         }
     }

@@ -108,7 +108,7 @@ impl State {
                     io.start(core, self.clone())?;
                 }
             }
-            _ => core.watches.add(self.clone()),
+            _ => core.add_watch(self.clone()),
         }
         self.active.set(true);
         self.hub.set(core.number());
@@ -136,7 +136,7 @@ impl State {
 
     fn deactivate(&self, core: &Core) {
         self.active.set(false);
-        core.watches.remove(self);
+        core.remove_watch(self);
         if self.keeps.get() {
             core.add_refs(-1);
         }

@@ -12,13 +12,14 @@
 //!      +----------------------------------------+
 //! ```
 
-use std::cmp::Reverse;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use super::events::{Event, IoWaiter, TimerAction, WatchKind};
+use super::events::{Event, IoWaiter, TimerAction};
+use super::loop_state::{Class, Phase};
 use super::run_queue::{Item, Step};
-use super::state::{Core, Mode, Phase};
+use super::state::{Core, Mode};
+use super::watches::WatchKind;
 use crate::exception::Exception;
 use crate::inbox::registry::Link;
 use crate::scheduler::report::ErrorContext;
@@ -82,7 +83,7 @@ impl Core {
         if let Some(step) = step {
             return self.take_step(step);
         }
-        match self.phase.get() {
+        match self.loop_state.phase() {
             Phase::Callbacks => return self.next_item(),
             Phase::Invoke => return self.next_event(),
             Phase::Prepare => self.prepare(),
@@ -95,11 +96,11 @@ impl Core {
 
     fn prepare(&self) {
         self.thread_exit.renew();
-        self.phase.set(Phase::Callbacks);
+        self.loop_state.enter(Phase::Callbacks);
         self.take_posted();
         // The time of the poll is too early for the start of the batch: the events that were served
         // since may have used up the whole interval.
-        let waiting = !self.queue.borrow().is_empty() || self.iterations.get() == 0;
+        let waiting = !self.queue.borrow().is_empty() || self.loop_state.iterations() == 0;
         self.pace.begin_batch(waiting.then(|| self.now()));
         for watch in self.watches.active(WatchKind::Prepare) {
             watch.fire(self);
@@ -146,7 +147,7 @@ impl Core {
             self.pace.spend();
             self.run_item(item)
         } else {
-            self.phase.set(Phase::Poll);
+            self.loop_state.enter(Phase::Poll);
             None
         }
     }
@@ -159,7 +160,7 @@ impl Core {
         let more = rest > 0 || !self.queue.borrow().is_empty();
         let late = more && self.pace.look(self.now());
         if late {
-            self.phase.set(Phase::Poll);
+            self.loop_state.enter(Phase::Poll);
         }
         late
     }
@@ -243,7 +244,7 @@ impl Core {
     #[inline(never)]
     fn interrupt_pass(&self) -> bool {
         // Steps behind the pass must not overtake it.
-        self.phase.get() == Phase::Callbacks && self.agenda.borrow().is_empty() && self.look(1)
+        self.loop_state.phase() == Phase::Callbacks && self.agenda.borrow().is_empty() && self.look(1)
     }
 
     /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
@@ -288,11 +289,11 @@ impl Core {
     #[inline(never)]
     fn poll(&self) {
         let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
-        let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
+        let idle = self.watches.wants_idle();
         let timeout = if more || idle {
             Some(Duration::ZERO)
         } else if !self.keeps_running() {
-            self.phase.set(Phase::Prepare);
+            self.loop_state.enter(Phase::Prepare);
             self.run_dry();
             return;
         } else {
@@ -309,27 +310,23 @@ impl Core {
                 return;
             }
         }
-        self.iterations.set(self.iterations.get() + 1);
         let now = self.now();
-        self.loop_now.set(now);
+        self.loop_state.polled(now);
         self.pace.polled(now);
         self.collect(now);
-        self.phase.set(Phase::Invoke);
+        self.loop_state.enter(Phase::Invoke);
     }
 
     /// Returns `true` if anything is left that could still cause an event.
     pub(crate) fn keeps_running(&self) -> bool {
-        self.refs.get() > 0 || self.timers.keeping() > 0
+        self.loop_state.refs() > 0 || self.timers.keeping() > 0
     }
 
     /// Collects the due events, in the order in which they will be served.
     fn collect(&self, now: u64) {
-        const CHECK: u8 = 0;
-        const TIMER: u8 = 1;
-        const IO: u8 = 2;
-        let mut due = self.due.take();
+        let mut due = self.loop_state.begin_due();
         for watch in self.watches.active(WatchKind::Check) {
-            due.push((Reverse(watch.priority()), CHECK, Event::Watch(watch)));
+            due.push(watch.priority(), Class::Check, Event::Watch(watch));
         }
         while let Some(action) = self.timers.pop_due(now) {
             let (priority, event) = match action {
@@ -338,49 +335,39 @@ impl Core {
                 TimerAction::Timeout(timeout) => (LAST, Event::Timeout(timeout)),
                 TimerAction::Watch(watch) => (watch.priority(), Event::Watch(watch)),
             };
-            due.push((Reverse(priority), TIMER, event));
+            due.push(priority, Class::Timer, event);
         }
         {
             let mut poller = self.poller.borrow_mut();
             for (id, waiters) in poller.take_ready() {
                 for (key, waiter) in waiters {
-                    due.push(match waiter {
-                        IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
-                        IoWaiter::Link(link) => (Reverse(0), IO, Event::Link(id, *key, link.clone())),
+                    let (priority, event) = match waiter {
+                        IoWaiter::Greenlet(token) => (0, Event::Wake(*token)),
+                        IoWaiter::Link(link) => (0, Event::Link(id, *key, link.clone())),
                         #[cfg(unix)]
-                        IoWaiter::Watcher(watch) => {
-                            (Reverse(watch.priority()), IO, Event::Watch(watch.clone()))
-                        }
-                    });
+                        IoWaiter::Watcher(watch) => (watch.priority(), Event::Watch(watch.clone())),
+                    };
+                    due.push(priority, Class::Io, event);
                 }
             }
         }
-        let quiet = due.iter().all(|(priority, ..)| priority.0 < 0);
-        if quiet {
-            let idle = self.watches.active(WatchKind::Idle);
-            due.extend(idle.into_iter().map(|watch| (Reverse(watch.priority()), IO, Event::Watch(watch))));
-            let idlers = self.idlers.take();
-            due.extend(idlers.into_iter().map(|token| (Reverse(0), IO, Event::Wake(token))));
-        }
-        // Stable: within a class, timers stay in the order of their deadlines.
-        due.sort_by_key(|(priority, class, _)| (*priority, *class));
-        for (.., event) in &due {
-            if let Event::Watch(watch) = event {
-                watch.mark_pending();
+        if due.is_quiet() {
+            for watch in self.watches.active(WatchKind::Idle) {
+                due.push(watch.priority(), Class::Io, Event::Watch(watch));
+            }
+            for token in self.watches.take_idlers() {
+                due.push(0, Class::Io, Event::Wake(token));
             }
         }
-        self.events.borrow_mut().extend(due.drain(..).map(|(.., event)| event));
-        self.due.set(due);
+        self.loop_state.queue_due(due);
     }
 
     fn next_event(&self) -> Next {
-        let event = self.events.borrow_mut().pop_front();
-        match event {
-            None => self.phase.set(Phase::Prepare),
+        match self.loop_state.pop_event() {
+            None => self.loop_state.enter(Phase::Prepare),
             Some(Event::Wake(token)) => {
-                let events = self.events.borrow();
-                if events.len() >= PREFETCH_THRESHOLD {
-                    self.fetch_ahead([events.front(), events.get(1)].map(|event| event?.resumed()));
+                if let Some(next) = self.loop_state.ahead(PREFETCH_THRESHOLD) {
+                    self.fetch_ahead(next);
                 }
                 return Some((token, WakeReason::Woken));
             }

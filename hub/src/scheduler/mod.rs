@@ -16,6 +16,7 @@ mod hooks;
 mod idents;
 mod interrupts;
 mod lifecycle;
+mod loop_state;
 mod nested;
 mod pace;
 mod park;
@@ -29,8 +30,10 @@ mod timer_queue;
 pub(crate) mod unwind;
 #[cfg(debug_assertions)]
 mod wait_check;
+mod watches;
 mod wind_down;
 
-pub(crate) use self::events::{IoWaiter, LinkCell, TimerAction, Watch, WatchKind};
+pub(crate) use self::events::{IoWaiter, LinkCell, TimerAction};
 pub(crate) use self::run_queue::{Item, Step};
 pub(crate) use self::state::{Core, Mode};
+pub(crate) use self::watches::{Watch, WatchKind};

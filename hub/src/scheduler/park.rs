@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::state::{Core, IO_BUDGET, Mode};
+use super::state::{Core, Mode};
 use crate::error::LoopExit;
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
@@ -87,7 +87,7 @@ impl Core {
         }
         self.drive();
         self.resumed_panicking.set(thread::panicking());
-        self.io_budget.set(IO_BUDGET);
+        self.pace.renew_budget();
     }
 
     /// Creates the panic payload of the interrupt of the running task.
@@ -121,7 +121,7 @@ impl Core {
     /// discard the result of an operation.
     #[inline]
     pub(crate) fn renew_io(&self) {
-        if self.io_budget.get() == 0 || self.pace.due() {
+        if self.pace.budget_spent() || self.pace.due() {
             self.give_way();
         }
     }
@@ -133,8 +133,8 @@ impl Core {
         }
         // The loop's check at the next item comes to the same result, and the loop polls.
         let late = self.pace.due() && self.pace.look(self.now());
-        if late || self.io_budget.get() == 0 {
-            self.io_budget.set(IO_BUDGET);
+        if late || self.pace.budget_spent() {
+            self.pace.renew_budget();
             self.yield_now();
         }
     }
@@ -142,8 +142,7 @@ impl Core {
     /// Counts an operation that did not have to wait.
     #[inline]
     pub(crate) fn spend_io(&self) {
-        self.io_budget.set(self.io_budget.get().saturating_sub(1));
-        self.pace.spend_operation();
+        self.pace.spend_budget();
     }
 
     /// Unwinds the running greenlet with an exception.
@@ -201,7 +200,7 @@ impl Core {
         if task.state.get() == State::Started && !self.begin(&task) {
             return;
         }
-        self.io_budget.set(IO_BUDGET);
+        self.pace.renew_budget();
         self.resumed_panicking.set(thread::panicking());
         self.mode.set(Mode::Greenlet);
         self.tasks.enter(task);

@@ -7,10 +7,6 @@ use super::state::Core;
 use crate::reactor::poller::{Direction, Slot, SourceId};
 
 impl Core {
-    pub(crate) fn add_refs(&self, by: isize) {
-        self.refs.set(self.refs.get().checked_add_signed(by).expect("references are counted in pairs"));
-    }
-
     /// Runs `f` on a source's slot, if the source is still registered.
     pub(crate) fn with_slot<R>(&self, id: SourceId, f: impl FnOnce(&mut Slot<IoWaiter>) -> R) -> Option<R> {
         self.poller.borrow_mut().slot(id).map(f)

@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::Location;
@@ -14,14 +13,16 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::events::{Event, IoWaiter, Watches};
+use super::events::IoWaiter;
 use super::hooks::Hooks;
 use super::idents::Ids;
+use super::loop_state::LoopState;
 use super::nested::Nested;
 use super::pace::Pace;
 use super::run_queue::{Item, Step};
 use super::stacks::Stacks;
 use super::timer_queue::TimerQueue;
+use super::watches::Watches;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Inbox;
 use crate::inbox::lease::Gates;
@@ -41,40 +42,19 @@ pub(crate) enum Mode {
     Hub,
 }
 
-/// The phase of an iteration of the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Prepare,
-    Callbacks,
-    Poll,
-    Invoke,
-}
-
-/// The number of operations on ready sources that a greenlet may do before it lets other greenlets
-/// run.
-pub(super) const IO_BUDGET: u32 = 128;
-
 /// The hub of one thread.
 pub(crate) struct Core {
     pub(super) ids: Ids,
     pub(crate) mode: Cell<Mode>,
-    pub(crate) phase: Cell<Phase>,
     pub(crate) main: TaskRef,
     pub(crate) tasks: TaskTable,
     pub(crate) queue: RefCell<VecDeque<Item>>,
     pub(crate) agenda: RefCell<VecDeque<Step>>,
-    pub(crate) events: RefCell<VecDeque<Event>>,
-    /// Scratch buffer for sorting the events of one poll. Empty between polls; kept to reuse its
-    /// allocation.
-    pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
+    pub(super) loop_state: LoopState,
     pub(super) timers: TimerQueue,
-    /// The number of other reasons that keep the loop alive: waits for sources, watchers,
-    /// keep-alive guards.
-    pub(crate) refs: Cell<usize>,
     pub(crate) poller: RefCell<Poller<IoWaiter>>,
     pub(crate) inbox: Arc<Inbox>,
-    pub(crate) watches: Watches,
-    pub(crate) idlers: RefCell<VecDeque<WaitToken>>,
+    pub(super) watches: Watches,
     pub(super) stacks: Stacks,
     /// Set when main's wait is over: the loop then returns to main.
     pub(crate) main_resumed: Cell<bool>,
@@ -90,9 +70,7 @@ pub(crate) struct Core {
     pub(crate) main_joins: Cell<bool>,
     /// Exceptions for main that are delivered before everything else.
     pub(crate) urgent: RefCell<VecDeque<Exception>>,
-    pub(crate) pace: Pace,
-    pub(crate) loop_now: Cell<u64>,
-    pub(crate) iterations: Cell<u64>,
+    pub(super) pace: Pace,
     /// `true` if std counted a panic on this thread when the present task was resumed.
     pub(crate) resumed_panicking: Cell<bool>,
     /// The number of parked tasks that are known to be unwinding.
@@ -101,7 +79,6 @@ pub(crate) struct Core {
     pub(crate) deferred: RefCell<Vec<TaskRef>>,
     /// Set while `Hub::kill_all` waits for the next greenlet to die.
     pub(crate) death_waiter: Cell<Option<WaitToken>>,
-    pub(super) io_budget: Cell<u32>,
     pub(super) hooks: Hooks,
     /// The action of a signal from another thread, by the number of the signal.
     pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
@@ -129,19 +106,15 @@ impl Core {
         Ok(Rc::new(Core {
             ids: Ids::new(hub_number()),
             mode: Cell::new(Mode::Main),
-            phase: Cell::new(Phase::Prepare),
             tasks: TaskTable::new(&main),
             main,
             queue: RefCell::new(VecDeque::new()),
             agenda: RefCell::new(VecDeque::new()),
-            events: RefCell::new(VecDeque::new()),
-            due: Cell::default(),
+            loop_state: LoopState::new(),
             timers: TimerQueue::new(),
-            refs: Cell::new(0),
             poller: RefCell::new(poller),
             inbox: Inbox::new(waker),
             watches: Watches::default(),
-            idlers: RefCell::new(VecDeque::new()),
             stacks: Stacks::new(),
             main_resumed: Cell::new(false),
             nested: RefCell::default(),
@@ -151,13 +124,10 @@ impl Core {
             main_joins: Cell::new(false),
             urgent: RefCell::new(VecDeque::new()),
             pace: Pace::new(),
-            loop_now: Cell::new(0),
-            iterations: Cell::new(0),
             resumed_panicking: Cell::new(false),
             unwinding: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
             death_waiter: Cell::new(None),
-            io_budget: Cell::new(IO_BUDGET),
             hooks: Hooks::new(),
             waiters: RefCell::default(),
             gates: Gates::default(),

@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::loop_state::Phase;
 use super::run_queue::Step;
-use super::state::{Core, Mode, Phase};
+use super::state::{Core, Mode};
 use super::timer_queue::nanos;
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};
@@ -94,7 +95,7 @@ impl Core {
         let mut rounds = 0;
         self.kill_left(&mut killed);
         loop {
-            if self.agenda.borrow().is_empty() && self.phase.get() == Phase::Poll {
+            if self.agenda.borrow().is_empty() && self.loop_state.phase() == Phase::Poll {
                 let now = self.now();
                 if self.tasks.len() == 1 || now >= end {
                     break;
@@ -106,7 +107,7 @@ impl Core {
                     && !self.inbox.signalled();
                 if idle {
                     // The limit of the wind-down is a timer too.
-                    let stuck = self.refs.get() == 0 && self.timers.keeping() <= 1;
+                    let stuck = self.loop_state.refs() == 0 && self.timers.keeping() <= 1;
                     let due = now >= begin.saturating_add((rounds + 1) * (nanos(LIMIT) / ROUNDS));
                     if (stuck || due) && rounds + 1 < ROUNDS {
                         rounds += 1;
@@ -182,14 +183,13 @@ impl Core {
         // A panic in a destructor would end the process here.
         self.agenda.take().into_iter().for_each(guard_drop);
         self.queue.take().into_iter().for_each(guard_drop);
-        self.events.take().into_iter().for_each(guard_drop);
+        self.loop_state.close();
         self.timers.close();
-        guard_drop(self.watches.take());
+        self.watches.close();
         self.replies.take().into_iter().for_each(guard_drop);
         self.waiters.take().into_values().for_each(guard_drop);
         self.hooks.close();
-        guard_drop(self.due.take());
-        guard_drop((self.deferred.take(), self.urgent.take(), self.idlers.take()));
+        guard_drop((self.deferred.take(), self.urgent.take()));
         let slots = self.poller.borrow_mut().close();
         slots.into_iter().for_each(guard_drop);
         self.stacks.trim();
