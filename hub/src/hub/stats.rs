@@ -96,7 +96,7 @@ impl Core {
             queued: self.queue.borrow().len(),
             posted: self.inbox.len(),
             timers: self.timer_count(),
-            sources: self.poller.borrow().len(),
+            sources: self.reactor().len(),
             refs: self.refs(),
             waits: self.waits_begun(),
             iterations: self.iterations(),

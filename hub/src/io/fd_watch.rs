@@ -40,7 +40,7 @@ impl FdWatch {
 
     pub(crate) fn start(&self, core: &Core, watch: Rc<dyn Watch>) -> io::Result<()> {
         let fd = self.fd.as_fd();
-        let Some(id) = core.fds.acquire(&core.poller, fd)? else {
+        let Some(id) = core.reactor().acquire(fd)? else {
             self.always.set(true);
             self.rearm(core, watch);
             return Ok(());
@@ -84,7 +84,7 @@ impl FdWatch {
             // The watcher itself counts as a reference, so its timer does not.
             self.timer.set(Some(core.start_timer(due, || TimerAction::Watch(watch), false)));
         } else {
-            core.fds.rearm(&core.poller, self.fd.as_fd().as_raw_fd());
+            core.reactor().rearm_watched(self.fd.as_fd().as_raw_fd());
         }
     }
 }

@@ -300,9 +300,9 @@ impl Core {
             let next = self.timers.next_deadline();
             next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())))
         };
-        let nothing_to_ask = timeout == Some(Duration::ZERO) && self.poller.borrow().len() == 0;
+        let nothing_to_ask = timeout == Some(Duration::ZERO) && self.reactor.len() == 0;
         if !nothing_to_ask {
-            let polled = self.poller.borrow_mut().poll(timeout);
+            let polled = self.reactor.poll(timeout);
             if let Err(error) = polled {
                 // A poll that fails permanently cannot be waited on: main gets the error, since a
                 // retry would spin.
@@ -337,20 +337,15 @@ impl Core {
             };
             due.push(priority, Class::Timer, event);
         }
-        {
-            let mut poller = self.poller.borrow_mut();
-            for (id, waiters) in poller.take_ready() {
-                for (key, waiter) in waiters {
-                    let (priority, event) = match waiter {
-                        IoWaiter::Greenlet(token) => (0, Event::Wake(*token)),
-                        IoWaiter::Link(link) => (0, Event::Link(id, *key, link.clone())),
-                        #[cfg(unix)]
-                        IoWaiter::Watcher(watch) => (watch.priority(), Event::Watch(watch.clone())),
-                    };
-                    due.push(priority, Class::Io, event);
-                }
-            }
-        }
+        self.reactor.each_ready(|id, key, waiter| {
+            let (priority, event) = match waiter {
+                IoWaiter::Greenlet(token) => (0, Event::Wake(*token)),
+                IoWaiter::Link(link) => (0, Event::Link(id, key, link.clone())),
+                #[cfg(unix)]
+                IoWaiter::Watcher(watch) => (watch.priority(), Event::Watch(watch.clone())),
+            };
+            due.push(priority, Class::Io, event);
+        });
         if due.is_quiet() {
             for watch in self.watches.active(WatchKind::Idle) {
                 due.push(watch.priority(), Class::Io, Event::Watch(watch));

@@ -28,9 +28,7 @@ use crate::inbox::hub_inbox::Inbox;
 use crate::inbox::lease::Gates;
 use crate::inbox::registry::ForeignWaits;
 use crate::inbox::thread_bound::hub_number;
-#[cfg(unix)]
-use crate::reactor::fd_table::FdTable;
-use crate::reactor::poller::Poller;
+use crate::reactor::Reactor;
 use crate::scheduler::thread_exit::ThreadExit;
 use crate::task::{Kind, NoBody, Record, State, Task, TaskRef, TaskTable, WaitToken};
 
@@ -52,7 +50,7 @@ pub(crate) struct Core {
     pub(crate) agenda: RefCell<VecDeque<Step>>,
     pub(super) loop_state: LoopState,
     pub(super) timers: TimerQueue,
-    pub(crate) poller: RefCell<Poller<IoWaiter>>,
+    pub(super) reactor: Reactor<IoWaiter>,
     pub(crate) inbox: Arc<Inbox>,
     pub(super) watches: Watches,
     pub(super) stacks: Stacks,
@@ -88,8 +86,6 @@ pub(crate) struct Core {
     pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
     /// The waits and links of this hub in objects shared between threads.
     pub(crate) abroad: ForeignWaits,
-    #[cfg(unix)]
-    pub(crate) fds: FdTable,
     pub(crate) thread_exit: ThreadExit,
     /// `true` if the thread is ending, and the hub should have ended when main continued.
     pub(crate) overdue: Cell<bool>,
@@ -98,7 +94,7 @@ pub(crate) struct Core {
 impl Core {
     /// Creates a hub, if the system has descriptors left for its poll.
     pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
-        let (poller, waker) = Poller::new()?;
+        let (reactor, waker) = Reactor::new()?;
         let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
         main.state = Cell::new(State::Running);
         main.hub = Cell::new(hub_number());
@@ -112,7 +108,7 @@ impl Core {
             agenda: RefCell::new(VecDeque::new()),
             loop_state: LoopState::new(),
             timers: TimerQueue::new(),
-            poller: RefCell::new(poller),
+            reactor,
             inbox: Inbox::new(waker),
             watches: Watches::default(),
             stacks: Stacks::new(),
@@ -133,8 +129,6 @@ impl Core {
             gates: Gates::default(),
             replies: RefCell::default(),
             abroad: ForeignWaits::default(),
-            #[cfg(unix)]
-            fds: FdTable::default(),
             thread_exit,
             overdue: Cell::new(false),
         }))

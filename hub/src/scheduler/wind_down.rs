@@ -190,8 +190,7 @@ impl Core {
         self.waiters.take().into_values().for_each(guard_drop);
         self.hooks.close();
         guard_drop((self.deferred.take(), self.urgent.take()));
-        let slots = self.poller.borrow_mut().close();
-        slots.into_iter().for_each(guard_drop);
+        self.reactor.close().into_iter().for_each(guard_drop);
         self.stacks.trim();
         if unfinished == 0 && !in_use {
             // The panic hook has reported a panic.
