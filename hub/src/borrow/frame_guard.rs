@@ -48,7 +48,7 @@ impl FrameGuard {
         }
         let in_main = core.mode.get() == Mode::Main;
         if in_main {
-            core.lent.set(core.lent.get() + 1);
+            core.lend_main();
         }
         FrameGuard { core, in_main }
     }
@@ -157,8 +157,7 @@ impl FrameGuard {
     pub(crate) fn release(self) {
         let this = ManuallyDrop::new(self);
         if this.in_main {
-            this.core.lent.set(this.core.lent.get() - 1);
-            this.core.end_if_overdue();
+            this.core.unlend_main();
         }
     }
 }

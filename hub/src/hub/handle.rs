@@ -98,7 +98,7 @@ impl Hub {
         impl Drop for Joining {
             fn drop(&mut self) {
                 if let Some(core) = current::try_core() {
-                    core.main_joins.set(false);
+                    core.set_joining(false);
                 }
             }
         }
@@ -109,11 +109,11 @@ impl Hub {
             // Uses the priority of a sleep, not of a wait limit, so only earlier timers run first.
             TimerGuard::of(core.start_timer(deadline, || TimerAction::Wake(token), false))
         });
-        core.main_joins.set(true);
+        core.set_joining(true);
         let _joining = Joining;
         core.park(token, "Hub::join");
         // The loop clears this when it finds that nothing is left.
-        !core.main_joins.get()
+        !core.is_joining()
     }
 
     /// Kills every greenlet except the main one and waits until all have ended, including greenlets
@@ -144,7 +144,7 @@ impl Hub {
             }
             // These greenlets have their results, and are in destructors that wait.
             let token = core.token();
-            core.death_waiter.set(Some(token));
+            core.set_death_waiter(token);
             let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
             if core.park(token, "Hub::kill_all") == WakeReason::TimedOut {
                 return Err(TimedOut);
@@ -305,7 +305,7 @@ impl Hub {
     /// Returns the main greenlet of this thread, for throwing into it from elsewhere: gevent's
     /// `hub.parent`.
     pub fn main(&self) -> AnyGreenlet {
-        AnyGreenlet::from(&current::core().main)
+        AnyGreenlet::from(current::core().main())
     }
 
     /// Returns the greenlets that were started and have not ended, except the main one.

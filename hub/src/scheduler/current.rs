@@ -109,19 +109,18 @@ impl Core {
     /// registered, the hub ends now, or when main's frame is not lent any more.
     #[inline]
     pub(super) fn main_goes_on(&self) {
-        let count = self.drives.get() + 1;
-        self.drives.set(count);
+        let count = self.main.goes_on();
         if !ENDING.get() {
             self.thread_exit.main_goes_on(count);
         } else if !self.thread_exit.main_goes_on_late() {
-            self.overdue.set(true);
+            self.main.set_overdue();
             self.end_if_overdue();
         }
     }
 
     /// Ends the hub if it should have ended before and no frame of main is lent.
-    pub(crate) fn end_if_overdue(&self) {
-        if self.overdue.get() && self.lent.get() == 0 {
+    pub(super) fn end_if_overdue(&self) {
+        if self.main.must_end() {
             end(true);
         }
     }

@@ -25,7 +25,7 @@ impl Core {
             None => {}
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
-            self.urgent.borrow_mut().push_back(exception.clone());
+            self.main.push_urgent(exception.clone());
             if self.in_hub() {
                 self.deliver_urgent();
             }

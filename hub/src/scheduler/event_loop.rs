@@ -45,14 +45,14 @@ impl Core {
             // Main may be the task that has ended its unwinding.
             self.retry_deferred();
         }
-        while !self.main_resumed.get() {
+        while !self.main.is_resumed() {
             // Values with their last reference in the hub are dropped here. A panic in such a
             // destructor is reported, and the loop continues.
             if let Err(escape) = guard(|| self.turn()) {
                 self.report(&ErrorContext::Destructor, escape);
             }
         }
-        self.main_resumed.set(false);
+        self.main.set_resumed(false);
         self.mode.set(Mode::Main);
         self.main_goes_on();
     }
@@ -67,7 +67,7 @@ impl Core {
 
     /// Takes one step after the other until main's wait is over.
     pub(super) fn turn(&self) {
-        while !self.main_resumed.get() {
+        while !self.main.is_resumed() {
             // The only place of the loop that switches.
             if let Some((token, verdict)) = self.advance() {
                 self.resume(token, verdict);

@@ -191,14 +191,14 @@ impl Core {
         self.stacks.give_back(stack);
         let record = self.dismiss(task)?;
         self.gone(task);
-        if self.urgent.borrow().is_empty() {
-            record.task.dead.set(true);
-        } else {
+        if self.main.has_urgent() {
             // The task's end has raised a system error in main: main comes first, the rest of the
             // end is queued.
             self.push(Item::Bury(record.clone()));
+        } else {
+            record.task.dead.set(true);
         }
-        if let Some(death_waiter) = self.death_waiter.take() {
+        if let Some(death_waiter) = self.main.take_death_waiter() {
             self.wake(death_waiter);
         }
         Some(record)

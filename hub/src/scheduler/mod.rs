@@ -17,6 +17,7 @@ mod idents;
 mod interrupts;
 mod lifecycle;
 mod loop_state;
+mod main_task;
 mod nested;
 mod pace;
 mod park;

@@ -59,7 +59,7 @@ impl Core {
         let running = self.tasks.running();
         if running.kind != Kind::Main {
             Mode::Greenlet
-        } else if running.wait.get() == 0 && !self.main_resumed.get() && self.nested.borrow().is_empty() {
+        } else if running.wait.get() == 0 && !self.main.is_resumed() && self.nested.borrow().is_empty() {
             Mode::Main
         } else {
             Mode::Hub
@@ -90,7 +90,7 @@ impl Core {
         // The unwinding here accounts for the thread's count of panics, for all tasks that run
         // during the wait.
         self.unwinding.set(self.unwinding.get() + 1);
-        self.main_resumed.set(false);
+        self.main.set_resumed(false);
         let borrowed = self.borrowed.take();
         let verdict = loop {
             let verdict = self.nested.borrow()[depth].verdict;
@@ -100,12 +100,12 @@ impl Core {
             if let Err(escape) = guard(|| self.turn()) {
                 self.report(&ErrorContext::Destructor, escape);
             }
-            self.main_resumed.set(false);
+            self.main.set_resumed(false);
         };
         self.borrowed.set(borrowed);
         self.nested.borrow_mut().truncate(depth);
         self.unwinding.set(self.unwinding.get() - 1);
-        self.main_resumed.set(self.main.task.wait.get() == 0);
+        self.main.set_resumed(self.main.task().wait.get() == 0);
         verdict
     }
 
@@ -120,7 +120,7 @@ impl Core {
             nested[at].verdict = Some(verdict);
             if at == innermost {
                 // Makes the loop return to that wait.
-                self.main_resumed.set(true);
+                self.main.set_resumed(true);
             }
         }
     }

@@ -4,7 +4,6 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::state::{Core, Mode};
-use crate::error::LoopExit;
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Raised, guard_drop};
@@ -80,7 +79,7 @@ impl Core {
     /// Runs the loop until main's wait is over.
     #[inline(never)]
     fn suspend_main(&self) {
-        if !self.urgent.borrow().is_empty() {
+        if self.main.has_urgent() {
             // Raised by main itself, or deferred by a destructor of main: no other code would
             // deliver it.
             self.deliver_urgent();
@@ -194,7 +193,7 @@ impl Core {
     pub(crate) fn switch_to(&self, task: TaskPtr) {
         task.wait.set(0);
         if task.kind == Kind::Main {
-            self.main_resumed.set(true);
+            self.main.set_resumed(true);
             return;
         }
         if task.state.get() == State::Started && !self.begin(&task) {
@@ -208,7 +207,7 @@ impl Core {
         self.tasks.leave();
         self.mode.set(Mode::Hub);
         let ended = if done { self.reap(&task) } else { None };
-        if !self.urgent.borrow().is_empty() {
+        if self.main.has_urgent() {
             self.deliver_urgent();
         }
         if self.has_deferred() {
@@ -256,46 +255,5 @@ impl Core {
                 }
             }
         }
-    }
-
-    pub(crate) fn deliver_urgent(&self) {
-        if self.main.task.wait.get() == 0 || self.masked(&self.main.task) {
-            return;
-        }
-        let exception = self.urgent.borrow_mut().pop_front();
-        if let Some(exception) = exception {
-            if self.main.task.shielded.get() {
-                self.main.task.mask(Interrupt::new(exception));
-            } else {
-                self.main.task.thrown.set(Some(exception));
-            }
-            self.switch_to(TaskPtr::of(&self.main));
-        }
-    }
-
-    /// Raises `LoopExit` in main, with all suspended greenlets, because nothing is left that could
-    /// wake main.
-    pub(crate) fn run_dry(&self) {
-        self.give_up_nested();
-        let main = &self.main.task;
-        if self.main_joins.replace(false) {
-            self.resume(main.token(), WakeReason::Woken);
-            return;
-        }
-        self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
-    }
-
-    /// Raises in main an exception that ends its wait.
-    pub(crate) fn interrupt_main(&self, exception: Exception) {
-        self.give_up_nested();
-        let main = &self.main.task;
-        if self.masked(main) && !main.shielded.get() {
-            stderr::write(&format!(
-                "ramie: in a destructor of the main greenlet that unwinds: {exception}\n"
-            ));
-            std::process::abort();
-        }
-        main.thrown.set(Some(exception));
-        self.switch_to(TaskPtr::of(&self.main));
     }
 }

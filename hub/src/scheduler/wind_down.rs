@@ -123,15 +123,15 @@ impl Core {
             }
         }
         self.cancel_timer(timer);
-        self.main_resumed.set(false);
-        self.main.task.thrown.take();
+        self.main.set_resumed(false);
+        self.main.task().thrown.take();
         self.mode.set(Mode::Main);
     }
 
     /// Kills every greenlet that is not in `killed`.
     fn kill_left(&self, killed: &mut HashSet<*const ()>) {
         for record in self.tasks.records() {
-            if !Rc::ptr_eq(&record, &self.main) && killed.insert(Rc::as_ptr(&record).cast()) {
+            if !self.main.is(&record) && killed.insert(Rc::as_ptr(&record).cast()) {
                 let throw = Interrupt::new(Exception::new(GreenletExit));
                 self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
             }
@@ -142,7 +142,7 @@ impl Core {
     /// ends.
     fn only_lenders_left(&self) -> bool {
         let left = self.tasks.records();
-        left.iter().all(|record| Rc::ptr_eq(record, &self.main) || record.task.shielded.get())
+        left.iter().all(|record| self.main.is(record) || record.task.shielded.get())
     }
 
     /// Ends the hub for the end of the process, inside a greenlet or a callback: no user value is
@@ -177,8 +177,7 @@ impl Core {
         }
         let left = self.tasks.records();
         let unfinished = left.len() - 1;
-        let main = &self.main;
-        let named = left.iter().filter(|record| !Rc::ptr_eq(record, main)).take(NAMED);
+        let named = left.iter().filter(|record| !self.main.is(record)).take(NAMED);
         let waiting = named.map(|record| self.describe(record)).collect();
         // A panic in a destructor would end the process here.
         self.agenda.take().into_iter().for_each(guard_drop);
@@ -189,18 +188,19 @@ impl Core {
         self.replies.take().into_iter().for_each(guard_drop);
         self.waiters.take().into_values().for_each(guard_drop);
         self.hooks.close();
-        guard_drop((self.deferred.take(), self.urgent.take()));
+        guard_drop(self.deferred.take());
+        self.main.close();
         self.reactor.close().into_iter().for_each(guard_drop);
         self.stacks.trim();
         if unfinished == 0 && !in_use {
             // The panic hook has reported a panic.
-            self.main.task.locals.clear(guard_drop);
+            self.main.clear_locals();
         }
         Remains { unfinished, waiting, lent }
     }
 
     fn describe(&self, record: &TaskRef) -> Waiting {
-        let site = (!Rc::ptr_eq(record, &self.main)).then_some(record.task.site);
+        let site = (!self.main.is(record)).then_some(record.task.site);
         Waiting { name: self.name(record), site, reason: record.task.reason.get() }
     }
 }
