@@ -123,7 +123,7 @@ impl FrameGuard {
             first => first.map(|throw| throw.exception),
         };
         if task.has_masked() {
-            core.deferred.borrow_mut().push(record.clone());
+            core.defer(record.clone());
         }
         raise
     }

@@ -41,7 +41,7 @@ impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
     pub(crate) fn drive(&self) {
         self.mode.set(Mode::Hub);
-        if self.has_deferred() {
+        if self.unwinding.has_deferred() {
             // Main may be the task that has ended its unwinding.
             self.retry_deferred();
         }

@@ -1,7 +1,6 @@
 //! Suspending, resuming and interrupting tasks.
 
 use std::panic::resume_unwind;
-use std::thread;
 
 use super::state::{Core, Mode};
 use crate::exception::{Exception, Failure};
@@ -57,7 +56,7 @@ impl Core {
         task.reason.set(reason);
         task.wait.set(token.wait);
         if unwind_state == UnwindState::Yes {
-            self.unwinding.set(self.unwinding.get() + 1);
+            self.unwinding.park();
         }
         if task.kind == Kind::Main {
             self.suspend_main();
@@ -65,7 +64,7 @@ impl Core {
             switch::suspend(&task.fiber);
         }
         if unwind_state == UnwindState::Yes {
-            self.unwinding.set(self.unwinding.get() - 1);
+            self.unwinding.unpark();
         }
         if !task.shielded.get() {
             if let Some(exception) = task.thrown.take() {
@@ -85,7 +84,7 @@ impl Core {
             self.deliver_urgent();
         }
         self.drive();
-        self.resumed_panicking.set(thread::panicking());
+        self.unwinding.note_resumed();
         self.pace.renew_budget();
     }
 
@@ -200,7 +199,7 @@ impl Core {
             return;
         }
         self.pace.renew_budget();
-        self.resumed_panicking.set(thread::panicking());
+        self.unwinding.note_resumed();
         self.mode.set(Mode::Greenlet);
         self.tasks.enter(task);
         let done = switch::resume(&task.fiber, &task.overflow);
@@ -210,7 +209,7 @@ impl Core {
         if self.main.has_urgent() {
             self.deliver_urgent();
         }
-        if self.has_deferred() {
+        if self.unwinding.has_deferred() {
             self.retry_deferred();
         }
         // Last, since an unread value may panic when it is dropped.
@@ -236,7 +235,7 @@ impl Core {
             }
             State::Running if !self.reaches(task, &throw) => {
                 task.mask(throw);
-                self.deferred.borrow_mut().push(record);
+                self.unwinding.defer(record);
             }
             State::Running => {
                 if cfg!(panic = "abort") {

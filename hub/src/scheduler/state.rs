@@ -15,9 +15,10 @@ use slab::Slab;
 use super::events::IoWaiter;
 use super::hooks::Hooks;
 use super::idents::Ids;
+use super::interrupts::Unwinding;
 use super::loop_state::LoopState;
 use super::main_task::MainTask;
-use super::nested::Nested;
+use super::nested::NestedWaits;
 use super::pace::Pace;
 use super::run_queue::{Item, Step};
 use super::stacks::Stacks;
@@ -53,17 +54,9 @@ pub(crate) struct Core {
     pub(crate) inbox: Arc<Inbox>,
     pub(super) watches: Watches,
     pub(super) stacks: Stacks,
-    /// The waits of destructors in callbacks that unwind, the innermost last.
-    pub(super) nested: RefCell<Vec<Nested>>,
-    /// The operation that calls user code while an object is borrowed.
-    pub(crate) borrowed: Cell<Option<&'static str>>,
+    pub(super) nested: NestedWaits,
     pub(super) pace: Pace,
-    /// `true` if std counted a panic on this thread when the present task was resumed.
-    pub(crate) resumed_panicking: Cell<bool>,
-    /// The number of parked tasks that are known to be unwinding.
-    pub(crate) unwinding: Cell<usize>,
-    /// The tasks with an interrupt that waits for the end of their unwinding.
-    pub(crate) deferred: RefCell<Vec<TaskRef>>,
+    pub(super) unwinding: Unwinding,
     pub(super) hooks: Hooks,
     /// The action of a signal from another thread, by the number of the signal.
     pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
@@ -94,12 +87,9 @@ impl Core {
             inbox: Inbox::new(waker),
             watches: Watches::default(),
             stacks: Stacks::new(),
-            nested: RefCell::default(),
-            borrowed: Cell::new(None),
+            nested: NestedWaits::default(),
             pace: Pace::new(),
-            resumed_panicking: Cell::new(false),
-            unwinding: Cell::new(0),
-            deferred: RefCell::new(Vec::new()),
+            unwinding: Unwinding::new(),
             hooks: Hooks::new(),
             waiters: RefCell::default(),
             gates: Gates::default(),

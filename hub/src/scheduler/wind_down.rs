@@ -188,7 +188,7 @@ impl Core {
         self.replies.take().into_iter().for_each(guard_drop);
         self.waiters.take().into_values().for_each(guard_drop);
         self.hooks.close();
-        guard_drop(self.deferred.take());
+        self.unwinding.close();
         self.main.close();
         self.reactor.close().into_iter().for_each(guard_drop);
         self.stacks.trim();
