@@ -5,8 +5,8 @@ use std::fmt;
 use crate::error::TimedOut;
 use crate::exception::{Exception, GreenletExit};
 use crate::scheduler::current;
-use crate::scheduler::{Core, Item, Step};
-use crate::task::{AnyGreenlet, Interrupt, Kind, State, TaskRef, WaitToken};
+use crate::scheduler::{Core, Item};
+use crate::task::{AnyGreenlet, Kind, State, TaskRef, WaitToken};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 use crate::wait::multi::iwait;
@@ -214,13 +214,9 @@ impl AnyGreenlet {
         if self.is_running(&core) {
             core.raise(exception);
         }
-        if core.in_hub() {
-            core.agenda.borrow_mut().push_front(Step::Throw(self.record.clone(), Interrupt::new(exception)));
-            return;
+        if let Some(token) = core.throw_first(self.record.clone(), exception) {
+            core.park(token, "Greenlet::throw");
         }
-        let token = core.token();
-        core.queue.borrow_mut().push_front(Item::throw(vec![self.record.clone()], exception, Some(token)));
-        core.park(token, "Greenlet::throw");
     }
 }
 

@@ -93,7 +93,7 @@ impl Core {
             // A greenlet that has run has a stack, from its first turn until it leaves the task
             // table.
             unrun: greenlets.saturating_sub(stacks.in_use),
-            queued: self.queue.borrow().len(),
+            queued: self.queued(),
             posted: self.inbox.len(),
             timers: self.timer_count(),
             sources: self.reactor().len(),

@@ -12,7 +12,6 @@
 //!      +----------------------------------------+
 //! ```
 
-use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use super::events::{Event, IoWaiter, TimerAction};
@@ -79,8 +78,7 @@ impl Core {
     /// to one.
     #[inline(always)]
     fn advance(&self) -> Next {
-        let step = self.agenda.borrow_mut().pop_front();
-        if let Some(step) = step {
+        if let Some(step) = self.queue.pop_step() {
             return self.take_step(step);
         }
         match self.loop_state.phase() {
@@ -100,7 +98,7 @@ impl Core {
         self.take_posted();
         // The time of the poll is too early for the start of the batch: the events that were served
         // since may have used up the whole interval.
-        let waiting = !self.queue.borrow().is_empty() || self.loop_state.iterations() == 0;
+        let waiting = !self.queue.is_empty() || self.loop_state.iterations() == 0;
         self.pace.begin_batch(waiting.then(|| self.now()));
         for watch in self.watches.active(WatchKind::Prepare) {
             watch.fire(self);
@@ -112,19 +110,14 @@ impl Core {
         if self.pace.due() && self.look(0) {
             return None;
         }
-        let mut queue = self.queue.borrow_mut();
-        // Read in place: moving it out first costs more than the rest of a wake-up.
-        if let Some(&Item::Resume(token)) = queue.front() {
-            let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
-            if queue.len() >= PREFETCH_THRESHOLD {
-                self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
-            }
-            drop(queue);
-            self.pace.spend();
-            return Some((token, WakeReason::Woken));
+        let Some((token, ahead)) = self.queue.pop_resume(PREFETCH_THRESHOLD) else {
+            return self.next_other();
+        };
+        if let Some(next) = ahead {
+            self.fetch_ahead(next);
         }
-        drop(queue);
-        self.next_other()
+        self.pace.spend();
+        Some((token, WakeReason::Woken))
     }
 
     /// Prefetches for the next switches: the record of the next but one, and the stack of the next
@@ -142,8 +135,7 @@ impl Core {
     /// Serves the next item of any kind.
     #[inline(never)]
     fn next_other(&self) -> Next {
-        let item = self.queue.borrow_mut().pop_front();
-        if let Some(item) = item {
+        if let Some(item) = self.queue.pop() {
             self.pace.spend();
             self.run_item(item)
         } else {
@@ -157,7 +149,7 @@ impl Core {
     #[inline(never)]
     fn look(&self, rest: usize) -> bool {
         self.take_posted();
-        let more = rest > 0 || !self.queue.borrow().is_empty();
+        let more = rest > 0 || !self.queue.is_empty();
         let late = more && self.pace.look(self.now());
         if late {
             self.loop_state.enter(Phase::Poll);
@@ -188,15 +180,17 @@ impl Core {
             Item::Continue(pass) => return self.serve(*pass, true),
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
-                let mut agenda = self.agenda.borrow_mut();
                 for record in records {
-                    agenda.push_back(Step::Throw(record, Interrupt::new(exception.clone())));
+                    self.queue.push_step(Step::Throw(record, Interrupt::new(exception.clone())));
                 }
-                agenda.extend(killer.map(|killer| Step::Wake(killer, WakeReason::Woken)));
+                if let Some(killer) = killer {
+                    self.queue.push_step(Step::Wake(killer, WakeReason::Woken));
+                }
             }
             Item::Close(tokens) => {
-                let mut agenda = self.agenda.borrow_mut();
-                agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, WakeReason::Closed)));
+                for token in tokens {
+                    self.queue.push_step(Step::Wake(token, WakeReason::Closed));
+                }
             }
             Item::Call(callback) => callback.run(|f| {
                 self.call(|| ErrorContext::Callback, f);
@@ -234,7 +228,7 @@ impl Core {
     #[inline(always)]
     fn continue_pass(&self, pass: Notification) -> Next {
         if self.pace.due() && self.interrupt_pass() {
-            self.queue.borrow_mut().push_front(Item::Continue(Box::new(pass)));
+            self.queue.push_front(Item::Continue(Box::new(pass)));
             return None;
         }
         self.serve(pass, false)
@@ -244,7 +238,7 @@ impl Core {
     #[inline(never)]
     fn interrupt_pass(&self) -> bool {
         // Steps behind the pass must not overtake it.
-        self.loop_state.phase() == Phase::Callbacks && self.agenda.borrow().is_empty() && self.look(1)
+        self.loop_state.phase() == Phase::Callbacks && !self.queue.has_steps() && self.look(1)
     }
 
     /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
@@ -267,17 +261,17 @@ impl Core {
                 if let Some(next) = pass.crowd(PREFETCH_THRESHOLD) {
                     self.fetch_ahead(next);
                 }
-                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.queue.push_step_front(Step::Serve(pass));
                 Some((token, WakeReason::Woken))
             }
             Target::Call(f) => {
                 let of = pass.of.clone();
-                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.queue.push_step_front(Step::Serve(pass));
                 self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
             Target::Spawn(f) => {
-                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.queue.push_step_front(Step::Serve(pass));
                 Some((self.begin_link(f), WakeReason::Woken))
             }
         }
@@ -288,7 +282,7 @@ impl Core {
     // Not inlined: the switches of the loop would have fewer registers.
     #[inline(never)]
     fn poll(&self) {
-        let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
+        let more = !self.queue.is_empty() || self.inbox.signalled();
         let idle = self.watches.wants_idle();
         let timeout = if more || idle {
             Some(Duration::ZERO)

@@ -209,12 +209,12 @@ impl Core {
             }
             if record.task.shielded.get() {
                 // A shielded task takes its interrupts itself.
-                self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), WakeReason::Woken));
+                self.queue.push_step(Step::Wake(record.task.token(), WakeReason::Woken));
                 continue;
             }
             let throw = record.task.cold().masked.borrow_mut().pop_front();
             if let Some(throw) = throw {
-                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+                self.queue.push_step(Step::Throw(record, throw));
             }
         }
     }

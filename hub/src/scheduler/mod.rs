@@ -35,6 +35,6 @@ mod watches;
 mod wind_down;
 
 pub(crate) use self::events::{IoWaiter, LinkCell, TimerAction};
-pub(crate) use self::run_queue::{Item, Step};
+pub(crate) use self::run_queue::Item;
 pub(crate) use self::state::{Core, Mode};
 pub(crate) use self::watches::{Watch, WatchKind};

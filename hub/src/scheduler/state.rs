@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::loop_state::LoopState;
 use super::main_task::MainTask;
 use super::nested::NestedWaits;
 use super::pace::Pace;
-use super::run_queue::{Item, Step};
+use super::run_queue::RunQueue;
 use super::stacks::Stacks;
 use super::timer_queue::TimerQueue;
 use super::watches::Watches;
@@ -46,8 +46,7 @@ pub(crate) struct Core {
     pub(crate) mode: Cell<Mode>,
     pub(super) main: MainTask,
     pub(crate) tasks: TaskTable,
-    pub(crate) queue: RefCell<VecDeque<Item>>,
-    pub(crate) agenda: RefCell<VecDeque<Step>>,
+    pub(super) queue: RunQueue,
     pub(super) loop_state: LoopState,
     pub(super) timers: TimerQueue,
     pub(super) reactor: Reactor<IoWaiter>,
@@ -79,8 +78,7 @@ impl Core {
             mode: Cell::new(Mode::Main),
             tasks: TaskTable::new(main.record()),
             main,
-            queue: RefCell::new(VecDeque::new()),
-            agenda: RefCell::new(VecDeque::new()),
+            queue: RunQueue::default(),
             loop_state: LoopState::new(),
             timers: TimerQueue::new(),
             reactor,

@@ -95,16 +95,14 @@ impl Core {
         let mut rounds = 0;
         self.kill_left(&mut killed);
         loop {
-            if self.agenda.borrow().is_empty() && self.loop_state.phase() == Phase::Poll {
+            if !self.queue.has_steps() && self.loop_state.phase() == Phase::Poll {
                 let now = self.now();
                 if self.tasks.len() == 1 || now >= end {
                     break;
                 }
                 // Kills the greenlets that were spawned since.
                 self.kill_left(&mut killed);
-                let idle = self.agenda.borrow().is_empty()
-                    && self.queue.borrow().is_empty()
-                    && !self.inbox.signalled();
+                let idle = !self.queue.has_steps() && self.queue.is_empty() && !self.inbox.signalled();
                 if idle {
                     // The limit of the wind-down is a timer too.
                     let stuck = self.loop_state.refs() == 0 && self.timers.keeping() <= 1;
@@ -133,7 +131,7 @@ impl Core {
         for record in self.tasks.records() {
             if !self.main.is(&record) && killed.insert(Rc::as_ptr(&record).cast()) {
                 let throw = Interrupt::new(Exception::new(GreenletExit));
-                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+                self.queue.push_step(Step::Throw(record, throw));
             }
         }
     }
@@ -180,8 +178,7 @@ impl Core {
         let named = left.iter().filter(|record| !self.main.is(record)).take(NAMED);
         let waiting = named.map(|record| self.describe(record)).collect();
         // A panic in a destructor would end the process here.
-        self.agenda.take().into_iter().for_each(guard_drop);
-        self.queue.take().into_iter().for_each(guard_drop);
+        self.queue.close();
         self.loop_state.close();
         self.timers.close();
         self.watches.close();
