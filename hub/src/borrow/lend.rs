@@ -9,6 +9,7 @@ use crate::borrow::frame_guard::{Borrowers, FrameGuard};
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure};
 use crate::inbox::lease::Lease;
+use crate::inbox::registry::Owed;
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
 use crate::remote::handle::{Waiter, Waker};
@@ -164,7 +165,7 @@ pub fn lend<'a, T: Send + 'a>(
     start: impl FnOnce(Lent),
 ) -> Result<T, Failure> {
     let lender = FrameGuard::new();
-    let (waiter, waker) = lender.core().waiter();
+    let (waiter, waker) = Waiter::new();
     let packet = Arc::new(Mutex::new(None));
     let theirs = packet.clone();
     let home = hub_number();
@@ -179,16 +180,15 @@ pub fn lend<'a, T: Send + 'a>(
     // follows here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
     let gate = Arc::new(Lease::new(home));
-    let number = lender.core().new_number();
     let record = lender.core().current();
-    lender.core().gates.borrow_mut().insert(number, (gate.clone(), record));
+    let number = lender.core().expect(Owed::Work(gate.clone(), record));
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
     let raise = lender.wait_uninterruptibly(&waiter, "lend", leaving);
     // The hub may end when the lender is released, so values that belong to the hub are dropped
     // first.
     drop(waiter);
-    lender.core().gates.borrow_mut().remove(&number);
+    drop(lender.core().foreign().remove(number));
     let outcome = packet.lock().take();
     let outcome = outcome.map_or_else(
         || Err(Failure::from(Exception::new(NotRun))),

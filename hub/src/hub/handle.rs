@@ -213,12 +213,12 @@ impl Hub {
 
     /// Returns a handle to this hub for other threads.
     pub fn remote(&self) -> Remote {
-        Remote::new(current::core().inbox.clone())
+        Remote::new(current::core().foreign().inbox().clone())
     }
 
     /// Creates a one-time signal from any thread to a greenlet of this hub.
     pub fn waiter(&self) -> (Waiter, Waker) {
-        current::core().waiter()
+        Waiter::new()
     }
 
     /// Registers `f` to be called in the hub with the value that another thread sends. Only the

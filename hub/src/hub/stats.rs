@@ -94,7 +94,7 @@ impl Core {
             // table.
             unrun: greenlets.saturating_sub(stacks.in_use),
             queued: self.queued(),
-            posted: self.inbox.len(),
+            posted: self.foreign().inbox().len(),
             timers: self.timer_count(),
             sources: self.reactor().len(),
             refs: self.refs(),

@@ -158,8 +158,8 @@ impl Core {
     }
 
     fn take_posted(&self) {
-        if self.inbox.signalled() {
-            for message in self.inbox.take() {
+        if self.foreign.inbox().signalled() {
+            for message in self.foreign.inbox().take() {
                 self.push(Item::from(message));
             }
         }
@@ -206,8 +206,7 @@ impl Core {
 
     /// Calls a notified link to a shared object, unless it was removed before.
     fn call_shared_link(&self, number: u64) {
-        let link = self.abroad.links.borrow_mut().remove(&number);
-        let Some(Link { place, f }) = link else { return };
+        let Some(Link { place, f }) = self.foreign.take_link(number) else { return };
         place.unlink();
         self.call(|| ErrorContext::ObjectLink("shared object"), f);
         self.add_refs(-1);
@@ -282,7 +281,7 @@ impl Core {
     // Not inlined: the switches of the loop would have fewer registers.
     #[inline(never)]
     fn poll(&self) {
-        let more = !self.queue.is_empty() || self.inbox.signalled();
+        let more = !self.queue.is_empty() || self.foreign.inbox().signalled();
         let idle = self.watches.wants_idle();
         let timeout = if more || idle {
             Some(Duration::ZERO)

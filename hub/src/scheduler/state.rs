@@ -3,14 +3,9 @@
 //! All of it is plain single-threaded state in cells. No borrow is held while a user's closure runs
 //! or a greenlet is switched to: take the value out, end the borrow, then call.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
-
-use slab::Slab;
 
 use super::events::IoWaiter;
 use super::hooks::Hooks;
@@ -25,8 +20,7 @@ use super::stacks::Stacks;
 use super::timer_queue::TimerQueue;
 use super::watches::Watches;
 use crate::inbox::hub_inbox::Inbox;
-use crate::inbox::lease::Gates;
-use crate::inbox::registry::ForeignWaits;
+use crate::inbox::registry::{Foreign, Owed};
 use crate::inbox::thread_bound::hub_number;
 use crate::reactor::Reactor;
 use crate::scheduler::thread_exit::ThreadExit;
@@ -50,21 +44,13 @@ pub(crate) struct Core {
     pub(super) loop_state: LoopState,
     pub(super) timers: TimerQueue,
     pub(super) reactor: Reactor<IoWaiter>,
-    pub(crate) inbox: Arc<Inbox>,
+    pub(super) foreign: Foreign,
     pub(super) watches: Watches,
     pub(super) stacks: Stacks,
     pub(super) nested: NestedWaits,
     pub(super) pace: Pace,
     pub(super) unwinding: Unwinding,
     pub(super) hooks: Hooks,
-    /// The action of a signal from another thread, by the number of the signal.
-    pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
-    pub(crate) gates: Gates,
-    /// The functions that wait for an answer. A slot belongs to its [`Reply`](crate::Reply) alone
-    /// until the reply is used.
-    pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
-    /// The waits and links of this hub in objects shared between threads.
-    pub(crate) abroad: ForeignWaits,
     pub(crate) thread_exit: ThreadExit,
 }
 
@@ -82,17 +68,13 @@ impl Core {
             loop_state: LoopState::new(),
             timers: TimerQueue::new(),
             reactor,
-            inbox: Inbox::new(waker),
+            foreign: Foreign::new(Inbox::new(waker)),
             watches: Watches::default(),
             stacks: Stacks::new(),
             nested: NestedWaits::default(),
             pace: Pace::new(),
             unwinding: Unwinding::new(),
             hooks: Hooks::new(),
-            waiters: RefCell::default(),
-            gates: Gates::default(),
-            replies: RefCell::default(),
-            abroad: ForeignWaits::default(),
             thread_exit,
         }))
     }
@@ -114,6 +96,19 @@ impl Core {
         let result = f();
         self.mode.set(mode);
         result
+    }
+
+    /// Returns the inbox, and the registry of what other threads owe the hub.
+    #[inline]
+    pub(crate) fn foreign(&self) -> &Foreign {
+        &self.foreign
+    }
+
+    /// Registers what another thread owes the hub. Returns its number.
+    pub(crate) fn expect(&self, owed: Owed) -> u64 {
+        let number = self.ids.new_number();
+        self.foreign.insert(number, owed);
+        number
     }
 
     /// Creates the token of a new wait of the running task, for its wakers. The wait begins with

@@ -102,7 +102,8 @@ impl Core {
                 }
                 // Kills the greenlets that were spawned since.
                 self.kill_left(&mut killed);
-                let idle = !self.queue.has_steps() && self.queue.is_empty() && !self.inbox.signalled();
+                let idle =
+                    !self.queue.has_steps() && self.queue.is_empty() && !self.foreign.inbox().signalled();
                 if idle {
                     // The limit of the wind-down is a timer too.
                     let stuck = self.loop_state.refs() == 0 && self.timers.keeping() <= 1;
@@ -146,32 +147,25 @@ impl Core {
     /// Ends the hub for the end of the process, inside a greenlet or a callback: no user value is
     /// dropped.
     pub(crate) fn close_for_exit(&self) -> Remains {
-        Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_gates() }
+        Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_work() }
     }
 
-    /// Closes the latches of lent work, so that no thread begins it any more. Returns the work that
-    /// has begun.
-    fn close_gates(&self) -> Vec<(Arc<Lease>, Waiting)> {
-        let gates = self.gates.take().into_values().filter(|(gate, _)| gate.close());
-        gates.map(|(gate, record)| (gate, self.describe(&record))).collect()
+    /// Closes the latches of lent work. Returns the work that has begun, with its lender.
+    fn close_work(&self) -> Vec<(Arc<Lease>, Waiting)> {
+        let begun = self.foreign.close_work().into_iter();
+        begun.map(|(lease, lender)| (lease, self.describe(&lender))).collect()
     }
 
     /// Ends the hub: nothing can be posted any more, and every value that no frame of a greenlet
     /// can point to is dropped. `in_use` means that a frame of main is still inside.
     pub(crate) fn close(&self, in_use: bool) -> Remains {
-        for message in self.inbox.close() {
+        for message in self.foreign.close_inbox() {
             guard_drop(message);
         }
-        let lent = self.close_gates();
-        // After the inbox is closed: a wake-up that is rejected from now on finds its waiter
-        // leaving.
-        let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
+        let lent = self.close_work();
         // User values that this drops are dropped here; no caller can receive their panics.
-        for (_, wait) in waits {
-            guard(|| wait.abandon()).unwrap_or_else(Escape::let_go);
-        }
-        for link in links.into_values() {
-            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
+        for owed in self.foreign.close() {
+            guard(|| owed.abandon()).unwrap_or_else(Escape::let_go);
         }
         let left = self.tasks.records();
         let unfinished = left.len() - 1;
@@ -182,8 +176,6 @@ impl Core {
         self.loop_state.close();
         self.timers.close();
         self.watches.close();
-        self.replies.take().into_iter().for_each(guard_drop);
-        self.waiters.take().into_values().for_each(guard_drop);
         self.hooks.close();
         self.unwinding.close();
         self.main.close();
