@@ -46,7 +46,7 @@ impl FrameGuard {
         if core.in_hub() {
             core.refuse_in_hub();
         }
-        let in_main = core.mode.get() == Mode::Main;
+        let in_main = core.mode() == Mode::Main;
         if in_main {
             core.lend_main();
         }
@@ -133,7 +133,7 @@ impl FrameGuard {
     #[cold]
     fn outwait_in_hub(&self, debts: &dyn Borrowers, reason: &'static str, leaving: Option<&Exception>) {
         let core = &*self.core;
-        let task = core.tasks.running();
+        let task = core.running();
         // On the hub's stack the running task is main, which is parked in a wait of its own.
         let on_its_own = core.covered_mode() != Mode::Hub;
         let shielded = task.shielded.replace(on_its_own || task.shielded.get());

@@ -14,10 +14,10 @@ use crate::hub::watcher::Watcher;
 use crate::io::FdWatch;
 use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 use crate::remote::reply::Reply;
-use crate::scheduler::callback::{Callback, CallbackState};
+use crate::scheduler::callback::Callback;
 use crate::scheduler::current;
 use crate::scheduler::report::{ErrorContext, ErrorHandler};
-use crate::scheduler::{Item, Mode, TimerAction, WatchKind};
+use crate::scheduler::{Mode, TimerAction, WatchKind};
 use crate::task::{AnyGreenlet, WakeReason};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
@@ -103,7 +103,7 @@ impl Hub {
             }
         }
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "Hub::join must be called from the main greenlet");
+        assert!(core.mode() == Mode::Main, "Hub::join must be called from the main greenlet");
         let token = core.token();
         let _timer = limit.deadline(&core).map(|deadline| {
             // Uses the priority of a sleep, not of a wait limit, so only earlier timers run first.
@@ -130,7 +130,7 @@ impl Hub {
     /// When it is not called from the main greenlet.
     pub fn kill_all(&self, grace: impl Into<Limit>) -> Result<usize, TimedOut> {
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "Hub::kill_all must be called from the main greenlet");
+        assert!(core.mode() == Mode::Main, "Hub::kill_all must be called from the main greenlet");
         let limit = grace.into().fixed();
         let mut killed = 0;
         loop {
@@ -160,9 +160,7 @@ impl Hub {
     /// Queues a function that the hub calls in order. It must not wait. Does not let other
     /// greenlets run.
     pub fn run_callback(&self, f: impl FnOnce() + 'static) -> Callback {
-        let state = CallbackState::new(Box::new(f));
-        current::core().push(Item::Call(state.clone()));
-        Callback(state)
+        current::core().run_callback(Box::new(f))
     }
 
     /// Sets the handler for errors that no caller can receive, and returns the old one. `None`

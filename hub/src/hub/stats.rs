@@ -87,7 +87,7 @@ impl Hub {
 
 impl Core {
     fn stats(&self) -> HubStats {
-        let (greenlets, stacks) = (self.tasks.len() - 1, self.stack_stats());
+        let (greenlets, stacks) = (self.greenlet_count(), self.stack_stats());
         HubStats {
             greenlets,
             // A greenlet that has run has a stack, from its first turn until it leaves the task

@@ -65,7 +65,7 @@ fn end(in_use: bool) {
     OWNED.set(ptr::null());
     CURRENT.set(ptr::null());
     let remains = if exits { core.close_for_exit() } else { core.close(in_use) };
-    ABANDONED.fetch_add(remains.unfinished, Ordering::Relaxed);
+    ABANDONED.fetch_add(remains.unfinished(), Ordering::Relaxed);
     let leaks = remains.needs_thread_locals() && core.thread_exit.leak_thread_locals();
     if leaks {
         if let Some(next) = try_core() {
@@ -82,7 +82,7 @@ fn end(in_use: bool) {
     // SAFETY: the pointer came from `Rc::into_raw` in `make`, and is taken back once: `OWNED` is
     // null by now.
     let core = unsafe { Rc::from_raw(owned) };
-    if remains.unfinished > 0 || exits || in_use {
+    if remains.unfinished() > 0 || exits || in_use {
         // Frames point into the hub and its stacks: it is leaked.
         let _abandoned = ManuallyDrop::new(core);
     } else {

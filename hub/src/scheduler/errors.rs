@@ -1,6 +1,6 @@
 //! Handles errors that no caller can receive.
 
-use super::state::Core;
+use super::Core;
 use crate::exception::{Failure, SystemExit};
 use crate::scheduler::report::{ErrorContext, ErrorHandler, print};
 use crate::scheduler::unwind::{Escape, guard, guard_drop};

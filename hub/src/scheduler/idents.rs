@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use super::state::Core;
+use super::Core;
 use crate::error::Waiting;
 use crate::scheduler::current;
 use crate::task::{AnyGreenlet, Kind, LinkId, Task, TaskRef};

@@ -8,8 +8,8 @@
 use std::cell::{Cell, RefCell};
 use std::thread;
 
+use super::Core;
 use super::run_queue::Step;
-use super::state::Core;
 use crate::error::LoopExit;
 use crate::exception::Exception;
 use crate::scheduler::unwind::guard_drop;

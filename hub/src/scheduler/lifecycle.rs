@@ -4,9 +4,9 @@ use std::any::Any;
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::Core;
 use super::bound::Bound;
 use super::run_queue::Item;
-use super::state::Core;
 use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
 use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;

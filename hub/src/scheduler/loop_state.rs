@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
+use super::Core;
 use super::events::Event;
-use super::state::Core;
 use super::unwind::guard_drop;
 use crate::task::WaitToken;
 

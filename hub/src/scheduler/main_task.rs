@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::state::Core;
+use super::Core;
 use super::unwind::guard_drop;
 use crate::error::LoopExit;
 use crate::exception::Exception;

@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::process;
 use std::thread;
 
-use super::state::{Core, Mode};
+use super::{Core, Mode};
 use crate::error::{BlockingSwitchOutError, WaitWhileBorrowed};
 use crate::exception::Exception;
 use crate::scheduler::report::ErrorContext;

@@ -18,7 +18,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::state::Core;
+use super::Core;
 use super::timer_queue::nanos;
 
 /// The number of units from one boundary to the next, as in gevent.

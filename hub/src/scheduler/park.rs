@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 
-use super::state::{Core, Mode};
+use super::{Core, Mode};
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Raised, guard_drop};

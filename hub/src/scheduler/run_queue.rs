@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use super::state::Core;
+use super::Core;
+use super::callback::CallbackState;
 use super::unwind::guard_drop;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Message;
-use crate::scheduler::callback::CallbackState;
 use crate::task::{Interrupt, ScopeTimeout, TaskRef, WaitToken, WakeReason};
 use crate::task::{Notification, Notified};
 

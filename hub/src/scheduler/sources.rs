@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use super::Core;
 use super::events::{IoWaiter, LinkCell};
-use super::state::Core;
 use crate::reactor::Reactor;
 use crate::reactor::poller::{Direction, Slot, SourceId};
 

@@ -1,13 +1,10 @@
-//! The state of one thread's hub.
-//!
-//! All of it is plain single-threaded state in cells. No borrow is held while a user's closure runs
-//! or a greenlet is switched to: take the value out, end the borrow, then call.
+//! The creation of a hub, the owner of its thread, and the tokens of waits.
 
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
-use super::events::IoWaiter;
+use super::Core;
 use super::hooks::Hooks;
 use super::idents::Ids;
 use super::interrupts::Unwinding;
@@ -24,7 +21,7 @@ use crate::inbox::registry::{Foreign, Owed};
 use crate::inbox::thread_bound::hub_number;
 use crate::reactor::Reactor;
 use crate::scheduler::thread_exit::ThreadExit;
-use crate::task::{TaskRef, TaskTable, WaitToken};
+use crate::task::{TaskPtr, TaskRef, TaskTable, WaitToken};
 
 /// The owner of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,26 +29,6 @@ pub(crate) enum Mode {
     Main,
     Greenlet,
     Hub,
-}
-
-/// The hub of one thread.
-pub(crate) struct Core {
-    pub(super) ids: Ids,
-    pub(crate) mode: Cell<Mode>,
-    pub(super) main: MainTask,
-    pub(crate) tasks: TaskTable,
-    pub(super) queue: RunQueue,
-    pub(super) loop_state: LoopState,
-    pub(super) timers: TimerQueue,
-    pub(super) reactor: Reactor<IoWaiter>,
-    pub(super) foreign: Foreign,
-    pub(super) watches: Watches,
-    pub(super) stacks: Stacks,
-    pub(super) nested: NestedWaits,
-    pub(super) pace: Pace,
-    pub(super) unwinding: Unwinding,
-    pub(super) hooks: Hooks,
-    pub(crate) thread_exit: ThreadExit,
 }
 
 impl Core {
@@ -79,11 +56,29 @@ impl Core {
         }))
     }
 
-    // --- the running task ---------------------------------------------------------------------------------------
-
     /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     pub(crate) fn current(&self) -> TaskRef {
         self.tasks.current()
+    }
+
+    /// Runs `f` on the record of the running task.
+    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
+        self.tasks.with_current(f)
+    }
+
+    /// Returns the running task, without a reference; see [`TaskTable`] for its rules.
+    pub(crate) fn running(&self) -> TaskPtr {
+        self.tasks.running()
+    }
+
+    /// Returns the number of greenlets that were started and have not ended, except main.
+    pub(crate) fn greenlet_count(&self) -> usize {
+        self.tasks.len() - 1
+    }
+
+    /// Returns the owner of the thread.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.get()
     }
 
     pub(crate) fn in_hub(&self) -> bool {

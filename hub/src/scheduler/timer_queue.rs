@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::Core;
 use super::events::TimerAction;
-use super::state::Core;
 use super::unwind::guard_drop;
 use crate::timers::{TimerId, Timers};
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::state::Core;
+use super::Core;
 use super::unwind::guard_drop;
 use crate::task::WaitToken;
 

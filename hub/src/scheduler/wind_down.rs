@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::loop_state::Phase;
 use super::run_queue::Step;
-use super::state::{Core, Mode};
 use super::timer_queue::nanos;
+use super::{Core, Mode};
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};
 use crate::inbox::lease::Lease;
@@ -35,22 +35,27 @@ const NAMED: usize = 20;
 const SILENT: Duration = Duration::from_secs(1);
 
 /// The greenlets and the lent work that did not end with their hub.
-pub(crate) struct Remains {
+pub(super) struct Remains {
     /// The number of unfinished greenlets.
-    pub(crate) unfinished: usize,
+    unfinished: usize,
     waiting: Vec<Waiting>,
     /// The work that another thread is running, with the greenlet that has lent it.
     lent: Vec<(Arc<Lease>, Waiting)>,
 }
 
 impl Remains {
+    /// Returns the number of greenlets that were abandoned.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
     /// Returns `true` if a thread-local of the thread may still be in use, or half-changed.
-    pub(crate) fn needs_thread_locals(&self) -> bool {
+    pub(super) fn needs_thread_locals(&self) -> bool {
         self.unfinished > 0 || !self.lent.is_empty()
     }
 
     /// Prints the names of the abandoned greenlets on stderr.
-    pub(crate) fn report(&self) {
+    pub(super) fn report(&self) {
         if self.unfinished == 0 {
             return;
         }
@@ -66,7 +71,7 @@ impl Remains {
 
     /// Blocks the thread until no other thread runs lent work: the work may use a thread-local, and
     /// the thread-locals are destroyed next.
-    pub(crate) fn wait(&self) {
+    pub(super) fn wait(&self) {
         for (gate, waiting) in &self.lent {
             if !gate.wait_left(Some(SILENT)) {
                 stderr::write(&format!(
@@ -81,7 +86,7 @@ impl Remains {
 impl Core {
     /// Unwinds every greenlet that ends soon: kills them and runs the loop. Called in main's place,
     /// while every thread-local that a greenlet can be using is alive.
-    pub(crate) fn wind_down(&self) {
+    pub(super) fn wind_down(&self) {
         if self.tasks.len() == 1 || cfg!(panic = "abort") {
             return;
         }
@@ -146,7 +151,7 @@ impl Core {
 
     /// Ends the hub for the end of the process, inside a greenlet or a callback: no user value is
     /// dropped.
-    pub(crate) fn close_for_exit(&self) -> Remains {
+    pub(super) fn close_for_exit(&self) -> Remains {
         Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_work() }
     }
 
@@ -156,14 +161,17 @@ impl Core {
         begun.map(|(lease, lender)| (lease, self.describe(&lender))).collect()
     }
 
-    /// Ends the hub: nothing can be posted any more, and every value that no frame of a greenlet
-    /// can point to is dropped. `in_use` means that a frame of main is still inside.
-    pub(crate) fn close(&self, in_use: bool) -> Remains {
-        for message in self.foreign.close_inbox() {
-            guard_drop(message);
-        }
+    /// Ends the hub: every component is closed, which drops every value that no frame of a greenlet
+    /// can point to. `in_use` means that a frame of main is still inside.
+    ///
+    /// The hub cannot be found any more, so the destructors that run here do not come back to it. A
+    /// panic in one of them would end the process: each component catches them.
+    pub(super) fn close(&self, in_use: bool) -> Remains {
+        // First, so that nothing arrives any more. A wake-up that is rejected from now on finds its
+        // waiter leaving.
+        self.foreign.close_inbox().into_iter().for_each(guard_drop);
+        // Before values are dropped, so that no thread begins lent work in the meantime.
         let lent = self.close_work();
-        // User values that this drops are dropped here; no caller can receive their panics.
         for owed in self.foreign.close() {
             guard(|| owed.abandon()).unwrap_or_else(Escape::let_go);
         }
@@ -171,7 +179,7 @@ impl Core {
         let unfinished = left.len() - 1;
         let named = left.iter().filter(|record| !self.main.is(record)).take(NAMED);
         let waiting = named.map(|record| self.describe(record)).collect();
-        // A panic in a destructor would end the process here.
+        // In the order in which the loop would have come to them.
         self.queue.close();
         self.loop_state.close();
         self.timers.close();
@@ -180,9 +188,10 @@ impl Core {
         self.unwinding.close();
         self.main.close();
         self.reactor.close().into_iter().for_each(guard_drop);
+        // If the hub is leaked, only the stacks in use are leaked with it.
         self.stacks.trim();
+        // Last, and only if no frame can be using them.
         if unfinished == 0 && !in_use {
-            // The panic hook has reported a panic.
             self.main.clear_locals();
         }
         Remains { unfinished, waiting, lent }

@@ -295,7 +295,7 @@ impl Timeout {
             state.state.set(State::Idle);
             return;
         };
-        let owner = core.tasks.with_current(|current| match current.task.kind {
+        let owner = core.with_current(|current| match current.task.kind {
             Kind::Raw => Owner::Raw(current.clone()),
             _ => Owner::Greenlet(Rc::downgrade(current)),
         });
