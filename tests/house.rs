@@ -162,6 +162,52 @@ fn folders_on_the_scheduler_name_only_those_above_them() {
     none(upward, "a folder names one that is built on it");
 }
 
+/// The fields of the structs in a source that other modules see, each with its struct. Enums and unions have none.
+fn visible_fields(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("struct ") {
+        if !code[..at].ends_with(|before: char| before.is_whitespace()) {
+            continue;
+        }
+        let rest = &code[at + "struct ".len()..];
+        let name = rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
+        // The body: up to the bracket that closes the first one, which may be a tuple's.
+        let Some(open) = rest.find(['{', '(', ';']).filter(|open| !rest[*open..].starts_with(';')) else {
+            continue;
+        };
+        let mut depth = 0;
+        let body = rest[open..].chars().take_while(|letter| {
+            depth += i32::from("{([".contains(*letter)) - i32::from("})]".contains(*letter));
+            depth > 0
+        });
+        let body = body.collect::<String>();
+        let visible = body.match_indices("pub").filter(|(at, _)| {
+            body[..*at].ends_with(|before: char| !(before.is_alphanumeric() || before == '_'))
+                && body[at + "pub".len()..].starts_with(['(', ' '])
+        });
+        found.extend(visible.map(|(at, _)| {
+            let field = body[at..].lines().next().unwrap_or_default();
+            format!("{name}: {field}")
+        }));
+    }
+    found
+}
+
+/// Another folder calls a method, which returns no borrow.
+#[test]
+fn no_field_of_the_scheduler_is_visible_outside_it() {
+    let own = "struct Own {\n    a: u8,\n    pub(super) b: (u8, u8),\n}\npub struct Pair(u8, pub u8);\nstruct Unit;";
+    assert_eq!(visible_fields(own), ["Own: pub(super) b: (u8, u8),", "Pair: pub u8"]);
+    let hub = code("hub/src/scheduler/mod.rs");
+    assert!(hub.contains("struct Core {\n"), "the struct of the hub is not found");
+    none(visible_fields(&hub), "a field of the hub's struct is visible");
+    let wide = files_at("hub/src/scheduler/").into_iter().flat_map(|path| {
+        let fields = visible_fields(&code(&path)).into_iter();
+        fields.filter(|field| !field.contains("pub(super)")).map(move |field| format!("{path}: {field}"))
+    });
+    none(wide, "a field is visible outside the folder");
+}
+
 #[test]
 fn unsafe_code_is_asked_for_at_the_door() {
     let nexts = [" {", " fn", " impl", " trait", " extern", "("];
