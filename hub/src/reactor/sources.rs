@@ -33,17 +33,20 @@ impl<W> Reactor<W> {
     }
 
     /// Returns the number of registered sources.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.poller.borrow().len()
     }
 
     /// Waits for events; see [`Poller::poll`].
+    #[inline(always)]
     pub(crate) fn poll(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.poller.borrow_mut().poll(timeout)
     }
 
     /// Passes each waiter of the sources that have become ready to `f`, which must not use the
     /// reactor.
+    #[inline(always)]
     pub(crate) fn each_ready(&self, mut f: impl FnMut(SourceId, u64, &W)) {
         for (id, waiters) in self.poller.borrow_mut().take_ready() {
             for (key, waiter) in waiters {

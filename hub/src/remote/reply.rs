@@ -67,13 +67,17 @@ impl<T> Drop for Reply<T> {
         match current::try_core().filter(|core| core.foreign().is_inbox(&self.inbox)) {
             Some(core) => drop(core.foreign().remove(self.number)),
             None => {
-                let forget = |number| drop(current::core().foreign().remove(number));
-                let message = |number| Message::Call(Box::new(move || forget(number)));
+                let message = |number| Message::Call(forget_later(number));
                 // A hub that has ended has dropped the function.
                 let _ = self.inbox.post(self.number, message);
             }
         }
     }
+}
+
+/// Returns the message that makes the hub drop a function that is never called.
+fn forget_later(number: u64) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || drop(current::core().foreign().remove(number)))
 }
 
 impl<T> fmt::Debug for Reply<T> {

@@ -31,11 +31,13 @@ pub(super) enum Class {
 pub(super) struct Due(Vec<(Reverse<i8>, Class, Event)>);
 
 impl Due {
+    #[inline]
     pub(super) fn push(&mut self, priority: i8, class: Class, event: Event) {
         self.0.push((Reverse(priority), class, event));
     }
 
     /// Returns `true` if there is no event with a priority of 0 or more.
+    #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         self.0.iter().all(|(priority, ..)| priority.0 < 0)
     }
@@ -79,25 +81,30 @@ impl LoopState {
     }
 
     /// Counts a poll that has returned at this time.
+    #[inline]
     pub(super) fn polled(&self, now: u64) {
         self.iterations.set(self.iterations.get() + 1);
         self.now.set(now);
     }
 
+    #[inline]
     pub(super) fn iterations(&self) -> u64 {
         self.iterations.get()
     }
 
+    #[inline]
     pub(super) fn refs(&self) -> usize {
         self.refs.get()
     }
 
     /// Returns the empty collection for the events of a poll.
+    #[inline]
     pub(super) fn begin_due(&self) -> Due {
         self.spare.take()
     }
 
     /// Queues the collected events in the order in which they will be served.
+    #[inline(always)]
     pub(super) fn queue_due(&self, mut due: Due) {
         // Stable: within a class, timers stay in the order of their deadlines.
         due.0.sort_by_key(|(priority, class, _)| (*priority, *class));
@@ -132,6 +139,7 @@ impl LoopState {
 /// The counts of the loop for other folders.
 impl Core {
     /// Counts a reason that keeps the loop alive, or one fewer.
+    #[inline]
     pub(crate) fn add_refs(&self, by: isize) {
         let refs = &self.loop_state.refs;
         refs.set(refs.get().checked_add_signed(by).expect("references are counted in pairs"));

@@ -18,11 +18,13 @@ impl Stacks {
     }
 
     /// Takes a stack of at least this size.
+    #[inline(always)]
     pub(super) fn take(&self, size: usize) -> Result<Stack, StackError> {
         self.pool.borrow_mut().take(size)
     }
 
     /// Gives a stack back, to be used again.
+    #[inline(always)]
     pub(super) fn give_back(&self, stack: Stack) {
         self.pool.borrow_mut().give_back(stack);
     }

@@ -81,6 +81,7 @@ impl Core {
         self.mode.get()
     }
 
+    #[inline]
     pub(crate) fn in_hub(&self) -> bool {
         self.mode.get() == Mode::Hub
     }
@@ -108,6 +109,7 @@ impl Core {
 
     /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
     /// [`park`](Core::park).
+    #[inline]
     pub(crate) fn token(&self) -> WaitToken {
         WaitToken { index: self.tasks.running().index.get(), wait: self.ids.new_wait() }
     }

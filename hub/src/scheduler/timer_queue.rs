@@ -65,6 +65,7 @@ impl TimerQueue {
     }
 
     /// Takes the next timer that is due at this time. Returns its action.
+    #[inline(always)]
     pub(super) fn pop_due(&self, now: u64) -> Option<TimerAction> {
         let due = self.timers.borrow_mut().pop_due(now)?;
         Some(self.forget(due.payload))
@@ -79,15 +80,18 @@ impl TimerQueue {
         entry.action
     }
 
+    #[inline(always)]
     pub(super) fn next_deadline(&self) -> Option<u64> {
         self.timers.borrow_mut().next_deadline()
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.timers.borrow().len()
     }
 
     /// Returns the number of running timers that keep the loop alive.
+    #[inline]
     pub(super) fn keeping(&self) -> usize {
         self.len() - self.unref.get()
     }

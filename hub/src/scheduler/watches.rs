@@ -52,17 +52,25 @@ pub(super) struct Watches {
 }
 
 impl Watches {
+    #[inline]
     pub(super) fn active(&self, kind: WatchKind) -> Vec<Rc<dyn Watch>> {
+        if self.active.borrow().is_empty() { Vec::new() } else { self.of_kind(kind) }
+    }
+
+    #[inline(never)]
+    fn of_kind(&self, kind: WatchKind) -> Vec<Rc<dyn Watch>> {
         self.active.borrow().iter().filter(|watch| watch.kind() == kind).cloned().collect()
     }
 
     /// Returns `true` if an idle loop has something to do.
+    #[inline]
     pub(super) fn wants_idle(&self) -> bool {
         let idle = |watch: &Rc<dyn Watch>| watch.kind() == WatchKind::Idle;
         !self.idlers.borrow().is_empty() || self.active.borrow().iter().any(idle)
     }
 
     /// Takes the waits for an idle loop.
+    #[inline]
     pub(super) fn take_idlers(&self) -> VecDeque<WaitToken> {
         self.idlers.take()
     }
