@@ -50,7 +50,7 @@ impl Hooks {
         !self.not_error.borrow().values().any(|matches| matches(failure))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_spawn_callbacks(&self) -> bool {
         !self.spawn_callbacks.borrow().is_empty()
     }

@@ -94,12 +94,12 @@ impl MainTask {
     }
 
     /// Takes the wait for the next greenlet to die.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_death_waiter(&self) -> Option<WaitToken> {
         self.death_waiter.take()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_urgent(&self) -> bool {
         !self.urgent.borrow().is_empty()
     }

@@ -126,11 +126,13 @@ impl RunQueue {
     }
 
     /// Takes the next item of any kind.
+    #[inline(always)]
     pub(super) fn pop(&self) -> Option<Item> {
         self.items.borrow_mut().pop_front()
     }
 
     /// Returns `true` if steps of the present item remain.
+    #[inline]
     pub(super) fn has_steps(&self) -> bool {
         !self.agenda.borrow().is_empty()
     }
