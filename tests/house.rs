@@ -162,7 +162,7 @@ fn folders_on_the_scheduler_name_only_those_above_them() {
     none(upward, "a folder names one that is built on it");
 }
 
-/// The fields of the structs in a source that other modules see, each with its struct. Enums and unions have none.
+/// The fields of the structs in a source that other modules see, each with its struct.
 fn visible_fields(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("struct ") {

@@ -265,7 +265,8 @@ impl Hub {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
     }
 
-    /// Creates a watcher that is due whenever a descriptor may be read or written, as long as it may.
+    /// Creates a watcher that is due whenever a descriptor may be read or written, as long as it
+    /// may.
     ///
     /// The watcher keeps the descriptor: give it a duplicate, or a shared object such as an `Rc`.
     /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with

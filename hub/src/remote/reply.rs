@@ -9,7 +9,8 @@ use crate::inbox::registry::Owed;
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::current;
 
-/// A one-time sender of an answer from another thread to a hub. Made by [`Hub::reply`](crate::Hub::reply).
+/// A one-time sender of an answer from another thread to a hub. Made by
+/// [`Hub::reply`](crate::Hub::reply).
 ///
 /// If it is dropped without an answer, the hub drops the function that waits for one.
 pub struct Reply<T> {

@@ -43,8 +43,8 @@ impl WatchKind {
     }
 }
 
-/// The active watchers of the kinds that are checked in every iteration, and the greenlets that wait
-/// for an idle loop.
+/// The active watchers of the kinds that are checked in every iteration, and the waits for an idle
+/// loop.
 #[derive(Default)]
 pub(super) struct Watches {
     active: RefCell<Vec<Rc<dyn Watch>>>,
