@@ -12,6 +12,7 @@ use super::Core;
 use super::run_queue::Step;
 use crate::error::LoopExit;
 use crate::exception::Exception;
+use crate::scheduler::current;
 use crate::scheduler::unwind::guard_drop;
 use crate::stderr;
 use crate::task::{Interrupt, State, Task, TaskRef, UnwindState, WakeReason, switch};
@@ -72,6 +73,17 @@ impl Unwinding {
     /// Drops the references to the tasks.
     pub(super) fn close(&self) {
         guard_drop(self.deferred.take());
+    }
+}
+
+/// Returns `true` if the caller runs in a destructor during an unwinding, as far as is known.
+///
+/// [`std::thread::panicking`] is also true for other greenlets while one waits in such a destructor.
+#[doc(hidden)]
+pub fn unwinding() -> bool {
+    match current::try_core() {
+        Some(core) => core.unwind_state(&core.current().task) != UnwindState::No,
+        None => thread::panicking(),
     }
 }
 

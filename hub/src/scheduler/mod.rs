@@ -21,7 +21,7 @@ mod exit_list;
 mod exit_list;
 mod hooks;
 mod idents;
-mod interrupts;
+pub(crate) mod interrupts;
 mod lifecycle;
 mod loop_state;
 mod main_task;
