@@ -187,4 +187,5 @@ pub use crate::wait::sleep::count_operation;
 pub use crate::wait::sleep::{idle, sleep, sleep_unref, yield_now};
 pub use crate::wait::timeout::{Timeout, with_timeout};
 pub use crate::wait::wait_queue::{WaitError, WaitQueue, Waits};
+pub use crate::wait::turn::Turn;
 pub use crate::wait::waitable::Waitable;

@@ -578,7 +578,7 @@ pub(crate) const PLACES: &[Place] = &[
         let waiters: Vec<_> = (0..3)
             .map(|_| {
                 let queue = queue.clone();
-                spawn(move || queue.wait(Lane::First, Limit::Never, "matrix"))
+                spawn(move || queue.wait(Lane::First, Limit::Never, "matrix", |_, turn| turn.notified.then_some(())))
             })
             .collect();
         yield_now();
@@ -596,7 +596,7 @@ pub(crate) const PLACES: &[Place] = &[
         let waiters: Vec<_> = (0..3)
             .map(|_| {
                 let queue = queue.clone();
-                spawn(move || queue.wait(Lane::First, Limit::Never, "matrix"))
+                spawn(move || queue.wait(Lane::First, Limit::Never, "matrix", |_, turn| turn.notified.then_some(())))
             })
             .collect();
         yield_now();

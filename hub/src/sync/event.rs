@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::task::{Lane, LinkId, WakePolicy};
 use crate::wait::limit::Limit;
+use crate::wait::turn::Turn;
 use crate::wait::wait_queue::{WaitQueue, Waits};
 use crate::wait::waitable::Waitable;
 
@@ -92,10 +93,8 @@ impl Event {
     // Inlined: an unwinding then crosses one frame less.
     #[inline(always)]
     fn wait_for(&self, limit: Limit) -> bool {
-        if self.is_set() && !self.queue.notifying() {
-            return true;
-        }
-        self.queue.wait(Lane::First, limit, "Event::wait").is_ok() || self.is_set()
+        let set = |flag: &Flag, turn: Turn| (turn.notified || flag.0.get()).then_some(());
+        self.queue.wait(Lane::First, limit, "Event::wait", set).is_ok()
     }
 }
 

@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 
 use crate::task::{Lane, LinkId};
 use crate::wait::limit::Limit;
+use crate::wait::turn::Turn;
 use crate::wait::wait_queue::{WaitQueue, Waits};
 use crate::wait::waitable::Waitable;
 
@@ -89,19 +90,8 @@ impl Semaphore {
     }
 
     fn acquire_for(&self, limit: Limit) -> bool {
-        if self.try_acquire() {
-            return true;
-        }
-        let limit = limit.fixed();
-        loop {
-            let waited = self.queue.wait(Lane::First, limit, "Semaphore::acquire");
-            if self.try_acquire() {
-                return true;
-            }
-            if waited.is_err() {
-                return false;
-            }
-        }
+        let take = |_: &Permits, _: Turn| self.try_acquire().then_some(());
+        self.queue.wait(Lane::First, limit, "Semaphore::acquire", take).is_ok()
     }
 
     /// Waits until a permit is free, without taking it. Returns the number of free permits, which
@@ -117,10 +107,9 @@ impl Semaphore {
     }
 
     fn wait_for(&self, limit: Limit) -> usize {
-        if self.locked() {
-            // The counter decides, whatever the outcome of the wait.
-            let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
-        }
+        let free = |permits: &Permits, turn: Turn| (turn.notified || permits.is_ready()).then_some(());
+        // The counter decides, whatever the outcome of the wait.
+        let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait", free);
         self.counter()
     }
 

@@ -33,7 +33,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie_hub::{
-    AnyGreenlet, Lane, Limit, LinkId, WaitError, WaitQueue, Waitable, Waits, WakePolicy, getcurrent,
+    AnyGreenlet, Lane, Limit, LinkId, Turn, WaitQueue, Waitable, Waits, WakePolicy, getcurrent,
 };
 
 pub use self::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
@@ -290,20 +290,19 @@ impl<T: 'static> Sender<T> {
         if self.queue.stores_nothing() {
             return self.offer(message, limit);
         }
-        let limit = limit.fixed();
-        let mut message = message;
-        let mut in_time = true;
-        loop {
-            message = match self.try_send(message) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(message)) => {
-                    return Err(SendTimeoutError::Disconnected(message));
+        let mut message = Some(message);
+        let sent = self.queue.wait(SENDERS, limit, "Sender::send", |_, turn| {
+            match self.try_send(message.take()?) {
+                Ok(()) => Some(Ok(())),
+                Err(TrySendError::Disconnected(back)) => Some(Err(SendTimeoutError::Disconnected(back))),
+                Err(TrySendError::Full(back)) if turn.last => Some(Err(SendTimeoutError::Timeout(back))),
+                Err(TrySendError::Full(back)) => {
+                    message = Some(back);
+                    None
                 }
-                Err(TrySendError::Full(message)) if in_time => message,
-                Err(TrySendError::Full(message)) => return Err(SendTimeoutError::Timeout(message)),
-            };
-            in_time = self.queue.wait(SENDERS, limit, "Sender::send") != Err(WaitError::TimedOut);
-        }
+            }
+        });
+        sent.unwrap_or_else(|_| unreachable!("the last attempt returns the message"))
     }
 
     /// Offers a message in a channel of capacity zero, and waits until it is taken.
@@ -315,7 +314,8 @@ impl<T: 'static> Sender<T> {
         self.queue.parcels.borrow_mut().push_back(Parcel { message, taken: Some(taken.clone()) });
         let withdraw = Withdraw { state: &self.queue, taken };
         // The result of the wait does not matter: the message was taken, or it is taken back.
-        let _ = self.queue.wait(SENDERS, limit, "Sender::send");
+        let notified = |_: &State<T>, turn: Turn| turn.notified.then_some(());
+        let _ = self.queue.wait(SENDERS, limit, "Sender::send", notified);
         match withdraw.take_back() {
             None => Ok(()),
             Some(message) if self.queue.receivers.get() == 0 => Err(SendTimeoutError::Disconnected(message)),
@@ -388,18 +388,12 @@ impl<T: 'static> Receiver<T> {
     }
 
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
-        let mut limit = limit;
-        let mut in_time = true;
-        loop {
-            match self.try_recv() {
-                Ok(message) => return Ok(message),
-                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-                Err(TryRecvError::Empty) if in_time => {}
-                Err(TryRecvError::Empty) => return Err(RecvTimeoutError::Timeout),
-            }
-            limit = limit.fixed();
-            in_time = self.queue.wait(RECEIVERS, limit, "Receiver::recv") != Err(WaitError::TimedOut);
-        }
+        let received = self.queue.wait(RECEIVERS, limit, "Receiver::recv", |_, _| match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(TryRecvError::Empty) => None,
+        });
+        received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
     /// Iterates over messages until every sender is dropped. Waits for each message.
