@@ -16,7 +16,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Semaphore, Waitable, iwait};
+use ramie_hub::generic::{Semaphore, Sharing};
+use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Waitable, iwait};
 
 pub use ramie_hub::Limit;
 
@@ -63,15 +64,20 @@ impl<R: Recv + ?Sized> Recv for Rc<R> {
     }
 }
 
+/// Returns the result of a receive, or `None` if there is nothing yet.
+fn unless_empty<T>(received: Result<T, TryRecvError>) -> Option<Result<T, RecvError>> {
+    match received {
+        Ok(message) => Some(Ok(message)),
+        Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+        Err(TryRecvError::Empty) => None,
+    }
+}
+
 impl<T: 'static> Recv for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn attempt_recv(&self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(message) => Some(Ok(message)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
+        unless_empty(self.try_recv())
     }
 }
 
@@ -119,7 +125,7 @@ impl<T: Clone + 'static> Recv for AsyncResult<T> {
     }
 }
 
-impl Recv for Semaphore {
+impl<K: Sharing> Recv for Semaphore<K> {
     type Output = ();
 
     fn attempt_recv(&self) -> Option<()> {
@@ -139,11 +145,7 @@ impl<T: 'static> Recv for shared::channel::Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn attempt_recv(&self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(message) => Some(Ok(message)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
+        unless_empty(self.try_recv())
     }
 }
 
@@ -151,19 +153,7 @@ impl<T: 'static> Recv for shared::oneshot::Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn attempt_recv(&self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(message) => Some(Ok(message)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
-    }
-}
-
-impl Recv for shared::Semaphore {
-    type Output = ();
-
-    fn attempt_recv(&self) -> Option<()> {
-        self.try_acquire().then_some(())
+        unless_empty(self.try_recv())
     }
 }
 

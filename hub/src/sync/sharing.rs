@@ -1,0 +1,179 @@
+//! The two kinds of primitives, those of one thread and those of any thread, and what a primitive
+//! that is written once for both needs of its wait queue.
+
+use std::fmt;
+
+use crate::error::TimedOut;
+use crate::shared;
+use crate::task::{Lane, LinkId};
+use crate::wait::limit::Limit;
+use crate::wait::turn::Turn;
+use crate::wait::wait_queue;
+use crate::wait::waitable::Waitable;
+
+/// The threads that may use a primitive: those of one thread, [`Local`], or any, [`Shared`].
+///
+/// # Examples
+///
+/// A function for both kinds of semaphores:
+///
+/// ```
+/// use ramie::generic::{Semaphore, Sharing};
+///
+/// fn half<K: Sharing>(semaphore: &Semaphore<K>) {
+///     for _ in 0..semaphore.counter() / 2 {
+///         semaphore.acquire();
+///     }
+/// }
+///
+/// let (local, shared) = (ramie::sync::Semaphore::new(4), ramie::shared::Semaphore::new(6));
+/// half(&local);
+/// half(&shared);
+/// assert_eq!((local.counter(), shared.counter()), (2, 3));
+/// ```
+pub trait Sharing: Sealed + Copy + fmt::Debug + 'static {
+    /// The wait queue of a primitive of this kind.
+    type Queue<S: wait_queue::Waits + shared::Waits>: Queue<S>;
+}
+
+/// The greenlets of one thread. Primitives of this kind are not `Send`, and cost less.
+#[derive(Clone, Copy, Debug)]
+pub struct Local;
+
+/// The greenlets of all hubs, and threads without a hub.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared;
+
+mod sealed {
+    #[expect(unnameable_types, reason = "other crates cannot add a kind")]
+    pub trait Sealed {}
+    impl Sealed for super::Local {}
+    impl Sealed for super::Shared {}
+}
+
+use sealed::Sealed;
+
+impl Sharing for Local {
+    type Queue<S: wait_queue::Waits + shared::Waits> = wait_queue::WaitQueue<S>;
+}
+
+impl Sharing for Shared {
+    type Queue<S: wait_queue::Waits + shared::Waits> = shared::WaitQueue<S>;
+}
+
+/// A state with its waiters: what [`WaitQueue`](crate::WaitQueue) and
+/// [`shared::WaitQueue`](crate::shared::WaitQueue) have in common. Clones are the same queue.
+///
+/// The state has cells for what changes. The functions that get it must not wait and must run no
+/// user code: the state may be locked.
+pub trait Queue<S>: Waitable + Clone {
+    /// Creates a state without waiters.
+    fn new(state: S) -> Self;
+
+    /// Calls `f` with the state, for a change that lets no waiter proceed, or none.
+    fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R;
+
+    /// Calls `f` with the state, and then notifies the waiters that can proceed. Does not let other
+    /// greenlets run.
+    fn change<R>(&self, f: impl FnOnce(&S) -> R) -> R;
+
+    /// Calls `look` with the state until it returns `Some`, and waits in the lane between two
+    /// calls. Lets other greenlets run only if it waits. `reason` names the call in reports.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] when the limit is reached and the last call of `look` returned `None`.
+    fn wait<R>(
+        &self,
+        lane: Lane,
+        limit: Limit,
+        reason: &'static str,
+        look: impl FnMut(&S, Turn) -> Option<R>,
+    ) -> Result<R, TimedOut>;
+
+    /// Returns the number of waiters and links in each lane, without notified ones.
+    fn waiting(&self) -> [usize; 2];
+
+    /// Adds a function to a lane, to be called in the hub of this thread in the lane's order.
+    fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId;
+
+    /// Returns `true` if both are the same queue.
+    fn is(&self, other: &Self) -> bool;
+}
+
+impl<S: wait_queue::Waits> Queue<S> for wait_queue::WaitQueue<S> {
+    fn new(state: S) -> Self {
+        wait_queue::WaitQueue::new(state)
+    }
+
+    #[inline(always)]
+    fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        f(self)
+    }
+
+    #[inline(always)]
+    fn change<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        let result = f(self);
+        self.check();
+        result
+    }
+
+    #[inline(always)]
+    fn wait<R>(
+        &self,
+        lane: Lane,
+        limit: Limit,
+        reason: &'static str,
+        look: impl FnMut(&S, Turn) -> Option<R>,
+    ) -> Result<R, TimedOut> {
+        wait_queue::WaitQueue::wait(self, lane, limit, reason, look).map_err(|_| TimedOut)
+    }
+
+    fn waiting(&self) -> [usize; 2] {
+        wait_queue::WaitQueue::waiting(self)
+    }
+
+    fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
+        wait_queue::WaitQueue::rawlink_in(self, lane, f)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        wait_queue::WaitQueue::is(self, other)
+    }
+}
+
+impl<S: shared::Waits> Queue<S> for shared::WaitQueue<S> {
+    fn new(state: S) -> Self {
+        shared::WaitQueue::new(state)
+    }
+
+    fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        f(&self.lock())
+    }
+
+    fn change<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        f(&self.lock())
+    }
+
+    fn wait<R>(
+        &self,
+        lane: Lane,
+        limit: Limit,
+        reason: &'static str,
+        mut look: impl FnMut(&S, Turn) -> Option<R>,
+    ) -> Result<R, TimedOut> {
+        shared::WaitQueue::wait(self, lane, limit, reason, |state, turn| look(state, turn))
+    }
+
+    fn waiting(&self) -> [usize; 2] {
+        self.lock().waiting()
+    }
+
+    fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
+        shared::WaitQueue::rawlink_in(self, lane, f)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        shared::WaitQueue::is(self, other)
+    }
+}
