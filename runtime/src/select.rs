@@ -16,8 +16,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ramie_hub::generic::{Semaphore, Sharing};
-use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Waitable, iwait};
+use ramie_hub::generic::{Event, Semaphore, Sharing};
+use ramie_hub::{AsyncResult, Failure, Greenlet, Waitable, iwait};
 
 pub use ramie_hub::Limit;
 
@@ -133,7 +133,7 @@ impl<K: Sharing> Recv for Semaphore<K> {
     }
 }
 
-impl Recv for Event {
+impl<K: Sharing> Recv for Event<K> {
     type Output = ();
 
     fn attempt_recv(&self) -> Option<()> {
@@ -154,14 +154,6 @@ impl<T: 'static> Recv for shared::oneshot::Receiver<T> {
 
     fn attempt_recv(&self) -> Option<Self::Output> {
         unless_empty(self.try_recv())
-    }
-}
-
-impl Recv for shared::Event {
-    type Output = ();
-
-    fn attempt_recv(&self) -> Option<()> {
-        self.is_set().then_some(())
     }
 }
 

@@ -4,5 +4,6 @@
 //! `ramie::shared`. Both are aliases of the types here, with [`Local`] or [`Shared`] as the
 //! parameter. Code that works with both takes the parameter: see [`Sharing`].
 
+pub use super::event::Event;
 pub use super::semaphore::{Semaphore, SemaphorePermit};
-pub use super::sharing::{Local, Queue, Shared, Sharing};
+pub use super::sharing::{Guarded, Local, Queue, Shared, Sharing};

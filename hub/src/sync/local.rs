@@ -1,7 +1,25 @@
 //! The primitives of one thread.
 
-use super::semaphore;
 use super::sharing::Local;
+use super::{event, semaphore};
+
+/// A flag that the greenlets of one thread wait for: gevent's and Python's `Event`. Clones are the
+/// same event.
+///
+/// # Examples
+///
+/// ```
+/// use ramie::{Event, spawn};
+///
+/// let event = Event::new();
+/// let waiter = spawn({
+///     let event = event.clone();
+///     move || event.wait()
+/// });
+/// event.set();
+/// waiter.join();
+/// ```
+pub type Event = event::Event<Local>;
 
 /// A counter of permits that the greenlets of one thread wait for: gevent's `Semaphore`. Clones are
 /// the same semaphore.

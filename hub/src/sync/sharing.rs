@@ -1,7 +1,10 @@
 //! The two kinds of primitives, those of one thread and those of any thread, and what a primitive
 //! that is written once for both needs of its wait queue.
 
+use std::cell::{RefCell, RefMut};
 use std::fmt;
+use std::ops::DerefMut;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::TimedOut;
 use crate::shared;
@@ -34,6 +37,9 @@ use crate::wait::waitable::Waitable;
 pub trait Sharing: Sealed + Copy + fmt::Debug + 'static {
     /// The wait queue of a primitive of this kind.
     type Queue<S: wait_queue::Waits + shared::Waits>: Queue<S>;
+
+    /// The value in a lock of this kind.
+    type Value<T: ?Sized>: Guarded<T> + ?Sized;
 }
 
 /// The greenlets of one thread. Primitives of this kind are not `Send`, and cost less.
@@ -55,10 +61,12 @@ use sealed::Sealed;
 
 impl Sharing for Local {
     type Queue<S: wait_queue::Waits + shared::Waits> = wait_queue::WaitQueue<S>;
+    type Value<T: ?Sized> = RefCell<T>;
 }
 
 impl Sharing for Shared {
     type Queue<S: wait_queue::Waits + shared::Waits> = shared::WaitQueue<S>;
+    type Value<T: ?Sized> = Mutex<T>;
 }
 
 /// A state with its waiters: what [`WaitQueue`](crate::WaitQueue) and
@@ -175,5 +183,92 @@ impl<S: shared::Waits> Queue<S> for shared::WaitQueue<S> {
 
     fn is(&self, other: &Self) -> bool {
         shared::WaitQueue::is(self, other)
+    }
+}
+
+/// A value that is borrowed exactly while a lock is held, so that borrowing it never fails or
+/// blocks.
+pub trait Guarded<T: ?Sized> {
+    /// The reference to the borrowed value.
+    type Ref<'a>: DerefMut<Target = T>
+    where
+        Self: 'a,
+        T: 'a;
+
+    /// Creates a value that is not borrowed.
+    fn new(value: T) -> Self
+    where
+        T: Sized,
+        Self: Sized;
+
+    /// Borrows the value.
+    fn borrow(&self) -> Self::Ref<'_>;
+
+    /// Returns the value through a reference that proves that it is not borrowed.
+    fn get_mut(&mut self) -> &mut T;
+
+    /// Returns the value.
+    fn into_inner(self) -> T
+    where
+        T: Sized,
+        Self: Sized;
+}
+
+impl<T: ?Sized> Guarded<T> for RefCell<T> {
+    type Ref<'a>
+        = RefMut<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self
+    where
+        T: Sized,
+    {
+        RefCell::new(value)
+    }
+
+    fn borrow(&self) -> RefMut<'_, T> {
+        self.borrow_mut()
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        self.get_mut()
+    }
+
+    fn into_inner(self) -> T
+    where
+        T: Sized,
+    {
+        self.into_inner()
+    }
+}
+
+/// Poisoning records that a guard was dropped by unwinding, which is no error here.
+impl<T: ?Sized> Guarded<T> for Mutex<T> {
+    type Ref<'a>
+        = MutexGuard<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self
+    where
+        T: Sized,
+    {
+        Mutex::new(value)
+    }
+
+    fn borrow(&self) -> MutexGuard<'_, T> {
+        self.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        self.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_inner(self) -> T
+    where
+        T: Sized,
+    {
+        self.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

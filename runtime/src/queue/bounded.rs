@@ -246,14 +246,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 
     fn put_for(&self, item: T, limit: Limit) -> Result<(), PutError<T>> {
         let mut item = Some(item);
-        let put = self.queue.wait(PUTTERS, limit, "Queue::put", |_, turn| {
-            match self.try_put(item.take()?) {
-                Err(PutError::Full(refused)) if !turn.last => {
-                    item = Some(refused);
-                    None
-                }
-                done => Some(done),
+        let put = self.queue.wait(PUTTERS, limit, "Queue::put", |_, turn| match self.try_put(item.take()?) {
+            Err(PutError::Full(refused)) if !turn.last => {
+                item = Some(refused);
+                None
             }
+            done => Some(done),
         });
         put.unwrap_or_else(|_| unreachable!("the last attempt returns the item"))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ramie_hub::{Lane, Limit, Turn, WaitQueue, Waits};
 
-use super::mutex::MutexGuard;
+use super::local::MutexGuard;
 
 /// The number of waiters to notify.
 #[derive(Debug)]
@@ -145,9 +145,8 @@ impl Condvar {
         let mutex = guard.unlock();
         let told = {
             let _leave = Leave(self);
-            let take = |signals: &Signals, turn: Turn| {
-                turn.notified.then(|| signals.0.set(signals.0.get() - 1))
-            };
+            let take =
+                |signals: &Signals, turn: Turn| turn.notified.then(|| signals.0.set(signals.0.get() - 1));
             self.queue.wait(Lane::First, limit, "Condvar::wait", take).is_ok()
         };
         let mut hand_on = HandOn(told.then_some(self));

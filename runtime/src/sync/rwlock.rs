@@ -1,10 +1,11 @@
 //! A reader-writer lock around a value.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 
 use ramie_hub::{Lane, Limit, Turn, WaitQueue, Waits, WakePolicy};
+
+use super::guard::{guard, lock};
 
 const WRITERS: Lane = Lane::First;
 const READERS: Lane = Lane::Second;
@@ -233,59 +234,12 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
-impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }
 }
 
-impl<T: Default> Default for RwLock<T> {
-    fn default() -> Self {
-        Self::new(T::default())
-    }
-}
-
-impl<T> From<T> for RwLock<T> {
-    fn from(value: T) -> Self {
-        Self::new(value)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("RwLock");
-        match self.try_read() {
-            Some(value) => debug.field("value", &&*value),
-            None => debug.field("value", &format_args!("<locked>")),
-        };
-        debug.finish()
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
+guard!([T: ?Sized] RwLockReadGuard<'_, T>);
+guard!([T: ?Sized] RwLockWriteGuard<'_, T>);
+lock!([] RwLock<T>, "RwLock", try_read);
