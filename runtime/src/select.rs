@@ -21,7 +21,8 @@ use ramie_hub::{AsyncResult, Failure, Greenlet, Waitable, iwait};
 
 pub use ramie_hub::Limit;
 
-use crate::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
+use crate::channel::attempt::{unless_empty, unless_full};
+use crate::channel::{Receiver, RecvError, SendError, Sender};
 use crate::net::{TcpListener, TcpStream};
 use crate::queue::{Channel, Order, Queue, ShutDown, SimpleQueue};
 use crate::shared;
@@ -61,15 +62,6 @@ impl<R: Recv + ?Sized> Recv for Rc<R> {
 
     fn attempt_recv(&self) -> Option<Self::Output> {
         (**self).attempt_recv()
-    }
-}
-
-/// Returns the result of a receive, or `None` if there is nothing yet.
-fn unless_empty<T>(received: Result<T, TryRecvError>) -> Option<Result<T, RecvError>> {
-    match received {
-        Ok(message) => Some(Ok(message)),
-        Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-        Err(TryRecvError::Empty) => None,
     }
 }
 
@@ -209,14 +201,8 @@ impl<T: 'static> Arm for SendArm<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
-        match self.sender.try_send(self.message.take()?) {
-            Ok(()) => Some(Ok(())),
-            Err(TrySendError::Disconnected(message)) => Some(Err(SendError(message))),
-            Err(TrySendError::Full(message)) => {
-                self.message = Some(message);
-                None
-            }
-        }
+        let sent = unless_full(self.sender.try_send(self.message.take()?), false, &mut self.message)?;
+        Some(sent.map_err(|error| SendError(error.into_inner())))
     }
 
     fn waitable(&self) -> &dyn Waitable {
