@@ -49,7 +49,7 @@ impl<K: Sharing> Event<K> {
     /// Returns `true` if the flag is set.
     #[inline]
     pub fn is_set(&self) -> bool {
-        self.queue.look(|flag| flag.0.get())
+        self.queue.with(|flag| flag.0.get())
     }
 
     /// Sets the flag and queues the wake-up of all waiters, in order. Does not let other greenlets
@@ -61,7 +61,7 @@ impl<K: Sharing> Event<K> {
     /// Clears the flag. Waiters that were waiting when it was set are still woken. Does not let
     /// other greenlets run.
     pub fn clear(&self) {
-        self.queue.look(|flag| flag.0.set(false));
+        self.queue.with(|flag| flag.0.set(false));
     }
 
     /// Waits until the event is set. Also returns when the event was set and cleared again during

@@ -59,7 +59,7 @@ impl<K: Sharing> Semaphore<K> {
     /// Returns the number of free permits.
     #[inline]
     pub fn counter(&self) -> usize {
-        self.queue.look(|permits| permits.0.get())
+        self.queue.with(|permits| permits.0.get())
     }
 
     /// Returns `true` if no permit is free.
@@ -75,7 +75,7 @@ impl<K: Sharing> Semaphore<K> {
     /// Takes a permit if one is free. Does not let other greenlets run.
     #[inline]
     pub fn try_acquire(&self) -> bool {
-        self.queue.look(Permits::take).is_some()
+        self.queue.with(Permits::take).is_some()
     }
 
     /// Takes a permit, waiting for one if none is free. Lets other greenlets run only if it waits.

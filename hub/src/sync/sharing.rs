@@ -1,20 +1,21 @@
-//! The two kinds of primitives, those of one thread and those of any thread, and what a primitive
-//! that is written once for both needs of its wait queue.
+//! The two kinds of primitives, of one thread and of any thread, and the parts of a primitive that
+//! differ: its wait queue, and the cell of the value in a lock.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::ops::DerefMut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::sealed::Sealed;
 use crate::error::TimedOut;
 use crate::shared;
-use crate::task::{Lane, LinkId};
+use crate::task::Lane;
 use crate::wait::limit::Limit;
 use crate::wait::turn::Turn;
 use crate::wait::wait_queue;
 use crate::wait::waitable::Waitable;
 
-/// The threads that may use a primitive: those of one thread, [`Local`], or any, [`Shared`].
+/// The kind of a primitive: [`Local`] for the greenlets of one thread, [`Shared`] for any thread.
 ///
 /// # Examples
 ///
@@ -57,8 +58,6 @@ mod sealed {
     impl Sealed for super::Shared {}
 }
 
-use sealed::Sealed;
-
 impl Sharing for Local {
     type Queue<S: wait_queue::Waits + shared::Waits> = wait_queue::WaitQueue<S>;
     type Value<T: ?Sized> = RefCell<T>;
@@ -69,17 +68,17 @@ impl Sharing for Shared {
     type Value<T: ?Sized> = Mutex<T>;
 }
 
-/// A state with its waiters: what [`WaitQueue`](crate::WaitQueue) and
-/// [`shared::WaitQueue`](crate::shared::WaitQueue) have in common. Clones are the same queue.
+/// A state with its waiters, in a [`WaitQueue`](crate::WaitQueue) or a
+/// [`shared::WaitQueue`](crate::shared::WaitQueue). Clones are the same queue.
 ///
-/// The state has cells for what changes. The functions that get it must not wait and must run no
-/// user code: the state may be locked.
+/// The state changes through cells. The functions that are called with it must not wait and must
+/// run no user code, because the state may be locked.
 pub trait Queue<S>: Waitable + Clone {
     /// Creates a state without waiters.
     fn new(state: S) -> Self;
 
-    /// Calls `f` with the state, for a change that lets no waiter proceed, or none.
-    fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R;
+    /// Calls `f` with the state. `f` must not make a change that lets a waiter proceed.
+    fn with<R>(&self, f: impl FnOnce(&S) -> R) -> R;
 
     /// Calls `f` with the state, and then notifies the waiters that can proceed. Does not let other
     /// greenlets run.
@@ -101,12 +100,6 @@ pub trait Queue<S>: Waitable + Clone {
 
     /// Returns the number of waiters and links in each lane, without notified ones.
     fn waiting(&self) -> [usize; 2];
-
-    /// Adds a function to a lane, to be called in the hub of this thread in the lane's order.
-    fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId;
-
-    /// Returns `true` if both are the same queue.
-    fn is(&self, other: &Self) -> bool;
 }
 
 impl<S: wait_queue::Waits> Queue<S> for wait_queue::WaitQueue<S> {
@@ -115,7 +108,7 @@ impl<S: wait_queue::Waits> Queue<S> for wait_queue::WaitQueue<S> {
     }
 
     #[inline(always)]
-    fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&S) -> R) -> R {
         f(self)
     }
 
@@ -140,14 +133,6 @@ impl<S: wait_queue::Waits> Queue<S> for wait_queue::WaitQueue<S> {
     fn waiting(&self) -> [usize; 2] {
         wait_queue::WaitQueue::waiting(self)
     }
-
-    fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
-        wait_queue::WaitQueue::rawlink_in(self, lane, f)
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        wait_queue::WaitQueue::is(self, other)
-    }
 }
 
 impl<S: shared::Waits> Queue<S> for shared::WaitQueue<S> {
@@ -155,7 +140,7 @@ impl<S: shared::Waits> Queue<S> for shared::WaitQueue<S> {
         shared::WaitQueue::new(state)
     }
 
-    fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&S) -> R) -> R {
         f(&self.lock())
     }
 
@@ -175,14 +160,6 @@ impl<S: shared::Waits> Queue<S> for shared::WaitQueue<S> {
 
     fn waiting(&self) -> [usize; 2] {
         self.lock().waiting()
-    }
-
-    fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
-        shared::WaitQueue::rawlink_in(self, lane, f)
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        shared::WaitQueue::is(self, other)
     }
 }
 

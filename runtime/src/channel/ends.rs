@@ -52,7 +52,7 @@ macro_rules! ends {
 
             /// Returns the number of messages that are stored or offered.
             pub fn len(&self) -> usize {
-                self.queue.look(State::len)
+                self.queue.with(State::len)
             }
 
             /// Returns `true` if no message is stored or offered.
@@ -62,7 +62,7 @@ macro_rules! ends {
 
             /// Returns the capacity; `None` means no limit.
             pub fn capacity(&self) -> Option<usize> {
-                self.queue.look(|state| state.room)
+                self.queue.with(|state| state.room)
             }
 
             /// Returns `true` if both send into the same channel.
@@ -111,7 +111,7 @@ macro_rules! ends {
 
             /// Returns the number of messages that are stored or offered.
             pub fn len(&self) -> usize {
-                self.queue.look(State::len)
+                self.queue.with(State::len)
             }
 
             /// Returns `true` if no message is stored or offered.
@@ -121,7 +121,7 @@ macro_rules! ends {
 
             /// Returns the capacity; `None` means no limit.
             pub fn capacity(&self) -> Option<usize> {
-                self.queue.look(|state| state.room)
+                self.queue.with(|state| state.room)
             }
 
             /// Returns `true` if both receive from the same channel.
