@@ -18,6 +18,8 @@ use std::rc::Rc;
 
 use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Semaphore, Waitable, iwait};
 
+// For the macro.
+#[doc(hidden)]
 pub use ramie_hub::Limit;
 
 use crate::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{ErrorContext, idle, sleep_unref, spawn_raw};
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::{
-    AsyncResult, ErrorContext, Event, Failure, JoinOptions, LoopExit, Semaphore, TimedOut, Timeout, Waitable,
-    catch, get_hub, idle, iwait, joinall, joinall_with, raise, sleep, sleep_unref, spawn, spawn_later,
-    spawn_raw, wait, wait_timeout, yield_now,
+    Failure, JoinOptions, LoopExit, TimedOut, Timeout, Waitable, catch, get_hub, iwait, joinall,
+    joinall_with, raise, sleep, spawn, spawn_later, wait, wait_timeout, yield_now,
 };
 
 use crate::util::log::Log;
@@ -35,7 +36,7 @@ fn yields(f: impl FnOnce()) -> bool {
 fn a_callback_is_pending_until_it_begins_and_active_until_it_returns() {
     within(LIMIT, || {
         let log = Log::new();
-        let handle = Rc::new(RefCell::new(None::<ramie::Callback>));
+        let handle = Rc::new(RefCell::new(None::<ramie::hub::Callback>));
         let (own, seen) = (handle.clone(), log.clone());
         let callback = get_hub().run_callback(move || {
             let own = own.borrow();

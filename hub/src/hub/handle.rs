@@ -53,7 +53,8 @@ pub fn get_hub() -> Hub {
 /// # Examples
 ///
 /// ```
-/// use ramie::{spawn, try_get_hub};
+/// use ramie::hub::try_get_hub;
+/// use ramie::spawn;
 ///
 /// match try_get_hub() {
 ///     Ok(_hub) => assert_eq!(spawn(|| 5).get().unwrap(), 5),

@@ -36,7 +36,8 @@ impl Hub {
     ///
     /// ```
     /// use std::{rc::Rc, thread};
-    /// use ramie::{AsyncResult, get_hub};
+    /// use ramie::sync::AsyncResult;
+    /// use ramie::get_hub;
     ///
     /// let result = AsyncResult::new();
     /// let here = result.clone();

@@ -52,7 +52,7 @@ pub(crate) struct Pace {
     looked: Cell<u64>,
     /// The time at which the loop must poll.
     poll_by: Cell<u64>,
-    /// Whether the last check found the time up and units that take long.
+    /// Set when the last check found the time up and units that take long.
     overdue: Cell<bool>,
     interval: Cell<u64>,
 }

@@ -20,7 +20,9 @@ use crate::wait::limit::Limit;
 /// A simple semaphore for any thread:
 ///
 /// ```
-/// use ramie::{Lane, Limit, shared::{WaitQueue, Waits}};
+/// use ramie::hub::Lane;
+/// use ramie::shared::{WaitQueue, Waits};
+/// use ramie::Limit;
 ///
 /// struct Permits(usize);
 ///

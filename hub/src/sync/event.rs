@@ -28,7 +28,8 @@ impl Waits for Flag {
 /// # Examples
 ///
 /// ```
-/// use ramie::{Event, spawn};
+/// use ramie::sync::Event;
+/// use ramie::spawn;
 ///
 /// let event = Event::new();
 /// let waiter = spawn({

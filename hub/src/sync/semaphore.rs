@@ -31,7 +31,7 @@ impl Waits for Permits {
 /// # Examples
 ///
 /// ```
-/// use ramie::Semaphore;
+/// use ramie::sync::Semaphore;
 ///
 /// let semaphore = Semaphore::new(1);
 /// semaphore.acquire();
@@ -148,7 +148,7 @@ impl Semaphore {
     /// # Examples
     ///
     /// ```
-    /// use ramie::Semaphore;
+    /// use ramie::sync::Semaphore;
     ///
     /// let semaphore = Semaphore::new(2);
     /// let permit = semaphore.permit();

@@ -203,7 +203,8 @@ pub fn iwait<W: Waitable>(objects: &[W]) -> IWait<'_, W> {
 /// # Examples
 ///
 /// ```
-/// use ramie::{Event, Waitable, spawn, wait};
+/// use ramie::sync::Event;
+/// use ramie::{Waitable, spawn, wait};
 ///
 /// let event = Event::new();
 /// event.set();

@@ -429,8 +429,7 @@ pub trait Mapping: Clone + 'static {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie::sleep;
-    /// use ramie::{Group, Mapping};
+    /// use ramie::{Group, Mapping, sleep};
     ///
     /// let sleepers = Group::new().imap_unordered([30, 10], |ms| { sleep(Duration::from_millis(ms)); ms });
     /// assert_eq!(sleepers.map(Result::unwrap).collect::<Vec<_>>(), [10, 30]);

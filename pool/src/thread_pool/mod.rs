@@ -156,8 +156,7 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie::fallible;
-    /// use ramie::ThreadPool;
+    /// use ramie::{ThreadPool, fallible};
     ///
     /// let pool = ThreadPool::new(2);
     /// let read = pool.spawn(fallible(|| std::fs::read("no/such/file")));
@@ -191,7 +190,8 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{PoolFull, ThreadPool};
+    /// use ramie::pool::PoolFull;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(0);
     /// let accepted = pool.try_spawn(|| 5).unwrap();

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use ramie_hub::{Lane, Limit, LinkId, WaitError, WaitQueue, Waitable, Waits, WakePolicy, while_borrowed};
 
-use super::error::{GetError, NoTaskLeft, PutError, ShutDown};
+use super::error::{NoTaskLeft, ShutDown, TryGetError, TryPutError};
 use super::order::{Fifo, Lifo, Order, Smallest};
 
 /// The lane of waiting putters.
@@ -115,7 +115,7 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 /// were put.
 ///
 /// The queue is borrowed while two items are compared. A comparison that waits raises
-/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a comparison that uses the queue panics,
+/// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a comparison that uses the queue panics,
 /// both in the caller of the queue. The queue then holds the same items as before, and also an item
 /// that was being put.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
@@ -218,13 +218,13 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError`] with the item.
-    pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError`] with the item.
+    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         if self.queue.shut.get() {
-            return Err(PutError::ShutDown(item));
+            return Err(TryPutError::ShutDown(item));
         }
         if self.is_full() {
-            return Err(PutError::Full(item));
+            return Err(TryPutError::Full(item));
         }
         self.queue.unfinished.set(self.queue.unfinished.get() + 1);
         self.undone.0.set(true);
@@ -239,24 +239,24 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError`] with the item.
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.put_for(item, timeout.into())
     }
 
-    fn put_for(&self, item: T, limit: Limit) -> Result<(), PutError<T>> {
+    fn put_for(&self, item: T, limit: Limit) -> Result<(), TryPutError<T>> {
         let mut refused = match self.try_put(item) {
-            Err(PutError::Full(item)) => item,
+            Err(TryPutError::Full(item)) => item,
             done => return done,
         };
         let limit = limit.fixed();
         loop {
             let waited = self.queue.wait(PUTTERS, limit, "Queue::put");
             if waited == Err(WaitError::Closed) {
-                return Err(PutError::ShutDown(refused));
+                return Err(TryPutError::ShutDown(refused));
             }
             refused = match self.try_put(refused) {
-                Err(PutError::Full(item)) if waited.is_ok() => item,
+                Err(TryPutError::Full(item)) if waited.is_ok() => item,
                 done => return done,
             };
         }
@@ -283,16 +283,16 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
-    pub fn try_get(&self) -> Result<T, GetError> {
+    /// Returns [`TryGetError`].
+    pub fn try_get(&self) -> Result<T, TryGetError> {
         let item = self.queue.pop();
         match item {
             Some(item) => {
                 self.queue.check();
                 Ok(item)
             }
-            None if self.queue.shut.get() => Err(GetError::ShutDown),
-            None => Err(GetError::Empty),
+            None if self.queue.shut.get() => Err(TryGetError::ShutDown),
+            None => Err(TryGetError::Empty),
         }
     }
 
@@ -300,12 +300,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
-    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError`].
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.get_for(timeout.into())
     }
 
-    fn get_for(&self, limit: Limit) -> Result<T, GetError> {
+    fn get_for(&self, limit: Limit) -> Result<T, TryGetError> {
         self.wait_until(limit, "Queue::get", || self.try_get())
     }
 
@@ -315,11 +315,11 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         &self,
         limit: Limit,
         reason: &'static str,
-        mut attempt: impl FnMut() -> Result<R, GetError>,
-    ) -> Result<R, GetError> {
+        mut attempt: impl FnMut() -> Result<R, TryGetError>,
+    ) -> Result<R, TryGetError> {
         let mut result = attempt();
         let limit = if result.is_ok() { limit } else { limit.fixed() };
-        while matches!(result, Err(GetError::Empty)) {
+        while matches!(result, Err(TryGetError::Empty)) {
             // A shutdown ends the wait, and the remaining items can still be taken.
             let waited = self.queue.wait(GETTERS, limit, reason);
             result = attempt();
@@ -415,7 +415,7 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
     ///
     /// The queue is borrowed while the item is cloned. A `clone` that waits raises
-    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a `clone` that uses the queue panics,
+    /// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a `clone` that uses the queue panics,
     /// both in the caller.
     ///
     /// # Errors
@@ -429,24 +429,24 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
+    /// Returns [`TryGetError`].
     ///
     /// # Panics
     ///
     /// When a comparison or a clone of an item of this queue calls it.
-    pub fn try_peek(&self) -> Result<T, GetError> {
+    pub fn try_peek(&self) -> Result<T, TryGetError> {
         let items = self.queue.items.try_borrow().expect(IN_USE);
         let head = while_borrowed("the clone of an item", || items.head().cloned());
         drop(items);
-        head.ok_or(if self.is_shutdown() { GetError::ShutDown } else { GetError::Empty })
+        head.ok_or(if self.is_shutdown() { TryGetError::ShutDown } else { TryGetError::Empty })
     }
 
     /// Returns a clone of the first item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
-    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError`].
+    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.wait_until(timeout.into(), "Queue::peek", || self.try_peek())
     }
 }
