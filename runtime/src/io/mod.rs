@@ -29,7 +29,7 @@ pub(crate) mod by_ref;
 mod cooperative;
 mod copy;
 pub(crate) mod handle;
-pub(crate) mod limits;
+pub(crate) mod macros;
 #[cfg(unix)]
 mod pipe;
 #[cfg(unix)]
