@@ -15,15 +15,16 @@
 //! | reach the hub of another thread | [`Remote`], [`Reply`], [`Waiter`], [`Waker`], [`KeepAlive`] |
 //! | lend a frame to another thread | [`lend`], [`Lent`], [`run_job`] |
 //! | observe every spawn, or spawn a bare callback | [`add_spawn_callback`], [`spawn_raw`] |
+//! | write a function that takes several objects | [`IntoWaitables`], [`IntoGreenlets`], [`IWait`] |
 //! | examine a caught exception or a failure | [`Caught`], [`Raised`], [`FailureText`] |
 
 #[doc(hidden)]
 pub use ramie_hub::has_hub;
 pub use ramie_hub::{
     BlockingSwitchOutError, Body, Callback, Caught, DEFAULT_STACK_SIZE, ErrorContext, ErrorHandler,
-    FailureText, Fallible, Hub, HubGone, HubStats, IWait, Io, JobFailure, KeepAlive, Lane, Lent, LinkId,
-    LocalKey, MIN_STACK_SIZE, NotRun, Raised, Remote, Reply, ScopedBody, Source, SpawnCallbackId, StackError,
-    StackStats, WaitError, WaitQueue, WaitWhileBorrowed, Waiter, Waiting, Waits, WakePolicy, Waker, Watcher,
-    abandoned_greenlets, add_spawn_callback, idle, lend, remove_spawn_callback, run_job, sleep_unref,
-    spawn_raw, try_get_hub,
+    FailureText, Fallible, Hub, HubGone, HubStats, IWait, IntoGreenlets, IntoWaitables, Io, Iterated,
+    JobFailure, KeepAlive, Lane, Lent, LinkId, Listed, LocalKey, MIN_STACK_SIZE, NotRun, Raised, Remote,
+    Reply, ScopedBody, Source, SpawnCallbackId, StackError, StackStats, WaitError, WaitQueue,
+    WaitWhileBorrowed, Waiter, Waiting, Waits, WakePolicy, Waker, Watcher, abandoned_greenlets,
+    add_spawn_callback, idle, lend, remove_spawn_callback, run_job, sleep_unref, spawn_raw, try_get_hub,
 };

@@ -354,7 +354,7 @@ fn killall_of_what_never_ran_neither_waits_nor_expires() {
         assert!(greenlets.iter().all(|g| g.dead()));
         yield_now();
         log.expect("");
-        assert!(!yields(|| killall::<Greenlet<()>>(&[])));
+        assert!(!yields(|| killall(&[] as &[Greenlet<()>])));
     });
 }
 

@@ -196,7 +196,7 @@ fn wait_returns_in_the_order_of_readiness() {
 #[test]
 fn wait_for_nothing_returns_at_once() {
     within(LIMIT, || {
-        assert!(!yields(|| assert!(wait::<Event>(&[]).is_empty())));
+        assert!(!yields(|| assert!(wait(&[] as &[Event]).is_empty())));
         let none = JoinOptions { count: Some(0), ..JoinOptions::default() };
         let greenlets = [spawn(|| sleep(LONG))];
         assert!(!yields(|| assert!(joinall_with(&greenlets, none).is_ok_and(|joined| joined.is_empty()))));
