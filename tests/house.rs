@@ -191,6 +191,31 @@ fn no_file_is_too_long() {
     none(all.filter(|path| read(path).lines().count() > LONGEST_FILE), "look for the second noun");
 }
 
+/// A reader opens `mod.rs` for the subject of a folder, not for a part of it.
+#[test]
+fn a_mod_file_only_introduces() {
+    const WORKS: [&str; 1] = [
+        // Written once for channels of one thread and of several, by a change of its own.
+        "runtime/src/channel/mod.rs",
+    ];
+    let kinds =
+        ["fn ", "struct ", "enum ", "union ", "trait ", "impl", "type ", "const ", "static ", "macro_rules!"];
+    let items = |path: &str| {
+        let code = code(path);
+        let lines = code.lines().map(|line| match line.strip_prefix("pub") {
+            // `pub(crate) fn` defines as much as `fn`.
+            Some(rest) => rest.split_once(' ').map_or("", |(_, item)| item).to_owned(),
+            None => line.to_owned(),
+        });
+        lines.filter(|line| kinds.iter().any(|kind| line.starts_with(kind))).count()
+    };
+    let introductions = sources().filter(|path| path.ends_with("/mod.rs")).collect::<Vec<_>>();
+    assert!(introductions.len() > 20, "the folders are not found: {introductions:?}");
+    let working = introductions.iter().filter(|path| items(path) > 0 && !WORKS.contains(&path.as_str()));
+    none(working, "a mod.rs declares, re-exports and documents; it defines nothing");
+    none(WORKS.iter().filter(|path| items(path) == 0), "it only introduces: take it from the list");
+}
+
 #[test]
 fn nothing_names_a_machine() {
     let all = files("", &[".rs", ".toml", ".md", ".yml", "run"]).into_iter();
