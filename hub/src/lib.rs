@@ -169,6 +169,8 @@ pub use crate::scheduler::callback::Callback;
 pub use crate::scheduler::current::abandoned_greenlets;
 #[doc(hidden)]
 pub use crate::scheduler::current::has_hub;
+#[doc(hidden)]
+pub use crate::scheduler::interrupts::unwinding;
 pub use crate::scheduler::report::{ErrorContext, ErrorHandler};
 pub use crate::scheduler::unwind::{Caught, Raised, catch, raise};
 pub use crate::stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackStats};

@@ -1,7 +1,9 @@
 //! TLS streams: what arrives, how they end, what an interruption leaves, and handshakes that fail.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use ramie::server::StreamServer;
 use ramie::tls::rustls::version::{TLS12, TLS13};
 use ramie::tls::rustls::{ClientConfig, ProtocolVersion, ServerConfig, SupportedProtocolVersion};
 use ramie::tls::{self, Acceptor, TlsStream};
-use ramie::{Greenlet, get_hub, sleep, spawn, with_timeout};
+use ramie::{Event, Greenlet, get_hub, sleep, spawn, with_timeout};
 
 use crate::util::certificate::Certificate;
 use crate::util::footprint::settled;
@@ -125,17 +127,68 @@ fn end_in_order_is_told_from_one_that_just_happens() {
         near.shutdown().unwrap();
         assert_eq!(near.write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
 
-        // A stream that ends without a word may be cut off. It is the server that leaves: a client would leave the
-        // server's tickets unread, and so reset the connection.
-        let (mut far, mut near) = pair();
-        near.write_all(b"a part").unwrap();
-        drop(near);
-        let mut data = Vec::new();
-        assert_eq!(far.read_to_end(&mut data).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-        assert_eq!(data, b"a part");
+        // Without a `close_notify` the data may be cut off. The server leaves: a client would leave the server's
+        // tickets unread, and so reset the connection.
         let (mut far, near) = pair();
         near.get_ref().shutdown(Shutdown::Write).unwrap();
         assert_eq!(far.read(&mut [0]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    });
+}
+
+#[test]
+fn drop_ends_the_connection_in_order_unless_something_went_wrong() {
+    within(LIMIT, || {
+        // The server leaves: a client would leave the server's tickets unread, and so reset the connection.
+        let (mut far, mut near) = pair();
+        near.write_all(b"all of it").unwrap();
+        drop(near);
+        let mut text = String::new();
+        far.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "all of it");
+
+        // A panic, a timeout or a kill may have cut the data short.
+        let ways: [fn(&ramie::Greenlet<()>); 2] =
+            [|greenlet| drop(greenlet.get().unwrap_err()), |g| g.kill()];
+        for way in ways {
+            let (mut far, mut near) = pair();
+            let writer = spawn(move || {
+                near.write_all(b"a part").unwrap();
+                sleep(SHORT);
+                panic!("the rest cannot be had");
+            });
+            sleep(Duration::from_millis(1));
+            way(&writer);
+            let mut data = Vec::new();
+            assert_eq!(far.read_to_end(&mut data).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+            assert_eq!(data, b"a part");
+        }
+        let (mut far, mut near) = pair();
+        let late = with_timeout(SHORT, move || {
+            near.write_all(b"a part").unwrap();
+            Event::new().wait();
+        });
+        assert!(late.is_err());
+        let mut data = Vec::new();
+        assert_eq!(far.read_to_end(&mut data).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(data, b"a part");
+    });
+}
+
+/// A drop needs no room at the peer, lets no other greenlet run, and an interrupted write loses the end.
+#[test]
+fn drop_does_not_wait_for_room() {
+    within(LIMIT, || {
+        let (mut far, mut near) = pair();
+        let block = [7; 16 * 1024];
+        while with_timeout(SHORT, || near.write(&block).unwrap()).is_ok() {}
+        let ran = Rc::new(Cell::new(false));
+        let told = ran.clone();
+        spawn(move || told.set(true));
+        drop(near);
+        assert!(!ran.get());
+        let mut data = Vec::new();
+        assert_eq!(far.read_to_end(&mut data).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert!(!data.is_empty());
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::io::Read;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use ramie::queue::Queue;
 use ramie::server::StreamServer;
 use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::sync::{Barrier, BoundedSemaphore, Condvar, RLock, RwLock, WaitGroup};
+use ramie::tls::{self, Acceptor, TlsStream};
 use ramie::{
     Group, Mapping, Pool, ThreadPool, Timeout, Waitable, channel, fs, get_hub, raise, shared, sleep, spawn,
     sync, yield_now,
 };
 
+use crate::util::certificate::Certificate;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -55,6 +58,17 @@ fn leaked<T>(value: T) -> &'static T {
 }
 
 fn ignore<T>(_: T) {}
+
+fn tls_pair() -> (TlsStream<TcpStream>, TlsStream<TcpStream>) {
+    let certificate = Certificate::new();
+    let (client, server) = (certificate.client(), certificate.server());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    let accepted = spawn(move || Acceptor::new(server).accept(far).unwrap());
+    let near = tls::connect(near, "localhost", client).unwrap();
+    (near, accepted.take().unwrap())
+}
 
 type Make = fn() -> Box<dyn Any>;
 
@@ -223,6 +237,30 @@ const VALUES: &[(&str, Make)] = &[
         let server = StreamServer::bind("127.0.0.1:0", |_: TcpStream, _| ()).unwrap();
         server.start().unwrap();
         Box::new(server)
+    }),
+    ("TlsStream", || {
+        let (near, far) = tls_pair();
+        let far = Rc::new(far);
+        let waits = far.clone();
+        spawn(move || (&*waits).read(&mut [0]).map(drop));
+        Box::new((near, far))
+    }),
+    ("halves of a TlsStream", || {
+        let (near, far) = tls_pair();
+        let (mut reading, writing) = near.into_split();
+        spawn(move || reading.read(&mut [0]).map(drop));
+        Box::new((writing, far.into_split()))
+    }),
+    ("a greenlet with a local value", || {
+        ramie::greenlet_local! {
+            static LOCAL: RefCell<Option<channel::Sender<u8>>> = const { RefCell::new(None) };
+        }
+        let (sender, receiver) = channel::unbounded();
+        spawn(move || receiver.recv());
+        Box::new(spawn(move || {
+            LOCAL.with(|local| local.replace(Some(sender)));
+            sleep(LONG);
+        }))
     }),
     ("File and ReadDir", || {
         let file = fs::File::open("Cargo.toml").unwrap();

@@ -12,9 +12,21 @@ use super::run_queue::Step;
 use super::state::Core;
 use crate::error::LoopExit;
 use crate::exception::Exception;
+use crate::scheduler::current;
 use crate::scheduler::unwind::guard_drop;
 use crate::stderr;
 use crate::task::{Interrupt, State, Task, UnwindState, WakeReason, switch};
+
+/// Returns `true` if the caller runs in a destructor during an unwinding, as far as is known.
+///
+/// [`std::thread::panicking`] is also true for other greenlets while one waits in such a destructor.
+#[doc(hidden)]
+pub fn unwinding() -> bool {
+    match current::try_core() {
+        Some(core) => core.unwind_state(&core.current().task) != UnwindState::No,
+        None => thread::panicking(),
+    }
+}
 
 impl Core {
     /// Returns the unwinding state of the task that is about to wait, according to std's panic

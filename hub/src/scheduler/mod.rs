@@ -13,7 +13,7 @@ mod exit_list;
 #[path = "exit_list_none.rs"]
 mod exit_list;
 mod idents;
-mod interrupts;
+pub(crate) mod interrupts;
 mod lifecycle;
 mod nested;
 mod pace;

@@ -11,7 +11,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
 
-use ramie_hub::{get_hub, put_off, with_timeout};
+use ramie_hub::{get_hub, has_hub, put_off, unwinding, while_borrowed, with_timeout};
 use rustls::Connection;
 
 use crate::sync::Mutex;
@@ -76,6 +76,8 @@ pub(super) struct Session {
     outgoing: Mutex<Outgoing>,
     /// `true` after a `close_notify` was queued.
     ended: Cell<bool>,
+    /// `true` if a drop must send nothing.
+    forgotten: Cell<bool>,
 }
 
 impl Session {
@@ -87,6 +89,7 @@ impl Session {
             incoming: Mutex::default(),
             outgoing: Mutex::default(),
             ended: Cell::new(false),
+            forgotten: Cell::new(false),
         };
         while session.connection.borrow().is_handshaking() {
             if session.connection.borrow().wants_write() {
@@ -224,12 +227,24 @@ impl Session {
         self.send(&mut outgoing, wire)
     }
 
-    /// Sends a `close_notify` after the remaining data, as far as this needs no wait.
-    pub(super) fn try_shutdown(&self, wire: &mut impl Write) {
-        if self.end().is_ok() {
-            // If another greenlet is sending, it sends the `close_notify` too.
-            let _ = self.try_send(wire);
+    pub(super) fn forget(&self) {
+        self.forgotten.set(true);
+    }
+
+    /// Sends a `close_notify` after the remaining data, for a destructor: does not wait and does not
+    /// let other greenlets run.
+    ///
+    /// An unwinding destructor sends nothing, since the peer must not take the data for complete. At
+    /// the end of its thread there is no hub that could send.
+    pub(super) fn close(&self, wire: &mut impl Write) {
+        // Without unwinding a refused wait would end the process.
+        let silent = cfg!(panic = "abort") || !has_hub() || unwinding() || self.forgotten.get();
+        if silent || self.end().is_err() {
+            return;
         }
+        // If another greenlet is sending, it sends the `close_notify` too.
+        let Some(mut outgoing) = self.outgoing.try_lock() else { return };
+        let _ = while_borrowed("the drop of a TLS stream", || put_off(|| self.send(&mut outgoing, wire)));
     }
 
     fn end(&self) -> io::Result<()> {

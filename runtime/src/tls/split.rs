@@ -6,8 +6,6 @@ use std::io::{self, IoSlice, Read, Write};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use ramie_hub::has_hub;
-
 use super::stream::TlsStream;
 use crate::io::ReadWriteRef;
 
@@ -22,7 +20,7 @@ pub struct OwnedReadHalf<S> {
 
 /// The writing half of a TLS connection. Returned by [`TlsStream::into_split`].
 ///
-/// Dropping it sends a `close_notify`, as far as this needs no wait, unless it was
+/// Dropping it sends a `close_notify` as a drop of the [whole](TlsStream#closing) does, unless it was
 /// [forgotten](OwnedWriteHalf::forget).
 /// [`shutdown_write`](crate::io::ShutdownWrite::shutdown_write) waits, and returns errors.
 ///
@@ -62,13 +60,13 @@ pub struct OwnedReadHalf<S> {
 pub struct OwnedWriteHalf<S> {
     /// `None` only while the half is dropped or taken apart.
     stream: Option<Rc<TlsStream<S>>>,
-    end: fn(&TlsStream<S>),
+    close: fn(&TlsStream<S>),
 }
 
 pub(super) fn split<S: ReadWriteRef>(stream: TlsStream<S>) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Rc::new(stream);
     let reading = OwnedReadHalf { stream: stream.clone() };
-    (reading, OwnedWriteHalf { stream: Some(stream), end: TlsStream::try_shutdown })
+    (reading, OwnedWriteHalf { stream: Some(stream), close: TlsStream::close })
 }
 
 impl<S> OwnedReadHalf<S> {
@@ -99,9 +97,9 @@ impl<S> OwnedWriteHalf<S> {
         other.reunite(self)
     }
 
-    /// Drops the half without sending a `close_notify`.
+    /// Drops the half. No `close_notify` is sent, neither now nor when the reading half is dropped.
     pub fn forget(self) {
-        drop(self.into_stream());
+        self.into_stream().forget();
     }
 
     fn into_stream(mut self) -> Rc<TlsStream<S>> {
@@ -111,9 +109,8 @@ impl<S> OwnedWriteHalf<S> {
 
 impl<S> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
-        // At the end of its thread there is no hub that could send.
-        if let Some(stream) = self.stream.as_ref().filter(|_| has_hub()) {
-            (self.end)(stream);
+        if let Some(stream) = &self.stream {
+            (self.close)(stream);
         }
     }
 }

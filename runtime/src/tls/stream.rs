@@ -34,8 +34,15 @@ use crate::io::{ReadWriteRef, ShutdownWrite};
 /// not read makes the writer wait. If the stream fails during a write, the call returns the number
 /// of accepted bytes, and the next call, or `flush`, returns the error. A `flush` before a drop
 /// therefore reports whether everything was sent. Data from a peer that accepts no more data can
-/// still be read. [`shutdown`](TlsStream::shutdown) ends the connection in order. A drop does not,
-/// and does not wait: the peer gets `UnexpectedEof`.
+/// still be read.
+///
+/// # Closing
+///
+/// [`shutdown`](TlsStream::shutdown) ends the connection in order, and returns errors. A drop sends
+/// the remaining data and a `close_notify` as far as this needs no wait, and does not let other
+/// greenlets run. A drop during an unwinding, after a panic, a kill or a timeout, does not: the peer
+/// gets `UnexpectedEof`, and does not take the data for complete. The peer gets it too if it has left
+/// no room for the remaining data.
 ///
 /// # Cancellation
 ///
@@ -46,20 +53,29 @@ use crate::io::{ReadWriteRef, ShutdownWrite};
 /// `write_all`, a part of the data may have been accepted. The inner stream stays open until this
 /// is dropped.
 pub struct TlsStream<S> {
+    /// `None` only while the stream is dropped or taken out.
+    stream: Option<S>,
     session: Session,
-    stream: S,
+    close: fn(&Session, &mut S),
 }
+
+const OWNED: &str = "a TLS stream owns its stream until it is dropped";
 
 impl<S> TlsStream<S> {
     /// Returns the inner stream.
     pub fn get_ref(&self) -> &S {
-        &self.stream
+        self.stream.as_ref().expect(OWNED)
     }
 
     /// Returns the inner stream. Reading from it or writing to it breaks the connection; setting
     /// its timeouts does not.
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.stream
+        self.stream.as_mut().expect(OWNED)
+    }
+
+    /// Returns the connection and the inner stream.
+    fn parts(&mut self) -> (&Session, &mut S) {
+        (&self.session, self.stream.as_mut().expect(OWNED))
     }
 
     /// Returns the rustls connection, which has the peer's certificates and the negotiated
@@ -72,8 +88,8 @@ impl<S> TlsStream<S> {
     }
 
     /// Returns the inner stream and ends TLS on it. The peer is not notified.
-    pub fn into_inner(self) -> S {
-        self.stream
+    pub fn into_inner(mut self) -> S {
+        self.stream.take().expect(OWNED)
     }
 
     /// Splits the connection into a reading and a writing half with separate owners.
@@ -88,18 +104,24 @@ impl<S> TlsStream<S> {
         split(self)
     }
 
-    /// Sends a `close_notify` after the remaining data, as far as this needs no wait.
-    pub(super) fn try_shutdown(&self)
+    /// Lets a drop end the stream without a `close_notify`.
+    pub(super) fn forget(&self) {
+        self.session.forget();
+    }
+
+    /// Ends the connection as a drop does. Later calls have no effect.
+    pub(super) fn close(&self)
     where
         S: ReadWriteRef,
     {
-        self.session.try_shutdown(&mut ByRef(&self.stream));
+        self.session.close(&mut ByRef(self.get_ref()));
     }
 }
 
 impl<S: Read + Write> TlsStream<S> {
     pub(super) fn handshake(connection: Connection, mut stream: S) -> io::Result<Self> {
-        Ok(TlsStream { session: Session::handshake(connection, &mut stream)?, stream })
+        let session = Session::handshake(connection, &mut stream)?;
+        Ok(TlsStream { stream: Some(stream), session, close: Session::close })
     }
 
     /// Sends the remaining data and announces the end with a `close_notify`. The peer can still
@@ -115,14 +137,15 @@ impl<S: Read + Write> TlsStream<S> {
     ///
     /// After a kill or a timeout, unsent data remains. Another call of this, or `flush`, sends it.
     pub fn shutdown(&mut self) -> io::Result<()> {
-        self.session.shutdown(&mut self.stream)
+        let (session, stream) = self.parts();
+        session.shutdown(stream)
     }
 }
 
 /// Sends a `close_notify`; see [`TlsStream::shutdown`].
 impl<S: ReadWriteRef> ShutdownWrite for TlsStream<S> {
     fn shutdown_write(&self) -> io::Result<()> {
-        self.session.shutdown(&mut ByRef(&self.stream))
+        self.session.shutdown(&mut ByRef(self.get_ref()))
     }
 }
 
@@ -130,21 +153,33 @@ impl<S: Read + Write> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // Many reads are served from what one record has brought.
         ramie_hub::count_operation();
-        self.session.read(&mut self.stream, buffer)
+        let (session, stream) = self.parts();
+        session.read(stream, buffer)
     }
 }
 
 impl<S: Read + Write> Write for TlsStream<S> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.session.write(&mut self.stream, |writer| writer.write(data))
+        let (session, stream) = self.parts();
+        session.write(stream, |writer| writer.write(data))
     }
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.session.write(&mut self.stream, |writer| writer.write_vectored(data))
+        let (session, stream) = self.parts();
+        session.write(stream, |writer| writer.write_vectored(data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.session.flush(&mut self.stream)
+        let (session, stream) = self.parts();
+        session.flush(stream)
+    }
+}
+
+impl<S> Drop for TlsStream<S> {
+    fn drop(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            (self.close)(&self.session, stream);
+        }
     }
 }
 
@@ -152,26 +187,26 @@ by_ref!(@[S: ReadWriteRef] TlsStream<S>);
 
 impl<S: ReadWriteRef> Read for &TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.session.read(&mut ByRef(&self.stream), buffer)
+        self.session.read(&mut ByRef(self.get_ref()), buffer)
     }
 }
 
 impl<S: ReadWriteRef> Write for &TlsStream<S> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.session.write(&mut ByRef(&self.stream), |writer| writer.write(data))
+        self.session.write(&mut ByRef(self.get_ref()), |writer| writer.write(data))
     }
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.session.write(&mut ByRef(&self.stream), |writer| writer.write_vectored(data))
+        self.session.write(&mut ByRef(self.get_ref()), |writer| writer.write_vectored(data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.session.flush(&mut ByRef(&self.stream))
+        self.session.flush(&mut ByRef(self.get_ref()))
     }
 }
 
 impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsStream").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("TlsStream").field("stream", self.get_ref()).finish_non_exhaustive()
     }
 }

@@ -517,16 +517,16 @@ class Tasks(object):
             self.ends += 1
 
     def wait(self, queue, timeout):
-        open_before = queue.unfinished_tasks > 0
+        open_before, result = queue.unfinished_tasks > 0, False
         self.late += not open_before
         try:
-            return queue.join(timeout)
-        except BaseException:
-            if open_before and self.late and queue.unfinished_tasks == 0:
-                # gevent may have forgotten the pass, and with it the late joiners.
-                self.world.cut('late waiter')
-            raise
+            result = queue.join(timeout)
+            return result
         finally:
+            if not result and open_before and self.late and queue.unfinished_tasks == 0:
+                # Its limit or an exception was first: gevent may have dropped the notification, and with
+                # it the late joiners.
+                self.world.cut('late waiter')
             self.late -= not open_before
 
     def join(self, queue, timeout):

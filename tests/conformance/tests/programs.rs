@@ -19,6 +19,22 @@ fn a_seed_is_a_program() {
     assert_ne!(generate(1), generate(2));
 }
 
+/// Twice a time may be another one: events of real time would then come in any order.
+#[test]
+fn no_time_is_used_twice() {
+    fn blocks(steps: &[Step], repeated: bool, seed: u64) -> usize {
+        let mut iterations = 0;
+        for step in steps {
+            assert!(!repeated || step.t.unwrap_or(0) == 0, "seed {seed} repeats {step:?}");
+            iterations += usize::from(step.op == Op::Iwait);
+            iterations += blocks(&step.steps, repeated || step.op == Op::Iwait, seed);
+        }
+        iterations
+    }
+    let count = |seed| generate(seed).bodies.iter().map(|body| blocks(body, false, seed)).sum::<usize>();
+    assert!((0..PROGRAMS).map(count).sum::<usize>() > 100);
+}
+
 #[test]
 fn a_program_survives_the_format() {
     for seed in 0..200 {

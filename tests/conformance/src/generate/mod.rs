@@ -3,7 +3,7 @@
 //! A program has a subject or two, so that its steps meet each other, and few objects and slots. A body runs only
 //! bodies with higher numbers: no program goes on for ever.
 
-use crate::program::{Catch, Kind, Object, Op, Order, Program, Step, for_each};
+use crate::program::{Catch, Kind, Object, Op, Order, Program, Step};
 use crate::random::Random;
 
 mod subjects;
@@ -54,26 +54,34 @@ pub fn generate(seed: u64) -> Program {
     }
 }
 
-/// Whether a body that takes real time may be run more than once. What two greenlets do after the same time happens in
-/// the order of deadlines that are microseconds apart, and that is nobody's promise.
+/// Whether a step that takes real time may be run more than once. What two greenlets do after the same time happens in
+/// the order of deadlines that are microseconds apart, and twice a time may be another one. Neither is a promise.
 fn has_twin_times(program: &Program) -> bool {
     let mut runs = vec![0_usize; program.bodies.len()];
     runs[0] = 1;
-    for (body, steps) in program.bodies.iter().enumerate() {
-        let mut timed = false;
+    // A body runs only later ones, so that what is counted of it is complete when its turn comes.
+    program.bodies.iter().enumerate().any(|(body, steps)| {
         let times = runs[body];
-        for_each(steps, &mut |step| {
-            timed |= step.t.is_some_and(|t| t > 0);
-            for run in step.body.into_iter().chain(step.cb) {
-                // A body runs only later ones, so that what is counted here is complete when its turn comes.
-                runs[run] = runs[run].saturating_add(times.saturating_mul(step.n.unwrap_or(1)));
-            }
-        });
-        if timed && times > 1 {
-            return true;
+        repeats_time(steps, times, &mut runs)
+    })
+}
+
+/// Whether one of these steps takes real time and is run more than once, when all of them are run so many times. Counts
+/// the runs of the bodies that they run.
+fn repeats_time(steps: &[Step], times: usize, runs: &mut [usize]) -> bool {
+    let mut repeated = false;
+    for step in steps {
+        repeated |= times > 1 && step.t.is_some_and(|t| t > 0);
+        for run in step.body.into_iter().chain(step.cb) {
+            runs[run] = runs[run].saturating_add(times.saturating_mul(step.n.unwrap_or(1)));
+        }
+        // An iteration runs its block for each of its objects.
+        let inside = if step.op == Op::Iwait { times.saturating_mul(2) } else { times };
+        for (_, block) in step.blocks() {
+            repeated |= repeats_time(block, inside, runs);
         }
     }
-    false
+    repeated
 }
 
 fn draw(random: &mut Random) -> Program {
