@@ -11,9 +11,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie::Event;
 use ramie::net::TcpStream;
 use ramie::server::StreamServer;
+use ramie::sync::Event;
 
 /// More clients wait in the system's backlog until one of these has gone.
 const MOST: usize = 100;

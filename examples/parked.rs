@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use indicatif::{HumanBytes, HumanCount};
 use lexopt::prelude::*;
-use ramie::{Event, Failure, JoinOptions};
+use ramie::sync::Event;
+use ramie::{Failure, JoinOptions};
 
 const HELP: &str = "\
 Parks greenlets and says what each of them costs.

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::queue::Queue;
-use ramie::{Group, Semaphore, fallible, spawn};
+use ramie::sync::Semaphore;
+use ramie::{Group, fallible, spawn};
 use redis::{Commands, ConnectionLike, Parser, RedisResult, Value};
 
 /// How many connections there are.

@@ -10,7 +10,8 @@
 use std::time::Duration;
 
 use ramie::net::TcpListener;
-use ramie::{Event, GreenletExit, Timeout, catch, sleep, spawn, with_timeout, yield_now};
+use ramie::sync::Event;
+use ramie::{GreenletExit, Timeout, catch, sleep, spawn, with_timeout, yield_now};
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);

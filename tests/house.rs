@@ -1,12 +1,14 @@
 //! The rules of the house that no compiler checks, read from the files of the workspace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const CRATES: [&str; 3] = ["hub", "pool", "runtime"];
 const LONGEST_FILE: usize = 800;
+/// The number of names at the root of `ramie`: what fits on one page of a reader's screen.
+const ROOT_NAMES: usize = 48;
 /// Which dependency may be named where: in a file, or in a folder with all that is in it.
 const SEAMS: [(&str, &[&str]); 2] = [
     ("corosensei", &["hub/src/fiber/"]),
@@ -256,6 +258,31 @@ fn no_file_is_too_long() {
     none(all.filter(|path| read(path).lines().count() > LONGEST_FILE), "look for the second noun");
 }
 
+/// A reader opens `mod.rs` for the subject of a folder, not for a part of it.
+#[test]
+fn a_mod_file_only_introduces() {
+    const WORKS: [&str; 1] = [
+        // Written once for channels of one thread and of several, by a change of its own.
+        "runtime/src/channel/mod.rs",
+    ];
+    let kinds =
+        ["fn ", "struct ", "enum ", "union ", "trait ", "impl", "type ", "const ", "static ", "macro_rules!"];
+    let items = |path: &str| {
+        let code = code(path);
+        let lines = code.lines().map(|line| match line.strip_prefix("pub") {
+            // `pub(crate) fn` defines as much as `fn`.
+            Some(rest) => rest.split_once(' ').map_or("", |(_, item)| item).to_owned(),
+            None => line.to_owned(),
+        });
+        lines.filter(|line| kinds.iter().any(|kind| line.starts_with(kind))).count()
+    };
+    let introductions = sources().filter(|path| path.ends_with("/mod.rs")).collect::<Vec<_>>();
+    assert!(introductions.len() > 20, "the folders are not found: {introductions:?}");
+    let working = introductions.iter().filter(|path| items(path) > 0 && !WORKS.contains(&path.as_str()));
+    none(working, "a mod.rs declares, re-exports and documents; it defines nothing");
+    none(WORKS.iter().filter(|path| items(path) == 0), "it only introduces: take it from the list");
+}
+
 #[test]
 fn nothing_names_a_machine() {
     let all = files("", &[".rs", ".toml", ".md", ".yml", "run"]).into_iter();
@@ -360,6 +387,87 @@ fn summaries_say_what_a_thing_is_or_does() {
         (0..lines.len()).filter(opens).map(|at| format!("{path}:{}", at + 1)).collect::<Vec<_>>()
     });
     none(offenders, "a summary opens with a verb or a noun phrase");
+}
+
+/// The names of the `pub use` statements of a source, each with the path that it comes from.
+/// Re-exports that the documentation hides do not count.
+fn reexports(path: &str) -> Vec<(String, String)> {
+    /// The leaves of a tree of imports.
+    fn leaves(prefix: &str, tree: &str, found: &mut Vec<(String, String)>) {
+        let tree = tree.trim();
+        if let Some((head, list)) = tree.strip_suffix('}').and_then(|tree| tree.split_once('{')) {
+            assert!(!list.contains('{'), "a list in a list: {tree}");
+            let list = list.split(',').map(str::trim).filter(|leaf| !leaf.is_empty());
+            list.for_each(|leaf| leaves(&format!("{prefix}{head}"), leaf, found));
+        } else {
+            let (origin, name) = tree.split_once(" as ").unwrap_or((tree, tree));
+            let name = name.rsplit("::").next().expect("a split has a part");
+            found.push((name.to_owned(), format!("{prefix}{origin}")));
+        }
+    }
+    let code = code(path);
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("pub use ") {
+        if code[..at].trim_end().ends_with("#[doc(hidden)]") || !code[..at].ends_with('\n') {
+            continue;
+        }
+        let statement = &code[at + "pub use ".len()..];
+        leaves("", statement.split(';').next().expect("a split has a part"), &mut found);
+    }
+    found
+}
+
+/// The names of the public items that a source defines outside of any block.
+fn definitions(path: &str) -> Vec<String> {
+    let kinds = ["fn ", "struct ", "enum ", "trait ", "type ", "const ", "mod "];
+    let code = code(path);
+    let items = code.lines().filter_map(|line| line.strip_prefix("pub "));
+    let names = items.filter_map(|item| kinds.iter().find_map(|kind| item.strip_prefix(kind)));
+    names.map(|name| name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+/// A reader finds the names that most programs use on one page; the others are in modules.
+#[test]
+fn the_root_has_the_names_that_programs_use() {
+    let root = reexports("runtime/src/lib.rs").into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
+    none(root.iter().filter(|name| *name == "*"), "the root lists its names");
+    for name in ["spawn", "sleep", "Greenlet", "joinall", "with_timeout", "Pool", "run"] {
+        assert!(root.contains(name), "{name} is not found at the root");
+    }
+    assert!(root.len() <= ROOT_NAMES, "{} names at the root; use a module: {root:#?}", root.len());
+}
+
+/// One home for each name: a reader of a program looks it up in one place.
+#[test]
+fn each_public_name_has_one_home() {
+    // The channels between threads fail with the errors of those of one thread.
+    const SHARED_ERRORS: &str = "runtime/src/shared/channel.rs";
+    let mut homes = BTreeMap::<String, Vec<String>>::new();
+    for path in files("runtime/src", &[".rs"]) {
+        for (name, origin) in reexports(&path) {
+            if !origin.starts_with("self::") && path != SHARED_ERRORS {
+                homes.entry(origin).or_default().push(format!("{path}: {name}"));
+            }
+        }
+    }
+    none(homes.values().filter(|homes| homes.len() > 1).map(|homes| homes.join(", ")), "two homes");
+    for (library, source) in [("ramie_hub", "hub/src/lib.rs"), ("ramie_pool", "pool/src/lib.rs")] {
+        let names = reexports(source).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert!(names.len() > 10, "the names of {source} are not found: {names:?}");
+        let homeless = names.iter().filter(|name| !homes.contains_key(&format!("{library}::{name}")));
+        none(homeless, "a public name of the hub or the pool that ramie does not have");
+    }
+    let root = reexports("runtime/src/lib.rs").into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
+    let modules = files("runtime/src", &[".rs"]).into_iter().filter(|path| {
+        // The root's own items are defined in `run.rs`, and modules of the root have names of their own.
+        !["runtime/src/lib.rs", "runtime/src/run.rs"].contains(&path.as_str())
+    });
+    let doubles = modules.flat_map(|path| {
+        let names = reexports(&path).into_iter().map(|(name, _)| name).chain(definitions(&path));
+        let doubles = names.filter(|name| root.contains(name)).map(|name| format!("{path}: {name}"));
+        doubles.collect::<Vec<_>>()
+    });
+    none(doubles, "a name of the root is in a module too");
 }
 
 #[test]

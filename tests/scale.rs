@@ -11,10 +11,9 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ramie::{
-    Builder, Event, Greenlet, GreenletExit, StackError, catch, get_hub, joinall, killall, sleep, spawn,
-    yield_now,
-};
+use ramie::hub::StackError;
+use ramie::sync::Event;
+use ramie::{Builder, Greenlet, GreenletExit, catch, get_hub, joinall, killall, sleep, spawn, yield_now};
 
 use crate::util::footprint::{mappings, page_tables, resident, settled};
 use crate::util::within;

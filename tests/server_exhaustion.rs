@@ -10,9 +10,10 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::ErrorContext;
 use ramie::net::TcpStream;
 use ramie::server::StreamServer;
-use ramie::{ErrorContext, get_hub, sleep, yield_now};
+use ramie::{get_hub, sleep, yield_now};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::util::footprint::{descriptors, settled};

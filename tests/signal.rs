@@ -14,9 +14,9 @@ use ramie::signal::{
     SIGCHLD, SIGCONT, SIGHUP, SIGILL, SIGKILL, SIGPIPE, SIGSEGV, SIGSTOP, SIGURG, SIGUSR1, SIGUSR2, SIGWINCH,
     Signals, signal_handler,
 };
+use ramie::sync::Event;
 use ramie::{
-    Event, LoopExit, TimedOut, catch, get_hub, iwait, joinall, sleep, spawn, wait_timeout, with_timeout,
-    yield_now,
+    LoopExit, TimedOut, catch, get_hub, iwait, joinall, sleep, spawn, wait_timeout, with_timeout, yield_now,
 };
 
 use crate::util::footprint::{self, settled};

@@ -9,7 +9,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 use std::time::Duration;
 
-use ramie::{Builder, DEFAULT_STACK_SIZE, sleep, spawn, spawn_raw, yield_now};
+use ramie::hub::{DEFAULT_STACK_SIZE, spawn_raw};
+use ramie::{Builder, sleep, spawn, yield_now};
 
 use crate::util::again::{again, part, stderr};
 

@@ -11,10 +11,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{HubStats, StackStats};
 use ramie::net::{TcpListener, TcpStream};
+use ramie::sync::Event;
 use ramie::{
-    AnyGreenlet, Builder, Event, Greenlet, GreenletExit, Group, HubStats, Pool, StackStats, Timeout, catch,
-    get_hub, killall, killall_nowait, sleep, spawn, spawn_later, with_timeout, yield_now,
+    AnyGreenlet, Builder, Greenlet, GreenletExit, Group, Pool, Timeout, catch, get_hub, killall,
+    killall_nowait, sleep, spawn, spawn_later, with_timeout, yield_now,
 };
 
 use crate::util::sleepers::parked;

@@ -18,7 +18,8 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{Event, get_hub, joinall, sleep, spawn, yield_now};
+use ramie::sync::Event;
+use ramie::{get_hub, joinall, sleep, spawn, yield_now};
 
 use crate::util::again::{again_under, part, stderr};
 use crate::util::within;

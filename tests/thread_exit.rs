@@ -12,11 +12,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{Lent, Remote, Watcher, abandoned_greenlets, lend};
 use ramie::net::{TcpListener, TcpStream};
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    AnyGreenlet, Event, Greenlet, GreenletExit, Kill, Lent, LoopExit, Remote, Semaphore, Timeout, Watcher,
-    abandoned_greenlets, blocking, catch, get_hub, getcurrent, killall, lend, raise, run, scope, sleep,
-    spawn, with_timeout, yield_now,
+    AnyGreenlet, Greenlet, GreenletExit, Kill, LoopExit, Timeout, blocking, catch, get_hub, getcurrent,
+    killall, raise, run, scope, sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::footprint::{descriptors, mappings};

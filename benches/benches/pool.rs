@@ -48,7 +48,8 @@ use corosensei::Coroutine;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criterion_main};
 use may::{coroutine, go};
-use ramie::{Event, Group, Mapping, Pool, ThreadPool, channel, joinall, yield_now};
+use ramie::sync::Event;
+use ramie::{Group, Mapping, Pool, ThreadPool, channel, joinall, yield_now};
 use ramie_benches::{by_the_piece, slots};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 

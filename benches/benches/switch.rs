@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 
 use corosensei::Coroutine;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use ramie::{Event, Greenlet, joinall, spawn, yield_now};
+use ramie::sync::Event;
+use ramie::{Greenlet, joinall, spawn, yield_now};
 use ramie_benches::{at_depth, by_the_piece, slots};
 
 /// Greenlets that go round when they are told to, and wait in between.

@@ -23,7 +23,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use ramie::{Event, Greenlet, Timeout, joinall, sleep, spawn, with_timeout, yield_now};
+use ramie::sync::Event;
+use ramie::{Greenlet, Timeout, joinall, sleep, spawn, with_timeout, yield_now};
 use ramie_benches::by_the_piece;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -19,7 +19,7 @@ const LONGEST_SAMPLE: usize = 100;
 /// Keeps the largest number of greenlets that were alive at once.
 pub(crate) fn watch_greenlets() -> Rc<Cell<usize>> {
     let most = Rc::new(Cell::new(0));
-    ramie::add_spawn_callback({
+    ramie::hub::add_spawn_callback({
         let most = most.clone();
         move |_| most.set(most.get().max(ramie::get_hub().stats().greenlets))
     });

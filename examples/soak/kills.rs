@@ -4,9 +4,10 @@ use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::sync::{AsyncResult, Event};
 use ramie::{
-    AsyncResult, Event, GreenletExit, Timeout, catch, joinall, killall, scope, sleep, spawn, spawn_later,
-    wait_timeout, with_timeout, yield_now,
+    GreenletExit, Timeout, catch, joinall, killall, scope, sleep, spawn, spawn_later, wait_timeout,
+    with_timeout, yield_now,
 };
 
 use super::context::{Context, Counted, Living, Random, kill_some};

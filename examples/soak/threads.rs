@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{Event, joinall, sleep, spawn, yield_now};
+use ramie::sync::Event;
+use ramie::{joinall, sleep, spawn, yield_now};
 
 use super::context::{Context, Living, Random};
 

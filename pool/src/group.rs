@@ -190,8 +190,7 @@ impl Group {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{fallible, yield_now};
-    /// use ramie::Group;
+    /// use ramie::{Group, fallible, yield_now};
     ///
     /// let group = Group::new();
     /// group.spawn(fallible(|| { yield_now(); Err::<(), _>("the second") }));
@@ -233,8 +232,7 @@ impl Group {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ramie::sleep;
-    /// use ramie::Group;
+    /// use ramie::{Group, sleep};
     ///
     /// let group = Group::new();
     /// for _ in 0..3 {

@@ -19,8 +19,7 @@ use crate::members::Members;
 /// # Examples
 ///
 /// ```
-/// use ramie::yield_now;
-/// use ramie::Pool;
+/// use ramie::{Pool, yield_now};
 ///
 /// let pool = Pool::new(2);
 /// for _ in 0..5 {
@@ -128,7 +127,8 @@ impl Pool {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{Pool, PoolFull};
+    /// use ramie::pool::PoolFull;
+    /// use ramie::Pool;
     ///
     /// let pool = Pool::new(1);
     /// let job = pool.try_spawn(|| 5).unwrap();

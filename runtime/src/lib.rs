@@ -46,14 +46,22 @@
 //! | | `Timeout`, `with_timeout` | [`Timeout`], [`with_timeout`] |
 //! | | `link`, `rawlink` | [`Greenlet::link`], [`Greenlet::rawlink`] |
 //! | | `wait`, `iwait`, `joinall` | [`wait`](fn@wait), [`iwait`], [`joinall`] |
-//! | | `event.Event`, `lock.Semaphore` | [`Event`], [`Semaphore`] |
+//! | | `event.Event`, `lock.Semaphore` | [`sync::Event`], [`sync::Semaphore`] |
 //! | | `pool.Group`, `pool.Pool` | [`Group`], [`Pool`] |
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
-//! | | `get_hub`, `hub.join` | [`get_hub`], [`try_get_hub`], [`Hub::join`] |
-//! | | `loop.run_callback_threadsafe` | [`Remote::post`] |
+//! | | `get_hub`, `hub.join` | [`get_hub`], [`hub::Hub::join`] |
+//! | | `loop.run_callback_threadsafe` | [`hub::Remote::post`] |
 //!
 //! [`guide`] has the full table.
+//!
+//! # Where a name is
+//!
+//! This page lists the names that most programs use. Everything else is in a module, and each name
+//! is in one place: [`sync`], [`queue`], [`channel`] and [`select`](mod@select) for greenlets of one
+//! thread, [`shared`] for several threads, [`net`], [`io`], [`fs`], `os` and `tls` for input and
+//! output, [`pool`] for the less common parts of groups and pools, and [`hub`] for code that builds
+//! a waitable object of its own, hands messages to another thread's hub, or embeds the loop.
 //!
 //! # What waits and what blocks
 //!
@@ -96,9 +104,11 @@ pub mod fs;
 pub mod generic;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
+pub mod hub;
 pub mod io;
 pub mod net;
 pub mod os;
+pub mod pool;
 // rustix has no `waitid` on these systems.
 #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 pub mod process;
@@ -114,10 +124,12 @@ pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-pub use ramie_hub::*;
-pub use ramie_pool::{
-    Call, Group, IMap, Job, JobAbandoned, Mapping, Pool, PoolFull, PoolShutDown, SetSizeError, Spawn,
-    ThreadJob, ThreadPool, ThreadPoolBuilder, TryCall, blocking, blocking_owned,
+pub use ramie_hub::{
+    AnyGreenlet, Builder, Exception, Failure, GetError, Greenlet, GreenletExit, JoinOptions, Kill, Limit,
+    LoopExit, Scope, ScopedGreenlet, SystemExit, TimedOut, Timeout, Waitable, catch, fallible, get_hub,
+    getcurrent, greenlet_local, iwait, joinall, joinall_with, killall, killall_nowait, killall_with, raise,
+    scope, sleep, spawn, spawn_later, tree_local, wait, wait_timeout, with_timeout, yield_now,
 };
+pub use ramie_pool::{Group, Mapping, Pool, ThreadPool, blocking};
 
 pub use crate::run::{KeyboardInterrupt, Run, run};

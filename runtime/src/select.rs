@@ -19,6 +19,8 @@ use std::rc::Rc;
 use ramie_hub::generic::{Event, Semaphore, Sharing};
 use ramie_hub::{AsyncResult, Failure, Greenlet, Waitable, iwait};
 
+// For the macro.
+#[doc(hidden)]
 pub use ramie_hub::Limit;
 
 use crate::channel::attempt::{unless_empty, unless_full};

@@ -14,12 +14,14 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ramie::hub::{Io, idle, sleep_unref, spawn_raw};
+use ramie::io::{wait_read, wait_readwrite, wait_write};
 use ramie::net::{TcpListener, TcpStream};
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    AnyGreenlet, Event, Greenlet, GreenletExit, Io, JoinOptions, Kill, Semaphore, TimedOut, Timeout,
-    Waitable, catch, get_hub, getcurrent, idle, iwait, joinall, joinall_with, killall, killall_with, sleep,
-    sleep_unref, spawn, spawn_raw, wait, wait_read, wait_readwrite, wait_timeout, wait_write, with_timeout,
-    yield_now,
+    AnyGreenlet, Greenlet, GreenletExit, JoinOptions, Kill, TimedOut, Timeout, Waitable, catch, get_hub,
+    getcurrent, iwait, joinall, joinall_with, killall, killall_with, sleep, spawn, wait, wait_timeout,
+    with_timeout, yield_now,
 };
 
 use crate::util::fill::silent;

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ramie::fs::{self, DirBuilder, File, OpenOptions};
-use ramie::{BlockingSwitchOutError, GreenletExit, catch, get_hub, spawn, yield_now};
+use ramie::hub::BlockingSwitchOutError;
+use ramie::{GreenletExit, catch, get_hub, spawn, yield_now};
 
 use crate::util::folder::Folder;
 use crate::util::footprint::{descriptors, settled};

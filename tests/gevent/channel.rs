@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ramie::queue::{Channel, GetError, PutError};
+use ramie::queue::{Channel, TryGetError, TryPutError};
 use ramie::{Timeout, get_hub, sleep, spawn, yield_now};
 
 use crate::util::battery::{
@@ -146,11 +146,11 @@ fn items_may_be_taken_until_one_says_that_it_is_the_last() {
 fn both_ends_pass_the_get_battery() {
     within(LIMIT, || {
         let channel = Channel::new();
-        expires_with_an_error(|limit| channel.get_timeout(limit) == Err(GetError::Empty));
+        expires_with_an_error(|limit| channel.get_timeout(limit) == Err(TryGetError::Empty));
         ended_by_a_timeout_of_the_callers(|| assert_eq!(channel.get(), 0));
         ended_by_a_timeout_with_an_error_of_its_own(|| assert_eq!(channel.get(), 0));
         outer_timeout_is_not_lost(|limit| assert!(channel.get_timeout(limit).is_err()));
-        expires_with_an_error(|limit| channel.put_timeout(1, limit) == Err(PutError::Full(1)));
+        expires_with_an_error(|limit| channel.put_timeout(1, limit) == Err(TryPutError::Full(1)));
         ended_by_a_timeout_of_the_callers(|| channel.put(2));
         ended_by_a_timeout_with_an_error_of_its_own(|| channel.put(3));
         outer_timeout_is_not_lost(|limit| assert!(channel.put_timeout(4, limit).is_err()));
@@ -165,8 +165,8 @@ fn without_a_partner_nothing_is_handed_over_and_with_one_it_is() {
         let log = Log::new();
         let channel = Channel::new();
         spawn(log.adder("ran"));
-        assert_eq!(channel.try_put(1), Err(PutError::Full(1)));
-        assert_eq!(channel.try_get(), Err(GetError::Empty));
+        assert_eq!(channel.try_put(1), Err(TryPutError::Full(1)));
+        assert_eq!(channel.try_get(), Err(TryGetError::Empty));
         log.expect("ran");
         let getter = spawn({
             let channel = channel.clone();

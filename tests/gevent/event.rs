@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::sync::{AsyncResult, Event};
 use ramie::{
-    AsyncResult, Event, GetError, Greenlet, Timeout, Waitable, catch, fallible, get_hub, iwait, sleep, spawn,
-    wait, wait_timeout, with_timeout, yield_now,
+    GetError, Greenlet, Timeout, Waitable, catch, fallible, get_hub, iwait, sleep, spawn, wait, wait_timeout,
+    with_timeout, yield_now,
 };
 
 use crate::util::battery::{

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::{add_spawn_callback, remove_spawn_callback, spawn_raw};
 use ramie::{
-    Failure, Greenlet, JoinOptions, Limit, Timeout, add_spawn_callback, catch, fallible, getcurrent, joinall,
-    joinall_with, raise, remove_spawn_callback, sleep, spawn, spawn_later, spawn_raw, tree_local,
-    wait_timeout, yield_now,
+    Failure, Greenlet, JoinOptions, Limit, Timeout, catch, fallible, getcurrent, joinall, joinall_with,
+    raise, sleep, spawn, spawn_later, tree_local, wait_timeout, yield_now,
 };
 
 use crate::util::log::Log;

@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ramie::hub::BlockingSwitchOutError;
+use ramie::pool::PoolFull;
+use ramie::sync::Event;
 use ramie::{
-    BlockingSwitchOutError, Builder, Event, Greenlet, GreenletExit, Group, Kill, Mapping, Pool, PoolFull,
-    TimedOut, Timeout, catch, fallible, get_hub, getcurrent, killall_nowait, killall_with, sleep, spawn,
-    with_timeout, yield_now,
+    Builder, Greenlet, GreenletExit, Group, Kill, Mapping, Pool, TimedOut, Timeout, catch, fallible, get_hub,
+    getcurrent, killall_nowait, killall_with, sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::battery::{outer_timeout_is_not_lost, returns_after_its_timeout};

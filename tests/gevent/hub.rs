@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ramie::hub::idle;
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    Event, Semaphore, SystemExit, TimedOut, Timeout, catch, get_hub, idle, iwait, joinall, raise, sleep,
-    spawn, spawn_later, wait, with_timeout, yield_now,
+    SystemExit, TimedOut, Timeout, catch, get_hub, iwait, joinall, raise, sleep, spawn, spawn_later, wait,
+    with_timeout, yield_now,
 };
 
 use crate::util::log::Log;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use ramie::hub::spawn_raw;
 use ramie::{
     Greenlet, GreenletExit, Kill, catch, joinall, killall, killall_nowait, killall_with, sleep, spawn,
-    spawn_raw, yield_now,
+    yield_now,
 };
 
 use crate::util::log::Log;

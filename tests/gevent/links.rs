@@ -8,10 +8,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie::{
-    AnyGreenlet, Event, Failure, Greenlet, LinkId, Semaphore, Waitable, fallible, get_hub, raise, sleep,
-    spawn, yield_now,
-};
+use ramie::hub::LinkId;
+use ramie::sync::{Event, Semaphore};
+use ramie::{AnyGreenlet, Failure, Greenlet, Waitable, fallible, get_hub, raise, sleep, spawn, yield_now};
 
 use crate::util::log::Log;
 use crate::util::within;

@@ -5,10 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use ramie::hub::spawn_raw;
 use ramie::sync::{BoundedSemaphore, DummySemaphore, NotOwner, OverRelease, RLock};
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    Event, Greenlet, LoopExit, Semaphore, Waitable, catch, get_hub, greenlet_local, sleep, spawn, spawn_raw,
-    tree_local, wait, yield_now,
+    Greenlet, LoopExit, Waitable, catch, get_hub, greenlet_local, sleep, spawn, tree_local, wait, yield_now,
 };
 
 use crate::util::battery::{

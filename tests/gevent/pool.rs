@@ -5,10 +5,12 @@ use std::iter;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ramie::pool::IMap;
 use ramie::queue::Queue;
+use ramie::sync::Event;
 use ramie::{
-    Event, Failure, GetError, Greenlet, IMap, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep,
-    spawn, with_timeout, yield_now,
+    Failure, GetError, Greenlet, Mapping, Pool, TimedOut, fallible, get_hub, raise, sleep, spawn,
+    with_timeout, yield_now,
 };
 
 use crate::util::log::Log;

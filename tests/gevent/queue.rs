@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::queue::{
-    Fifo, GetError, Lifo, LifoQueue, Order, PriorityQueue, PutError, Queue, SimpleQueue, Smallest,
+    Fifo, Lifo, LifoQueue, Order, PriorityQueue, Queue, SimpleQueue, Smallest, TryGetError, TryPutError,
 };
 use ramie::{Greenlet, LoopExit, TimedOut, Timeout, catch, get_hub, sleep, spawn, with_timeout, yield_now};
 
@@ -28,14 +28,14 @@ trait Kind: Clone + 'static {
     fn bounded(maxsize: usize) -> Self;
     fn unbounded() -> Self;
     fn put(&self, item: u32);
-    fn try_put(&self, item: u32) -> Result<(), PutError<u32>>;
-    fn put_timeout(&self, item: u32, timeout: Duration) -> Result<(), PutError<u32>>;
+    fn try_put(&self, item: u32) -> Result<(), TryPutError<u32>>;
+    fn put_timeout(&self, item: u32, timeout: Duration) -> Result<(), TryPutError<u32>>;
     fn get(&self) -> u32;
-    fn try_get(&self) -> Result<u32, GetError>;
-    fn get_timeout(&self, timeout: Duration) -> Result<u32, GetError>;
+    fn try_get(&self) -> Result<u32, TryGetError>;
+    fn get_timeout(&self, timeout: Duration) -> Result<u32, TryGetError>;
     fn peek(&self) -> u32;
-    fn try_peek(&self) -> Result<u32, GetError>;
-    fn peek_timeout(&self, timeout: Duration) -> Result<u32, GetError>;
+    fn try_peek(&self) -> Result<u32, TryGetError>;
+    fn peek_timeout(&self, timeout: Duration) -> Result<u32, TryGetError>;
     fn len(&self) -> usize;
 }
 
@@ -51,28 +51,28 @@ macro_rules! kind {
             fn put(&self, item: u32) {
                 <$kind>::put_timeout(self, item, LONG).expect("nobody shuts it down");
             }
-            fn try_put(&self, item: u32) -> Result<(), PutError<u32>> {
+            fn try_put(&self, item: u32) -> Result<(), TryPutError<u32>> {
                 <$kind>::try_put(self, item)
             }
-            fn put_timeout(&self, item: u32, timeout: Duration) -> Result<(), PutError<u32>> {
+            fn put_timeout(&self, item: u32, timeout: Duration) -> Result<(), TryPutError<u32>> {
                 <$kind>::put_timeout(self, item, timeout)
             }
             fn get(&self) -> u32 {
                 $unwrap(<$kind>::get(self))
             }
-            fn try_get(&self) -> Result<u32, GetError> {
+            fn try_get(&self) -> Result<u32, TryGetError> {
                 <$kind>::try_get(self)
             }
-            fn get_timeout(&self, timeout: Duration) -> Result<u32, GetError> {
+            fn get_timeout(&self, timeout: Duration) -> Result<u32, TryGetError> {
                 <$kind>::get_timeout(self, timeout)
             }
             fn peek(&self) -> u32 {
                 $unwrap(<$kind>::peek(self))
             }
-            fn try_peek(&self) -> Result<u32, GetError> {
+            fn try_peek(&self) -> Result<u32, TryGetError> {
                 <$kind>::try_peek(self)
             }
-            fn peek_timeout(&self, timeout: Duration) -> Result<u32, GetError> {
+            fn peek_timeout(&self, timeout: Duration) -> Result<u32, TryGetError> {
                 <$kind>::peek_timeout(self, timeout)
             }
             fn len(&self) -> usize {
@@ -134,14 +134,14 @@ fn the_hub_puts_and_gets_without_waiting() {
         let q = queue.clone();
         assert_eq!(
             in_hub(move || (q.try_put(1), q.try_put(2))),
-            (Ok(()), Err(PutError::Full(2))),
+            (Ok(()), Err(TryPutError::Full(2))),
             "{}",
             Q::name()
         );
         let q = queue;
         assert_eq!(
             in_hub(move || (q.try_get(), q.try_get())),
-            (Ok(1), Err(GetError::Empty)),
+            (Ok(1), Err(TryGetError::Empty)),
             "{}",
             Q::name()
         );
@@ -223,9 +223,9 @@ fn peeking_into_an_empty_queue_waits() {
     fn test<Q: Kind>() {
         let queue = Q::unbounded();
         assert!(catch::<LoopExit, _>(|| queue.peek()).is_err());
-        assert_eq!(queue.try_peek(), Err(GetError::Empty));
-        assert_eq!(queue.peek_timeout(SHORT), Err(GetError::Empty));
-        assert_eq!(queue.peek_timeout(Duration::ZERO), Err(GetError::Empty));
+        assert_eq!(queue.try_peek(), Err(TryGetError::Empty));
+        assert_eq!(queue.peek_timeout(SHORT), Err(TryGetError::Empty));
+        assert_eq!(queue.peek_timeout(Duration::ZERO), Err(TryGetError::Empty));
     }
     for_each_kind!(test);
 }
@@ -354,8 +354,8 @@ fn an_item_stays_when_both_getters_gave_up() {
 fn getting_passes_the_get_battery() {
     fn test<Q: Kind>() {
         let queue = Q::unbounded();
-        expires_with_an_error(|limit| queue.get_timeout(limit) == Err(GetError::Empty));
-        expires_with_an_error(|limit| queue.peek_timeout(limit) == Err(GetError::Empty));
+        expires_with_an_error(|limit| queue.get_timeout(limit) == Err(TryGetError::Empty));
+        expires_with_an_error(|limit| queue.peek_timeout(limit) == Err(TryGetError::Empty));
         ended_by_a_timeout_of_the_callers(|| assert_eq!(queue.get(), 0));
         ended_by_a_timeout_with_an_error_of_its_own(|| assert_eq!(queue.get(), 0));
         outer_timeout_is_not_lost(|limit| assert!(queue.get_timeout(limit).is_err()));
@@ -371,11 +371,11 @@ fn putting_passes_the_get_battery() {
     fn test<Q: Kind>() {
         let queue = Q::bounded(1);
         queue.put(0);
-        expires_with_an_error(|limit| queue.put_timeout(1, limit) == Err(PutError::Full(1)));
+        expires_with_an_error(|limit| queue.put_timeout(1, limit) == Err(TryPutError::Full(1)));
         ended_by_a_timeout_of_the_callers(|| queue.put(2));
         ended_by_a_timeout_with_an_error_of_its_own(|| queue.put(3));
         outer_timeout_is_not_lost(|limit| assert!(queue.put_timeout(4, limit).is_err()));
-        assert_eq!((queue.len(), queue.get(), queue.try_get()), (1, 0, Err(GetError::Empty)));
+        assert_eq!((queue.len(), queue.get(), queue.try_get()), (1, 0, Err(TryGetError::Empty)));
     }
     for_each_kind!(test);
 }
@@ -439,14 +439,17 @@ fn after_a_shutdown_what_is_left_can_be_got() {
         assert_eq!(queue.try_put("O"), Ok(()));
         queue.shutdown();
         assert!(queue.put("E").is_err_and(|error| error.into_inner() == "E"));
-        assert_eq!(queue.try_put("W"), Err(PutError::ShutDown("W")));
-        assert_eq!(queue.put_timeout("W", LONG), Err(PutError::ShutDown("W")));
+        assert_eq!(queue.try_put("W"), Err(TryPutError::ShutDown("W")));
+        assert_eq!(queue.put_timeout("W", LONG), Err(TryPutError::ShutDown("W")));
         assert_eq!((queue.peek(), queue.get()), (Ok("L"), Ok("L")));
         queue.task_done().unwrap();
         assert_eq!(queue.try_get(), Ok("O"));
         queue.task_done().unwrap();
         assert!(queue.get().is_err());
-        assert_eq!((queue.try_get(), queue.try_peek()), (Err(GetError::ShutDown), Err(GetError::ShutDown)));
+        assert_eq!(
+            (queue.try_get(), queue.try_peek()),
+            (Err(TryGetError::ShutDown), Err(TryGetError::ShutDown))
+        );
         queue.join();
         assert!(queue.task_done().is_err() && queue.is_shutdown());
         queue.shutdown();
@@ -462,9 +465,9 @@ fn after_an_immediate_shutdown_nothing_is_left() {
         queue.put("O").unwrap();
         queue.shutdown_immediate();
         assert!(queue.put("E").is_err());
-        assert_eq!(queue.try_put("W"), Err(PutError::ShutDown("W")));
+        assert_eq!(queue.try_put("W"), Err(TryPutError::ShutDown("W")));
         assert!(queue.get().is_err());
-        assert_eq!((queue.len(), queue.try_get()), (0, Err(GetError::ShutDown)));
+        assert_eq!((queue.len(), queue.try_get()), (0, Err(TryGetError::ShutDown)));
         assert!(queue.task_done().is_err());
         queue.join();
     });
@@ -578,8 +581,8 @@ fn a_priority_queue_gives_the_smallest_and_keeps_equals_in_order() {
 fn a_queue_for_no_items_admits_none_until_it_may() {
     within(LIMIT, || {
         let queue = Queue::bounded(0);
-        assert_eq!(queue.try_put(1), Err(PutError::Full(1)));
-        assert_eq!(queue.put_timeout(1, SHORT), Err(PutError::Full(1)));
+        assert_eq!(queue.try_put(1), Err(TryPutError::Full(1)));
+        assert_eq!(queue.put_timeout(1, SHORT), Err(TryPutError::Full(1)));
         let putter = spawn({
             let queue = queue.clone();
             move || queue.put(1)
@@ -634,6 +637,6 @@ fn of_several_that_wait_at_a_shutdown_as_many_get_something_as_there_is() {
         queue.shutdown();
         assert_eq!(peeker.take().unwrap(), Ok(1));
         let ends = getters.map(|getter| getter.take().unwrap());
-        assert_eq!(ends, [Ok(1), Ok(2), Err(GetError::ShutDown)]);
+        assert_eq!(ends, [Ok(1), Ok(2), Err(TryGetError::ShutDown)]);
     });
 }

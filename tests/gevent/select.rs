@@ -9,9 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::idle;
 use ramie::io::{PollFd, pipe, poll};
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
-use ramie::{idle, sleep, spawn, yield_now};
+use ramie::{sleep, spawn, yield_now};
 
 use crate::util::battery::{outer_timeout_is_not_lost, returns_after_its_timeout};
 use crate::util::footprint::settled;
@@ -85,7 +86,7 @@ fn poller_of_one_greenlet_answers_another() {
         });
         client.write_all(b"abcdef").unwrap();
         let mut buffer = [0; 6];
-        ramie::wait_read(&client, None).unwrap();
+        ramie::io::wait_read(&client, None).unwrap();
         client.read_exact(&mut buffer).unwrap();
         assert_eq!(&buffer, b"abcdef");
         selecting.get().unwrap();
@@ -198,7 +199,7 @@ fn what_somebody_else_took_is_waited_for_again() {
         let thief = parked({
             let near = near.clone();
             move || {
-                ramie::wait_read(&*near, None).unwrap();
+                ramie::io::wait_read(&*near, None).unwrap();
                 (&*near).read(&mut [0; 8]).unwrap()
             }
         });

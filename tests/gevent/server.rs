@@ -6,10 +6,12 @@ use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::ErrorContext;
 use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::server::{DatagramServer, StreamServer};
-use ramie::{Builder, ErrorContext, Event, Pool, get_hub, sleep};
+use ramie::sync::Event;
+use ramie::{Builder, Pool, get_hub, sleep};
 
 use crate::util::log::Log;
 use crate::util::sleepers::parked;

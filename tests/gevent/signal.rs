@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::signal::{SIGALRM, SIGUSR1, signal_handler};
-use ramie::{Event, catch, get_hub, raise, sleep};
+use ramie::sync::Event;
+use ramie::{catch, get_hub, raise, sleep};
 
 use crate::util::log::Log;
 use crate::util::within;

@@ -220,7 +220,7 @@ fn whatever_ends_a_connect_closes_its_socket() {
 fn waiting_for_a_quiet_descriptor_times_out() {
     within(LIMIT, || {
         let (near, _far) = pair();
-        assert_eq!(ramie::wait_read(&near, Some(SHORT)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(ramie::io::wait_read(&near, Some(SHORT)).unwrap_err().kind(), ErrorKind::TimedOut);
     });
 }
 

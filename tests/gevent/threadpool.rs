@@ -8,10 +8,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use ramie::pool::SetSizeError;
 use ramie::shared::Event;
+use ramie::sync::AsyncResult;
 use ramie::{
-    AsyncResult, GetError, Mapping, SetSizeError, ThreadPool, Waitable, fallible, get_hub, raise, sleep,
-    spawn, wait, yield_now,
+    GetError, Mapping, ThreadPool, Waitable, fallible, get_hub, raise, sleep, spawn, wait, yield_now,
 };
 
 use crate::util::log::Log;

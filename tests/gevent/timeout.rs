@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ramie::{Event, TimedOut, Timeout, catch, raise, sleep, with_timeout};
+use ramie::sync::Event;
+use ramie::{TimedOut, Timeout, catch, raise, sleep, with_timeout};
 
 use crate::util::within;
 

@@ -13,10 +13,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[cfg(unix)]
-use ramie::Watcher;
+use ramie::hub::Watcher;
+use ramie::hub::spawn_raw;
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    Event, Greenlet, GreenletExit, Kill, LoopExit, Semaphore, SystemExit, catch, get_hub, joinall, raise,
-    sleep, spawn, spawn_raw, wait, yield_now,
+    Greenlet, GreenletExit, Kill, LoopExit, SystemExit, catch, get_hub, joinall, raise, sleep, spawn, wait,
+    yield_now,
 };
 
 use crate::util::log::Log;

@@ -7,9 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{
-    Event, Semaphore, TimedOut, Timeout, catch, get_hub, joinall, raise, sleep, spawn, spawn_later, yield_now,
-};
+use ramie::sync::{Event, Semaphore};
+use ramie::{TimedOut, Timeout, catch, get_hub, joinall, raise, sleep, spawn, spawn_later, yield_now};
 
 use crate::util::log::Log;
 use crate::util::within;

@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
+use ramie::sync::Event;
 use ramie::{
-    Event, Greenlet, GreenletExit, Kill, TimedOut, Timeout, catch, getcurrent, raise, sleep, spawn,
-    spawn_later, yield_now,
+    Greenlet, GreenletExit, Kill, TimedOut, Timeout, catch, getcurrent, raise, sleep, spawn, spawn_later,
+    yield_now,
 };
 
 use crate::util::log::Log;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use ramie::hub::{BlockingSwitchOutError, spawn_raw};
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    BlockingSwitchOutError, Event, Greenlet, GreenletExit, Kill, LoopExit, Semaphore, TimedOut, catch,
-    get_hub, getcurrent, joinall, killall, killall_with, raise, sleep, spawn, spawn_later, spawn_raw,
-    yield_now,
+    Greenlet, GreenletExit, Kill, LoopExit, TimedOut, catch, get_hub, getcurrent, joinall, killall,
+    killall_with, raise, sleep, spawn, spawn_later, yield_now,
 };
 
 use crate::util::log::Log;
@@ -353,7 +354,7 @@ fn killall_of_what_never_ran_neither_waits_nor_expires() {
         assert!(greenlets.iter().all(|g| g.dead()));
         yield_now();
         log.expect("");
-        assert!(!yields(|| killall::<Greenlet<()>>(&[])));
+        assert!(!yields(|| killall(&[] as &[Greenlet<()>])));
     });
 }
 

@@ -6,11 +6,10 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::{BlockingSwitchOutError, lend};
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{
-    AnyGreenlet, BlockingSwitchOutError, Event, Greenlet, Pool, get_hub, getcurrent, lend, scope, sleep,
-    spawn, with_timeout, yield_now,
-};
+use ramie::sync::Event;
+use ramie::{AnyGreenlet, Greenlet, Pool, get_hub, getcurrent, scope, sleep, spawn, with_timeout, yield_now};
 
 use crate::util::footprint::settled;
 use crate::util::ground::{Grenade, OnDrop};
@@ -214,7 +213,7 @@ fn destructors_wait_while_a_callback_unwinds() {
         assert_eq!(errors.words()[3], BlockingSwitchOutError.to_string());
 
         // Under the hub's rules, but on the stack of a greenlet.
-        let id = ramie::add_spawn_callback({
+        let id = ramie::hub::add_spawn_callback({
             let log = log.clone();
             move |_| {
                 let log = log.clone();
@@ -226,7 +225,7 @@ fn destructors_wait_while_a_callback_unwinds() {
             }
         });
         let here = spawn(|| 5);
-        ramie::remove_spawn_callback(id);
+        ramie::hub::remove_spawn_callback(id);
         assert_eq!((log.len(), errors.len()), (4, 5));
         assert_eq!(here.get().unwrap(), 5);
     });

@@ -15,7 +15,8 @@ use proptest::test_runner::{Config, TestRunner};
 use ramie::channel;
 use ramie::queue::{Order, Queue};
 use ramie::sync::RwLock;
-use ramie::{Greenlet, GreenletExit, Semaphore, catch, get_hub, raise, spawn, yield_now};
+use ramie::sync::Semaphore;
+use ramie::{Greenlet, GreenletExit, catch, get_hub, raise, spawn, yield_now};
 
 use crate::util::within;
 

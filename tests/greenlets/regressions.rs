@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::spawn_raw;
 use ramie::queue::{Channel, PriorityQueue, Queue};
+use ramie::sync::Event;
 use ramie::sync::{AsyncResult, BoundedSemaphore, RLock};
 use ramie::{
-    Event, Group, Mapping, Pool, Timeout, catch, channel, get_hub, getcurrent, raise, select, sleep, spawn,
-    spawn_raw, wait, yield_now,
+    Group, Mapping, Pool, Timeout, catch, channel, get_hub, getcurrent, raise, select, sleep, spawn, wait,
+    yield_now,
 };
 
 use crate::util::within;
@@ -503,7 +505,8 @@ mod twice {
     use std::fmt;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    use ramie::{ThreadPool, add_spawn_callback, fallible, get_hub, raise, remove_spawn_callback, scope};
+    use ramie::hub::{add_spawn_callback, remove_spawn_callback};
+    use ramie::{ThreadPool, fallible, get_hub, raise, scope};
 
     use super::*;
 

@@ -6,9 +6,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ramie::hub::{BlockingSwitchOutError, ErrorContext};
+use ramie::sync::Event;
 use ramie::{
-    AnyGreenlet, BlockingSwitchOutError, ErrorContext, Event, Failure, Greenlet, GreenletExit, LoopExit,
-    catch, fallible, get_hub, getcurrent, joinall, raise, sleep, spawn, spawn_later, wait, yield_now,
+    AnyGreenlet, Failure, Greenlet, GreenletExit, LoopExit, catch, fallible, get_hub, getcurrent, joinall,
+    raise, sleep, spawn, spawn_later, wait, yield_now,
 };
 
 use crate::util::log::Log;

@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::Raised;
 use ramie::net::{TcpListener, TcpStream};
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    AnyGreenlet, Builder, Event, Greenlet, GreenletExit, Kill, Raised, Semaphore, TimedOut, Timeout, catch,
-    get_hub, killall, raise, run, sleep, spawn, spawn_later, with_timeout, yield_now,
+    AnyGreenlet, Builder, Greenlet, GreenletExit, Kill, TimedOut, Timeout, catch, get_hub, killall, raise,
+    run, sleep, spawn, spawn_later, with_timeout, yield_now,
 };
 
 use crate::util::footprint::settled;
@@ -475,7 +477,7 @@ fn captures_that_panic_when_dropped_do_not_stop_a_kill() {
             assert!(greenlet.dead() && greenlet.successful());
         }
         // There is no such stack: it fails when it starts.
-        assert!(greenlets[3].get().unwrap_err().is::<ramie::StackError>());
+        assert!(greenlets[3].get().unwrap_err().is::<ramie::hub::StackError>());
         assert_eq!(settled(), before);
         assert_eq!(errors.len(), 5, "four destructors and one failure: {:?}", errors.words());
         sleep(SHORT);

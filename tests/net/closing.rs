@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::io::{PollFd, Polled, pipe, poll};
+use ramie::io::{wait_read, wait_write};
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use ramie::process::{Command, Stdio};
 use ramie::server::{DatagramServer, StreamServer};
-use ramie::{get_hub, sleep, spawn, wait_read, wait_write};
+use ramie::{get_hub, sleep, spawn};
 
 use crate::util::footprint::settled;
 use crate::util::sleepers::parked;

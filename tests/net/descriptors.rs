@@ -9,8 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ramie::hub::Io;
+use ramie::io::{wait_read, wait_readwrite, wait_write};
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{Io, joinall, sleep, spawn, wait_read, wait_readwrite, wait_write, yield_now};
+use ramie::{joinall, sleep, spawn, yield_now};
 
 use crate::util::footprint::settled;
 use crate::util::sleepers::parked;

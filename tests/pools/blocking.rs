@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{BlockingSwitchOutError, FailureText, NotRun};
 use ramie::{
-    BlockingSwitchOutError, Failure, FailureText, GreenletExit, Kill, NotRun, ThreadPool, TimedOut, Timeout,
-    blocking, catch, fallible, get_hub, raise, sleep, spawn, with_timeout, yield_now,
+    Failure, GreenletExit, Kill, ThreadPool, TimedOut, Timeout, blocking, catch, fallible, get_hub, raise,
+    sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::within;

@@ -6,9 +6,12 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ramie::hub::{Body, LinkId, idle};
+use ramie::pool::{Job, Spawn};
+use ramie::sync::Event;
 use ramie::{
-    Body, Builder, Event, Failure, Greenlet, Group, Job, LinkId, LoopExit, Mapping, Pool, Spawn, TimedOut,
-    Waitable, catch, fallible, getcurrent, idle, raise, sleep, spawn,
+    Builder, Failure, Greenlet, Group, LoopExit, Mapping, Pool, TimedOut, Waitable, catch, fallible,
+    getcurrent, raise, sleep, spawn,
 };
 
 use crate::util::within;
@@ -19,7 +22,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// What a program can write that does not care where its functions run.
 fn total<P>(place: &P, upto: u32) -> u32
 where
-    P: Mapping + Spawn<ramie::Call<fn(u32) -> u32, u32>>,
+    P: Mapping + Spawn<ramie::pool::Call<fn(u32) -> u32, u32>>,
 {
     let double: fn(u32) -> u32 = |x| x * 2;
     let mapped: u32 = place.map(0..upto, double).unwrap().iter().sum();

@@ -10,11 +10,12 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use ramie::hub::{BlockingSwitchOutError, ErrorContext, FailureText};
+use ramie::pool::{PoolFull, SetSizeError, ThreadPoolBuilder};
 use ramie::shared::Event;
 use ramie::{
-    BlockingSwitchOutError, ErrorContext, FailureText, LoopExit, Mapping, PoolFull, SetSizeError, SystemExit,
-    ThreadPool, ThreadPoolBuilder, TimedOut, catch, fallible, get_hub, raise, sleep, spawn, with_timeout,
-    yield_now,
+    LoopExit, Mapping, SystemExit, ThreadPool, TimedOut, catch, fallible, get_hub, raise, sleep, spawn,
+    with_timeout, yield_now,
 };
 
 use crate::util::log::Log;
@@ -124,7 +125,7 @@ fn what_is_raised_in_a_job_arrives_as_text() {
         let text = raised.downcast_ref::<FailureText>().expect("an exception does not travel");
         assert_eq!((text.kind(), text.to_string()), ("&str", String::from("no luck")));
         // The hub of the worker has nothing that could wake it.
-        let stuck = pool.spawn(|| ramie::Event::new().wait()).get().expect_err("it waits in vain");
+        let stuck = pool.spawn(|| ramie::sync::Event::new().wait()).get().expect_err("it waits in vain");
         let kind = stuck.downcast_ref::<FailureText>().expect("an exception does not travel").kind();
         assert_eq!(kind, std::any::type_name::<LoopExit>());
         assert_eq!(errors.len(), 2);

@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use ramie::hub::idle;
+use ramie::pool::{JobAbandoned, PoolShutDown};
 use ramie::shared::Event;
-use ramie::{
-    AsyncResult, JobAbandoned, PoolShutDown, ThreadPool, fallible, get_hub, idle, sleep, spawn, with_timeout,
-    yield_now,
-};
+use ramie::sync::AsyncResult;
+use ramie::{ThreadPool, fallible, get_hub, sleep, spawn, with_timeout, yield_now};
 
 use crate::util::log::Log;
 use crate::util::within;

@@ -327,7 +327,7 @@ fn browser_of_six_connections() {
 #[test]
 fn curl_talks_to_the_echo() {
     with(&["curl"], |programs| {
-        let stop = std::rc::Rc::new(ramie::Event::new());
+        let stop = std::rc::Rc::new(ramie::sync::Event::new());
         let stopper = stop.clone();
         let server =
             StreamServer::bind("127.0.0.1:0", move |stream, _| echo_server::echo(&stream, &stopper)).unwrap();

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{BlockingSwitchOutError, FailureText, Lent, NotRun, abandoned_greenlets, lend};
 use ramie::{
-    BlockingSwitchOutError, FailureText, GreenletExit, Kill, Lent, NotRun, TimedOut, abandoned_greenlets,
-    catch, get_hub, getcurrent, lend, raise, sleep, spawn, with_timeout, yield_now,
+    GreenletExit, Kill, TimedOut, catch, get_hub, getcurrent, raise, sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::assert_send;

@@ -7,12 +7,14 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{
+    BlockingSwitchOutError, StackError, abandoned_greenlets, add_spawn_callback, remove_spawn_callback,
+};
 use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{
-    AnyGreenlet, BlockingSwitchOutError, Builder, Exception, Failure, GreenletExit, Scope, ScopedGreenlet,
-    StackError, Timeout, abandoned_greenlets, add_spawn_callback, catch, fallible, get_hub, getcurrent,
-    greenlet_local, joinall, killall, raise, remove_spawn_callback, scope, sleep, spawn, with_timeout,
+    AnyGreenlet, Builder, Exception, Failure, GreenletExit, Scope, ScopedGreenlet, Timeout, catch, fallible,
+    get_hub, getcurrent, greenlet_local, joinall, killall, raise, scope, sleep, spawn, with_timeout,
     yield_now,
 };
 

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::sync::Event;
 use ramie::{
-    Event, GreenletExit, Kill, LoopExit, Scope, SystemExit, TimedOut, Timeout, catch, get_hub, getcurrent,
-    raise, scope, sleep, spawn, with_timeout, yield_now,
+    GreenletExit, Kill, LoopExit, Scope, SystemExit, TimedOut, Timeout, catch, get_hub, getcurrent, raise,
+    scope, sleep, spawn, with_timeout, yield_now,
 };
 
 use crate::util::footprint::settled;

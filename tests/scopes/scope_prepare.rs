@@ -8,9 +8,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{add_spawn_callback, remove_spawn_callback};
 use ramie::{
-    AnyGreenlet, Builder, LoopExit, add_spawn_callback, catch, fallible, getcurrent, raise,
-    remove_spawn_callback, scope, sleep, spawn, with_timeout, yield_now,
+    AnyGreenlet, Builder, LoopExit, catch, fallible, getcurrent, raise, scope, sleep, spawn, with_timeout,
+    yield_now,
 };
 
 use crate::util::ground::{Ground, OnDrop};

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use ramie::net::TcpStream;
 use ramie::server::StreamServer;
+use ramie::sync::Event;
 use ramie::{
-    Builder, Event, Greenlet, GreenletExit, Pool, catch, get_hub, getcurrent, raise, sleep, spawn,
-    with_timeout, yield_now,
+    Builder, Greenlet, GreenletExit, Pool, catch, get_hub, getcurrent, raise, sleep, spawn, with_timeout,
+    yield_now,
 };
 
 use crate::util::footprint::{footprint, settled};

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ramie::net::{TcpListener, UdpSocket};
 use ramie::server::{DatagramServer, Listener, Socket, StreamServer};
-use ramie::{Event, sleep, yield_now};
+use ramie::sync::Event;
+use ramie::{sleep, yield_now};
 
 use crate::util::footprint::settled;
 use crate::util::log::Log;

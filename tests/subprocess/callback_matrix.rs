@@ -13,9 +13,11 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{add_spawn_callback, lend, remove_spawn_callback};
+use ramie::sync::{AsyncResult, Event};
 use ramie::{
-    AnyGreenlet, AsyncResult, Builder, Event, Group, Pool, Timeout, add_spawn_callback, get_hub, getcurrent,
-    lend, remove_spawn_callback, scope, sleep, spawn, with_timeout, yield_now,
+    AnyGreenlet, Builder, Group, Pool, Timeout, get_hub, getcurrent, scope, sleep, spawn, with_timeout,
+    yield_now,
 };
 
 use crate::callback_places::PLACES;

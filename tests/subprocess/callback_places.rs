@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::{Lane, LinkId, WaitQueue, Waits, add_spawn_callback, lend, remove_spawn_callback};
 use ramie::queue::{PriorityQueue, Queue};
+use ramie::sync::{AsyncResult, Event};
 use ramie::{
-    AsyncResult, Builder, Event, Greenlet, Group, Kill, Lane, Limit, LinkId, Mapping, Pool, Timeout,
-    WaitQueue, Waitable, Waits, add_spawn_callback, blocking, catch, get_hub, greenlet_local, lend,
-    remove_spawn_callback, scope, sleep, spawn, spawn_later, tree_local, yield_now,
+    Builder, Greenlet, Group, Kill, Limit, Mapping, Pool, Timeout, Waitable, blocking, catch, get_hub,
+    greenlet_local, scope, sleep, spawn, spawn_later, tree_local, yield_now,
 };
 
 use crate::callback_matrix::{Act, panics, waits_while_it_unwinds};
@@ -120,7 +121,7 @@ struct Lanes {
 }
 
 impl Waits for Lanes {
-    const RULE: ramie::WakePolicy = ramie::WakePolicy::Ordered;
+    const RULE: ramie::hub::WakePolicy = ramie::hub::WakePolicy::Ordered;
 
     fn is_ready(&self) -> bool {
         self.ready.get()

@@ -10,7 +10,8 @@ use std::{env, fs, thread};
 
 use ramie::process::{Child, ChildStdout, Command, Stdio};
 use ramie::signal::{SIGINT, SIGTERM, SIGUSR1, Signals, signal_handler};
-use ramie::{Event, GreenletExit, KeyboardInterrupt, Run, catch, run, sleep, spawn, wait_timeout, yield_now};
+use ramie::sync::Event;
+use ramie::{GreenletExit, KeyboardInterrupt, Run, catch, run, sleep, spawn, wait_timeout, yield_now};
 
 use crate::util::again::part;
 use crate::util::ground::OnDrop;

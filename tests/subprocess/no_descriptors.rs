@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io;
 use std::thread;
 
-use ramie::{Run, spawn, try_get_hub, yield_now};
+use ramie::hub::try_get_hub;
+use ramie::{Run, spawn, yield_now};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::util::again::{again, part};
@@ -58,7 +59,7 @@ fn an_abandoned_hub_keeps_no_descriptors() {
             let threads = (0..2).map(|_| {
                 thread::spawn(|| {
                     let wait = || loop {
-                        let _ = ramie::catch::<ramie::GreenletExit, _>(|| ramie::Event::new().wait());
+                        let _ = ramie::catch::<ramie::GreenletExit, _>(|| ramie::sync::Event::new().wait());
                     };
                     spawn(wait);
                     yield_now();
@@ -66,7 +67,7 @@ fn an_abandoned_hub_keeps_no_descriptors() {
             });
             threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
         }
-        assert_eq!(ramie::abandoned_greenlets(), 80);
+        assert_eq!(ramie::hub::abandoned_greenlets(), 80);
         return println!("done");
     }
     let output = again("no_descriptors::an_abandoned_hub_keeps_no_descriptors", "all");

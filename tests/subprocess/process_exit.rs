@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering as Memory};
 use std::thread;
 use std::time::Duration;
 
-use ramie::{GreenletExit, blocking, blocking_owned, catch, get_hub, lend, sleep, spawn, yield_now};
+use ramie::hub::lend;
+use ramie::pool::blocking_owned;
+use ramie::{GreenletExit, blocking, catch, get_hub, sleep, spawn, yield_now};
 
 use crate::util::again::{again, again_under, part, stderr};
 use crate::util::within;
@@ -107,7 +109,7 @@ fn play(part: &str) {
             sleep(Duration::from_millis(10));
         }
         "lent to a greenlet that refuses to end" => {
-            let start = |work: ramie::Lent| {
+            let start = |work: ramie::hub::Lent| {
                 thread::spawn(move || {
                     spawn(move || work.run());
                     sleep(Duration::from_millis(1));

@@ -4,9 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::Raised;
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    Builder, Event, Exception, Greenlet, GreenletExit, LoopExit, Raised, Semaphore, SystemExit, Timeout,
-    catch, raise, run, sleep, spawn, yield_now,
+    Builder, Exception, Greenlet, GreenletExit, LoopExit, SystemExit, Timeout, catch, raise, run, sleep,
+    spawn, yield_now,
 };
 
 use crate::util::again::{again, part, stderr};

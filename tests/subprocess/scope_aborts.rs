@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt;
 
-use ramie::{Builder, Event, LoopExit, catch, raise, scope};
+use ramie::sync::Event;
+use ramie::{Builder, LoopExit, catch, raise, scope};
 
 use crate::util::again::{again, part, stderr};
 

@@ -7,14 +7,16 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use ramie::hub::has_hub;
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::queue::Queue;
 use ramie::server::StreamServer;
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::sync::{Barrier, BoundedSemaphore, Condvar, RLock, RwLock, WaitGroup};
 use ramie::tls::{self, Acceptor, TlsStream};
 use ramie::{
-    AsyncResult, Event, Group, Mapping, Pool, Semaphore, ThreadPool, Timeout, Waitable, channel, fs, get_hub,
-    has_hub, raise, shared, sleep, spawn, sync, yield_now,
+    Group, Mapping, Pool, ThreadPool, Timeout, Waitable, channel, fs, get_hub, raise, shared, sleep, spawn,
+    sync, yield_now,
 };
 
 use crate::util::certificate::Certificate;

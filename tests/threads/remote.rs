@@ -7,10 +7,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ramie::{
-    Event, HubGone, KeepAlive, LoopExit, Remote, Reply, Waker, catch, get_hub, getcurrent, joinall, sleep,
-    spawn, yield_now,
-};
+use ramie::hub::{HubGone, KeepAlive, Remote, Reply, Waker};
+use ramie::sync::Event;
+use ramie::{LoopExit, catch, get_hub, getcurrent, joinall, sleep, spawn, yield_now};
 
 use crate::util::footprint::settled;
 use crate::util::log::Log;

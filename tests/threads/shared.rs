@@ -11,11 +11,10 @@ use crate::util::kinds::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignor
 use crate::util::log::Log;
 use crate::util::{assert_send, within};
 use ramie::generic::{self, Sharing};
+use ramie::hub::{abandoned_greenlets, has_hub};
 use ramie::shared::channel::{RecvError, SendError, TryRecvError, TrySendError};
 use ramie::shared::{Event, Mutex, MutexGuard, Semaphore, channel, oneshot};
-use ramie::{
-    GreenletExit, abandoned_greenlets, get_hub, has_hub, iwait, raise, run, select, sleep, spawn, yield_now,
-};
+use ramie::{GreenletExit, get_hub, iwait, raise, run, select, sleep, spawn, yield_now};
 
 #[test]
 fn types_may_be_shared_as_those_of_std() {

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use crate::util::kinds::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignore, on, until};
 use crate::util::log::Log;
 use crate::util::within;
+use ramie::hub::has_hub;
 use ramie::shared::channel::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use ramie::shared::{Event, Mutex, Semaphore, channel, oneshot};
-use ramie::{Timeout, get_hub, has_hub, joinall, run, sleep, spawn, yield_now};
+use ramie::{Timeout, get_hub, joinall, run, sleep, spawn, yield_now};
 
 // --- kills and limits -----------------------------------------------------------------------------------------------
 

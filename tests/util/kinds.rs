@@ -3,7 +3,8 @@
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ramie::{get_hub, has_hub, run, spawn, yield_now};
+use ramie::hub::has_hub;
+use ramie::{get_hub, run, spawn, yield_now};
 
 use super::within;
 

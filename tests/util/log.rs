@@ -17,7 +17,7 @@ impl Log {
     pub(crate) fn of_errors() -> Self {
         let log = Self::new();
         let seen = log.clone();
-        let handler = move |_: &ramie::ErrorContext, failure: &ramie::Failure| seen.add(failure);
+        let handler = move |_: &ramie::hub::ErrorContext, failure: &ramie::Failure| seen.add(failure);
         ramie::get_hub().set_error_handler(Some(Rc::new(handler)));
         log
     }

@@ -1,6 +1,7 @@
 //! What the mapping functions do in any place: tests of pools of greenlets and of threads alike.
 
-use ramie::{Call, IMap, Mapping, Spawn};
+use ramie::Mapping;
+use ramie::pool::{Call, IMap, Spawn};
 
 /// A function that any place can run.
 type Function = fn(u64) -> u64;

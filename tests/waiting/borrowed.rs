@@ -5,9 +5,11 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::WaitWhileBorrowed;
 use ramie::queue::{PriorityQueue, Queue};
 use ramie::sync::BoundedSemaphore;
-use ramie::{Semaphore, WaitWhileBorrowed, catch, shared, sleep, spawn, with_timeout, yield_now};
+use ramie::sync::Semaphore;
+use ramie::{catch, shared, sleep, spawn, with_timeout, yield_now};
 
 use crate::util::within;
 

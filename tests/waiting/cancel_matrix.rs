@@ -10,12 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use ramie::channel::{self, Receiver, Sender};
+use ramie::hub::idle;
 use ramie::queue::{Channel, LifoQueue, Order, PriorityQueue, Queue, SimpleQueue};
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::sync::{Barrier, BoundedSemaphore, Condvar, Mutex, Once, OnceCell, RLock, RwLock, WaitGroup};
-use ramie::{
-    AsyncResult, Event, Greenlet, GreenletExit, Semaphore, get_hub, idle, select, spawn, wait, wait_timeout,
-    with_timeout, yield_now,
-};
+use ramie::{Greenlet, GreenletExit, get_hub, select, spawn, wait, wait_timeout, with_timeout, yield_now};
 
 use crate::util::within;
 

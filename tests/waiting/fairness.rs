@@ -12,12 +12,14 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ramie::hub::Remote;
 use ramie::io::{Cooperative, Polled};
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::os::unix::net::UnixStream;
 use ramie::queue::Queue;
+use ramie::sync::Event;
 use ramie::tls::{self, Acceptor};
-use ramie::{Event, Remote, channel, get_hub, joinall, sleep, spawn, spawn_later, yield_now};
+use ramie::{channel, get_hub, joinall, sleep, spawn, spawn_later, yield_now};
 
 use crate::util::certificate::Certificate;
 use crate::util::within;

@@ -2,6 +2,7 @@
 
 mod borrowed;
 mod cancel_matrix;
+mod collections;
 mod fairness;
 mod select;
 mod timeouts;

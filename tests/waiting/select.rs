@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use ramie::channel::{self, RecvError, SendError, TryRecvError, TrySendError};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::queue::{Channel, PriorityQueue, Queue, ShutDown, SimpleQueue};
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::time::after;
 use ramie::{
-    AsyncResult, Event, Greenlet, LoopExit, Semaphore, TimedOut, Waitable, catch, fallible, get_hub, select,
-    sleep, spawn, with_timeout, yield_now,
+    Greenlet, LoopExit, TimedOut, Waitable, catch, fallible, get_hub, select, sleep, spawn, with_timeout,
+    yield_now,
 };
 
 use crate::util::within;

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ramie::hub::spawn_raw;
+use ramie::sync::{Event, Semaphore};
 use ramie::{
-    Event, Greenlet, LoopExit, Semaphore, TimedOut, Timeout, catch, get_hub, joinall, sleep, spawn,
-    spawn_later, spawn_raw, wait_timeout, with_timeout, yield_now,
+    Greenlet, LoopExit, TimedOut, Timeout, catch, get_hub, joinall, sleep, spawn, spawn_later, wait_timeout,
+    with_timeout, yield_now,
 };
 
 use crate::util::log::Log;

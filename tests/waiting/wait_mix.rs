@@ -9,11 +9,9 @@ use ramie::channel;
 use ramie::net::{TcpListener, TcpStream};
 use ramie::queue::{Channel, LifoQueue, PriorityQueue, Queue, SimpleQueue};
 use ramie::sync::BoundedSemaphore;
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::time::after;
-use ramie::{
-    AsyncResult, Event, Semaphore, TimedOut, Waitable, get_hub, iwait, sleep, spawn, wait, wait_timeout,
-    with_timeout, yield_now,
-};
+use ramie::{TimedOut, Waitable, get_hub, iwait, sleep, spawn, wait, wait_timeout, with_timeout, yield_now};
 
 use crate::util::within;
 

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use ramie::hub::{ErrorContext, idle, sleep_unref, spawn_raw};
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::{
-    AsyncResult, ErrorContext, Event, Failure, JoinOptions, LoopExit, Semaphore, TimedOut, Timeout, Waitable,
-    catch, get_hub, idle, iwait, joinall, joinall_with, raise, sleep, sleep_unref, spawn, spawn_later,
-    spawn_raw, wait, wait_timeout, yield_now,
+    Failure, JoinOptions, LoopExit, TimedOut, Timeout, Waitable, catch, get_hub, iwait, joinall,
+    joinall_with, raise, sleep, spawn, spawn_later, wait, wait_timeout, yield_now,
 };
 
 use crate::util::log::Log;
@@ -35,7 +36,7 @@ fn yields(f: impl FnOnce()) -> bool {
 fn a_callback_is_pending_until_it_begins_and_active_until_it_returns() {
     within(LIMIT, || {
         let log = Log::new();
-        let handle = Rc::new(RefCell::new(None::<ramie::Callback>));
+        let handle = Rc::new(RefCell::new(None::<ramie::hub::Callback>));
         let (own, seen) = (handle.clone(), log.clone());
         let callback = get_hub().run_callback(move || {
             let own = own.borrow();
@@ -195,7 +196,7 @@ fn wait_returns_in_the_order_of_readiness() {
 #[test]
 fn wait_for_nothing_returns_at_once() {
     within(LIMIT, || {
-        assert!(!yields(|| assert!(wait::<Event>(&[]).is_empty())));
+        assert!(!yields(|| assert!(wait(&[] as &[Event]).is_empty())));
         let none = JoinOptions { count: Some(0), ..JoinOptions::default() };
         let greenlets = [spawn(|| sleep(LONG))];
         assert!(!yields(|| assert!(joinall_with(&greenlets, none).is_ok_and(|joined| joined.is_empty()))));

@@ -30,7 +30,8 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use ramie::net::{TcpListener, TcpStream};
-use ramie::{Event, joinall, spawn, with_timeout, yield_now};
+use ramie::sync::Event;
+use ramie::{joinall, spawn, with_timeout, yield_now};
 
 /// Something to do so many times.
 type Work = fn(u64);

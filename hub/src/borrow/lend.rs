@@ -119,7 +119,7 @@ impl Borrowers for Waiter {
 ///
 /// ```
 /// use std::thread;
-/// use ramie::lend;
+/// use ramie::hub::lend;
 ///
 /// let mut numbers = vec![3, 1, 2];
 /// let largest = lend(
@@ -138,27 +138,27 @@ impl Borrowers for Waiter {
 /// ```compile_fail,E0277
 /// use std::rc::Rc;
 /// let here = Rc::new(5);
-/// let _ = ramie::lend(|| *here + 1, |work| work.run());
+/// let _ = ramie::hub::lend(|| *here + 1, |work| work.run());
 /// ```
 ///
 /// Its result must be `Send` as well:
 ///
 /// ```compile_fail,E0277
 /// use std::rc::Rc;
-/// let _ = ramie::lend(|| Rc::new(5), |work| work.run());
+/// let _ = ramie::hub::lend(|| Rc::new(5), |work| work.run());
 /// ```
 ///
 /// The borrow lasts as long as the call, so `start` cannot read a value that the work writes:
 ///
 /// ```compile_fail,E0502
 /// let mut count = 0;
-/// let _ = ramie::lend(|| count += 1, |work| { println!("{count}"); work.run() });
+/// let _ = ramie::hub::lend(|| count += 1, |work| { println!("{count}"); work.run() });
 /// ```
 ///
 /// The result cannot borrow from a value that `f` owns:
 ///
 /// ```compile_fail,E0515
-/// let _ = ramie::lend(|| { let own = vec![5]; own.as_slice() }, |work| work.run());
+/// let _ = ramie::hub::lend(|| { let own = vec![5]; own.as_slice() }, |work| work.run());
 /// ```
 pub fn lend<'a, T: Send + 'a>(
     f: impl FnOnce() -> T + Send + 'a,

@@ -34,7 +34,7 @@ use std::ptr;
 use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use super::{MAX_INLINE_BODY, run_body};
+use super::body::{MAX_INLINE_BODY, run_body};
 use crate::stack::Stack;
 
 /// The size of two words above the first frame, so that the base keeps its alignment.

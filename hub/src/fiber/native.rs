@@ -48,7 +48,7 @@ use std::ptr;
 
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 
-use super::{MAX_INLINE_BODY, run_body};
+use super::body::{MAX_INLINE_BODY, run_body};
 use crate::stack::{Stack, under_valgrind};
 
 #[cfg(target_arch = "aarch64")]

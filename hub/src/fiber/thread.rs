@@ -26,7 +26,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::run_body;
+use super::body::run_body;
 use crate::stack::Stack;
 
 /// Code on a thread of its own that runs when the hub waits for it.

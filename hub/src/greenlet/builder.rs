@@ -213,7 +213,7 @@ pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
 /// # Examples
 ///
 /// ```
-/// let raw = ramie::spawn_raw(|| println!("hello"));
+/// let raw = ramie::hub::spawn_raw(|| println!("hello"));
 /// raw.join();
 /// assert!(raw.dead());
 /// ```
@@ -234,7 +234,8 @@ pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
 /// # Examples
 ///
 /// ```
-/// use ramie::{add_spawn_callback, remove_spawn_callback, spawn};
+/// use ramie::hub::{add_spawn_callback, remove_spawn_callback};
+/// use ramie::spawn;
 ///
 /// let id = add_spawn_callback(|greenlet| println!("started {}", greenlet.name()));
 /// spawn(|| ()).join();

@@ -7,6 +7,7 @@ use crate::exception::{Exception, GreenletExit};
 use crate::scheduler::current;
 use crate::scheduler::{Core, Item};
 use crate::task::{AnyGreenlet, Kind, State, TaskRef, WaitToken};
+use crate::wait::collections::IntoGreenlets;
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 use crate::wait::multi::iwait;
@@ -227,6 +228,9 @@ impl AnyGreenlet {
 /// interrupted. The caller may be among the greenlets: then the exception is raised out of this
 /// call.
 ///
+/// [`IntoGreenlets`] lists the possible arguments: a reference to a `Vec` or an array, an iterator,
+/// or a tuple of references to greenlets of different result types.
+///
 /// # Cancellation
 ///
 /// The kills stay in force when the caller is interrupted.
@@ -238,17 +242,20 @@ impl AnyGreenlet {
 /// use ramie::{killall, sleep, spawn, yield_now};
 ///
 /// let greenlets: Vec<_> = (0..3).map(|_| spawn(|| sleep(Duration::from_secs(10)))).collect();
+/// let counter = spawn(|| (0..).inspect(|_| sleep(Duration::from_secs(10))).nth(5));
 /// yield_now();
 /// killall(&greenlets);
 /// assert!(greenlets.iter().all(|g| g.dead()));
+/// killall((&greenlets[0], &counter));
+/// assert!(counter.dead());
 /// ```
-pub fn killall<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
+pub fn killall<S: IntoGreenlets<Kind>, Kind>(greenlets: S) {
     // A wait without a limit does not time out.
     let _ = killall_with(greenlets, Kill::default());
 }
 
 /// Kills every greenlet with [`GreenletExit`] without waiting. Does not let other greenlets run.
-pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
+pub fn killall_nowait<S: IntoGreenlets<Kind>, Kind>(greenlets: S) {
     let _ = killall_with(greenlets, Kill::default().nowait());
 }
 
@@ -270,11 +277,16 @@ pub fn killall_nowait<G: AsRef<AnyGreenlet>>(greenlets: &[G]) {
 /// assert!(greenlets.iter().all(|g| g.get().unwrap_err().to_string() == "over"));
 /// # Ok::<(), TimedOut>(())
 /// ```
-pub fn killall_with<G: AsRef<AnyGreenlet>>(greenlets: &[G], kill: impl Into<Kill>) -> Result<(), TimedOut> {
+pub fn killall_with<S, Kind>(greenlets: S, kill: impl Into<Kill>) -> Result<(), TimedOut>
+where
+    S: IntoGreenlets<Kind>,
+{
     let Kill { exception, limit } = kill.into();
+    // An iterator may run any code, which must not run between two kills.
+    let greenlets: Vec<_> = greenlets.into_greenlets().collect();
     let core = current::core();
     let mut living: Vec<TaskRef> = Vec::new();
-    for greenlet in greenlets {
+    for greenlet in &greenlets {
         let greenlet = greenlet.as_ref();
         if greenlet.needs_throw(&core, &exception) {
             living.push(greenlet.record.clone());

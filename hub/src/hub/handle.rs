@@ -58,7 +58,8 @@ pub fn get_hub() -> Hub {
 /// # Examples
 ///
 /// ```
-/// use ramie::{spawn, try_get_hub};
+/// use ramie::hub::try_get_hub;
+/// use ramie::spawn;
 ///
 /// match try_get_hub() {
 ///     Ok(_hub) => assert_eq!(spawn(|| 5).get().unwrap(), 5),
@@ -228,7 +229,8 @@ impl Hub {
     ///
     /// ```
     /// use std::{rc::Rc, thread};
-    /// use ramie::{AsyncResult, get_hub};
+    /// use ramie::get_hub;
+    /// use ramie::sync::AsyncResult;
     ///
     /// let result = AsyncResult::new();
     /// let here = result.clone();

@@ -85,7 +85,7 @@ fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, limit: Limit) -> io::
 /// use std::io::Write;
 /// use std::os::unix::net::UnixStream;
 /// use std::time::Duration;
-/// use ramie::wait_read;
+/// use ramie::io::wait_read;
 ///
 /// let (left, mut right) = UnixStream::pair()?;
 /// assert!(wait_read(&left, Some(Duration::from_millis(1))).is_err());

@@ -34,7 +34,8 @@ use crate::wait::limit::Limit;
 /// # #[cfg(unix)] fn main() -> std::io::Result<()> {
 /// use std::io::{Read, Write};
 /// use std::os::unix::net::UnixStream;
-/// use ramie::{Io, spawn};
+/// use ramie::hub::Io;
+/// use ramie::spawn;
 ///
 /// let (left, right) = UnixStream::pair()?;
 /// left.set_nonblocking(true)?;

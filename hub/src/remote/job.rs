@@ -36,7 +36,8 @@ enum Cause<E> {
 ///
 /// ```
 /// use std::thread;
-/// use ramie::{fallible, run_job};
+/// use ramie::hub::run_job;
+/// use ramie::fallible;
 ///
 /// let job = fallible(|| "twelve".parse::<u32>());
 /// let failed = thread::spawn(move || run_job(job)).join().unwrap().unwrap_err();

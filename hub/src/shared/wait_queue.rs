@@ -21,7 +21,9 @@ use crate::wait::turn::Turn;
 /// A simple semaphore for any thread:
 ///
 /// ```
-/// use ramie::{Lane, Limit, shared::{WaitQueue, Waits}};
+/// use ramie::hub::Lane;
+/// use ramie::shared::{WaitQueue, Waits};
+/// use ramie::Limit;
 ///
 /// struct Permits(usize);
 ///

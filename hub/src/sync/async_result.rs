@@ -43,7 +43,8 @@ impl<T: 'static> Waits for Cell<T> {
 /// # Examples
 ///
 /// ```
-/// use ramie::{AsyncResult, spawn};
+/// use ramie::sync::AsyncResult;
+/// use ramie::spawn;
 ///
 /// let result = AsyncResult::new();
 /// let waiter = spawn({
@@ -154,7 +155,7 @@ impl<T: 'static> AsyncResult<T> {
     /// # Examples
     ///
     /// ```
-    /// use ramie::AsyncResult;
+    /// use ramie::sync::AsyncResult;
     ///
     /// struct Ticket(u32);
     ///
@@ -202,7 +203,8 @@ impl<T: 'static> AsyncResult<T> {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{AsyncResult, spawn};
+    /// use ramie::sync::AsyncResult;
+    /// use ramie::spawn;
     ///
     /// let result = AsyncResult::new();
     /// spawn(|| 5).link(result.link_target());

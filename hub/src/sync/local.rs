@@ -9,7 +9,8 @@ use super::{event, semaphore};
 /// # Examples
 ///
 /// ```
-/// use ramie::{Event, spawn};
+/// use ramie::spawn;
+/// use ramie::sync::Event;
 ///
 /// let event = Event::new();
 /// let waiter = spawn({
@@ -31,7 +32,8 @@ pub type Event = event::Event<Local>;
 /// # Examples
 ///
 /// ```
-/// use ramie::{Semaphore, spawn};
+/// use ramie::spawn;
+/// use ramie::sync::Semaphore;
 ///
 /// let semaphore = Semaphore::new(1);
 /// semaphore.acquire();

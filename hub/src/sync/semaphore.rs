@@ -144,7 +144,7 @@ impl<K: Sharing> Semaphore<K> {
     /// # Examples
     ///
     /// ```
-    /// use ramie::Semaphore;
+    /// use ramie::sync::Semaphore;
     ///
     /// let semaphore = Semaphore::new(2);
     /// let permit = semaphore.permit();

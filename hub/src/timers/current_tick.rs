@@ -143,7 +143,7 @@ impl CurrentTick {
 impl CurrentTick {
     /// Checks the order, the positions, and that no entry belongs in the wheel. Returns the number
     /// of entries.
-    pub(super) fn check(&self, wheel: &super::Wheel) -> usize {
+    pub(super) fn check(&self, wheel: &super::wheel::Wheel) -> usize {
         let there = self.run.iter().enumerate().filter(|(_, entry)| entry.index != NIL);
         let mut count = 0;
         for (position, entry) in there.chain(self.heap.iter().enumerate()) {

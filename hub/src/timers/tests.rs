@@ -3,7 +3,8 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{Due, TimerId, Timers};
+use super::queue::Due;
+use super::{TimerId, Timers};
 
 const TICK: u64 = 1 << 20;
 const MILLISECOND: u64 = 1_000_000;

@@ -13,7 +13,7 @@ use crate::scheduler::Core;
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use ramie::Event;
+/// use ramie::sync::Event;
 ///
 /// let event = Event::new();
 /// assert!(!event.wait_timeout(Duration::from_millis(1)));

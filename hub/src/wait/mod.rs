@@ -1,5 +1,6 @@
 //! Waiting: limits, objects, and the guards that undo registrations when a wait ends.
 
+pub(crate) mod collections;
 pub(crate) mod guard;
 pub(crate) mod limit;
 pub(crate) mod multi;

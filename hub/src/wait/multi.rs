@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use crate::exception::Failure;
 use crate::scheduler::current;
-use crate::task::LinkId;
-use crate::task::{AnyGreenlet, WaitToken, WakeReason};
+use crate::task::{LinkId, WaitToken, WakeReason};
+use crate::wait::collections::{IntoGreenlets, IntoWaitables};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
@@ -21,14 +21,21 @@ struct Ready {
     waiter: Cell<Option<WaitToken>>,
 }
 
+/// An object that an iteration waits for.
+struct Entry<W> {
+    /// `None` once the object was returned.
+    object: Option<W>,
+    /// `None` before the object is linked, and once the link was called or removed.
+    link: Option<LinkId>,
+}
+
 /// An iterator over objects as they become ready. Made by [`iwait`].
 ///
 /// Nothing is linked before the first `next`. Dropping it removes every remaining link. Objects
 /// that become ready between two calls of `next` are kept for the next call. gevent's `count` is
 /// [`Iterator::take`].
-pub struct IWait<'a, W: Waitable> {
-    objects: &'a [W],
-    links: Vec<Option<LinkId>>,
+pub struct IWait<W: Waitable> {
+    entries: Vec<Entry<W>>,
     ready: Rc<Ready>,
     limit: Limit,
     deadline: Option<u64>,
@@ -38,7 +45,21 @@ pub struct IWait<'a, W: Waitable> {
     last: Option<usize>,
 }
 
-impl<W: Waitable> IWait<'_, W> {
+impl<W: Waitable> IWait<W> {
+    fn new(objects: impl Iterator<Item = W>) -> Self {
+        let entries: Vec<_> = objects.map(|object| Entry { object: Some(object), link: None }).collect();
+        IWait {
+            left: entries.len(),
+            entries,
+            ready: Rc::new(Ready::default()),
+            limit: Limit::Never,
+            deadline: None,
+            linked: false,
+            timed_out: false,
+            last: None,
+        }
+    }
+
     /// Ends the iteration at the limit. A duration counts from the first `next`.
     #[must_use]
     pub fn timeout(mut self, limit: impl Into<Limit>) -> Self {
@@ -46,8 +67,8 @@ impl<W: Waitable> IWait<'_, W> {
         self
     }
 
-    /// Returns the index in the slice of the object that `next` returned last, to tell objects of
-    /// mixed types apart.
+    /// Returns the index, in the argument of [`iwait`], of the object that `next` returned last: it
+    /// tells objects of mixed types apart.
     pub fn last_index(&self) -> Option<usize> {
         self.last
     }
@@ -62,7 +83,8 @@ impl<W: Waitable> IWait<'_, W> {
     fn link(&mut self) {
         self.linked = true;
         self.deadline = self.limit.deadline(&current::core());
-        for (index, object) in self.objects.iter().enumerate() {
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let Some(object) = &entry.object else { continue };
             let ready = self.ready.clone();
             let link = object.rawlink(Box::new(move || {
                 ready.indices.borrow_mut().push_back(index);
@@ -70,22 +92,25 @@ impl<W: Waitable> IWait<'_, W> {
                     current::core().wake(token);
                 }
             }));
-            self.links.push(Some(link));
+            entry.link = Some(link);
         }
     }
 
-    /// Unlinks the first object that is ready and has not reported it yet.
+    /// Unlinks the first object that is ready and has not reported it yet. Returns its index.
     fn take_ready(&mut self) -> Option<usize> {
-        let is_ready =
-            |(index, link): &(usize, &Option<LinkId>)| link.is_some() && self.objects[*index].is_ready();
-        let (index, _) = self.links.iter().enumerate().find(is_ready)?;
-        if let Some(link) = self.links[index].take() {
-            self.objects[index].unlink(link);
-        }
-        Some(index)
+        let mut entries = self.entries.iter_mut();
+        entries.position(|entry| {
+            let (Some(object), Some(link)) = (&entry.object, entry.link) else { return false };
+            let ready = object.is_ready();
+            if ready {
+                entry.link = None;
+                object.unlink(link);
+            }
+            ready
+        })
     }
 
-    fn next_index(&mut self) -> Option<usize> {
+    fn next_ready(&mut self) -> Option<W> {
         if self.left == 0 {
             return None;
         }
@@ -95,10 +120,11 @@ impl<W: Waitable> IWait<'_, W> {
         loop {
             let index = self.ready.indices.borrow_mut().pop_front();
             if let Some(index) = index {
+                let entry = &mut self.entries[index];
+                entry.link = None;
                 self.left -= 1;
-                self.links[index] = None;
                 self.last = Some(index);
-                return Some(index);
+                return entry.object.take();
             }
             let core = current::core();
             // A deadline that had passed at the last poll has passed without a wait here.
@@ -133,11 +159,11 @@ impl Drop for Forget<'_> {
     }
 }
 
-impl<'a, W: Waitable> Iterator for IWait<'a, W> {
-    type Item = &'a W;
+impl<W: Waitable> Iterator for IWait<W> {
+    type Item = W;
 
-    fn next(&mut self) -> Option<&'a W> {
-        self.next_index().map(|index| &self.objects[index])
+    fn next(&mut self) -> Option<W> {
+        self.next_ready()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -145,25 +171,28 @@ impl<'a, W: Waitable> Iterator for IWait<'a, W> {
     }
 }
 
-impl<W: Waitable> FusedIterator for IWait<'_, W> {}
+impl<W: Waitable> FusedIterator for IWait<W> {}
 
-impl<W: Waitable> Drop for IWait<'_, W> {
+impl<W: Waitable> Drop for IWait<W> {
     fn drop(&mut self) {
-        for (object, link) in self.objects.iter().zip(&self.links) {
-            if let Some(link) = link {
-                object.unlink(*link);
+        for entry in &self.entries {
+            if let (Some(object), Some(link)) = (&entry.object, entry.link) {
+                object.unlink(link);
             }
         }
     }
 }
 
-impl<W: Waitable> fmt::Debug for IWait<'_, W> {
+impl<W: Waitable> fmt::Debug for IWait<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IWait").field("objects", &self.objects.len()).field("left", &self.left).finish()
+        f.debug_struct("IWait").field("objects", &self.entries.len()).field("left", &self.left).finish()
     }
 }
 
 /// Yields objects in the order in which they become ready. An object listed twice is yielded twice.
+///
+/// [`IntoWaitables`] lists the possible arguments: a reference to a `Vec` or an array, an iterator,
+/// or a tuple of references to objects of different types.
 ///
 /// Each `next` waits until another object is ready, and lets other greenlets run. An object that is
 /// ready already still needs one turn of the queue.
@@ -184,39 +213,63 @@ impl<W: Waitable> fmt::Debug for IWait<'_, W> {
 /// let first: Vec<_> = iwait(&sleepers).timeout(Duration::from_secs(1)).take(1).collect();
 /// assert_eq!(first.len(), 1);
 /// ```
-pub fn iwait<W: Waitable>(objects: &[W]) -> IWait<'_, W> {
-    IWait {
-        objects,
-        links: Vec::with_capacity(objects.len()),
-        ready: Rc::new(Ready::default()),
-        limit: Limit::Never,
-        deadline: None,
-        left: objects.len(),
-        linked: false,
-        timed_out: false,
-        last: None,
-    }
+///
+/// Objects of different types, told apart by their index:
+///
+/// ```
+/// use ramie::sync::Event;
+/// use ramie::{iwait, spawn};
+///
+/// let (stop, worker) = (Event::new(), spawn(|| "done"));
+/// let mut ready = iwait((&stop, &worker));
+/// ready.next();
+/// assert_eq!(ready.last_index(), Some(1));
+/// ```
+pub fn iwait<S: IntoWaitables<Kind>, Kind>(objects: S) -> IWait<S::Item> {
+    IWait::new(objects.into_waitables())
 }
 
-/// Waits until all objects are ready. Returns them in the order in which they became ready.
+/// Waits until all objects are ready. Returns them in the order in which they became ready. Lets
+/// other greenlets run, unless there are no objects.
+///
+/// [`IntoWaitables`] lists the possible arguments.
+///
+/// # Cancellation
+///
+/// A kill or a timeout takes nothing from the objects.
 ///
 /// # Examples
 ///
 /// ```
-/// use ramie::{Event, Waitable, spawn, wait};
+/// use ramie::sync::Event;
+/// use ramie::{spawn, wait};
 ///
 /// let event = Event::new();
 /// event.set();
-/// let g = spawn(|| 5);
-/// assert_eq!(wait(&[&event as &dyn Waitable, &g]).len(), 2);
+/// let greenlets = [1, 2, 3].map(|n| spawn(move || n));
+/// assert_eq!(wait(&greenlets).len(), 3);
+/// assert_eq!(wait((&event, &greenlets[0])).len(), 2);
 /// ```
-pub fn wait<W: Waitable>(objects: &[W]) -> Vec<&W> {
+pub fn wait<S: IntoWaitables<Kind>, Kind>(objects: S) -> Vec<S::Item> {
     iwait(objects).collect()
 }
 
 /// Waits for at most `timeout`. Returns the objects that became ready, in order. A zero timeout
 /// still runs one turn of the loop.
-pub fn wait_timeout<W: Waitable>(objects: &[W], timeout: impl Into<Limit>) -> Vec<&W> {
+///
+/// [`IntoWaitables`] lists the possible arguments.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use ramie::sync::Event;
+/// use ramie::{spawn, wait_timeout};
+///
+/// let (never, greenlet) = (Event::new(), spawn(|| 5));
+/// assert_eq!(wait_timeout((&never, &greenlet), Duration::from_millis(1)).len(), 1);
+/// ```
+pub fn wait_timeout<S: IntoWaitables<Kind>, Kind>(objects: S, timeout: impl Into<Limit>) -> Vec<S::Item> {
     iwait(objects).timeout(timeout).collect()
 }
 
@@ -232,41 +285,64 @@ pub struct JoinOptions {
 }
 
 /// Waits until all greenlets have ended, with a value or a failure. Returns them in the order of
-/// their ends.
+/// their ends. Lets other greenlets run, unless there are no greenlets.
+///
+/// [`IntoGreenlets`] lists the possible arguments: a reference to a `Vec` or an array, an iterator,
+/// or a tuple of references to greenlets of different result types. A greenlet listed twice is
+/// returned twice.
+///
+/// # Cancellation
+///
+/// A kill or a timeout of the caller leaves the greenlets running.
 ///
 /// # Examples
 ///
 /// ```
-/// let greenlets: Vec<_> = (0..10).map(|i| ramie::spawn(move || i)).collect();
-/// assert_eq!(ramie::joinall(&greenlets).len(), 10);
+/// use ramie::{joinall, spawn};
+///
+/// let greenlets: Vec<_> = (0..10).map(|i| spawn(move || i)).collect();
+/// assert_eq!(joinall(&greenlets).len(), 10);
+///
+/// let (number, word) = (spawn(|| 5), spawn(|| "five"));
+/// joinall((&number, &word));
+/// assert!(number.dead() && word.dead());
 /// ```
-pub fn joinall<G: Waitable + AsRef<AnyGreenlet>>(greenlets: &[G]) -> Vec<&G> {
-    wait(greenlets)
+pub fn joinall<S, Kind>(greenlets: S) -> Vec<S::Item>
+where
+    S: IntoGreenlets<Kind, Item: Waitable>,
+{
+    IWait::new(greenlets.into_greenlets()).collect()
 }
 
 /// Waits for greenlets with a limit on the time or on their number, and returns the ended ones, in
 /// order.
+///
+/// [`IntoGreenlets`] lists the possible arguments.
 ///
 /// # Errors
 ///
 /// With `raise_error`, the failure of the greenlet that failed first, as soon as it failed; the
 /// others continue to run. A plain kill is not a failure.
 ///
+/// # Cancellation
+///
+/// A kill or a timeout of the caller leaves the greenlets running.
+///
 /// # Examples
 ///
 /// ```
 /// use ramie::{JoinOptions, fallible, joinall_with, spawn};
 ///
-/// let greenlets = [spawn(|| 1), spawn(fallible(|| Err("no luck")))];
+/// let (number, failing) = (spawn(|| 1), spawn(fallible(|| Err::<String, _>("no luck"))));
 /// let options = JoinOptions { raise_error: true, ..JoinOptions::default() };
-/// assert_eq!(joinall_with(&greenlets, options).unwrap_err().to_string(), "no luck");
+/// let failure = joinall_with((&number, &failing), options).unwrap_err();
+/// assert_eq!(failure.to_string(), "no luck");
 /// ```
-pub fn joinall_with<G: Waitable + AsRef<AnyGreenlet>>(
-    greenlets: &[G],
-    options: JoinOptions,
-) -> Result<Vec<&G>, Failure> {
-    let mut iter = iwait(greenlets);
-    iter.limit = options.timeout;
+pub fn joinall_with<S, Kind>(greenlets: S, options: JoinOptions) -> Result<Vec<S::Item>, Failure>
+where
+    S: IntoGreenlets<Kind, Item: Waitable>,
+{
+    let iter = IWait::new(greenlets.into_greenlets()).timeout(options.timeout);
     let mut ended = Vec::new();
     for greenlet in iter.take(options.count.unwrap_or(usize::MAX)) {
         if let Some(failure) = greenlet.as_ref().exception().filter(|_| options.raise_error) {

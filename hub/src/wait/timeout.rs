@@ -217,18 +217,18 @@ impl Timeout {
         Interrupt { exception, timeout: timeout.map(|state| -> Rc<dyn ScopeTimeout> { state }) }.unclaimed()
     }
 
-    /// Creates a timeout like [`new`](Timeout::new), reusing the allocation of the last one.
-    fn from_spare(after: Duration) -> Self {
+    /// Creates a timeout with a limit, reusing the allocation of the last one.
+    fn from_spare(limit: Limit) -> Self {
         let spare = current::core().take_spare_timeout();
         let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
         if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
-            state.limit = Limit::After(after);
+            state.limit = limit;
             state.state.set(State::Idle);
             state.began_after.set(None);
             state.handles.set(1);
             state.swallowed.set(false);
         }
-        spare.map_or_else(|| Timeout::new(after), |state| Timeout { state, keeps_armed: true })
+        spare.map_or_else(|| Timeout::with_limit(limit), |state| Timeout { state, keeps_armed: true })
     }
 
     /// Keeps the allocation of a closed timeout of [`from_spare`](Timeout::from_spare) for the next
@@ -432,18 +432,19 @@ impl fmt::Debug for Timeout {
 
 impl std::error::Error for Timeout {}
 
-/// Runs `f` and unwinds it when it has not returned after `after`.
+/// Runs `f` and unwinds it when it has not returned by the limit.
 ///
+/// The limit is a `Duration`, an `Instant`, or an `Option<Duration>`, where `None` means no limit.
 /// gevent's `timeout_value` is `unwrap_or`. Only this timeout is caught; any other passes through.
 ///
 /// # Errors
 ///
-/// [`TimedOut`] when the time was up first.
+/// [`TimedOut`] when the limit was reached first.
 ///
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use ramie::{sleep, with_timeout};
 ///
 /// assert_eq!(with_timeout(Duration::from_secs(10), || 5), Ok(5));
@@ -452,9 +453,12 @@ impl std::error::Error for Timeout {}
 ///     5
 /// });
 /// assert_eq!(late.unwrap_or(7), 7);
+///
+/// let deadline = Instant::now() + Duration::from_millis(2);
+/// assert!(with_timeout(deadline, || sleep(Duration::from_secs(10))).is_err());
 /// ```
-pub fn with_timeout<R>(after: Duration, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    let timeout = Timeout::from_spare(after);
+pub fn with_timeout<R>(limit: impl Into<Limit>, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
+    let timeout = Timeout::from_spare(limit.into());
     let result = timeout.scope(f);
     timeout.into_spare();
     result

@@ -31,7 +31,8 @@ use crate::wait::waitable::Waitable;
 ///
 /// ```
 /// use std::cell::Cell;
-/// use ramie::{Lane, Limit, WaitQueue, Waits, spawn};
+/// use ramie::hub::{Lane, WaitQueue, Waits};
+/// use ramie::{Limit, spawn};
 ///
 /// struct Permits(Cell<u32>);
 ///

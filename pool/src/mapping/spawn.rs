@@ -21,8 +21,9 @@ use crate::pool::Pool;
 ///
 /// ```
 /// use std::panic::Location;
-/// use ramie::{Body, Greenlet, spawn};
-/// use ramie::{Mapping, Spawn};
+/// use ramie::hub::Body;
+/// use ramie::pool::Spawn;
+/// use ramie::{Greenlet, Mapping, spawn};
 ///
 /// /// Runs everything, and remembers nothing.
 /// #[derive(Clone)]

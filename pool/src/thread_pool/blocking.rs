@@ -51,8 +51,8 @@ pub fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 ///
 /// ```
 /// use std::time::Duration;
+/// use ramie::pool::blocking_owned;
 /// use ramie::with_timeout;
-/// use ramie::blocking_owned;
 ///
 /// let (never, wait) = std::sync::mpsc::channel::<()>();
 /// let late = with_timeout(Duration::from_millis(5), || blocking_owned(move || wait.recv()));

@@ -47,7 +47,8 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{PoolShutDown, ThreadPool};
+    /// use ramie::pool::PoolShutDown;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(1);
     /// let jobs = [1, 2].map(|i| pool.spawn(move || i * 10));
@@ -90,7 +91,8 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{JobAbandoned, ThreadPool};
+    /// use ramie::pool::JobAbandoned;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(0);
     /// let queued = pool.spawn(|| 5);

@@ -86,7 +86,8 @@ impl ThreadPool {
     /// # Examples
     ///
     /// ```
-    /// use ramie::{SetSizeError, ThreadPool};
+    /// use ramie::pool::SetSizeError;
+    /// use ramie::ThreadPool;
     ///
     /// let pool = ThreadPool::new(2);
     /// pool.set_size(2).unwrap();

@@ -51,7 +51,7 @@
 //!
 //! # Panics
 //!
-//! Calls that wait raise [`BlockingSwitchOutError`](crate::BlockingSwitchOutError) in callbacks of
+//! Calls that wait raise [`BlockingSwitchOutError`](crate::hub::BlockingSwitchOutError) in callbacks of
 //! the hub.
 //!
 //! # Cancellation

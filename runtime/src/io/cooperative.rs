@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::handle::{Handle, close, handle, readable, writable};
+use super::handle::Handle;
+use super::macros::{close, handle, readable, writable};
 
 /// A wrapper around a value with a descriptor: where an operation would block, it waits and lets
 /// other greenlets run.
@@ -105,39 +106,29 @@ impl<T: AsFd> Cooperative<T> {
     pub fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.handle.write_with(op)
     }
-
-    fn read_mut_with<R>(&mut self, op: impl FnMut(&mut T) -> io::Result<R>) -> io::Result<R> {
-        let (io, limits) = self.handle.get_mut();
-        io.read_mut_with(limits.read(), op)
-    }
-
-    fn write_mut_with<R>(&mut self, op: impl FnMut(&mut T) -> io::Result<R>) -> io::Result<R> {
-        let (io, limits) = self.handle.get_mut();
-        io.write_mut_with(limits.write(), op)
-    }
 }
 
 impl<T: AsFd + Read> Read for Cooperative<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_mut_with(|inner| inner.read(buffer))
+        self.handle.read_mut_with(|inner| inner.read(buffer))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.read_mut_with(|inner| inner.read_vectored(buffers))
+        self.handle.read_mut_with(|inner| inner.read_vectored(buffers))
     }
 }
 
 impl<T: AsFd + Write> Write for Cooperative<T> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.write_mut_with(|inner| inner.write(data))
+        self.handle.write_mut_with(|inner| inner.write(data))
     }
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_mut_with(|inner| inner.write_vectored(data))
+        self.handle.write_mut_with(|inner| inner.write_vectored(data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_mut_with(Write::flush)
+        self.handle.write_mut_with(Write::flush)
     }
 }
 

@@ -1,36 +1,43 @@
 //! The common implementation of sockets and the ends of pipes.
-//!
-//! A [`Handle`] is a source that its clones share, with timeouts of its own. The macros give the
-//! types around it their public methods and traits. A generic type is passed as `@`, its parameters
-//! in brackets, and the type.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-#[cfg(unix)]
-use std::time::Instant;
+use std::time::Duration;
 
-#[cfg(unix)]
-use ramie_hub::LinkId;
 use ramie_hub::{Io, Source};
+#[cfg(unix)]
+use ramie_hub::{Limit, LinkId};
 
-use super::limits::Limits;
-
-/// A shared source, and the timeouts of this handle.
+/// A source that the clones of a handle share, with the timeouts and the non-blocking mode of this
+/// handle alone.
 #[derive(Debug)]
 pub(crate) struct Handle<S: Source> {
     io: Rc<Io<S>>,
-    limits: Limits,
+    read_timeout: Cell<Option<Duration>>,
+    write_timeout: Cell<Option<Duration>>,
+    nonblocking: Cell<bool>,
 }
 
 impl<S: Source> Handle<S> {
     /// Creates a handle for a source in non-blocking mode.
     pub(crate) fn new(source: S) -> io::Result<Self> {
-        Ok(Handle { io: Rc::new(Io::new(source)?), limits: Limits::default() })
+        Ok(Handle {
+            io: Rc::new(Io::new(source)?),
+            read_timeout: Cell::default(),
+            write_timeout: Cell::default(),
+            nonblocking: Cell::default(),
+        })
     }
 
     /// Creates another handle, with a copy of the timeouts.
     pub(crate) fn share(&self) -> Self {
-        Handle { io: self.io.clone(), limits: self.limits.clone() }
+        Handle {
+            io: self.io.clone(),
+            read_timeout: self.read_timeout.clone(),
+            write_timeout: self.write_timeout.clone(),
+            nonblocking: self.nonblocking.clone(),
+        }
     }
 
     /// Returns `true` if both are handles of one source.
@@ -42,18 +49,35 @@ impl<S: Source> Handle<S> {
         &self.io
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     pub(crate) fn get_ref(&self) -> &S {
         self.io.get_ref()
     }
 
-    /// Returns the source of a handle that was never shared.
+    pub(crate) fn read_timeout(&self) -> Option<Duration> {
+        self.read_timeout.get()
+    }
+
+    pub(crate) fn write_timeout(&self) -> Option<Duration> {
+        self.write_timeout.get()
+    }
+
     #[cfg(unix)]
-    pub(crate) fn get_mut(&mut self) -> (&mut Io<S>, &Limits) {
-        (Rc::get_mut(&mut self.io).expect("the handle must have no clones"), &self.limits)
+    pub(crate) fn nonblocking(&self) -> bool {
+        self.nonblocking.get()
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.read_timeout.set(check_timeout(timeout)?);
+        Ok(())
+    }
+
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.write_timeout.set(check_timeout(timeout)?);
+        Ok(())
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.set(nonblocking);
     }
 
     /// Returns the source if its descriptor has not been released.
@@ -78,35 +102,64 @@ impl<S: Source> Handle<S> {
     }
 
     pub(crate) fn read_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
-        self.limits.read_with(&self.io, op)
+        match self.nonblocking.get() {
+            true => self.io.try_read_with(op)?.ok_or_else(would_block),
+            false => self.io.read_with(self.read_timeout(), op),
+        }
     }
 
+    /// Reads from a source on which a short read means that no data is left.
     pub(crate) fn read_into(
         &self,
         wanted: usize,
         op: impl FnMut(&S) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.limits.read_into(&self.io, wanted, op)
+        match self.nonblocking.get() {
+            true => self.io.try_read_with(op)?.ok_or_else(would_block),
+            false => self.io.read_into(self.read_timeout(), wanted, op),
+        }
     }
 
     pub(crate) fn write_with<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
-        self.limits.write_with(&self.io, op)
+        match self.nonblocking.get() {
+            true => self.io.try_write_with(op)?.ok_or_else(would_block),
+            false => self.io.write_with(self.write_timeout(), op),
+        }
+    }
+
+    /// Reads with exclusive access to the source of a handle that was never shared.
+    #[cfg(unix)]
+    pub(crate) fn read_mut_with<R>(&mut self, op: impl FnMut(&mut S) -> io::Result<R>) -> io::Result<R> {
+        let timeout = self.read_timeout();
+        self.own_io().read_mut_with(timeout, op)
+    }
+
+    /// Writes with exclusive access to the source of a handle that was never shared.
+    #[cfg(unix)]
+    pub(crate) fn write_mut_with<R>(&mut self, op: impl FnMut(&mut S) -> io::Result<R>) -> io::Result<R> {
+        let timeout = self.write_timeout();
+        self.own_io().write_mut_with(timeout, op)
+    }
+
+    #[cfg(unix)]
+    fn own_io(&mut self) -> &mut Io<S> {
+        Rc::get_mut(&mut self.io).expect("the handle must have no clones")
     }
 
     /// Repeats `ask` after each wait for readability until it returns an answer. Returns `None` at
-    /// the deadline. Lets other greenlets run while it waits.
+    /// the limit. Lets other greenlets run while it waits.
     #[cfg(unix)]
     pub(crate) fn ask_until<T>(
         &self,
-        deadline: Option<Instant>,
+        limit: impl Into<Limit>,
         mut ask: impl FnMut() -> io::Result<Option<T>>,
     ) -> io::Result<Option<T>> {
+        let limit = limit.into().fixed();
         loop {
             if let Some(answer) = ask()? {
                 return Ok(Some(answer));
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.io.wait_readable(left) {
+            match self.io.wait_readable(limit) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return ask(),
                 other => other?,
             }
@@ -133,8 +186,8 @@ impl<S: Source> Handle<S> {
     pub(crate) fn write_elsewhere<R>(&self, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         while !self.io.is_closed() {
             match op(self.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.limits.nonblocking() => {
-                    self.io.wait_writable(self.limits.write())?;
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.nonblocking.get() => {
+                    self.io.wait_writable(self.write_timeout())?;
                 }
                 // The error of the system for a socket that was closed during the operation depends
                 // on the moment of the close.
@@ -146,242 +199,14 @@ impl<S: Source> Handle<S> {
     }
 }
 
-/// Implements the methods of every handle.
-macro_rules! handle {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        #[cfg(unix)]
-        impl $(<$($generics)*>)? std::os::fd::AsFd for $type {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                std::os::fd::AsFd::as_fd(self.handle.get_ref())
-            }
-        }
-
-        #[cfg(unix)]
-        impl $(<$($generics)*>)? std::os::fd::AsRawFd for $type {
-            fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(self))
-            }
-        }
-    };
+/// Rejects a timeout of zero, as std does. Some systems would take zero as no limit.
+pub(crate) fn check_timeout(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+    if timeout == Some(Duration::ZERO) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a zero timeout"));
+    }
+    Ok(timeout)
 }
 
-/// Implements the methods of handles that may be shared.
-macro_rules! shared {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        impl $(<$($generics)*>)? $type {
-            /// Creates another handle of the same descriptor, which is shared and not duplicated.
-            /// The new handle has its own timeouts. The descriptor is closed when the last handle
-            /// is dropped.
-            ///
-            /// # Errors
-            ///
-            /// Returns no error; the `Result` is for compatibility with std.
-            pub fn try_clone(&self) -> std::io::Result<Self> {
-                Ok(Self { handle: self.handle.share() })
-            }
-
-            /// Sets whether operations through this handle return `WouldBlock` instead of waiting.
-            /// Unlike with std, clones and the mode of the descriptor itself are not affected.
-            ///
-            /// # Errors
-            ///
-            /// Returns no error; the `Result` is for compatibility with std.
-            pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
-                self.handle.limits().set_nonblocking(nonblocking);
-                Ok(())
-            }
-        }
-    };
+fn would_block() -> io::Error {
+    io::ErrorKind::WouldBlock.into()
 }
-
-/// Implements the methods of readable handles.
-macro_rules! readable {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        impl $(<$($generics)*>)? $type {
-            /// Sets the timeout of a read and of any other operation that waits for input. `None`
-            /// means no limit.
-            ///
-            /// # Errors
-            ///
-            /// Returns `InvalidInput` for a timeout of zero, as std does.
-            pub fn set_read_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
-                self.handle.limits().set_read(timeout)
-            }
-
-            /// Returns the read timeout.
-            ///
-            /// # Errors
-            ///
-            /// Returns no error; the `Result` is for compatibility with std.
-            pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
-                Ok(self.handle.limits().read())
-            }
-
-            /// Waits until the descriptor is readable or the peer has ended the stream.
-            ///
-            /// # Errors
-            ///
-            /// Returns `TimedOut` after the read timeout, and `EBADF` if the descriptor was closed.
-            pub fn wait_readable(&self) -> std::io::Result<()> {
-                self.handle.io().wait_readable(self.handle.limits().read())
-            }
-        }
-
-        crate::io::handle::waitable!($(@[$($generics)*])? $type);
-    };
-}
-
-/// Implements `Waitable`, for `wait`, `iwait` and `select!`.
-macro_rules! waitable {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        /// Ready when input may be available.
-        impl $(<$($generics)*>)? ramie_hub::Waitable for $type {
-            fn is_ready(&self) -> bool {
-                self.handle.io().maybe_readable()
-            }
-
-            fn rawlink(&self, f: Box<dyn FnOnce()>) -> ramie_hub::LinkId {
-                self.handle.io().link_readable(f)
-            }
-
-            fn unlink(&self, id: ramie_hub::LinkId) {
-                self.handle.io().unlink_readable(id);
-            }
-        }
-    };
-}
-
-/// Implements the methods of writable handles.
-macro_rules! writable {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        impl $(<$($generics)*>)? $type {
-            /// Sets the timeout of a write. `None` means no limit.
-            ///
-            /// # Errors
-            ///
-            /// Returns `InvalidInput` for a timeout of zero, as std does.
-            pub fn set_write_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
-                self.handle.limits().set_write(timeout)
-            }
-
-            /// Returns the write timeout.
-            ///
-            /// # Errors
-            ///
-            /// Returns no error; the `Result` is for compatibility with std.
-            pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
-                Ok(self.handle.limits().write())
-            }
-
-            /// Waits until the descriptor is writable.
-            ///
-            /// # Errors
-            ///
-            /// Returns `TimedOut` after the write timeout, and `EBADF` if the descriptor was
-            /// closed.
-            pub fn wait_writable(&self) -> std::io::Result<()> {
-                self.handle.io().wait_writable(self.handle.limits().write())
-            }
-        }
-    };
-}
-
-/// Implements `close` for types that may not own their descriptor.
-#[cfg(unix)]
-macro_rules! close {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        impl $(<$($generics)*>)? $type {
-            /// Closes it for all its handles: greenlets that wait on it get `EBADF` in a later
-            /// iteration of the loop, and every later operation fails with `EBADF`. Does not let
-            /// other greenlets run.
-            ///
-            /// The inner value may have borrowed its descriptor. The descriptor therefore stays
-            /// open until the inner value is dropped, with the last handle.
-            pub fn close(&self) {
-                self.handle.io().close();
-            }
-        }
-    };
-}
-
-/// Implements `close` for types that own their descriptor.
-#[cfg(unix)]
-macro_rules! release {
-    ($type:ty) => {
-        impl $type {
-            /// Closes it for all its handles: greenlets that wait on it get `EBADF` in a later
-            /// iteration of the loop, and every later operation fails with `EBADF`. The peer sees
-            /// the end of the stream. Does not let other greenlets run.
-            ///
-            /// The number of the descriptor stays in use until the last handle is dropped. A read
-            /// from the bare descriptor, or a wait for it, finds a stream that has ended.
-            pub fn close(&self) {
-                self.handle.io().release();
-            }
-        }
-    };
-}
-
-/// Implements `Read` for the type and for references to it, by the type's own `receive` and
-/// `receive_vectored`.
-macro_rules! read {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        impl $(<$($generics)*>)? std::io::Read for &$type {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.receive(buffer)
-            }
-
-            fn read_vectored(&mut self, buffers: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
-                self.receive_vectored(buffers)
-            }
-        }
-
-        impl $(<$($generics)*>)? std::io::Read for $type {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.receive(buffer)
-            }
-
-            fn read_vectored(&mut self, buffers: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
-                self.receive_vectored(buffers)
-            }
-        }
-    };
-}
-
-/// Implements `Write` for the type and for references to it. Nothing is buffered, so there is
-/// nothing to flush.
-macro_rules! write {
-    ($(@[$($generics:tt)*])? $type:ty) => {
-        impl $(<$($generics)*>)? std::io::Write for &$type {
-            fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
-                self.handle.write_with(|mut source| std::io::Write::write(&mut source, data))
-            }
-
-            fn write_vectored(&mut self, data: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
-                self.handle.write_with(|mut source| std::io::Write::write_vectored(&mut source, data))
-            }
-
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-
-        impl $(<$($generics)*>)? std::io::Write for $type {
-            fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
-                (&*self).write(data)
-            }
-
-            fn write_vectored(&mut self, data: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
-                (&*self).write_vectored(data)
-            }
-
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-    };
-}
-
-#[cfg(unix)]
-pub(crate) use {close, release};
-pub(crate) use {handle, read, readable, shared, waitable, writable, write};

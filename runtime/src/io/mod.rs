@@ -8,7 +8,7 @@
 //! | a terminal, inherited pipes, standard input and output | [`stdin`], [`stdout`], [`stderr`], [`Polled`] | other greenlets run |
 //! | the pipes of a child process | [`process`](crate::process) | other greenlets run |
 //! | any other that the program opened: devices, sockets of other libraries | [`Cooperative`] | other greenlets run |
-//! | one that another library owns and reads | [`wait_read`](crate::wait_read), [`wait_write`](crate::wait_write), [`poll`](fn@poll) | other greenlets run |
+//! | one that another library owns and reads | [`wait_read`], [`wait_write`], [`poll`](fn@poll) | other greenlets run |
 //! | a regular file | [`ramie::fs`](crate::fs) | other greenlets run, because a thread of the pool reads it; all of the above never wait for a file, and a read blocks the thread until the disk answers |
 //!
 //! [`copy_bidirectional`] connects two streams, including TLS streams. For one direction, std's own
@@ -29,7 +29,7 @@ pub(crate) mod by_ref;
 mod cooperative;
 mod copy;
 pub(crate) mod handle;
-pub(crate) mod limits;
+pub(crate) mod macros;
 #[cfg(unix)]
 mod pipe;
 #[cfg(unix)]
@@ -40,6 +40,9 @@ mod polled;
 mod sendfile;
 #[cfg(unix)]
 mod stdio;
+
+#[cfg(unix)]
+pub use ramie_hub::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 
 pub use self::by_ref::ReadWriteRef;
 #[cfg(unix)]

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 
 use super::cooperative::set_nonblocking;
-use super::handle::{Handle, handle, read, readable, release, shared, writable, write};
+use super::handle::Handle;
+use super::macros::{clone_and_nonblocking, handle, read, readable, release, writable, write};
 
 /// Creates a pipe with ends that wait without blocking the thread: the counterpart of
 /// `std::io::pipe`.
@@ -54,7 +55,7 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 macro_rules! end {
     ($type:ty) => {
         handle!($type);
-        shared!($type);
+        clone_and_nonblocking!($type);
         release!($type);
 
         /// Converts the end of a pipe, and puts it into non-blocking mode.

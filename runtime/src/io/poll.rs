@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::{Limit, sleep, wait_any_fd, yield_now};
 use rustix::event::{PollFlags, Timespec};
@@ -109,23 +109,21 @@ impl AsFd for PollFd<'_> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn poll(fds: &mut [PollFd<'_>], limit: impl Into<Limit>) -> io::Result<usize> {
-    let timeout = limit.into().duration();
+    let limit = limit.into().fixed();
     let found = ask(fds)?;
-    if found > 0 || timeout == Some(Duration::ZERO) {
+    if found > 0 || limit.duration() == Some(Duration::ZERO) {
         yield_now();
         return Ok(found);
     }
     if fds.is_empty() {
-        sleep(timeout.unwrap_or(Duration::MAX));
+        sleep(limit.duration().unwrap_or(Duration::MAX));
         return Ok(0);
     }
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let wanted =
         fds.iter().map(|fd| (fd.fd, fd.wanted.contains(PollFlags::IN), fd.wanted.contains(PollFlags::OUT)));
     let wanted = wanted.collect::<Vec<_>>();
     loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let over = match wait_any_fd(&wanted, left) {
+        let over = match wait_any_fd(&wanted, limit) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => true,
             other => other.map(|()| false)?,
         };

@@ -8,7 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, fstat};
 
 use super::by_ref::by_ref;
-use super::handle::{Handle, close, handle, read, readable, shared, writable, write};
+use super::handle::Handle;
+use super::macros::{clone_and_nonblocking, close, handle, read, readable, writable, write};
 
 /// The number of bytes that a pipe accepts without blocking when it is reported writable.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -58,7 +59,7 @@ pub struct Polled<T: AsFd> {
 }
 
 handle!(@[T: AsFd] Polled<T>);
-shared!(@[T: AsFd] Polled<T>);
+clone_and_nonblocking!(@[T: AsFd] Polled<T>);
 readable!(@[T: AsFd + 'static] Polled<T>);
 writable!(@[T: AsFd] Polled<T>);
 close!(@[T: AsFd] Polled<T>);

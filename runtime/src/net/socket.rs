@@ -6,8 +6,8 @@
 /// counterpart, in non-blocking mode, to the source in the handle.
 macro_rules! socket {
     ($type:ty, $std:ty, $wrap:expr) => {
-        crate::io::handle::handle!($type);
-        crate::io::handle::shared!($type);
+        crate::io::macros::handle!($type);
+        crate::io::macros::clone_and_nonblocking!($type);
 
         impl $type {
             /// Converts a socket of std. The socket is put into non-blocking mode.
@@ -105,7 +105,7 @@ macro_rules! release {
 /// over both, and a conversion from the system's result to the stream.
 macro_rules! listener {
     ($listener:ident, $stream:ident, $address:ty, $incoming:ident, $wrap:expr) => {
-        crate::io::handle::waitable!($listener);
+        crate::io::macros::waitable!($listener);
         crate::net::socket::release!($listener);
 
         impl $listener {
@@ -184,10 +184,10 @@ macro_rules! listener {
 /// Implements reading and writing for a stream that has `receive` and `receive_vectored`.
 macro_rules! stream {
     ($type:ident) => {
-        crate::io::handle::readable!($type);
-        crate::io::handle::writable!($type);
-        crate::io::handle::read!($type);
-        crate::io::handle::write!($type);
+        crate::io::macros::readable!($type);
+        crate::io::macros::writable!($type);
+        crate::io::macros::read!($type);
+        crate::io::macros::write!($type);
         crate::io::by_ref::by_ref!($type);
 
         impl $type {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut, Read};
 use std::net::{self, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::Limit;
 use ramie_hub::with_timeout;
@@ -11,8 +11,7 @@ use socket2::SockRef;
 use super::addr::{first, first_of};
 use super::resolve::ToSocketAddrs;
 use super::socket::{listener, options, socket, stream};
-use crate::io::handle::Handle;
-use crate::io::limits::check_timeout;
+use crate::io::handle::{Handle, check_timeout};
 
 /// The default maximum of connections that wait to be accepted. The system may allow fewer: Linux
 /// allows `net.core.somaxconn`, which is 4096 by default. The backlog of std is 128: a burst of
@@ -99,22 +98,20 @@ impl TcpStream {
         if let Limit::After(after) = limit {
             check_timeout(Some(after))?;
         }
-        let Some(deadline) = limit.instant() else { return Self::connect(address) };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let addresses: Vec<_> = with_timeout(left, || address.to_socket_addrs())??.collect();
+        let limit = limit.fixed();
+        let addresses: Vec<_> = with_timeout(limit, || address.to_socket_addrs())??.collect();
         let mut shares = (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev();
         first(addresses, |address| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            Self::connect_one(&address, Some(left / shares.next().unwrap_or(1)))
+            let share = shares.next().unwrap_or(1);
+            Self::connect_one(&address, limit.duration().map(|left| left / share))
         })
     }
 
-    fn connect_one(address: &SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    fn connect_one(address: &SocketAddr, limit: impl Into<Limit>) -> io::Result<TcpStream> {
+        let limit = limit.into().fixed();
         let stream = Self::from_mio(mio::net::TcpStream::connect(*address)?)?;
         loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            stream.handle.io().wait_writable(left)?;
+            stream.handle.io().wait_writable(limit)?;
             // Writability is a hint: the connection may have failed, or may not be established yet.
             if let Some(error) = stream.take_error()? {
                 return Err(error);

@@ -6,7 +6,8 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::addr::{first_of, one_of};
 use super::resolve::ToSocketAddrs;
 use super::socket::{options, release, socket};
-use crate::io::handle::{Handle, readable, writable};
+use crate::io::handle::Handle;
+use crate::io::macros::{readable, writable};
 
 /// A UDP socket with operations that wait without blocking the thread: the counterpart of
 /// `std::net::UdpSocket`.

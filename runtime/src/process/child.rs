@@ -7,7 +7,6 @@ use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus, Output};
 use std::rc::Rc;
-use std::time::Instant;
 
 use ramie_hub::{Limit, LinkId, Waitable, get_hub};
 use rustix::process::{Pid, Signal, kill_process};
@@ -119,7 +118,7 @@ impl Child {
     ///
     /// A kill or a timeout first kills and reaps the child. The output that was read is lost.
     pub fn wait_with_output(self) -> io::Result<Output> {
-        communicate(self, &[], None)
+        communicate(self, &[], Limit::Never)
     }
 
     /// Writes `input` to the child, closes its input, reads its output at the same time, and waits
@@ -148,7 +147,7 @@ impl Child {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn communicate(self, input: impl AsRef<[u8]>) -> io::Result<Output> {
-        communicate(self, input.as_ref(), None)
+        communicate(self, input.as_ref(), Limit::Never)
     }
 
     /// Runs [`communicate`](Child::communicate) with a timeout for all of it. After the timeout the
@@ -167,7 +166,7 @@ impl Child {
         input: impl AsRef<[u8]>,
         timeout: impl Into<Limit>,
     ) -> io::Result<Output> {
-        communicate(self, input.as_ref(), timeout.into().duration())
+        communicate(self, input.as_ref(), timeout.into())
     }
 }
 
@@ -288,7 +287,7 @@ impl ChildHandle {
     /// A kill or a timeout leaves the child running.
     pub fn wait(&self) -> io::Result<ExitStatus> {
         loop {
-            if let Some(status) = self.wait_until(None)? {
+            if let Some(status) = self.wait_timeout(None)? {
                 return Ok(status);
             }
         }
@@ -319,11 +318,7 @@ impl ChildHandle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<ExitStatus>> {
-        self.wait_until(timeout.into().instant())
-    }
-
-    pub(super) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
-        self.0.exit.ask_until(deadline, || self.try_wait())
+        self.0.exit.ask_until(timeout, || self.try_wait())
     }
 
     /// Kills the child if it has not exited, and waits for it. Only kills in a callback of the hub,

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramie_hub::Limit;
 
@@ -189,7 +189,7 @@ impl Command {
     ///
     /// A kill or a timeout first kills and reaps the child. The output that was read is lost.
     pub fn output(&mut self) -> io::Result<Output> {
-        communicate(self.spawn_captured()?, &[], None)
+        communicate(self.spawn_captured()?, &[], Limit::Never)
     }
 
     /// Runs [`output`](Command::output) with a timeout, after which the child is killed and reaped:
@@ -204,7 +204,7 @@ impl Command {
     ///
     /// Same as for [`output`](Command::output).
     pub fn output_timeout(&mut self, timeout: impl Into<Limit>) -> io::Result<Output> {
-        communicate(self.spawn_captured()?, &[], timeout.into().duration())
+        communicate(self.spawn_captured()?, &[], timeout.into())
     }
 
     /// Starts the process and waits until it has exited. If its standard input is a pipe, the pipe
@@ -226,7 +226,7 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        self.status_for(None)
+        self.status_for(Limit::Never)
     }
 
     /// Runs [`status`](Command::status) with a timeout, after which the child is killed and reaped:
@@ -240,18 +240,17 @@ impl Command {
     ///
     /// Same as for [`status`](Command::status).
     pub fn status_timeout(&mut self, timeout: impl Into<Limit>) -> io::Result<ExitStatus> {
-        self.status_for(timeout.into().duration())
+        self.status_for(timeout.into())
     }
 
-    fn status_for(&mut self, timeout: Option<Duration>) -> io::Result<ExitStatus> {
+    fn status_for(&mut self, limit: Limit) -> io::Result<ExitStatus> {
+        let timeout = limit.duration().unwrap_or(Duration::MAX);
         let mut child = self.spawn()?;
         let ward = KillOnDrop(&child.process.handle);
         drop(child.stdin.take());
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let status = ward.0.wait_until(deadline)?;
+        let status = ward.0.wait_timeout(limit)?;
         drop(ward);
         status.ok_or_else(|| {
-            let timeout = timeout.unwrap_or(Duration::MAX);
             TimeoutExpired { timeout, status: None, stdout: Vec::new(), stderr: Vec::new() }.into_error()
         })
     }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::{ExitStatus, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ramie_hub::{wait_any_fd, yield_now};
+use ramie_hub::{Limit, TimedOut, wait_any_fd, yield_now};
 use rustix::io::Errno;
 
 use super::child::{Child, ChildHandle, ChildStdin, ChildStdout};
@@ -75,14 +75,15 @@ impl Drop for KillOnDrop<'_> {
     }
 }
 
-pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>) -> io::Result<Output> {
+pub(super) fn communicate(child: Child, input: &[u8], limit: Limit) -> io::Result<Output> {
     let Child { stdin, stdout, stderr, process } = child;
     let ward = KillOnDrop(&process.handle);
     if stdin.is_none() && !input.is_empty() {
         let what = "the standard input of the process must be a pipe to write input to it";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let timeout = limit.duration();
+    let limit = limit.fixed();
     let mut pipes = Pipes {
         // Without input the pipe is closed now.
         stdin: stdin.filter(|_| !input.is_empty()),
@@ -90,10 +91,10 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
         outputs: [stdout, stderr],
         read: [Vec::new(), Vec::new()],
     };
-    let piped = pipes.pump(deadline);
+    let piped = pipes.pump(limit);
     let [stdout, stderr] = pipes.read;
     drop((pipes.stdin, pipes.outputs));
-    let ended = piped.and_then(|()| process.handle.wait_until(deadline));
+    let ended = piped.and_then(|()| process.handle.wait_timeout(limit));
     let expired = match &ended {
         Ok(status) => status.is_none(),
         Err(error) => error.kind() == io::ErrorKind::TimedOut,
@@ -105,7 +106,7 @@ pub(super) fn communicate(child: Child, input: &[u8], timeout: Option<Duration>)
     match (ended, timeout) {
         (_, Some(timeout)) if expired => Err(TimeoutExpired { timeout, status, stdout, stderr }.into_error()),
         (Ok(Some(status)), _) => Ok(Output { status, stdout, stderr }),
-        // Without a deadline the result is a status or an error.
+        // Without a limit the result is a status or an error.
         (Ok(None), _) => Err(io::ErrorKind::TimedOut.into()),
         (Err(error), _) => Err(error),
     }
@@ -124,7 +125,7 @@ impl Pipes<'_> {
     ///
     /// One greenlet does this, without the waits of the pipes themselves: an exception raised in it
     /// ends all directions at once.
-    fn pump(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+    fn pump(&mut self, limit: Limit) -> io::Result<()> {
         let mut chunk = vec![0; CHUNK];
         loop {
             let mut moved = self.feed()?;
@@ -138,9 +139,12 @@ impl Pipes<'_> {
             if ends.is_empty() {
                 return Ok(());
             }
-            let left = left(deadline)?;
-            // A child that writes without pause must not keep the thread busy.
-            if moved { yield_now() } else { wait_any_fd(&ends, left)? }
+            // A child that writes without pause must neither outlast the limit nor keep the thread
+            // busy.
+            if limit.duration() == Some(Duration::ZERO) {
+                return Err(TimedOut.into());
+            }
+            if moved { yield_now() } else { wait_any_fd(&ends, limit)? }
         }
     }
 
@@ -173,13 +177,4 @@ fn drain(from: &mut Option<ChildStdout>, chunk: &mut [u8], into: &mut Vec<u8>) -
         Err(error) => return Err(error.into()),
     }
     Ok(true)
-}
-
-/// Returns the time until the deadline, which is never zero.
-fn left(deadline: Option<Instant>) -> io::Result<Option<Duration>> {
-    let Some(deadline) = deadline else { return Ok(None) };
-    match deadline.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
-        left => Ok(Some(left)),
-    }
 }

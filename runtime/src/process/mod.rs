@@ -40,7 +40,6 @@
 //! Starting a child blocks the thread until the new program runs or has failed to start. This
 //! usually takes less than a millisecond, and longer if the file has to be read from a slow disk.
 //! If that is too long:
-//! where the file has to come from a slow disk. Where that is too long:
 //!
 //! ```
 //! use ramie::process::Child;

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use ramie_hub::{Lane, Limit, LinkId, Turn, WaitQueue, Waitable, Waits, WakePolicy, while_borrowed};
 
-use super::error::{GetError, NoTaskLeft, PutError, ShutDown};
+use super::error::{NoTaskLeft, ShutDown, TryGetError, TryPutError};
 use super::order::{Fifo, Lifo, Order, Smallest};
 
 /// The lane of waiting putters.
@@ -115,7 +115,7 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 /// were put.
 ///
 /// The queue is borrowed while two items are compared. A comparison that waits raises
-/// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a comparison that uses the queue panics,
+/// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a comparison that uses the queue panics,
 /// both in the caller of the queue. The queue then holds the same items as before, and also an item
 /// that was being put.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
@@ -218,13 +218,13 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError`] with the item.
-    pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError`] with the item.
+    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         if self.queue.shut.get() {
-            return Err(PutError::ShutDown(item));
+            return Err(TryPutError::ShutDown(item));
         }
         if self.is_full() {
-            return Err(PutError::Full(item));
+            return Err(TryPutError::Full(item));
         }
         self.queue.unfinished.set(self.queue.unfinished.get() + 1);
         self.undone.0.set(true);
@@ -239,15 +239,15 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError`] with the item.
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.put_for(item, timeout.into())
     }
 
-    fn put_for(&self, item: T, limit: Limit) -> Result<(), PutError<T>> {
+    fn put_for(&self, item: T, limit: Limit) -> Result<(), TryPutError<T>> {
         let mut item = Some(item);
         let put = self.queue.wait(PUTTERS, limit, "Queue::put", |_, turn| match self.try_put(item.take()?) {
-            Err(PutError::Full(refused)) if !turn.last => {
+            Err(TryPutError::Full(refused)) if !turn.last => {
                 item = Some(refused);
                 None
             }
@@ -277,16 +277,16 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
-    pub fn try_get(&self) -> Result<T, GetError> {
+    /// Returns [`TryGetError`].
+    pub fn try_get(&self) -> Result<T, TryGetError> {
         let item = self.queue.pop();
         match item {
             Some(item) => {
                 self.queue.check();
                 Ok(item)
             }
-            None if self.queue.shut.get() => Err(GetError::ShutDown),
-            None => Err(GetError::Empty),
+            None if self.queue.shut.get() => Err(TryGetError::ShutDown),
+            None => Err(TryGetError::Empty),
         }
     }
 
@@ -294,12 +294,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
-    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError`].
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.get_for(timeout.into())
     }
 
-    fn get_for(&self, limit: Limit) -> Result<T, GetError> {
+    fn get_for(&self, limit: Limit) -> Result<T, TryGetError> {
         self.wait_until(limit, "Queue::get", || self.try_get())
     }
 
@@ -309,14 +309,14 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         &self,
         limit: Limit,
         reason: &'static str,
-        mut attempt: impl FnMut() -> Result<R, GetError>,
-    ) -> Result<R, GetError> {
+        mut attempt: impl FnMut() -> Result<R, TryGetError>,
+    ) -> Result<R, TryGetError> {
         let got = self.queue.wait(GETTERS, limit, reason, |_, turn| match attempt() {
             // A shutdown ends the wait, and the remaining items can still be taken.
-            Err(GetError::Empty) if !turn.last => None,
+            Err(TryGetError::Empty) if !turn.last => None,
             done => Some(done),
         });
-        got.unwrap_or(Err(GetError::Empty))
+        got.unwrap_or(Err(TryGetError::Empty))
     }
 
     /// Iterates over items until the queue is shut down and empty. Waits for each item.
@@ -401,7 +401,7 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
     ///
     /// The queue is borrowed while the item is cloned. A `clone` that waits raises
-    /// [`WaitWhileBorrowed`](crate::WaitWhileBorrowed), and a `clone` that uses the queue panics,
+    /// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a `clone` that uses the queue panics,
     /// both in the caller.
     ///
     /// # Errors
@@ -415,24 +415,24 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
+    /// Returns [`TryGetError`].
     ///
     /// # Panics
     ///
     /// When a comparison or a clone of an item of this queue calls it.
-    pub fn try_peek(&self) -> Result<T, GetError> {
+    pub fn try_peek(&self) -> Result<T, TryGetError> {
         let items = self.queue.items.try_borrow().expect(IN_USE);
         let head = while_borrowed("the clone of an item", || items.head().cloned());
         drop(items);
-        head.ok_or(if self.is_shutdown() { GetError::ShutDown } else { GetError::Empty })
+        head.ok_or(if self.is_shutdown() { TryGetError::ShutDown } else { TryGetError::Empty })
     }
 
     /// Returns a clone of the first item, waiting at most `timeout` for one.
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`].
-    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError`].
+    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.wait_until(timeout.into(), "Queue::peek", || self.try_peek())
     }
 }

@@ -33,64 +33,64 @@ impl<T> Error for ShutDown<T> {}
 
 /// The error of `try_put` and `put_timeout`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum PutError<T> {
+pub enum TryPutError<T> {
     /// The queue was full until the end of the wait.
     Full(T),
     /// The queue was shut down.
     ShutDown(T),
 }
 
-impl<T> PutError<T> {
+impl<T> TryPutError<T> {
     /// Returns the item that was not put.
     pub fn into_inner(self) -> T {
         match self {
-            PutError::Full(item) | PutError::ShutDown(item) => item,
+            TryPutError::Full(item) | TryPutError::ShutDown(item) => item,
         }
     }
 
     /// Returns `true` if the queue was full.
     pub fn is_full(&self) -> bool {
-        matches!(self, PutError::Full(_))
+        matches!(self, TryPutError::Full(_))
     }
 }
 
-impl<T> fmt::Debug for PutError<T> {
+impl<T> fmt::Debug for TryPutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_full() { "Full(..)" } else { "ShutDown(..)" })
     }
 }
 
-impl<T> fmt::Display for PutError<T> {
+impl<T> fmt::Display for TryPutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_full() { "the queue is full" } else { "the queue was shut down" })
     }
 }
 
-impl<T> Error for PutError<T> {}
+impl<T> Error for TryPutError<T> {}
 
 /// The error of `try_get`, `get_timeout` and the forms of `peek`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GetError {
+pub enum TryGetError {
     /// The queue was empty until the end of the wait.
     Empty,
     /// The queue is empty and was shut down.
     ShutDown,
 }
 
-impl GetError {
+impl TryGetError {
     /// Returns `true` if the queue was empty and not shut down.
     pub fn is_empty(&self) -> bool {
-        *self == GetError::Empty
+        *self == TryGetError::Empty
     }
 }
 
-impl fmt::Display for GetError {
+impl fmt::Display for TryGetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_empty() { "the queue is empty" } else { "the queue was shut down" })
     }
 }
 
-impl Error for GetError {}
+impl Error for TryGetError {}
 
 /// [`task_done`](crate::queue::Queue::task_done) was called more often than items were put.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! | pass items, with a limit, shutdown and a count of unfinished tasks | [`Queue`] |
 //! | pass items and nothing else | [`SimpleQueue`] |
 //! | get the last item, or the smallest, first | [`LifoQueue`], [`PriorityQueue`] |
-//! | hand over items without storing them | [`Channel`] |
+//! | hand over items without storing them | [`Channel`], gevent's name for a rendezvous |
 //! | have ends that disconnect, like the channels of std and crossbeam | [`ramie::channel`](crate::channel) |
 //! | reach another thread | [`ramie::shared`](crate::shared) |
 //!
@@ -25,7 +25,7 @@ mod rendezvous;
 mod simple;
 
 pub use self::bounded::{Iter, LifoQueue, PriorityQueue, Queue};
-pub use self::error::{GetError, NoTaskLeft, PutError, ShutDown};
+pub use self::error::{NoTaskLeft, ShutDown, TryGetError, TryPutError};
 pub use self::order::{Fifo, Lifo, Order, Smallest};
 pub use self::rendezvous::Channel;
 pub use self::simple::SimpleQueue;

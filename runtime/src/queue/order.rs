@@ -8,7 +8,7 @@ use std::fmt;
 pub trait Order<T>: Default {
     /// `true` if [`push`](Order::push) and [`pop`](Order::pop) call code of the items, such as a
     /// comparison. That code must not wait: the queue is borrowed during the call, and a wait
-    /// raises [`WaitWhileBorrowed`](crate::WaitWhileBorrowed).
+    /// raises [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed).
     const CALLS_ITEMS: bool = true;
 
     /// Adds an item.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ramie_hub::{Lane, Limit, LinkId, Turn, WaitQueue, Waitable, Waits, WakePolicy};
 
-use super::error::{GetError, PutError};
+use super::error::{TryGetError, TryPutError};
 
 const PUTTERS: Lane = Lane::First;
 const GETTERS: Lane = Lane::Second;
@@ -129,8 +129,8 @@ impl<T: 'static> Channel<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError::Full`] with the item if no getter is waiting.
-    pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError::Full`] with the item if no getter is waiting.
+    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         self.put_for(item, Limit::After(Duration::ZERO))
     }
 
@@ -138,12 +138,12 @@ impl<T: 'static> Channel<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError::Full`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError::Full`] with the item.
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.put_for(item, timeout.into())
     }
 
-    fn put_for(&self, item: T, limit: Limit) -> Result<(), PutError<T>> {
+    fn put_for(&self, item: T, limit: Limit) -> Result<(), TryPutError<T>> {
         let offer: Offer<T> = Rc::new(Cell::new(Some(item)));
         self.queue.offers.borrow_mut().push_back(offer.clone());
         let withdraw = Withdraw { channel: self, offer };
@@ -153,7 +153,7 @@ impl<T: 'static> Channel<T> {
             None => Ok(()),
             Some(item) => {
                 debug_assert!(waited.is_err(), "a putter is notified after its offer was taken");
-                Err(PutError::Full(item))
+                Err(TryPutError::Full(item))
             }
         }
     }
@@ -171,8 +171,8 @@ impl<T: 'static> Channel<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::Empty`] if no putter is waiting.
-    pub fn try_get(&self) -> Result<T, GetError> {
+    /// Returns [`TryGetError::Empty`] if no putter is waiting.
+    pub fn try_get(&self) -> Result<T, TryGetError> {
         self.get_for(Limit::After(Duration::ZERO))
     }
 
@@ -180,18 +180,18 @@ impl<T: 'static> Channel<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::Empty`].
-    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError::Empty`].
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.get_for(timeout.into())
     }
 
-    fn get_for(&self, limit: Limit) -> Result<T, GetError> {
+    fn get_for(&self, limit: Limit) -> Result<T, TryGetError> {
         // Queues first, even if an offer is available: longer waiters are served first. The getter
         // looks for an offer whether it was notified or timed out.
         let got = self.queue.wait(GETTERS, limit, "Channel::get", |_, turn| {
             if turn.notified || turn.last { self.take_offer() } else { None }
         });
-        got.map_err(|_| GetError::Empty)
+        got.map_err(|_| TryGetError::Empty)
     }
 
     /// Takes an offered item, if there is one. Does not wait.

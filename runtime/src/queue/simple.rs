@@ -6,7 +6,7 @@ use ramie_hub::Limit;
 use ramie_hub::{LinkId, Waitable};
 
 use super::bounded::Queue;
-use super::error::{GetError, PutError};
+use super::error::{TryGetError, TryPutError};
 
 /// A queue of items without shutdown and task counting: gevent's `SimpleQueue`. Clones are the same
 /// queue.
@@ -73,8 +73,8 @@ impl<T: 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError::Full`] with the item.
-    pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError::Full`] with the item.
+    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         self.0.try_put(item)
     }
 
@@ -82,8 +82,8 @@ impl<T: 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`PutError::Full`] with the item.
-    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), PutError<T>> {
+    /// Returns [`TryPutError::Full`] with the item.
+    pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.0.put_timeout(item, timeout)
     }
 
@@ -96,8 +96,8 @@ impl<T: 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::Empty`].
-    pub fn try_get(&self) -> Result<T, GetError> {
+    /// Returns [`TryGetError::Empty`].
+    pub fn try_get(&self) -> Result<T, TryGetError> {
         self.0.try_get()
     }
 
@@ -105,8 +105,8 @@ impl<T: 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::Empty`].
-    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError::Empty`].
+    pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.0.get_timeout(timeout)
     }
 }
@@ -121,8 +121,8 @@ impl<T: Clone + 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::Empty`].
-    pub fn try_peek(&self) -> Result<T, GetError> {
+    /// Returns [`TryGetError::Empty`].
+    pub fn try_peek(&self) -> Result<T, TryGetError> {
         self.0.try_peek()
     }
 
@@ -130,8 +130,8 @@ impl<T: Clone + 'static> SimpleQueue<T> {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::Empty`].
-    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
+    /// Returns [`TryGetError::Empty`].
+    pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.0.peek_timeout(timeout)
     }
 }

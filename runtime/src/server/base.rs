@@ -41,7 +41,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// An error about one peer, such as a connection that is reset before it is accepted, is ignored.
 /// Any other error, such as a lack of descriptors, is reported to the hub's error handler as
-/// [`ErrorContext::Server`](crate::ErrorContext::Server) and followed by a pause. The first pause
+/// [`ErrorContext::Server`](crate::hub::ErrorContext::Server) and followed by a pause. The first pause
 /// lasts 10 milliseconds, each further one is twice as long as the one before, and none is longer
 /// than a second. The server continues when the error no longer occurs. If the socket itself has
 /// become unusable, the server is closed and the error is reported.

@@ -28,9 +28,9 @@ use crate::net::{TcpListener, TcpStream, ToSocketAddrs};
 /// ```
 /// use std::io::{self, BufRead, BufReader, Write};
 /// use std::rc::Rc;
-/// use ramie::Event;
 /// use ramie::net::TcpStream;
 /// use ramie::server::StreamServer;
+/// use ramie::sync::Event;
 ///
 /// let stop = Rc::new(Event::new());
 /// let stopper = stop.clone();

@@ -4,18 +4,18 @@
 //! | to | use | on one thread |
 //! |---|---|---|
 //! | pass messages | [`channel::bounded`], [`channel::unbounded`] | [`ramie::channel`](crate::channel) |
-//! | pass one message, once | [`oneshot::channel`] | [`AsyncResult`](crate::AsyncResult) |
+//! | pass one message, once | [`oneshot::channel`] | [`AsyncResult`](crate::sync::AsyncResult) |
 //! | wait for a flag | [`Event`] | [`sync::Event`](crate::sync::Event) |
 //! | count permits | [`Semaphore`] | [`sync::Semaphore`](crate::sync::Semaphore) |
 //! | guard a value | [`Mutex`] | [`sync::Mutex`](crate::sync::Mutex) |
-//! | build another waitable object | [`WaitQueue`], [`Waits`] | [`ramie::WaitQueue`](crate::WaitQueue) |
+//! | build another waitable object | [`WaitQueue`], [`Waits`] | [`ramie::hub::WaitQueue`](crate::hub::WaitQueue) |
 //!
 //! Greenlets of any hub and plain threads wait on these side by side. A waiting greenlet lets the
 //! other greenlets of its thread run and keeps the loop of its hub alive. A thread without a hub is
 //! parked; the wait creates no hub. Between greenlets of one thread, the primitives of
 //! [`ramie::sync`](crate::sync), [`ramie::queue`](crate::queue) and
 //! [`ramie::channel`](crate::channel) cost less and accept messages that are not `Send`. To make a
-//! hub *do* something, use [`Remote`](crate::Remote).
+//! hub *do* something, use [`Remote`](crate::hub::Remote).
 //!
 //! Code that works with either kind of event, semaphore or mutex takes the types of
 //! [`ramie::generic`](crate::generic).

@@ -24,7 +24,7 @@ use super::registry::{Registration, Role};
 /// is also raised in the main greenlet. The handler stays active.
 ///
 /// Waiting for signals does not keep the loop alive, unless [`SignalHandler::set_ref`] says so. If
-/// nothing else is left, [`Hub::join`](crate::Hub::join) returns, and a waiting main greenlet gets
+/// nothing else is left, [`Hub::join`](crate::hub::Hub::join) returns, and a waiting main greenlet gets
 /// its [`LoopExit`](crate::LoopExit).
 ///
 /// When the last listener of the signal is dropped, the signal has its previous effect again.
@@ -40,7 +40,7 @@ use super::registry::{Registration, Role};
 /// use ramie::signal::{SIGUSR2, signal_handler};
 /// # fn kill_ourselves(signal: i32) { signal_hook::low_level::raise(signal).unwrap() }
 ///
-/// let done = Rc::new(ramie::Event::new());
+/// let done = Rc::new(ramie::sync::Event::new());
 /// let tell = done.clone();
 /// let handler = signal_handler(SIGUSR2, move || {
 ///     ramie::sleep(Duration::from_millis(1)); // a handler may wait

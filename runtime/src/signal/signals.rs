@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::time::Instant;
 
 use ramie_hub::Limit;
 use ramie_hub::{LinkId, Waitable};
@@ -90,7 +89,7 @@ impl Signals {
     /// A kill or a timeout loses no signal.
     pub fn wait(&self) -> io::Result<i32> {
         loop {
-            if let Some(signal) = self.wait_until(None)? {
+            if let Some(signal) = self.wait_timeout(None)? {
                 return Ok(signal);
             }
         }
@@ -103,23 +102,19 @@ impl Signals {
     ///
     /// Same as for [`wait`](Signals::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<i32>> {
-        self.wait_until(timeout.into().instant())
-    }
-
-    /// Returns the next signal if one has arrived. Does not let other greenlets run.
-    pub fn try_wait(&self) -> Option<i32> {
-        let ears = self.ears.borrow();
-        ears.iter().find(|registration| registration.take()).map(Registration::signal)
-    }
-
-    fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<i32>> {
-        self.handle.ask_until(deadline, || {
+        self.handle.ask_until(timeout, || {
             let signal = self.try_wait();
             if signal.is_none() {
                 self.drain();
             }
             Ok(signal)
         })
+    }
+
+    /// Returns the next signal if one has arrived. Does not let other greenlets run.
+    pub fn try_wait(&self) -> Option<i32> {
+        let ears = self.ears.borrow();
+        ears.iter().find(|registration| registration.take()).map(Registration::signal)
     }
 
     fn heard(&self) -> bool {

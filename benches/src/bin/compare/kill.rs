@@ -70,7 +70,7 @@ impl Drop for Shared {
 
 fn ramie(count: u64) -> f64 {
     let held = Rc::new(Cell::new(0));
-    let event = ramie::Event::new();
+    let event = ramie::sync::Event::new();
     let park = |_| {
         let (event, held) = (event.clone(), held.clone());
         ramie::spawn(move || {

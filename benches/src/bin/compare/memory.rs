@@ -50,7 +50,7 @@ fn each(before: u64, count: u64) -> f64 {
 }
 
 fn ramie(count: u64) -> f64 {
-    let event = ramie::Event::new();
+    let event = ramie::sync::Event::new();
     let park = |_| {
         let event = event.clone();
         ramie::spawn(move || event.wait())

@@ -36,7 +36,8 @@ const NAP: Duration = Duration::from_millis(1);
 
 fn ramie(count: u64) -> f64 {
     cost(count, |rounds| {
-        let (go, left, done) = (ramie::Event::new(), Rc::new(Cell::new(count)), ramie::Event::new());
+        let (go, left, done) =
+            (ramie::sync::Event::new(), Rc::new(Cell::new(count)), ramie::sync::Event::new());
         let sleeper = |_| {
             let (go, left, done) = (go.clone(), left.clone(), done.clone());
             ramie::spawn(move || {

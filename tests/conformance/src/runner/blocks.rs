@@ -1,6 +1,7 @@
 //! Steps that have steps inside them, and those that only let time pass.
 
-use ramie::{Timeout, get_hub, idle, iwait, raise, sleep};
+use ramie::hub::idle;
+use ramie::{Timeout, get_hub, iwait, raise, sleep};
 
 use super::words::{Done, Error, attempt};
 use super::world::{Actor, Handle, Thing, put};

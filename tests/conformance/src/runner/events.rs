@@ -1,6 +1,6 @@
 //! Steps on events, results and locks.
 
-use ramie::AsyncResult;
+use ramie::sync::AsyncResult;
 
 use super::words::Done;
 use super::world::{Actor, Thing};

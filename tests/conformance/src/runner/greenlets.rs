@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use ramie::hub::spawn_raw;
 use ramie::{
     AnyGreenlet, Greenlet, JoinOptions, Kill, TimedOut, Waitable, get_hub, iwait, joinall_with, killall_with,
-    spawn, spawn_later, spawn_raw,
+    spawn, spawn_later,
 };
 
 use super::words::Done;

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use ramie::{
-    BlockingSwitchOutError, Exception, Failure, GetError, GreenletExit, LoopExit, SystemExit, Timeout,
-};
+use ramie::hub::BlockingSwitchOutError;
+use ramie::{Exception, Failure, GetError, GreenletExit, LoopExit, SystemExit, Timeout};
 
 use super::words::{Done, Error, Panicked};
 use super::world::World;

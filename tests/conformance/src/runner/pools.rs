@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ramie::{AnyGreenlet, Failure, Group, Mapping, Pool, PoolFull, raise, yield_now};
+use ramie::pool::PoolFull;
+use ramie::{AnyGreenlet, Failure, Group, Mapping, Pool, raise, yield_now};
 
 use super::words::Done;
 use super::world::{Actor, Handle, Thing, World, put};

@@ -1,24 +1,24 @@
 //! Steps on queues and channels.
 
-use ramie::queue::{Channel, GetError, Order, PutError, Queue, SimpleQueue};
+use ramie::queue::{Channel, Order, Queue, SimpleQueue, TryGetError, TryPutError};
 
 use super::words::Done;
 use super::world::{Actor, AnyQueue, Thing};
 use crate::program::{Op, Step};
 
-fn put_word<T>(result: Result<(), PutError<T>>) -> Done {
+fn put_word<T>(result: Result<(), TryPutError<T>>) -> Done {
     Done::word(match result {
         Ok(()) => "ok",
-        Err(PutError::Full(_)) => "Full",
-        Err(PutError::ShutDown(_)) => "ShutDown",
+        Err(TryPutError::Full(_)) => "Full",
+        Err(TryPutError::ShutDown(_)) => "ShutDown",
     })
 }
 
-fn get_word(result: Result<i64, GetError>) -> Done {
+fn get_word(result: Result<i64, TryGetError>) -> Done {
     match result {
         Ok(item) => Done::value(item),
-        Err(GetError::Empty) => Done::word("Empty"),
-        Err(GetError::ShutDown) => Done::word("ShutDown"),
+        Err(TryGetError::Empty) => Done::word("Empty"),
+        Err(TryGetError::ShutDown) => Done::word("ShutDown"),
     }
 }
 
@@ -62,17 +62,17 @@ impl Actor<'_> {
             Op::Put => put_word(match time {
                 _ if step.nowait => queue.try_put(item),
                 Some(time) => queue.put_timeout(item, time),
-                None => queue.put(item).map_err(|error| PutError::ShutDown(error.into_inner())),
+                None => queue.put(item).map_err(|error| TryPutError::ShutDown(error.into_inner())),
             }),
             Op::Take => get_word(match time {
                 _ if step.nowait => queue.try_get(),
                 Some(time) => queue.get_timeout(time),
-                None => queue.get().map_err(|_| GetError::ShutDown),
+                None => queue.get().map_err(|_| TryGetError::ShutDown),
             }),
             Op::Peek => get_word(match time {
                 _ if step.nowait => queue.try_peek(),
                 Some(time) => queue.peek_timeout(time),
-                None => queue.peek().map_err(|_| GetError::ShutDown),
+                None => queue.peek().map_err(|_| TryGetError::ShutDown),
             }),
             Op::TaskDone => Done::word(if queue.task_done().is_ok() { "ok" } else { "refused" }),
             Op::JoinQueue => match time {

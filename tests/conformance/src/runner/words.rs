@@ -3,7 +3,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ramie::{Exception, Raised};
+use ramie::Exception;
+use ramie::hub::Raised;
 
 /// An error of the program's own: its kind, and its number.
 #[derive(Clone, Debug)]

@@ -6,12 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ramie::hub::{Io, LinkId};
+use ramie::pool::IMap;
 use ramie::queue::{Channel, LifoQueue, PriorityQueue, Queue, SimpleQueue};
+use ramie::sync::{AsyncResult, Event, Semaphore};
 use ramie::sync::{BoundedSemaphore, RLock};
-use ramie::{
-    AnyGreenlet, AsyncResult, Event, Exception, Greenlet, Group, IMap, Io, Kill, LinkId, Pool, Semaphore,
-    SystemExit, Timeout, getcurrent, raise,
-};
+use ramie::{AnyGreenlet, Exception, Greenlet, Group, Kill, Pool, SystemExit, Timeout, getcurrent, raise};
 
 use super::Outcome;
 use super::words::{Done, Error, attempt};

@@ -2,25 +2,26 @@
 //! the full backlog of a listener, or the full queue of an unconnected socket.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ramie_hub::{TimedOut, sleep};
+use ramie_hub::{Limit, TimedOut, sleep};
 
 /// The first pause between two attempts. Each pause is twice as long as the one before, up to
 /// `LONGEST`.
 const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(16);
 
-/// Repeats the attempt until it succeeds or fails, or the limit is reached.
+/// Repeats the attempt until it succeeds or fails, or the limit is reached. The attempt is given
+/// the limit, for waits of its own.
 pub(super) fn retry_with_backoff<R>(
-    timeout: Option<Duration>,
-    mut attempt: impl FnMut(Option<Duration>) -> io::Result<Option<R>>,
+    limit: impl Into<Limit>,
+    mut attempt: impl FnMut(Limit) -> io::Result<Option<R>>,
 ) -> io::Result<R> {
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let limit = limit.into().fixed();
     let mut pause = FIRST;
     loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if let Some(done) = attempt(left)? {
+        let left = limit.duration();
+        if let Some(done) = attempt(limit)? {
             return Ok(done);
         }
         if left == Some(Duration::ZERO) {

@@ -6,7 +6,8 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use super::backoff::retry_with_backoff;
-use crate::io::handle::{Handle, readable, writable};
+use crate::io::handle::Handle;
+use crate::io::macros::{readable, writable};
 use crate::net::socket::{options, release, socket};
 
 /// A Unix datagram socket: the counterpart of `std::os::unix::net::UnixDatagram`.
@@ -165,10 +166,10 @@ impl UnixDatagram {
     }
 
     fn send_with(&self, op: impl Fn(&net::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
-        let (io, limits) = (self.handle.io(), self.handle.limits());
-        if limits.nonblocking() {
+        if self.handle.nonblocking() {
             return self.handle.write_with(op);
         }
+        let io = self.handle.io();
         // The operation counts towards the I/O budget, but does not wait.
         let attempt = || {
             io.write_with(None, |socket| match op(socket) {
@@ -179,9 +180,9 @@ impl UnixDatagram {
         if let Some(sent) = attempt()? {
             return Ok(sent);
         }
-        retry_with_backoff(limits.write(), |left| {
+        retry_with_backoff(self.handle.write_timeout(), |limit| {
             // This socket's own buffer may be full, and the system does notify of that.
-            io.wait_writable(left)?;
+            io.wait_writable(limit)?;
             attempt()
         })
     }

@@ -355,4 +355,5 @@ impl State {
 }
 
 #[cfg(test)]
+#[path = "state_tests.rs"]
 mod tests;
