@@ -14,6 +14,8 @@
 
 #[path = "../src/inbox/mailbox.rs"]
 mod mailbox;
+#[path = "../src/wait/turn.rs"]
+mod turn;
 #[path = "../src/shared/wait_list.rs"]
 mod wait_list;
 #[path = "../src/shared/wait_queue.rs"]
@@ -63,6 +65,8 @@ mod error {
 }
 
 mod wait {
+    pub(crate) use crate::turn;
+
     pub(crate) mod limit {
         /// The end of a wait of the models, apart from a wake-up. Every event that may come before
         /// the end of the time or the kill comes before it in some order, so neither has to be

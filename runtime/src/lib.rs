@@ -101,6 +101,7 @@
 
 pub mod channel;
 pub mod fs;
+pub mod generic;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 pub mod hub;

@@ -16,13 +16,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ramie_hub::{AsyncResult, Event, Failure, Greenlet, Semaphore, Waitable, iwait};
+use ramie_hub::generic::{Event, Semaphore, Sharing};
+use ramie_hub::{AsyncResult, Failure, Greenlet, Waitable, iwait};
 
 // For the macro.
 #[doc(hidden)]
 pub use ramie_hub::Limit;
 
-use crate::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
+use crate::channel::attempt::{unless_empty, unless_full};
+use crate::channel::{Receiver, RecvError, SendError, Sender};
 use crate::net::{TcpListener, TcpStream};
 use crate::queue::{Channel, Order, Queue, ShutDown, SimpleQueue};
 use crate::shared;
@@ -69,11 +71,7 @@ impl<T: 'static> Recv for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn attempt_recv(&self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(message) => Some(Ok(message)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
+        unless_empty(self.try_recv())
     }
 }
 
@@ -121,7 +119,7 @@ impl<T: Clone + 'static> Recv for AsyncResult<T> {
     }
 }
 
-impl Recv for Semaphore {
+impl<K: Sharing> Recv for Semaphore<K> {
     type Output = ();
 
     fn attempt_recv(&self) -> Option<()> {
@@ -129,7 +127,7 @@ impl Recv for Semaphore {
     }
 }
 
-impl Recv for Event {
+impl<K: Sharing> Recv for Event<K> {
     type Output = ();
 
     fn attempt_recv(&self) -> Option<()> {
@@ -141,11 +139,7 @@ impl<T: 'static> Recv for shared::channel::Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn attempt_recv(&self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(message) => Some(Ok(message)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
+        unless_empty(self.try_recv())
     }
 }
 
@@ -153,27 +147,7 @@ impl<T: 'static> Recv for shared::oneshot::Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn attempt_recv(&self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(message) => Some(Ok(message)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
-    }
-}
-
-impl Recv for shared::Semaphore {
-    type Output = ();
-
-    fn attempt_recv(&self) -> Option<()> {
-        self.try_acquire().then_some(())
-    }
-}
-
-impl Recv for shared::Event {
-    type Output = ();
-
-    fn attempt_recv(&self) -> Option<()> {
-        self.is_set().then_some(())
+        unless_empty(self.try_recv())
     }
 }
 
@@ -229,14 +203,8 @@ impl<T: 'static> Arm for SendArm<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
-        match self.sender.try_send(self.message.take()?) {
-            Ok(()) => Some(Ok(())),
-            Err(TrySendError::Disconnected(message)) => Some(Err(SendError(message))),
-            Err(TrySendError::Full(message)) => {
-                self.message = Some(message);
-                None
-            }
-        }
+        let sent = unless_full(self.sender.try_send(self.message.take()?), false, &mut self.message)?;
+        Some(sent.map_err(|error| SendError(error.into_inner())))
     }
 
     fn waitable(&self) -> &dyn Waitable {

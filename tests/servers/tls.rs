@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::server::StreamServer;
+use ramie::sync::Event;
 use ramie::tls::rustls::version::{TLS12, TLS13};
 use ramie::tls::rustls::{ClientConfig, ProtocolVersion, ServerConfig, SupportedProtocolVersion};
 use ramie::tls::{self, Acceptor, TlsStream};
-use ramie::{Event, Greenlet, get_hub, sleep, spawn, with_timeout};
+use ramie::{Greenlet, get_hub, sleep, spawn, with_timeout};
 
 use crate::util::certificate::Certificate;
 use crate::util::footprint::settled;

@@ -579,7 +579,9 @@ pub(crate) const PLACES: &[Place] = &[
         let waiters: Vec<_> = (0..3)
             .map(|_| {
                 let queue = queue.clone();
-                spawn(move || queue.wait(Lane::First, Limit::Never, "matrix"))
+                spawn(move || {
+                    queue.wait(Lane::First, Limit::Never, "matrix", |_, turn| turn.notified.then_some(()))
+                })
             })
             .collect();
         yield_now();
@@ -597,7 +599,9 @@ pub(crate) const PLACES: &[Place] = &[
         let waiters: Vec<_> = (0..3)
             .map(|_| {
                 let queue = queue.clone();
-                spawn(move || queue.wait(Lane::First, Limit::Never, "matrix"))
+                spawn(move || {
+                    queue.wait(Lane::First, Limit::Never, "matrix", |_, turn| turn.notified.then_some(()))
+                })
             })
             .collect();
         yield_now();

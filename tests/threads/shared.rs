@@ -10,6 +10,7 @@ use std::thread;
 use crate::util::kinds::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignore, on, until};
 use crate::util::log::Log;
 use crate::util::{assert_send, within};
+use ramie::generic::{self, Sharing};
 use ramie::hub::{abandoned_greenlets, has_hub};
 use ramie::shared::channel::{RecvError, SendError, TryRecvError, TrySendError};
 use ramie::shared::{Event, Mutex, MutexGuard, Semaphore, channel, oneshot};
@@ -92,6 +93,44 @@ fn semaphore_passes_a_permit() {
         players.into_iter().for_each(done);
         assert_eq!(here.counter(), 1);
     });
+}
+
+#[test]
+fn waiting_for_a_permit_takes_none() {
+    each_pair(|waiting, releasing| {
+        let semaphore = Semaphore::new(0);
+        let waiters = [(); 3].map(|()| {
+            let semaphore = semaphore.clone();
+            on(waiting, move || assert_eq!(semaphore.wait(), 1))
+        });
+        let releaser = on(releasing, {
+            let semaphore = semaphore.clone();
+            move || {
+                until(|| semaphore.linkcount() == 3);
+                semaphore.release();
+            }
+        });
+        waiters.into_iter().chain([releaser]).for_each(done);
+        assert_eq!((semaphore.counter(), semaphore.linkcount()), (1, 0));
+        assert!(semaphore.try_acquire());
+        done(on(waiting, move || assert_eq!(semaphore.wait_timeout(SHORT), 0)));
+    });
+}
+
+/// Takes all permits but one of a semaphore of either kind.
+fn take_all_but_one<K: Sharing>(semaphore: &generic::Semaphore<K>) {
+    while semaphore.counter() > 1 {
+        semaphore.permit().forget();
+    }
+}
+
+#[test]
+fn one_function_serves_both_kinds() {
+    let (local, shared) = (ramie::sync::Semaphore::new(3), Semaphore::new(2));
+    take_all_but_one(&local);
+    take_all_but_one(&shared);
+    assert_eq!((local.counter(), shared.counter()), (1, 1));
+    assert_eq!(format!("{local:?}"), format!("{shared:?}"));
 }
 
 #[test]

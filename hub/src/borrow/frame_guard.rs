@@ -46,9 +46,9 @@ impl FrameGuard {
         if core.in_hub() {
             core.refuse_in_hub();
         }
-        let in_main = core.mode.get() == Mode::Main;
+        let in_main = core.mode() == Mode::Main;
         if in_main {
-            core.lent.set(core.lent.get() + 1);
+            core.lend_main();
         }
         FrameGuard { core, in_main }
     }
@@ -123,7 +123,7 @@ impl FrameGuard {
             first => first.map(|throw| throw.exception),
         };
         if task.has_masked() {
-            core.deferred.borrow_mut().push(record.clone());
+            core.defer(record.clone());
         }
         raise
     }
@@ -133,7 +133,7 @@ impl FrameGuard {
     #[cold]
     fn outwait_in_hub(&self, debts: &dyn Borrowers, reason: &'static str, leaving: Option<&Exception>) {
         let core = &*self.core;
-        let task = core.tasks.running();
+        let task = core.running();
         // On the hub's stack the running task is main, which is parked in a wait of its own.
         let on_its_own = core.covered_mode() != Mode::Hub;
         let shielded = task.shielded.replace(on_its_own || task.shielded.get());
@@ -157,8 +157,7 @@ impl FrameGuard {
     pub(crate) fn release(self) {
         let this = ManuallyDrop::new(self);
         if this.in_main {
-            this.core.lent.set(this.core.lent.get() - 1);
-            this.core.end_if_overdue();
+            this.core.unlend_main();
         }
     }
 }

@@ -5,15 +5,18 @@ use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 
-use crate::borrow::frame_guard::FrameGuard;
+use crate::borrow::frame_guard::{Borrowers, FrameGuard};
 use crate::error::NotRun;
 use crate::exception::{Exception, Failure};
 use crate::inbox::lease::Lease;
+use crate::inbox::registry::Owed;
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
-use crate::remote::handle::Waker;
+use crate::remote::handle::{Waiter, Waker};
 use crate::remote::job::{JobFailure, run_job_for};
+use crate::scheduler::Core;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::task::WaitToken;
 
 /// Lent work, which runs on any thread that takes it. Made by [`lend`].
 ///
@@ -53,6 +56,26 @@ impl Drop for Lent {
 impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lent(..)")
+    }
+}
+
+/// The lender waits for the signal of the waker in its [`Lent`].
+impl Borrowers for Waiter {
+    fn left(&self) -> usize {
+        usize::from(!self.is_woken())
+    }
+
+    fn tell(&self, token: WaitToken) {
+        self.set_token(token);
+    }
+
+    fn interrupt(&self, _: &Core, _: &Exception) -> Option<Exception> {
+        // Work on another thread cannot be interrupted.
+        None
+    }
+
+    fn describe(&self) -> String {
+        "work that was given to another thread".to_owned()
     }
 }
 
@@ -142,7 +165,7 @@ pub fn lend<'a, T: Send + 'a>(
     start: impl FnOnce(Lent),
 ) -> Result<T, Failure> {
     let lender = FrameGuard::new();
-    let (waiter, waker) = lender.core().waiter();
+    let (waiter, waker) = Waiter::new();
     let packet = Arc::new(Mutex::new(None));
     let theirs = packet.clone();
     let home = hub_number();
@@ -157,16 +180,15 @@ pub fn lend<'a, T: Send + 'a>(
     // follows here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
     let gate = Arc::new(Lease::new(home));
-    let number = lender.core().new_number();
     let record = lender.core().current();
-    lender.core().gates.borrow_mut().insert(number, (gate.clone(), record));
+    let number = lender.core().expect(Owed::Work(gate.clone(), record));
     let started = guard(|| start(Lent { work: Some(work), gate, _waker: waker }));
     let leaving = started.as_ref().err().map(Escape::exception);
     let raise = lender.wait_uninterruptibly(&waiter, "lend", leaving);
     // The hub may end when the lender is released, so values that belong to the hub are dropped
     // first.
     drop(waiter);
-    lender.core().gates.borrow_mut().remove(&number);
+    drop(lender.core().foreign().remove(number));
     let outcome = packet.lock().take();
     let outcome = outcome.map_or_else(
         || Err(Failure::from(Exception::new(NotRun))),

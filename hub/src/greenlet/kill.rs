@@ -5,8 +5,8 @@ use std::fmt;
 use crate::error::TimedOut;
 use crate::exception::{Exception, GreenletExit};
 use crate::scheduler::current;
-use crate::scheduler::{Core, Item, Step};
-use crate::task::{AnyGreenlet, Interrupt, Kind, State, TaskRef, WaitToken};
+use crate::scheduler::{Core, Item};
+use crate::task::{AnyGreenlet, Kind, State, TaskRef, WaitToken};
 use crate::wait::collections::IntoGreenlets;
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
@@ -182,7 +182,7 @@ impl AnyGreenlet {
         match self.task().state.get() {
             State::Ready => false,
             // An abandoned greenlet cannot be reached.
-            _ if self.task().of_another(core.number) => false,
+            _ if self.task().of_another(core.number()) => false,
             State::Created | State::Started if self.task().kind == Kind::Greenlet => {
                 core.kill_unrun(&self.record, exception.clone());
                 false
@@ -205,7 +205,7 @@ impl AnyGreenlet {
     pub fn throw<E: fmt::Debug + fmt::Display + 'static>(&self, error: E) {
         let core = current::core();
         let exception = Exception::new(error);
-        if self.ready() || self.task().of_another(core.number) {
+        if self.ready() || self.task().of_another(core.number()) {
             return;
         }
         if matches!(self.task().state.get(), State::Created | State::Started) {
@@ -215,13 +215,9 @@ impl AnyGreenlet {
         if self.is_running(&core) {
             core.raise(exception);
         }
-        if core.in_hub() {
-            core.agenda.borrow_mut().push_front(Step::Throw(self.record.clone(), Interrupt::new(exception)));
-            return;
+        if let Some(token) = core.throw_first(self.record.clone(), exception) {
+            core.park(token, "Greenlet::throw");
         }
-        let token = core.token();
-        core.queue.borrow_mut().push_front(Item::throw(vec![self.record.clone()], exception, Some(token)));
-        core.park(token, "Greenlet::throw");
     }
 }
 

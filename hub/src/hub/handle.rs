@@ -3,16 +3,21 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::error::{TimedOut, Waiting};
 use crate::exception::Failure;
 use crate::hub::watcher::Watcher;
+#[cfg(unix)]
+use crate::io::FdWatch;
 use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
-use crate::scheduler::callback::{Callback, CallbackState};
+use crate::remote::reply::Reply;
+use crate::scheduler::callback::Callback;
 use crate::scheduler::current;
 use crate::scheduler::report::{ErrorContext, ErrorHandler};
-use crate::scheduler::{Item, Mode, TimerAction, WatchKind};
+use crate::scheduler::{Mode, TimerAction, WatchKind};
 use crate::task::{AnyGreenlet, WakeReason};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
@@ -94,22 +99,22 @@ impl Hub {
         impl Drop for Joining {
             fn drop(&mut self) {
                 if let Some(core) = current::try_core() {
-                    core.main_joins.set(false);
+                    core.set_joining(false);
                 }
             }
         }
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "Hub::join must be called from the main greenlet");
+        assert!(core.mode() == Mode::Main, "Hub::join must be called from the main greenlet");
         let token = core.token();
         let _timer = limit.deadline(&core).map(|deadline| {
             // Uses the priority of a sleep, not of a wait limit, so only earlier timers run first.
             TimerGuard::of(core.start_timer(deadline, || TimerAction::Wake(token), false))
         });
-        core.main_joins.set(true);
+        core.set_joining(true);
         let _joining = Joining;
         core.park(token, "Hub::join");
         // The loop clears this when it finds that nothing is left.
-        !core.main_joins.get()
+        !core.is_joining()
     }
 
     /// Kills every greenlet except the main one and waits until all have ended, including greenlets
@@ -126,7 +131,7 @@ impl Hub {
     /// When it is not called from the main greenlet.
     pub fn kill_all(&self, grace: impl Into<Limit>) -> Result<usize, TimedOut> {
         let core = current::core();
-        assert!(core.mode.get() == Mode::Main, "Hub::kill_all must be called from the main greenlet");
+        assert!(core.mode() == Mode::Main, "Hub::kill_all must be called from the main greenlet");
         let limit = grace.into().fixed();
         let mut killed = 0;
         loop {
@@ -140,7 +145,7 @@ impl Hub {
             }
             // These greenlets have their results, and are in destructors that wait.
             let token = core.token();
-            core.death_waiter.set(Some(token));
+            core.set_death_waiter(token);
             let _timer = TimerGuard::limit(&core, token, limit.deadline(&core));
             if core.park(token, "Hub::kill_all") == WakeReason::TimedOut {
                 return Err(TimedOut);
@@ -156,9 +161,7 @@ impl Hub {
     /// Queues a function that the hub calls in order. It must not wait. Does not let other
     /// greenlets run.
     pub fn run_callback(&self, f: impl FnOnce() + 'static) -> Callback {
-        let state = CallbackState::new(Box::new(f));
-        current::core().push(Item::Call(state.clone()));
-        Callback(state)
+        current::core().run_callback(Box::new(f))
     }
 
     /// Sets the handler for errors that no caller can receive, and returns the old one. `None`
@@ -199,7 +202,7 @@ impl Hub {
     /// assert!(g.get().is_err()); // and nothing on stderr
     /// ```
     pub fn not_error<E: 'static>(&self) {
-        current::core().reports.not_error::<E>();
+        current::core().not_error::<E>();
     }
 
     /// Passes an error to the error handler.
@@ -209,12 +212,34 @@ impl Hub {
 
     /// Returns a handle to this hub for other threads.
     pub fn remote(&self) -> Remote {
-        Remote::new(current::core().inbox.clone())
+        Remote::new(current::core().foreign().inbox().clone())
     }
 
     /// Creates a one-time signal from any thread to a greenlet of this hub.
     pub fn waiter(&self) -> (Waiter, Waker) {
-        current::core().waiter()
+        Waiter::new()
+    }
+
+    /// Registers `f` to be called in the hub with the value that another thread sends. Only the
+    /// value must be `Send`, not `f`. `f` must not wait.
+    ///
+    /// The loop is kept alive until the answer has come. If the hub ends first, `f` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{rc::Rc, thread};
+    /// use ramie::get_hub;
+    /// use ramie::sync::AsyncResult;
+    ///
+    /// let result = AsyncResult::new();
+    /// let here = result.clone();
+    /// let reply = get_hub().reply(move |answer: u32| here.set(Rc::new(answer)));
+    /// thread::spawn(move || reply.send(42));
+    /// assert_eq!(*result.get().unwrap(), 42);
+    /// ```
+    pub fn reply<T: Send + 'static>(&self, f: impl FnOnce(T) + 'static) -> Reply<T> {
+        Reply::new(f)
     }
 
     /// Keeps the loop alive as long as the guard exists, even if the hub itself has nothing to do.
@@ -242,10 +267,25 @@ impl Hub {
         Watcher::new(WatchKind::Idle, Duration::ZERO, Duration::ZERO)
     }
 
+    /// Creates a watcher that is due whenever a descriptor may be read or written, as long as it
+    /// may.
+    ///
+    /// The watcher keeps the descriptor: give it a duplicate, or a shared object such as an `Rc`.
+    /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with
+    /// [`wait_read`](crate::wait_read): the watcher is due in each iteration of the loop.
+    ///
+    /// # Panics
+    ///
+    /// When neither reading nor writing is asked for.
+    #[cfg(unix)]
+    pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
+        Watcher::with_io(FdWatch::new(Box::new(fd), readable, writable))
+    }
+
     /// Returns the time for which greenlets and callbacks may run before the loop polls. The
     /// default is 5 ms.
     pub fn switch_interval(&self) -> Duration {
-        current::core().pace.interval()
+        current::core().switch_interval()
     }
 
     /// Sets the time for which greenlets and callbacks may run before the loop polls.
@@ -254,7 +294,7 @@ impl Hub {
     /// each where they take long. An operation on a ready socket checks it too, and lets the loop
     /// poll once the interval is over. The new value takes effect at the next poll.
     pub fn set_switch_interval(&self, interval: Duration) {
-        current::core().pace.set_interval(interval);
+        current::core().set_switch_interval(interval);
     }
 
     /// Returns all suspended greenlets with the calls that they wait in, as
@@ -266,7 +306,7 @@ impl Hub {
     /// Returns the main greenlet of this thread, for throwing into it from elsewhere: gevent's
     /// `hub.parent`.
     pub fn main(&self) -> AnyGreenlet {
-        AnyGreenlet::from(&current::core().main)
+        AnyGreenlet::from(current::core().main())
     }
 
     /// Returns the greenlets that were started and have not ended, except the main one.

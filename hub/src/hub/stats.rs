@@ -87,19 +87,19 @@ impl Hub {
 
 impl Core {
     fn stats(&self) -> HubStats {
-        let (greenlets, stacks) = (self.tasks.len() - 1, self.stack_stats());
+        let (greenlets, stacks) = (self.greenlet_count(), self.stack_stats());
         HubStats {
             greenlets,
             // A greenlet that has run has a stack, from its first turn until it leaves the task
             // table.
             unrun: greenlets.saturating_sub(stacks.in_use),
-            queued: self.queue.borrow().len(),
-            posted: self.inbox.len(),
-            timers: self.timers.borrow().len(),
-            sources: self.poller.borrow().len(),
-            refs: self.refs.get(),
+            queued: self.queued(),
+            posted: self.foreign().inbox().len(),
+            timers: self.timer_count(),
+            sources: self.reactor().len(),
+            refs: self.refs(),
             waits: self.waits_begun(),
-            iterations: self.iterations.get(),
+            iterations: self.iterations(),
             stacks,
         }
     }

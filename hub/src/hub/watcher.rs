@@ -108,10 +108,10 @@ impl State {
                     io.start(core, self.clone())?;
                 }
             }
-            _ => core.watches.add(self.clone()),
+            _ => core.add_watch(self.clone()),
         }
         self.active.set(true);
-        self.hub.set(core.number);
+        self.hub.set(core.number());
         if self.keeps.get() {
             core.add_refs(1);
         }
@@ -136,7 +136,7 @@ impl State {
 
     fn deactivate(&self, core: &Core) {
         self.active.set(false);
-        core.watches.remove(self);
+        core.remove_watch(self);
         if self.keeps.get() {
             core.add_refs(-1);
         }
@@ -213,7 +213,7 @@ impl Watcher {
     /// Deactivates the watcher and drops the callback. A pending event is dropped.
     pub fn stop(&self) {
         // A later hub of this thread does not know this watcher.
-        if let Some(core) = current::try_core().filter(|core| core.number == self.watch.hub.get()) {
+        if let Some(core) = current::try_core().filter(|core| core.number() == self.watch.hub.get()) {
             self.watch.stop(&core);
         }
     }

@@ -1,15 +1,11 @@
 //! Access to lent work after the lender's hub may have ended.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Condvar;
 
 use crate::inbox::thread_bound::hub_number;
 use crate::loom::Mutex;
-use crate::task::TaskRef;
 
 /// A latch that decides whether lent work may be touched. A greenlet that waits for the work may be
 /// abandoned at the end of its thread, and the work may borrow a thread-local through that
@@ -83,6 +79,3 @@ impl Drop for LeaseGuard<'_> {
         self.0.left.notify_all();
     }
 }
-
-/// The latches of a hub, each with its lender, by number.
-pub(crate) type Gates = RefCell<HashMap<u64, (Arc<Lease>, TaskRef)>>;

@@ -5,11 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use mio::Interest;
 
-use super::fd_watch::FdWatch;
 use super::wait::{Hold, Place, wait_for_slot};
 use crate::error::TimedOut;
-use crate::hub::watcher::Watcher;
-use crate::reactor::fd_table;
+use crate::reactor;
 use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::current;
 use crate::scheduler::{Core, IoWaiter};
@@ -31,9 +29,9 @@ pub(super) const SHORT_READ_DRAINS: bool = true;
 ///
 /// [`Slot::drained`]: crate::reactor::poller::Slot::drained
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const INTEREST: Interest = fd_table::BOTH.add(Interest::PRIORITY);
+const INTEREST: Interest = reactor::BOTH.add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const INTEREST: Interest = fd_table::BOTH;
+const INTEREST: Interest = reactor::BOTH;
 
 /// Registers nothing: a source is registered when a greenlet first has to wait.
 pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<SourceId>> {
@@ -42,23 +40,23 @@ pub(super) fn register_early<S: Source>(_source: &mut S) -> io::Result<Option<So
 
 /// Registers a source. Returns `None` when the system cannot poll it, such as a regular file.
 pub(super) fn register<S: Source>(core: &Core, source: &S) -> io::Result<Option<SourceId>> {
-    fd_table::register(&core.poller, source.as_fd(), INTEREST)
+    core.reactor().register(source.as_fd(), INTEREST)
 }
 
 pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, source: &S) {
-    fd_table::deregister(&core.poller, id, source.as_fd().as_raw_fd());
+    core.reactor().deregister(id, source.as_fd().as_raw_fd());
 }
 
 /// Makes the system check a registered source again: if it is ready already, there will be an
 /// event.
 pub(super) fn rearm<S: Source>(core: &Core, id: SourceId, source: &S) -> io::Result<()> {
-    fd_table::rearm(&core.poller, id, source.as_fd().as_raw_fd(), INTEREST)
+    core.reactor().rearm(id, source.as_fd().as_raw_fd(), INTEREST)
 }
 
 fn wait_fd<F: AsFd + ?Sized>(fd: &F, direction: Direction, limit: Limit) -> io::Result<()> {
     let core = current::core();
     let fd = fd.as_fd();
-    let Some(id) = core.fds.acquire(&core.poller, fd)? else {
+    let Some(id) = core.reactor().acquire(fd)? else {
         core.yield_now();
         return Ok(());
     };
@@ -135,7 +133,7 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], limit: impl Into<Limit>
     let core = current::core();
     let mut watched = Vec::with_capacity(fds.len());
     for (fd, readable, writable) in fds.iter().filter(|(_, readable, writable)| *readable || *writable) {
-        let Some(id) = core.fds.acquire(&core.poller, *fd)? else {
+        let Some(id) = core.reactor().acquire(*fd)? else {
             core.yield_now();
             return Ok(());
         };
@@ -154,24 +152,5 @@ pub fn wait_any_fd(fds: &[(BorrowedFd<'_>, bool, bool)], limit: impl Into<Limit>
     match core.park(token, "waiting for descriptors") {
         WakeReason::TimedOut => Err(TimedOut.into()),
         _ => Ok(()),
-    }
-}
-
-impl crate::hub::handle::Hub {
-    /// A watcher that is due whenever a descriptor may be read or written, as long as it may.
-    ///
-    /// The watcher keeps the descriptor: give it a duplicate, or something shared such as an `Rc`.
-    /// A descriptor that the system cannot poll, a regular file's for one, is always ready, as with
-    /// [`wait_read`]: the watcher is due in each iteration of the loop.
-    ///
-    /// # Panics
-    ///
-    /// When neither reading nor writing is asked for.
-    pub fn io(&self, fd: impl AsFd + 'static, readable: bool, writable: bool) -> Watcher {
-        assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
-        let asked = [(readable, Direction::Read), (writable, Direction::Write)];
-        let directions =
-            asked.into_iter().filter(|(wanted, _)| *wanted).map(|(_, direction)| direction).collect();
-        Watcher::with_io(FdWatch::new(Box::new(fd), directions))
     }
 }

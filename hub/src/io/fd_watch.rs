@@ -24,10 +24,13 @@ pub(crate) struct FdWatch {
 }
 
 impl FdWatch {
-    pub(super) fn new(fd: Box<dyn AsFd>, directions: Vec<Direction>) -> Self {
+    pub(crate) fn new(fd: Box<dyn AsFd>, readable: bool, writable: bool) -> Self {
+        assert!(readable || writable, "a watcher of a descriptor must wait for reading or for writing");
+        let asked = [(readable, Direction::Read), (writable, Direction::Write)];
+        let wanted = asked.into_iter().filter(|(wanted, _)| *wanted);
         FdWatch {
             fd,
-            directions,
+            directions: wanted.map(|(_, direction)| direction).collect(),
             held: RefCell::new(None),
             key: Cell::new(0),
             always: Cell::new(false),
@@ -37,7 +40,7 @@ impl FdWatch {
 
     pub(crate) fn start(&self, core: &Core, watch: Rc<dyn Watch>) -> io::Result<()> {
         let fd = self.fd.as_fd();
-        let Some(id) = core.fds.acquire(&core.poller, fd)? else {
+        let Some(id) = core.reactor().acquire(fd)? else {
             self.always.set(true);
             self.rearm(core, watch);
             return Ok(());
@@ -81,7 +84,7 @@ impl FdWatch {
             // The watcher itself counts as a reference, so its timer does not.
             self.timer.set(Some(core.start_timer(due, || TimerAction::Watch(watch), false)));
         } else {
-            core.fds.rearm(&core.poller, self.fd.as_fd().as_raw_fd());
+            core.reactor().rearm_watched(self.fd.as_fd().as_raw_fd());
         }
     }
 }

@@ -18,11 +18,7 @@ pub(super) const SHORT_READ_DRAINS: bool = false;
 
 pub(super) fn register_early<S: Source>(source: &mut S) -> io::Result<Option<SourceId>> {
     let interest = Interest::READABLE.add(Interest::WRITABLE);
-    let core = current::core();
-    let mut poller = core.poller.borrow_mut();
-    poller
-        .register(|registry, token, interest| registry.register(source, token, interest), interest)
-        .map(Some)
+    current::core().reactor().register(source, interest).map(Some)
 }
 
 /// Registers nothing: a source is registered when its `Io` is created.
@@ -32,7 +28,7 @@ pub(super) fn register<S: Source>(_core: &Core, _source: &S) -> io::Result<Optio
 
 /// Removes the slot. The system removes the source when the source is dropped.
 pub(super) fn deregister<S: Source>(core: &Core, id: SourceId, _source: &S) {
-    drop(core.poller.borrow_mut().deregister(id, |_| Ok(())));
+    core.reactor().deregister(id);
 }
 
 /// Does nothing: every operation that would block asks the system again, and the known state stays

@@ -50,7 +50,7 @@ pub(super) fn release<S: OwnsFd>(source: &S) -> io::Result<()> {
     drop(other_side);
     let number = source.as_fd().as_raw_fd();
     match current::try_core() {
-        Some(core) => core.fds.replace(&core.poller, source.as_fd(), || put(&end, number)),
+        Some(core) => core.reactor().replace(source.as_fd(), || put(&end, number)),
         None => put(&end, number),
     }
 }

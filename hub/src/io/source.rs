@@ -17,7 +17,6 @@ use super::system;
 use super::system::Source;
 use super::wait::{closed_error, wait_for_slot};
 use crate::reactor::poller::{Direction, SourceId};
-use crate::scheduler::callback::CallbackState;
 use crate::scheduler::current;
 use crate::scheduler::{Core, IoWaiter, Item, LinkCell};
 use crate::task::LinkId;
@@ -224,7 +223,7 @@ impl<S: Source> Io<S> {
             self.id.set(system::register(&core, self.get_ref()).unwrap_or(None));
         }
         let Some(source) = self.id.get() else {
-            core.push(Item::Call(CallbackState::new(f)));
+            core.run_callback(f);
             return id;
         };
         let link = Rc::new(Cell::new(Some(f)));
@@ -233,7 +232,7 @@ impl<S: Source> Io<S> {
         });
         core.add_refs(1);
         if self.maybe_readable() {
-            core.push(call_later(source, id.0, link));
+            call_later(&core, source, id.0, link);
         }
         id
     }
@@ -287,7 +286,7 @@ impl<S: Source> Io<S> {
         });
         for (key, link) in links {
             drop(core.take_link(id, key));
-            core.push(call_later(id, key, link));
+            call_later(&core, id, key, link);
         }
         if !tokens.is_empty() {
             core.push(Item::Close(tokens));
@@ -469,8 +468,7 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
     }
 }
 
-/// Returns a queue item that calls a link.
-fn call_later(source: SourceId, key: u64, link: Rc<LinkCell>) -> Item {
-    let call = move || current::core().call_link(source, key, &link);
-    Item::Call(CallbackState::new(Box::new(call)))
+/// Queues the call of a link.
+fn call_later(core: &Core, source: SourceId, key: u64, link: Rc<LinkCell>) {
+    core.run_callback(Box::new(move || current::core().call_link(source, key, &link)));
 }

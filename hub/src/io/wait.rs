@@ -70,7 +70,7 @@ pub(super) struct Hold(pub(super) RawFd);
 impl Drop for Hold {
     fn drop(&mut self) {
         if let Some(core) = current::try_core() {
-            core.fds.release(&core.poller, self.0);
+            core.reactor().release(self.0);
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// Registers a descriptor. Returns `None` when the system cannot poll it, such as the descriptor of
 /// a regular file.
-pub(crate) fn register<W>(
+pub(super) fn register<W>(
     poller: &RefCell<Poller<W>>,
     fd: BorrowedFd<'_>,
     interest: Interest,
@@ -50,7 +50,7 @@ fn registered<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) -> RawFd 
 }
 
 /// Removes a descriptor that was registered on behalf of `fd`.
-pub(crate) fn deregister<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) {
+pub(super) fn deregister<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) {
     let fd = registered(poller, id, fd);
     let slot = poller.borrow_mut().deregister(id, |registry| registry.deregister(&mut SourceFd(&fd)));
     drop(slot);
@@ -58,7 +58,7 @@ pub(crate) fn deregister<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd
 
 /// Makes the system check a registered descriptor again: if it is ready already, there will be an
 /// event.
-pub(crate) fn rearm<W>(
+pub(super) fn rearm<W>(
     poller: &RefCell<Poller<W>>,
     id: SourceId,
     fd: RawFd,
@@ -82,12 +82,12 @@ struct Shared {
 
 /// The descriptors that are waited for by number.
 #[derive(Default)]
-pub(crate) struct FdTable(RefCell<HashMap<RawFd, Shared>>);
+pub(super) struct FdTable(RefCell<HashMap<RawFd, Shared>>);
 
 impl FdTable {
     /// Registers a descriptor, or makes the system check it again. Returns `None` when it cannot be
     /// polled.
-    pub(crate) fn acquire<W>(
+    pub(super) fn acquire<W>(
         &self,
         poller: &RefCell<Poller<W>>,
         fd: BorrowedFd<'_>,
@@ -105,7 +105,7 @@ impl FdTable {
 
     /// Runs `replace`, which puts another file at the number of `fd`, and then watches the new file
     /// on behalf of the waiters for that number.
-    pub(crate) fn replace<W>(
+    pub(super) fn replace<W>(
         &self,
         poller: &RefCell<Poller<W>>,
         fd: BorrowedFd<'_>,
@@ -125,7 +125,7 @@ impl FdTable {
         replaced
     }
 
-    pub(crate) fn release<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
+    pub(super) fn release<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
         let mut table = self.0.borrow_mut();
         let Some(shared) = table.get_mut(&fd) else { return };
         shared.users -= 1;
@@ -137,7 +137,7 @@ impl FdTable {
     }
 
     /// Makes the system report a descriptor again if it is still ready.
-    pub(crate) fn rearm<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
+    pub(super) fn rearm<W>(&self, poller: &RefCell<Poller<W>>, fd: RawFd) {
         let table = self.0.borrow();
         if let Some(shared) = table.get(&fd) {
             // A descriptor that the system has removed reports nothing any more.

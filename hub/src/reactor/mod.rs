@@ -1,5 +1,10 @@
 //! Readiness: the system's poll facility and the table of registered descriptors. Wakes nothing.
 
 #[cfg(unix)]
-pub(crate) mod fd_table;
+mod fd_table;
 pub(crate) mod poller;
+mod sources;
+
+#[cfg(unix)]
+pub(crate) use self::fd_table::BOTH;
+pub(crate) use self::sources::Reactor;

@@ -7,11 +7,10 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::borrow::frame_guard::Borrowers;
 use crate::error::HubGone;
-use crate::exception::Exception;
 use crate::greenlet::builder::Builder;
 use crate::inbox::hub_inbox::{Inbox, Message};
+use crate::remote::reply::Reply;
 use crate::scheduler::Core;
 use crate::scheduler::current;
 use crate::task::{WaitToken, WakeReason};
@@ -97,8 +96,9 @@ impl Drop for Place<'_> {
 /// A waiter keeps the loop alive as long as it exists.
 pub struct Waiter {
     state: Rc<WaiterState>,
-    key: u64,
-    _alive: KeepAlive,
+    /// The number of the signal in the hub's registry.
+    number: u64,
+    alive: KeepAlive,
 }
 
 /// The signalling end of a [`Waiter`]. It may be sent to any thread.
@@ -106,9 +106,8 @@ pub struct Waiter {
 /// Dropping it also wakes, so that a thread that panics leaves no greenlet waiting.
 #[derive(Debug)]
 pub struct Waker {
-    inbox: Arc<Inbox>,
-    key: u64,
-    used: bool,
+    /// The signal; `None` once it was given.
+    signal: Option<Reply<()>>,
 }
 
 impl Waker {
@@ -119,21 +118,42 @@ impl Waker {
     }
 
     fn signal(&mut self) -> bool {
-        self.used = true;
-        let signal = |key| Message::Call(Box::new(move || current::core().signal(key)));
-        self.inbox.post(self.key, signal).is_ok()
+        self.signal.take().is_some_and(|signal| signal.send(()).is_ok())
     }
 }
 
 impl Drop for Waker {
     fn drop(&mut self) {
-        if !self.used {
-            self.signal();
-        }
+        self.signal();
     }
 }
 
 impl Waiter {
+    pub(crate) fn new() -> (Waiter, Waker) {
+        let state = Rc::new(WaiterState { woken: Cell::new(false), tokens: RefCell::default() });
+        let signalled = state.clone();
+        let signal = Reply::expect(move |()| {
+            signalled.woken.set(true);
+            // In the hub a wake goes to the front of the queue. Waking in reverse order serves the
+            // first waiter first.
+            for token in signalled.tokens.take().into_iter().rev() {
+                current::core().wake(token);
+            }
+        });
+        let waiter = Waiter { state, number: signal.number(), alive: KeepAlive::new() };
+        (waiter, Waker { signal: Some(signal) })
+    }
+
+    /// Returns `true` if the signal has arrived.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.state.woken.get()
+    }
+
+    /// Sets the token that the signal wakes, in place of all others.
+    pub(crate) fn set_token(&self, token: WaitToken) {
+        self.state.tokens.replace(vec![token]);
+    }
+
     /// Waits for the signal. Does not let other greenlets run if the signal has arrived.
     ///
     /// # Cancellation
@@ -161,30 +181,11 @@ impl Waiter {
     }
 }
 
-/// A frame with work on another thread waits like this.
-impl Borrowers for Waiter {
-    fn left(&self) -> usize {
-        usize::from(!self.state.woken.get())
-    }
-
-    fn tell(&self, token: WaitToken) {
-        self.state.tokens.replace(vec![token]);
-    }
-
-    fn interrupt(&self, _: &Core, _: &Exception) -> Option<Exception> {
-        // Work on another thread cannot be interrupted.
-        None
-    }
-
-    fn describe(&self) -> String {
-        "work that was given to another thread".to_owned()
-    }
-}
-
 impl Drop for Waiter {
     fn drop(&mut self) {
-        if let Some(core) = current::try_core() {
-            core.waiters.borrow_mut().remove(&self.key);
+        // A later hub of this thread does not know this waiter.
+        if let Some(core) = current::try_core().filter(|core| core.number() == self.alive.hub) {
+            drop(core.foreign().remove(self.number));
         }
     }
 }
@@ -192,34 +193,6 @@ impl Drop for Waiter {
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter").field("woken", &self.state.woken.get()).finish_non_exhaustive()
-    }
-}
-
-impl Core {
-    pub(crate) fn waiter(&self) -> (Waiter, Waker) {
-        let key = self.new_number();
-        let state = Rc::new(WaiterState { woken: Cell::new(false), tokens: RefCell::default() });
-        let signalled = state.clone();
-        self.waiters.borrow_mut().insert(
-            key,
-            Box::new(move || {
-                signalled.woken.set(true);
-                // In the hub a wake goes to the front of the queue. Waking in reverse order serves
-                // the first waiter first.
-                for token in signalled.tokens.take().into_iter().rev() {
-                    current::core().wake(token);
-                }
-            }),
-        );
-        let waker = Waker { inbox: self.inbox.clone(), key, used: false };
-        (Waiter { state, key, _alive: KeepAlive::new() }, waker)
-    }
-
-    fn signal(&self, key: u64) {
-        let signal = self.waiters.borrow_mut().remove(&key);
-        if let Some(signal) = signal {
-            signal();
-        }
     }
 }
 
@@ -240,14 +213,14 @@ impl KeepAlive {
 
     /// Takes over a reference that has been counted before.
     pub(crate) fn counted(core: &Core) -> Self {
-        KeepAlive { hub: core.number, bound: PhantomData }
+        KeepAlive { hub: core.number(), bound: PhantomData }
     }
 }
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
         // A later hub of this thread does not count this reference.
-        if let Some(core) = current::try_core().filter(|core| core.number == self.hub) {
+        if let Some(core) = current::try_core().filter(|core| core.number() == self.hub) {
             core.add_refs(-1);
         }
     }

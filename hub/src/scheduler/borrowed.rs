@@ -9,8 +9,8 @@ use crate::scheduler::unwind::guard;
 pub fn while_borrowed<R>(call: &'static str, f: impl FnOnce() -> R) -> R {
     // Without a hub there are no greenlets that could access the borrowed object.
     let Some(core) = current::try_core() else { return f() };
-    let outer = core.borrowed.replace(Some(call));
+    let outer = core.nested.set_borrowed(Some(call));
     let result = core.as_hub(|| guard(f));
-    core.borrowed.set(outer);
+    core.nested.set_borrowed(outer);
     result.unwrap_or_else(|escape| escape.resume())
 }

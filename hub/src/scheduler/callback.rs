@@ -4,6 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
+use super::Core;
+use super::run_queue::Item;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Queued,
@@ -18,12 +21,12 @@ pub(crate) struct CallbackState {
 }
 
 impl CallbackState {
-    pub(crate) fn new(f: Box<dyn FnOnce()>) -> Rc<Self> {
+    fn new(f: Box<dyn FnOnce()>) -> Rc<Self> {
         Rc::new(CallbackState { f: Cell::new(Some(f)), state: Cell::new(State::Queued) })
     }
 
     /// Passes the function to `call`, unless it was cancelled.
-    pub(crate) fn run(&self, call: impl FnOnce(Box<dyn FnOnce()>)) {
+    pub(super) fn run(&self, call: impl FnOnce(Box<dyn FnOnce()>)) {
         if let Some(f) = self.f.take() {
             self.state.set(State::Running);
             call(f);
@@ -32,10 +35,19 @@ impl CallbackState {
     }
 }
 
+impl Core {
+    /// Queues a function that the hub calls in its turn.
+    pub(crate) fn run_callback(&self, f: Box<dyn FnOnce()>) -> Callback {
+        let state = CallbackState::new(f);
+        self.queue.push(Item::Call(state.clone()));
+        Callback(state)
+    }
+}
+
 /// The handle of a callback made by [`Hub::run_callback`](crate::Hub::run_callback). Dropping it
 /// changes nothing.
 #[derive(Clone)]
-pub struct Callback(pub(crate) Rc<CallbackState>);
+pub struct Callback(Rc<CallbackState>);
 
 impl Callback {
     /// Cancels the callback. Does nothing once it has begun.

@@ -65,7 +65,7 @@ fn end(in_use: bool) {
     OWNED.set(ptr::null());
     CURRENT.set(ptr::null());
     let remains = if exits { core.close_for_exit() } else { core.close(in_use) };
-    ABANDONED.fetch_add(remains.unfinished, Ordering::Relaxed);
+    ABANDONED.fetch_add(remains.unfinished(), Ordering::Relaxed);
     let leaks = remains.needs_thread_locals() && core.thread_exit.leak_thread_locals();
     if leaks {
         if let Some(next) = try_core() {
@@ -82,7 +82,7 @@ fn end(in_use: bool) {
     // SAFETY: the pointer came from `Rc::into_raw` in `make`, and is taken back once: `OWNED` is
     // null by now.
     let core = unsafe { Rc::from_raw(owned) };
-    if remains.unfinished > 0 || exits || in_use {
+    if remains.unfinished() > 0 || exits || in_use {
         // Frames point into the hub and its stacks: it is leaked.
         let _abandoned = ManuallyDrop::new(core);
     } else {
@@ -109,19 +109,18 @@ impl Core {
     /// registered, the hub ends now, or when main's frame is not lent any more.
     #[inline]
     pub(super) fn main_goes_on(&self) {
-        let count = self.drives.get() + 1;
-        self.drives.set(count);
+        let count = self.main.goes_on();
         if !ENDING.get() {
             self.thread_exit.main_goes_on(count);
         } else if !self.thread_exit.main_goes_on_late() {
-            self.overdue.set(true);
+            self.main.set_overdue();
             self.end_if_overdue();
         }
     }
 
     /// Ends the hub if it should have ended before and no frame of main is lent.
-    pub(crate) fn end_if_overdue(&self) {
-        if self.overdue.get() && self.lent.get() == 0 {
+    pub(super) fn end_if_overdue(&self) {
+        if self.main.must_end() {
             end(true);
         }
     }

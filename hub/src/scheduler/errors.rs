@@ -1,6 +1,6 @@
 //! Handles errors that no caller can receive.
 
-use super::state::Core;
+use super::Core;
 use crate::exception::{Failure, SystemExit};
 use crate::scheduler::report::{ErrorContext, ErrorHandler, print};
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
@@ -10,7 +10,7 @@ impl Core {
     /// Passes an error that no caller can receive to the error handler. A system error also goes to
     /// main.
     pub(crate) fn handle_error(&self, context: &ErrorContext, failure: &Failure) {
-        let handler = self.reports.handler.borrow().clone();
+        let handler = self.hooks.error_handler();
         match handler {
             Some(handler) => {
                 if let Err(escape) = self.as_hub(|| guard(|| handler(context, failure))) {
@@ -21,11 +21,11 @@ impl Core {
                 // Perhaps the last reference to the handler, if the handler has replaced itself.
                 self.as_hub(|| guard_drop(handler));
             }
-            None if self.reports.is_error(failure) => print_guarded(context, failure),
+            None if self.hooks.is_error(failure) => print_guarded(context, failure),
             None => {}
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
-            self.urgent.borrow_mut().push_back(exception.clone());
+            self.main.push_urgent(exception.clone());
             if self.in_hub() {
                 self.deliver_urgent();
             }
@@ -52,7 +52,12 @@ impl Core {
     }
 
     pub(crate) fn set_error_handler(&self, handler: Option<ErrorHandler>) -> Option<ErrorHandler> {
-        std::mem::replace(&mut *self.reports.handler.borrow_mut(), handler)
+        self.hooks.set_error_handler(handler)
+    }
+
+    /// Makes the default report ignore failures of a kind.
+    pub(crate) fn not_error<E: 'static>(&self) {
+        self.hooks.not_error::<E>();
     }
 }
 

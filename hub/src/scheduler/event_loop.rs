@@ -12,13 +12,13 @@
 //!      +----------------------------------------+
 //! ```
 
-use std::cmp::Reverse;
-use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use super::events::{Event, IoWaiter, TimerAction, TimerEntry, WatchKind};
+use super::events::{Event, IoWaiter, TimerAction};
+use super::loop_state::{Class, Phase};
 use super::run_queue::{Item, Step};
-use super::state::{Core, Mode, Phase};
+use super::watches::WatchKind;
+use super::{Core, Mode};
 use crate::exception::Exception;
 use crate::inbox::registry::Link;
 use crate::scheduler::report::ErrorContext;
@@ -40,18 +40,18 @@ impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
     pub(crate) fn drive(&self) {
         self.mode.set(Mode::Hub);
-        if self.has_deferred() {
+        if self.unwinding.has_deferred() {
             // Main may be the task that has ended its unwinding.
             self.retry_deferred();
         }
-        while !self.main_resumed.get() {
+        while !self.main.is_resumed() {
             // Values with their last reference in the hub are dropped here. A panic in such a
             // destructor is reported, and the loop continues.
             if let Err(escape) = guard(|| self.turn()) {
                 self.report(&ErrorContext::Destructor, escape);
             }
         }
-        self.main_resumed.set(false);
+        self.main.set_resumed(false);
         self.mode.set(Mode::Main);
         self.main_goes_on();
     }
@@ -66,7 +66,7 @@ impl Core {
 
     /// Takes one step after the other until main's wait is over.
     pub(super) fn turn(&self) {
-        while !self.main_resumed.get() {
+        while !self.main.is_resumed() {
             // The only place of the loop that switches.
             if let Some((token, verdict)) = self.advance() {
                 self.resume(token, verdict);
@@ -78,11 +78,10 @@ impl Core {
     /// to one.
     #[inline(always)]
     fn advance(&self) -> Next {
-        let step = self.agenda.borrow_mut().pop_front();
-        if let Some(step) = step {
+        if let Some(step) = self.queue.pop_step() {
             return self.take_step(step);
         }
-        match self.phase.get() {
+        match self.loop_state.phase() {
             Phase::Callbacks => return self.next_item(),
             Phase::Invoke => return self.next_event(),
             Phase::Prepare => self.prepare(),
@@ -95,11 +94,11 @@ impl Core {
 
     fn prepare(&self) {
         self.thread_exit.renew();
-        self.phase.set(Phase::Callbacks);
+        self.loop_state.enter(Phase::Callbacks);
         self.take_posted();
         // The time of the poll is too early for the start of the batch: the events that were served
         // since may have used up the whole interval.
-        let waiting = !self.queue.borrow().is_empty() || self.iterations.get() == 0;
+        let waiting = !self.queue.is_empty() || self.loop_state.iterations() == 0;
         self.pace.begin_batch(waiting.then(|| self.now()));
         for watch in self.watches.active(WatchKind::Prepare) {
             watch.fire(self);
@@ -111,19 +110,14 @@ impl Core {
         if self.pace.due() && self.look(0) {
             return None;
         }
-        let mut queue = self.queue.borrow_mut();
-        // Read in place: moving it out first costs more than the rest of a wake-up.
-        if let Some(&Item::Resume(token)) = queue.front() {
-            let _nothing_to_drop = ManuallyDrop::new(queue.pop_front());
-            if queue.len() >= PREFETCH_THRESHOLD {
-                self.fetch_ahead([queue.front(), queue.get(1)].map(|item| item?.resumed()));
-            }
-            drop(queue);
-            self.pace.spend();
-            return Some((token, WakeReason::Woken));
+        let Some((token, ahead)) = self.queue.pop_resume(PREFETCH_THRESHOLD) else {
+            return self.next_other();
+        };
+        if let Some(next) = ahead {
+            self.fetch_ahead(next);
         }
-        drop(queue);
-        self.next_other()
+        self.pace.spend();
+        Some((token, WakeReason::Woken))
     }
 
     /// Prefetches for the next switches: the record of the next but one, and the stack of the next
@@ -141,12 +135,11 @@ impl Core {
     /// Serves the next item of any kind.
     #[inline(never)]
     fn next_other(&self) -> Next {
-        let item = self.queue.borrow_mut().pop_front();
-        if let Some(item) = item {
+        if let Some(item) = self.queue.pop() {
             self.pace.spend();
             self.run_item(item)
         } else {
-            self.phase.set(Phase::Poll);
+            self.loop_state.enter(Phase::Poll);
             None
         }
     }
@@ -156,17 +149,17 @@ impl Core {
     #[inline(never)]
     fn look(&self, rest: usize) -> bool {
         self.take_posted();
-        let more = rest > 0 || !self.queue.borrow().is_empty();
+        let more = rest > 0 || !self.queue.is_empty();
         let late = more && self.pace.look(self.now());
         if late {
-            self.phase.set(Phase::Poll);
+            self.loop_state.enter(Phase::Poll);
         }
         late
     }
 
     fn take_posted(&self) {
-        if self.inbox.signalled() {
-            for message in self.inbox.take() {
+        if self.foreign.inbox().signalled() {
+            for message in self.foreign.inbox().take() {
                 self.push(Item::from(message));
             }
         }
@@ -177,7 +170,7 @@ impl Core {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
             Item::Limit(token) => return Some((token, WakeReason::TimedOut)),
             Item::Timeout(timeout) => {
-                if let Some((owner, throw)) = timeout.strike() {
+                if let Some((owner, throw)) = timeout.fire() {
                     self.throw(owner, throw);
                 }
             }
@@ -187,15 +180,17 @@ impl Core {
             Item::Continue(pass) => return self.serve(*pass, true),
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
-                let mut agenda = self.agenda.borrow_mut();
                 for record in records {
-                    agenda.push_back(Step::Throw(record, Interrupt::new(exception.clone())));
+                    self.queue.push_step(Step::Throw(record, Interrupt::new(exception.clone())));
                 }
-                agenda.extend(killer.map(|killer| Step::Wake(killer, WakeReason::Woken)));
+                if let Some(killer) = killer {
+                    self.queue.push_step(Step::Wake(killer, WakeReason::Woken));
+                }
             }
             Item::Close(tokens) => {
-                let mut agenda = self.agenda.borrow_mut();
-                agenda.extend(tokens.into_iter().map(|token| Step::Wake(token, WakeReason::Closed)));
+                for token in tokens {
+                    self.queue.push_step(Step::Wake(token, WakeReason::Closed));
+                }
             }
             Item::Call(callback) => callback.run(|f| {
                 self.call(|| ErrorContext::Callback, f);
@@ -211,8 +206,7 @@ impl Core {
 
     /// Calls a notified link to a shared object, unless it was removed before.
     fn call_shared_link(&self, number: u64) {
-        let link = self.abroad.links.borrow_mut().remove(&number);
-        let Some(Link { place, f }) = link else { return };
+        let Some(Link { place, f }) = self.foreign.take_link(number) else { return };
         place.unlink();
         self.call(|| ErrorContext::ObjectLink("shared object"), f);
         self.add_refs(-1);
@@ -233,7 +227,7 @@ impl Core {
     #[inline(always)]
     fn continue_pass(&self, pass: Notification) -> Next {
         if self.pace.due() && self.interrupt_pass() {
-            self.queue.borrow_mut().push_front(Item::Continue(Box::new(pass)));
+            self.queue.push_front(Item::Continue(Box::new(pass)));
             return None;
         }
         self.serve(pass, false)
@@ -243,7 +237,7 @@ impl Core {
     #[inline(never)]
     fn interrupt_pass(&self) -> bool {
         // Steps behind the pass must not overtake it.
-        self.phase.get() == Phase::Callbacks && self.agenda.borrow().is_empty() && self.look(1)
+        self.loop_state.phase() == Phase::Callbacks && !self.queue.has_steps() && self.look(1)
     }
 
     /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
@@ -266,17 +260,17 @@ impl Core {
                 if let Some(next) = pass.crowd(PREFETCH_THRESHOLD) {
                     self.fetch_ahead(next);
                 }
-                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.queue.push_step_front(Step::Serve(pass));
                 Some((token, WakeReason::Woken))
             }
             Target::Call(f) => {
                 let of = pass.of.clone();
-                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.queue.push_step_front(Step::Serve(pass));
                 self.call(|| ErrorContext::of_link(&of), f);
                 None
             }
             Target::Spawn(f) => {
-                self.agenda.borrow_mut().push_front(Step::Serve(pass));
+                self.queue.push_step_front(Step::Serve(pass));
                 Some((self.begin_link(f), WakeReason::Woken))
             }
         }
@@ -287,21 +281,21 @@ impl Core {
     // Not inlined: the switches of the loop would have fewer registers.
     #[inline(never)]
     fn poll(&self) {
-        let more = !self.queue.borrow().is_empty() || self.inbox.signalled();
-        let idle = !self.idlers.borrow().is_empty() || self.watches.any(WatchKind::Idle);
+        let more = !self.queue.is_empty() || self.foreign.inbox().signalled();
+        let idle = self.watches.wants_idle();
         let timeout = if more || idle {
             Some(Duration::ZERO)
         } else if !self.keeps_running() {
-            self.phase.set(Phase::Prepare);
+            self.loop_state.enter(Phase::Prepare);
             self.run_dry();
             return;
         } else {
-            let next = self.timers.borrow_mut().next_deadline();
+            let next = self.timers.next_deadline();
             next.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.now())))
         };
-        let nothing_to_ask = timeout == Some(Duration::ZERO) && self.poller.borrow().len() == 0;
+        let nothing_to_ask = timeout == Some(Duration::ZERO) && self.reactor.len() == 0;
         if !nothing_to_ask {
-            let polled = self.poller.borrow_mut().poll(timeout);
+            let polled = self.reactor.poll(timeout);
             if let Err(error) = polled {
                 // A poll that fails permanently cannot be waited on: main gets the error, since a
                 // retry would spin.
@@ -309,82 +303,59 @@ impl Core {
                 return;
             }
         }
-        self.iterations.set(self.iterations.get() + 1);
         let now = self.now();
-        self.loop_now.set(now);
+        self.loop_state.polled(now);
         self.pace.polled(now);
         self.collect(now);
-        self.phase.set(Phase::Invoke);
+        self.loop_state.enter(Phase::Invoke);
     }
 
     /// Returns `true` if anything is left that could still cause an event.
     pub(crate) fn keeps_running(&self) -> bool {
-        self.refs.get() > 0 || self.timers.borrow().len() > self.unref_timers.get()
+        self.loop_state.refs() > 0 || self.timers.keeping() > 0
     }
 
     /// Collects the due events, in the order in which they will be served.
     fn collect(&self, now: u64) {
-        const CHECK: u8 = 0;
-        const TIMER: u8 = 1;
-        const IO: u8 = 2;
-        let mut due = self.due.take();
+        let mut due = self.loop_state.begin_due();
         for watch in self.watches.active(WatchKind::Check) {
-            due.push((Reverse(watch.priority()), CHECK, Event::Watch(watch)));
+            due.push(watch.priority(), Class::Check, Event::Watch(watch));
         }
-        loop {
-            let alarm = self.timers.borrow_mut().pop_due(now);
-            let Some(alarm) = alarm else { break };
-            let alarm: TimerEntry = alarm.payload;
-            self.forget_alarm(&alarm);
-            let (priority, event) = match alarm.expiry {
+        while let Some(action) = self.timers.pop_due(now) {
+            let (priority, event) = match action {
                 TimerAction::Wake(token) => (0, Event::Wake(token)),
                 TimerAction::Limit(token) => (LAST, Event::Limit(token)),
                 TimerAction::Timeout(timeout) => (LAST, Event::Timeout(timeout)),
                 TimerAction::Watch(watch) => (watch.priority(), Event::Watch(watch)),
             };
-            due.push((Reverse(priority), TIMER, event));
+            due.push(priority, Class::Timer, event);
         }
-        {
-            let mut poller = self.poller.borrow_mut();
-            for (id, waiters) in poller.take_ready() {
-                for (key, waiter) in waiters {
-                    due.push(match waiter {
-                        IoWaiter::Greenlet(token) => (Reverse(0), IO, Event::Wake(*token)),
-                        IoWaiter::Link(link) => (Reverse(0), IO, Event::Link(id, *key, link.clone())),
-                        #[cfg(unix)]
-                        IoWaiter::Watcher(watch) => {
-                            (Reverse(watch.priority()), IO, Event::Watch(watch.clone()))
-                        }
-                    });
-                }
+        self.reactor.each_ready(|id, key, waiter| {
+            let (priority, event) = match waiter {
+                IoWaiter::Greenlet(token) => (0, Event::Wake(*token)),
+                IoWaiter::Link(link) => (0, Event::Link(id, key, link.clone())),
+                #[cfg(unix)]
+                IoWaiter::Watcher(watch) => (watch.priority(), Event::Watch(watch.clone())),
+            };
+            due.push(priority, Class::Io, event);
+        });
+        if due.is_quiet() {
+            for watch in self.watches.active(WatchKind::Idle) {
+                due.push(watch.priority(), Class::Io, Event::Watch(watch));
+            }
+            for token in self.watches.take_idlers() {
+                due.push(0, Class::Io, Event::Wake(token));
             }
         }
-        let quiet = due.iter().all(|(priority, ..)| priority.0 < 0);
-        if quiet {
-            let idle = self.watches.active(WatchKind::Idle);
-            due.extend(idle.into_iter().map(|watch| (Reverse(watch.priority()), IO, Event::Watch(watch))));
-            let idlers = self.idlers.take();
-            due.extend(idlers.into_iter().map(|token| (Reverse(0), IO, Event::Wake(token))));
-        }
-        // Stable: within a class, timers stay in the order of their deadlines.
-        due.sort_by_key(|(priority, class, _)| (*priority, *class));
-        for (.., event) in &due {
-            if let Event::Watch(watch) = event {
-                watch.mark_pending();
-            }
-        }
-        self.events.borrow_mut().extend(due.drain(..).map(|(.., event)| event));
-        self.due.set(due);
+        self.loop_state.queue_due(due);
     }
 
     fn next_event(&self) -> Next {
-        let event = self.events.borrow_mut().pop_front();
-        match event {
-            None => self.phase.set(Phase::Prepare),
+        match self.loop_state.pop_event() {
+            None => self.loop_state.enter(Phase::Prepare),
             Some(Event::Wake(token)) => {
-                let events = self.events.borrow();
-                if events.len() >= PREFETCH_THRESHOLD {
-                    self.fetch_ahead([events.front(), events.get(1)].map(|event| event?.resumed()));
+                if let Some(next) = self.loop_state.ahead(PREFETCH_THRESHOLD) {
+                    self.fetch_ahead(next);
                 }
                 return Some((token, WakeReason::Woken));
             }

@@ -1,56 +1,11 @@
-//! The events that the loop waits for: timers, sources, watchers; and the action when one of them
-//! is due.
+//! The events that the loop waits for, and the action when one of them is due.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
-use super::Core;
+use super::watches::Watch;
 use crate::reactor::poller::SourceId;
-use crate::task::{Interrupt, TaskRef, WaitToken};
-use crate::timers::TimerId;
-
-/// A scope timeout, as the loop uses it.
-pub(crate) trait Strike {
-    /// Records that the timer has fired. Returns `false` when the timeout was disarmed before.
-    fn expire(&self) -> bool;
-    /// Returns the interrupt and its target, if it is still wanted.
-    fn strike(self: Rc<Self>) -> Option<(TaskRef, Interrupt)>;
-}
-
-/// A watcher, as the loop uses it.
-pub(crate) trait Watch {
-    fn kind(&self) -> WatchKind;
-    fn priority(&self) -> i8;
-    fn mark_pending(&self);
-    /// Calls the callback, unless a stop has dropped the event.
-    fn fire_pending(self: Rc<Self>, core: &Core);
-    /// Calls the callback of an active watcher.
-    fn fire(&self, core: &Core);
-}
-
-/// The event at which a watcher's callback is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WatchKind {
-    Prepare,
-    Check,
-    Idle,
-    Timer,
-    #[cfg(unix)]
-    Io,
-}
-
-impl WatchKind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            WatchKind::Prepare => "prepare",
-            WatchKind::Check => "check",
-            WatchKind::Idle => "idle",
-            WatchKind::Timer => "timer",
-            #[cfg(unix)]
-            WatchKind::Io => "io",
-        }
-    }
-}
+use crate::task::{ScopeTimeout, WaitToken};
 
 /// The action of a timer when it is due.
 pub(crate) enum TimerAction {
@@ -59,23 +14,16 @@ pub(crate) enum TimerAction {
     /// Ends a wait by its own limit.
     Limit(WaitToken),
     /// Fires a scope timeout.
-    Timeout(Rc<dyn Strike>),
+    Timeout(Rc<dyn ScopeTimeout>),
     /// Calls a watcher.
     Watch(Rc<dyn Watch>),
-}
-
-/// The payload of a timer.
-pub(crate) struct TimerEntry {
-    pub(crate) expiry: TimerAction,
-    /// `true` if the timer keeps the loop alive.
-    pub(crate) keeps: bool,
 }
 
 /// An event that is due in this iteration.
 pub(crate) enum Event {
     Wake(WaitToken),
     Limit(WaitToken),
-    Timeout(Rc<dyn Strike>),
+    Timeout(Rc<dyn ScopeTimeout>),
     Watch(Rc<dyn Watch>),
     Link(SourceId, u64, Rc<LinkCell>),
 }
@@ -101,63 +49,3 @@ pub(crate) enum IoWaiter {
 
 /// A callback that runs at most once: the first caller takes it.
 pub(crate) type LinkCell = Cell<Option<Box<dyn FnOnce()>>>;
-
-/// The active watchers of the kinds that are checked in every iteration.
-#[derive(Default)]
-pub(crate) struct Watches(RefCell<Vec<Rc<dyn Watch>>>);
-
-impl Watches {
-    pub(crate) fn active(&self, kind: WatchKind) -> Vec<Rc<dyn Watch>> {
-        self.0.borrow().iter().filter(|watch| watch.kind() == kind).cloned().collect()
-    }
-
-    pub(crate) fn any(&self, kind: WatchKind) -> bool {
-        self.0.borrow().iter().any(|watch| watch.kind() == kind)
-    }
-
-    pub(crate) fn add(&self, watch: Rc<dyn Watch>) {
-        self.0.borrow_mut().push(watch);
-    }
-
-    /// Takes every active watcher, for the end of the hub.
-    pub(crate) fn take(&self) -> Vec<Rc<dyn Watch>> {
-        self.0.take()
-    }
-
-    pub(crate) fn remove<W: Watch>(&self, watch: &W) {
-        // Compares addresses, not fat pointers: one type may have several vtables.
-        self.0.borrow_mut().retain(|other| !std::ptr::addr_eq(Rc::as_ptr(other), watch));
-    }
-}
-
-impl Core {
-    // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
-    // from the cache.
-    #[inline(never)]
-    pub(crate) fn start_timer(
-        &self,
-        deadline: u64,
-        expiry: impl FnOnce() -> TimerAction,
-        keeps: bool,
-    ) -> TimerId {
-        if !keeps {
-            self.unref_timers.set(self.unref_timers.get() + 1);
-        }
-        self.timers.borrow_mut().start_with(deadline, || TimerEntry { expiry: expiry(), keeps })
-    }
-
-    pub(crate) fn cancel_timer(&self, id: TimerId) {
-        // Bound first: the payload's destructor runs after the borrow has ended.
-        let alarm = self.timers.borrow_mut().cancel(id);
-        if let Some(alarm) = alarm {
-            self.forget_alarm(&alarm);
-        }
-    }
-
-    /// Updates the counts for a timer that has fired or was cancelled.
-    pub(crate) fn forget_alarm(&self, alarm: &TimerEntry) {
-        if !alarm.keeps {
-            self.unref_timers.set(self.unref_timers.get() - 1);
-        }
-    }
-}

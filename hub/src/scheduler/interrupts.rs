@@ -5,17 +5,76 @@
 //! the count raised for all tasks of the thread, so each task records its known unwinding state
 //! when it waits: its [`UnwindState`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::thread;
 
+use super::Core;
 use super::run_queue::Step;
-use super::state::Core;
 use crate::error::LoopExit;
 use crate::exception::Exception;
 use crate::scheduler::current;
 use crate::scheduler::unwind::guard_drop;
 use crate::stderr;
-use crate::task::{Interrupt, State, Task, UnwindState, WakeReason, switch};
+use crate::task::{Interrupt, State, Task, TaskRef, UnwindState, WakeReason, switch};
+
+/// The unwindings of this thread's tasks, as far as they are known, and the tasks that an interrupt
+/// waits for.
+pub(super) struct Unwinding {
+    /// `true` if std counted a panic on this thread when the present task was resumed.
+    resumed_panicking: Cell<bool>,
+    /// The number of parked tasks, and of nested waits, that are known to be unwinding.
+    parked: Cell<usize>,
+    /// The tasks with an interrupt that waits for the end of their unwinding.
+    deferred: RefCell<Vec<TaskRef>>,
+}
+
+impl Unwinding {
+    pub(super) fn new() -> Unwinding {
+        Unwinding { resumed_panicking: Cell::new(false), parked: Cell::new(0), deferred: RefCell::default() }
+    }
+
+    /// Records std's panic count when a task is resumed.
+    #[inline(always)]
+    pub(super) fn note_resumed(&self) {
+        self.resumed_panicking.set(thread::panicking());
+    }
+
+    /// Counts a task that is parked in the middle of its unwinding.
+    #[inline]
+    pub(super) fn park(&self) {
+        self.parked.set(self.parked.get() + 1);
+    }
+
+    /// Counts a task that continues its unwinding.
+    #[inline]
+    pub(super) fn unpark(&self) {
+        self.parked.set(self.parked.get() - 1);
+    }
+
+    /// Returns the number of parked tasks that are known to be unwinding.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.get()
+    }
+
+    /// Returns `true` if an interrupt waits for the end of an unwinding.
+    #[inline(always)]
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.borrow().is_empty()
+    }
+
+    pub(super) fn defer(&self, record: TaskRef) {
+        self.deferred.borrow_mut().push(record);
+    }
+
+    fn take_deferred(&self) -> Vec<TaskRef> {
+        self.deferred.take()
+    }
+
+    /// Drops the references to the tasks.
+    pub(super) fn close(&self) {
+        guard_drop(self.deferred.take());
+    }
+}
 
 /// Returns `true` if the caller runs in a destructor during an unwinding, as far as is known.
 ///
@@ -29,6 +88,11 @@ pub fn unwinding() -> bool {
 }
 
 impl Core {
+    /// Records that the task has an interrupt that waits for the end of its unwinding.
+    pub(crate) fn defer(&self, record: TaskRef) {
+        self.unwinding.defer(record);
+    }
+
     /// Returns the unwinding state of the task that is about to wait, according to std's panic
     /// count.
     pub(crate) fn unwind_state(&self, task: &Task) -> UnwindState {
@@ -40,7 +104,10 @@ impl Core {
         // The count is one for the whole thread. It belongs to this task if the task raised, or if
         // the count was zero when the task was resumed. From then on the count belongs to the task
         // until the thread is calm.
-        if task.raised.get() || !self.resumed_panicking.get() || task.unwind_state.get() == UnwindState::Yes {
+        if task.raised.get()
+            || !self.unwinding.resumed_panicking.get()
+            || task.unwind_state.get() == UnwindState::Yes
+        {
             UnwindState::Yes
         } else {
             UnwindState::Unknown
@@ -76,10 +143,10 @@ impl Core {
         if !same(&rare.delivered) || exception.is::<LoopExit>() {
             return;
         }
-        let sender = rare.sender.take();
-        rare.sender.set(sender.clone());
-        if let Some(sender) = &sender {
-            sender.swallowed();
+        let timeout = rare.timeout.take();
+        rare.timeout.set(timeout.clone());
+        if let Some(timeout) = &timeout {
+            timeout.swallowed();
         }
         if same(&rare.swallowed) {
             // Named by its type, since its text is formatted by user code.
@@ -93,10 +160,10 @@ impl Core {
         if let Some(last) = rare.swallowed.replace(Some(exception.clone())) {
             guard_drop(last);
         }
-        task.mask(Interrupt { exception, sender }.unclaimed());
+        task.mask(Interrupt { exception, timeout }.unclaimed());
         // If the next wait cannot tell whether the task is unwinding itself, the interrupt is
         // raised when that is known.
-        self.deferred.borrow_mut().push(self.current());
+        self.unwinding.defer(self.current());
     }
 
     /// Returns `true` if an interrupt may be raised in the task at its present position.
@@ -134,13 +201,8 @@ impl Core {
         match task.unwind_state.get() {
             UnwindState::No => false,
             UnwindState::Yes => switch::COUNTS_APART || thread::panicking(),
-            UnwindState::Unknown => thread::panicking() && self.unwinding.get() == 0,
+            UnwindState::Unknown => thread::panicking() && self.unwinding.parked() == 0,
         }
-    }
-
-    /// Returns `true` if an interrupt waits for the end of an unwinding.
-    pub(crate) fn has_deferred(&self) -> bool {
-        !self.deferred.borrow().is_empty()
     }
 
     /// Delivers deferred interrupts to tasks that have ended their unwinding.
@@ -148,24 +210,23 @@ impl Core {
         if !switch::COUNTS_APART && thread::panicking() {
             return;
         }
-        let deferred = self.deferred.take();
-        for record in deferred {
+        for record in self.unwinding.take_deferred() {
             let parked = record.task.wait.get() != 0 && record.task.state.get() == State::Running;
             if !parked || self.masked(&record.task) {
                 // Running or ended tasks handle it themselves: `park` raises masked interrupts.
                 if record.task.has_masked() && !record.task.ready() {
-                    self.deferred.borrow_mut().push(record);
+                    self.unwinding.defer(record);
                 }
                 continue;
             }
             if record.task.shielded.get() {
                 // A shielded task takes its interrupts itself.
-                self.agenda.borrow_mut().push_back(Step::Wake(record.task.token(), WakeReason::Woken));
+                self.queue.push_step(Step::Wake(record.task.token(), WakeReason::Woken));
                 continue;
             }
             let throw = record.task.cold().masked.borrow_mut().pop_front();
             if let Some(throw) = throw {
-                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+                self.queue.push_step(Step::Throw(record, throw));
             }
         }
     }

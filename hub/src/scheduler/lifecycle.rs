@@ -4,9 +4,9 @@ use std::any::Any;
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::Core;
 use super::bound::Bound;
 use super::run_queue::Item;
-use super::state::Core;
 use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
 use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
@@ -43,9 +43,9 @@ impl Core {
 
     fn enrol(&self, record: &TaskRef) {
         self.tasks.insert(record);
-        record.task.hub.set(self.number);
+        record.task.hub.set(self.number());
         record.task.state.set(State::Started);
-        record.task.wait.set(self.new_wait());
+        record.task.wait.set(self.ids.new_wait());
     }
 
     /// Creates a greenlet that drops a value in place of the hub. The destructor may wait there;
@@ -79,7 +79,7 @@ impl Core {
     /// Ends a task that has not run and now never will.
     pub(crate) fn kill_unrun(&self, record: &TaskRef, exception: Exception) {
         let task = &record.task;
-        if task.of_another(self.number) || task.dead.replace(true) {
+        if task.of_another(self.number()) || task.dead.replace(true) {
             // A destructor of the closure is waiting: the end of the task is already in progress.
             return;
         }
@@ -188,17 +188,17 @@ impl Core {
     #[inline(never)]
     pub(super) fn reap(&self, task: &Task) -> Option<TaskRef> {
         let stack = switch::reclaim(&task.fiber);
-        self.stacks.borrow_mut().give_back(stack);
+        self.stacks.give_back(stack);
         let record = self.dismiss(task)?;
         self.gone(task);
-        if self.urgent.borrow().is_empty() {
-            record.task.dead.set(true);
-        } else {
+        if self.main.has_urgent() {
             // The task's end has raised a system error in main: main comes first, the rest of the
             // end is queued.
             self.push(Item::Bury(record.clone()));
+        } else {
+            record.task.dead.set(true);
         }
-        if let Some(death_waiter) = self.death_waiter.take() {
+        if let Some(death_waiter) = self.main.take_death_waiter() {
             self.wake(death_waiter);
         }
         Some(record)
@@ -210,11 +210,11 @@ impl Core {
     pub(super) fn begin(&self, task: &Task) -> bool {
         task.start_timer.set(None);
         self.thread_exit.renew();
-        let stack = self.stacks.borrow_mut().take(task.stack_size);
+        let stack = self.stacks.take(task.stack_size);
         match stack {
             Ok(stack) => {
                 task.state.set(State::Running);
-                let hub_handle = current::hub_handle(self.number);
+                let hub_handle = current::hub_handle(self.number());
                 switch::make(&task.fiber, &task.overflow, stack, move || {
                     if switch::COUNTS_APART {
                         // In this build each fiber is a thread of its own.
@@ -237,35 +237,29 @@ impl Core {
     }
 
     pub(crate) fn stack_stats(&self) -> StackStats {
-        self.stacks.borrow().stats()
+        self.stacks.stats()
     }
 
     pub(crate) fn trim_stacks(&self) {
-        self.stacks.borrow_mut().trim();
+        self.stacks.trim();
     }
 
     pub(crate) fn add_spawn_callback(&self, callback: SpawnCallback) -> u64 {
         let number = self.new_number();
-        self.spawn_callbacks.borrow_mut().push((number, callback));
+        self.hooks.add_spawn_callback(number, callback);
         number
     }
 
     pub(crate) fn remove_spawn_callback(&self, number: u64) -> bool {
-        let mut callbacks = self.spawn_callbacks.borrow_mut();
-        let at = callbacks.iter().position(|(other, _)| *other == number);
-        let removed = at.map(|at| callbacks.remove(at));
-        // The captures of the closure are dropped after the borrow has ended.
-        drop(callbacks);
-        removed.is_some()
+        self.hooks.remove_spawn_callback(number).is_some()
     }
 
     fn tell_spawn_callbacks(&self, record: &TaskRef) {
-        if self.spawn_callbacks.borrow().is_empty() {
+        if !self.hooks.has_spawn_callbacks() {
             return;
         }
-        let callbacks = self.spawn_callbacks.borrow().clone();
         let greenlet = AnyGreenlet::from(record);
-        for (_, callback) in callbacks {
+        for callback in self.hooks.spawn_callbacks() {
             self.as_hub(|| {
                 self.call(|| ErrorContext::SpawnCallback, || callback(&greenlet));
                 // Perhaps the last reference to the callback, if the callback has removed itself.

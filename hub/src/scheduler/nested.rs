@@ -13,10 +13,11 @@
 //! No interrupt reaches such a wait. A nested wait that nothing can end any more ends the process,
 //! with a message.
 
+use std::cell::{Cell, RefCell};
 use std::process;
 use std::thread;
 
-use super::state::{Core, Mode};
+use super::{Core, Mode};
 use crate::error::{BlockingSwitchOutError, WaitWhileBorrowed};
 use crate::exception::Exception;
 use crate::scheduler::report::ErrorContext;
@@ -25,10 +26,63 @@ use crate::stderr;
 use crate::task::{Kind, WaitToken, WakeReason};
 
 /// One nested wait.
-pub(crate) struct Nested {
+struct Nested {
     wait: u64,
     reason: &'static str,
     verdict: Option<WakeReason>,
+}
+
+/// The nested waits, and the rule that a wait in the hub is refused by.
+#[derive(Default)]
+pub(super) struct NestedWaits {
+    /// The waits of destructors in callbacks that unwind, the innermost last.
+    waits: RefCell<Vec<Nested>>,
+    /// The operation that calls user code while an object is borrowed.
+    borrowed: Cell<Option<&'static str>>,
+}
+
+impl NestedWaits {
+    /// Sets the operation that calls user code while an object is borrowed. Returns the outer one.
+    pub(super) fn set_borrowed(&self, call: Option<&'static str>) -> Option<&'static str> {
+        self.borrowed.replace(call)
+    }
+
+    fn depth(&self) -> usize {
+        self.waits.borrow().len()
+    }
+
+    /// Begins a nested wait. Returns its depth.
+    fn begin(&self, wait: u64, reason: &'static str) -> usize {
+        let mut waits = self.waits.borrow_mut();
+        waits.push(Nested { wait, reason, verdict: None });
+        waits.len() - 1
+    }
+
+    /// Returns the outcome of the wait at this depth, once it is over.
+    fn verdict(&self, depth: usize) -> Option<WakeReason> {
+        self.waits.borrow()[depth].verdict
+    }
+
+    /// Ends the wait at this depth.
+    fn end(&self, depth: usize) {
+        self.waits.borrow_mut().truncate(depth);
+    }
+
+    /// Sets the outcome of a wait that is not over. Returns `true` if it is the innermost one.
+    fn resume(&self, wait: u64, verdict: WakeReason) -> bool {
+        let mut waits = self.waits.borrow_mut();
+        let innermost = waits.len().wrapping_sub(1);
+        let at = waits.iter().position(|nested| nested.wait == wait && nested.verdict.is_none());
+        if let Some(at) = at {
+            waits[at].verdict = Some(verdict);
+        }
+        at == Some(innermost)
+    }
+
+    /// Returns the reason of the innermost wait.
+    fn reason(&self) -> Option<&'static str> {
+        self.waits.borrow().last().map(|nested| nested.reason)
+    }
 }
 
 impl Core {
@@ -39,7 +93,7 @@ impl Core {
         if self.unwinds_in_hub() {
             return;
         }
-        match self.borrowed.get() {
+        match self.nested.borrowed.get() {
             Some(call) => self.raise(Exception::new(WaitWhileBorrowed { call })),
             None => self.raise(Exception::new(BlockingSwitchOutError)),
         }
@@ -50,7 +104,7 @@ impl Core {
     /// std has one count of panics for the thread. While a parked greenlet is in the middle of an
     /// unwinding, the count says nothing about a callback; then a callback is assumed to be calm.
     pub(crate) fn unwinds_in_hub(&self) -> bool {
-        thread::panicking() && self.unwinding.get() == self.nested.borrow().len()
+        thread::panicking() && self.unwinding.parked() == self.nested.depth()
     }
 
     /// Returns the mode of the stack that a callback runs on: of the hub's stack, or of the stack
@@ -59,7 +113,7 @@ impl Core {
         let running = self.tasks.running();
         if running.kind != Kind::Main {
             Mode::Greenlet
-        } else if running.wait.get() == 0 && !self.main_resumed.get() && self.nested.borrow().is_empty() {
+        } else if running.wait.get() == 0 && !self.main.is_resumed() && self.nested.depth() == 0 {
             Mode::Main
         } else {
             Mode::Hub
@@ -75,37 +129,35 @@ impl Core {
         if covered == Mode::Hub {
             return Some(self.drive_nested(token, reason));
         }
-        let borrowed = self.borrowed.take();
+        let borrowed = self.nested.set_borrowed(None);
         self.mode.set(covered);
         let verdict = self.suspend_apart(token, reason);
         self.mode.set(Mode::Hub);
-        self.borrowed.set(borrowed);
+        self.nested.set_borrowed(borrowed);
         verdict
     }
 
     /// Runs the loop until this wait is over.
     fn drive_nested(&self, token: WaitToken, reason: &'static str) -> WakeReason {
-        let depth = self.nested.borrow().len();
-        self.nested.borrow_mut().push(Nested { wait: token.wait, reason, verdict: None });
+        let depth = self.nested.begin(token.wait, reason);
         // The unwinding here accounts for the thread's count of panics, for all tasks that run
         // during the wait.
-        self.unwinding.set(self.unwinding.get() + 1);
-        self.main_resumed.set(false);
-        let borrowed = self.borrowed.take();
+        self.unwinding.park();
+        self.main.set_resumed(false);
+        let borrowed = self.nested.set_borrowed(None);
         let verdict = loop {
-            let verdict = self.nested.borrow()[depth].verdict;
-            if let Some(verdict) = verdict {
+            if let Some(verdict) = self.nested.verdict(depth) {
                 break verdict;
             }
             if let Err(escape) = guard(|| self.turn()) {
                 self.report(&ErrorContext::Destructor, escape);
             }
-            self.main_resumed.set(false);
+            self.main.set_resumed(false);
         };
-        self.borrowed.set(borrowed);
-        self.nested.borrow_mut().truncate(depth);
-        self.unwinding.set(self.unwinding.get() - 1);
-        self.main_resumed.set(self.main.task.wait.get() == 0);
+        self.nested.set_borrowed(borrowed);
+        self.nested.end(depth);
+        self.unwinding.unpark();
+        self.main.set_resumed(self.main.task().wait.get() == 0);
         verdict
     }
 
@@ -113,23 +165,16 @@ impl Core {
     #[cold]
     #[inline(never)]
     pub(super) fn resume_nested(&self, token: WaitToken, verdict: WakeReason) {
-        let mut nested = self.nested.borrow_mut();
-        let innermost = nested.len().wrapping_sub(1);
-        let at = nested.iter().position(|nested| nested.wait == token.wait && nested.verdict.is_none());
-        if let Some(at) = at {
-            nested[at].verdict = Some(verdict);
-            if at == innermost {
-                // Makes the loop return to that wait.
-                self.main_resumed.set(true);
-            }
+        if self.nested.resume(token.wait, verdict) {
+            // Makes the loop return to that wait.
+            self.main.set_resumed(true);
         }
     }
 
     /// Ends the process if there is a nested wait, because nothing can happen any more, or because
     /// main must get an exception and the nested wait prevents it.
     pub(super) fn give_up_nested(&self) {
-        let reason = self.nested.borrow().last().map(|nested| nested.reason);
-        if let Some(reason) = reason {
+        if let Some(reason) = self.nested.reason() {
             stderr::write(&format!(
                 "ramie: a callback of the hub unwinds, and a destructor in it waits forever, in {reason}\n"
             ));

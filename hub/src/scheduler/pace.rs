@@ -18,7 +18,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::state::nanos;
+use super::Core;
+use super::timer_queue::nanos;
 
 /// The number of units from one boundary to the next, as in gevent.
 pub(super) const WINDOW: u32 = 50;
@@ -34,6 +35,10 @@ const LOOKS_PER_INTERVAL: u64 = 8;
 
 /// The minimum time between two checks, as far as can be predicted.
 const SHORTEST: u64 = 100_000;
+
+/// The number of operations on ready sources that a greenlet may do before it lets other greenlets
+/// run.
+const IO_BUDGET: u32 = 128;
 
 /// The switch interval of a new hub.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
@@ -52,9 +57,11 @@ pub(crate) struct Pace {
     looked: Cell<u64>,
     /// The time at which the loop must poll.
     poll_by: Cell<u64>,
-    /// Set when the last check found the time up and units that take long.
+    /// `true` if the last check found the time up and units that take long.
     overdue: Cell<bool>,
     interval: Cell<u64>,
+    /// The number of operations left to the running greenlet.
+    io_budget: Cell<u32>,
 }
 
 impl Pace {
@@ -68,14 +75,15 @@ impl Pace {
             poll_by: Cell::new(nanos(SWITCH_INTERVAL)),
             overdue: Cell::new(false),
             interval: Cell::new(nanos(SWITCH_INTERVAL)),
+            io_budget: Cell::new(IO_BUDGET),
         }
     }
 
-    pub(crate) fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         Duration::from_nanos(self.interval.get())
     }
 
-    pub(crate) fn set_interval(&self, interval: Duration) {
+    pub(super) fn set_interval(&self, interval: Duration) {
         self.interval.set(nanos(interval));
     }
 
@@ -96,6 +104,25 @@ impl Pace {
     #[inline]
     pub(super) fn spend_operation(&self) {
         self.left.set(self.left.get().saturating_sub(1));
+    }
+
+    /// Gives the running greenlet a new budget of operations.
+    #[inline(always)]
+    pub(super) fn renew_budget(&self) {
+        self.io_budget.set(IO_BUDGET);
+    }
+
+    /// Returns `true` if the running greenlet has used up its budget of operations.
+    #[inline(always)]
+    pub(super) fn budget_spent(&self) -> bool {
+        self.io_budget.get() == 0
+    }
+
+    /// Counts an operation of the running greenlet.
+    #[inline(always)]
+    pub(super) fn spend_budget(&self) {
+        self.io_budget.set(self.io_budget.get().saturating_sub(1));
+        self.spend_operation();
     }
 
     /// Makes the next check due now, at a boundary.
@@ -149,6 +176,17 @@ impl Pace {
         self.left.set(dealt);
         self.dealt.set(dealt);
         self.window.set(window - dealt);
+    }
+}
+
+/// The switch interval for other folders.
+impl Core {
+    pub(crate) fn switch_interval(&self) -> Duration {
+        self.pace.interval()
+    }
+
+    pub(crate) fn set_switch_interval(&self, interval: Duration) {
+        self.pace.set_interval(interval);
     }
 }
 

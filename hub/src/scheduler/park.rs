@@ -1,10 +1,8 @@
 //! Suspending, resuming and interrupting tasks.
 
 use std::panic::resume_unwind;
-use std::thread;
 
-use super::state::{Core, IO_BUDGET, Mode};
-use crate::error::LoopExit;
+use super::{Core, Mode};
 use crate::exception::{Exception, Failure};
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Raised, guard_drop};
@@ -58,7 +56,7 @@ impl Core {
         task.reason.set(reason);
         task.wait.set(token.wait);
         if unwind_state == UnwindState::Yes {
-            self.unwinding.set(self.unwinding.get() + 1);
+            self.unwinding.park();
         }
         if task.kind == Kind::Main {
             self.suspend_main();
@@ -66,7 +64,7 @@ impl Core {
             switch::suspend(&task.fiber);
         }
         if unwind_state == UnwindState::Yes {
-            self.unwinding.set(self.unwinding.get() - 1);
+            self.unwinding.unpark();
         }
         if !task.shielded.get() {
             if let Some(exception) = task.thrown.take() {
@@ -80,14 +78,14 @@ impl Core {
     /// Runs the loop until main's wait is over.
     #[inline(never)]
     fn suspend_main(&self) {
-        if !self.urgent.borrow().is_empty() {
+        if self.main.has_urgent() {
             // Raised by main itself, or deferred by a destructor of main: no other code would
             // deliver it.
             self.deliver_urgent();
         }
         self.drive();
-        self.resumed_panicking.set(thread::panicking());
-        self.io_budget.set(IO_BUDGET);
+        self.unwinding.note_resumed();
+        self.pace.renew_budget();
     }
 
     /// Creates the panic payload of the interrupt of the running task.
@@ -121,7 +119,7 @@ impl Core {
     /// discard the result of an operation.
     #[inline]
     pub(crate) fn renew_io(&self) {
-        if self.io_budget.get() == 0 || self.pace.due() {
+        if self.pace.budget_spent() || self.pace.due() {
             self.give_way();
         }
     }
@@ -133,8 +131,8 @@ impl Core {
         }
         // The loop's check at the next item comes to the same result, and the loop polls.
         let late = self.pace.due() && self.pace.look(self.now());
-        if late || self.io_budget.get() == 0 {
-            self.io_budget.set(IO_BUDGET);
+        if late || self.pace.budget_spent() {
+            self.pace.renew_budget();
             self.yield_now();
         }
     }
@@ -142,8 +140,7 @@ impl Core {
     /// Counts an operation that did not have to wait.
     #[inline]
     pub(crate) fn spend_io(&self) {
-        self.io_budget.set(self.io_budget.get().saturating_sub(1));
-        self.pace.spend_operation();
+        self.pace.spend_budget();
     }
 
     /// Unwinds the running greenlet with an exception.
@@ -195,24 +192,24 @@ impl Core {
     pub(crate) fn switch_to(&self, task: TaskPtr) {
         task.wait.set(0);
         if task.kind == Kind::Main {
-            self.main_resumed.set(true);
+            self.main.set_resumed(true);
             return;
         }
         if task.state.get() == State::Started && !self.begin(&task) {
             return;
         }
-        self.io_budget.set(IO_BUDGET);
-        self.resumed_panicking.set(thread::panicking());
+        self.pace.renew_budget();
+        self.unwinding.note_resumed();
         self.mode.set(Mode::Greenlet);
         self.tasks.enter(task);
         let done = switch::resume(&task.fiber, &task.overflow);
         self.tasks.leave();
         self.mode.set(Mode::Hub);
         let ended = if done { self.reap(&task) } else { None };
-        if !self.urgent.borrow().is_empty() {
+        if self.main.has_urgent() {
             self.deliver_urgent();
         }
-        if self.has_deferred() {
+        if self.unwinding.has_deferred() {
             self.retry_deferred();
         }
         // Last, since an unread value may panic when it is dropped.
@@ -224,9 +221,9 @@ impl Core {
     pub(crate) fn throw(&self, record: TaskRef, throw: Interrupt) {
         let task = &record.task;
         match task.state.get() {
-            _ if task.of_another(self.number) => {}
+            _ if task.of_another(self.number()) => {}
             State::Ready => {
-                if task.kind == Kind::Raw && throw.sender.is_some() && throw.claim() {
+                if task.kind == Kind::Raw && throw.timeout.is_some() && throw.claim() {
                     let context = ErrorContext::Raw(AnyGreenlet::from(&record));
                     self.handle_error(&context, &Failure::raised(throw.exception));
                 }
@@ -238,7 +235,7 @@ impl Core {
             }
             State::Running if !self.reaches(task, &throw) => {
                 task.mask(throw);
-                self.deferred.borrow_mut().push(record);
+                self.unwinding.defer(record);
             }
             State::Running => {
                 if cfg!(panic = "abort") {
@@ -251,52 +248,11 @@ impl Core {
                     task.mask(throw);
                     self.switch_to(TaskPtr::of(&record));
                 } else if throw.claim() {
-                    task.note_sender(throw.sender);
+                    task.note_timeout(throw.timeout);
                     task.thrown.set(Some(throw.exception));
                     self.switch_to(TaskPtr::of(&record));
                 }
             }
         }
-    }
-
-    pub(crate) fn deliver_urgent(&self) {
-        if self.main.task.wait.get() == 0 || self.masked(&self.main.task) {
-            return;
-        }
-        let exception = self.urgent.borrow_mut().pop_front();
-        if let Some(exception) = exception {
-            if self.main.task.shielded.get() {
-                self.main.task.mask(Interrupt::new(exception));
-            } else {
-                self.main.task.thrown.set(Some(exception));
-            }
-            self.switch_to(TaskPtr::of(&self.main));
-        }
-    }
-
-    /// Raises `LoopExit` in main, with all suspended greenlets, because nothing is left that could
-    /// wake main.
-    pub(crate) fn run_dry(&self) {
-        self.give_up_nested();
-        let main = &self.main.task;
-        if self.main_joins.replace(false) {
-            self.resume(main.token(), WakeReason::Woken);
-            return;
-        }
-        self.interrupt_main(Exception::new(LoopExit { waiting: self.waiting() }));
-    }
-
-    /// Raises in main an exception that ends its wait.
-    pub(crate) fn interrupt_main(&self, exception: Exception) {
-        self.give_up_nested();
-        let main = &self.main.task;
-        if self.masked(main) && !main.shielded.get() {
-            stderr::write(&format!(
-                "ramie: in a destructor of the main greenlet that unwinds: {exception}\n"
-            ));
-            std::process::abort();
-        }
-        main.thrown.set(Some(exception));
-        self.switch_to(TaskPtr::of(&self.main));
     }
 }

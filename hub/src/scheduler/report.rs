@@ -1,15 +1,12 @@
 //! Reports of errors that no caller can receive: the hub's error handler, and the default report on
 //! stderr.
 
-use std::any::TypeId;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::exception::{Failure, SystemExit};
+use crate::exception::Failure;
 use crate::stderr;
 use crate::task::AnyGreenlet;
 use crate::task::Notified;
@@ -87,34 +84,4 @@ pub(crate) fn print(context: &ErrorContext, failure: &Failure) {
         format!("{failure}\n{now} {context} failed with {}\n\n", failure.kind())
     };
     stderr::write(&text);
-}
-
-/// The settings for errors that no caller can receive.
-pub(crate) struct Reports {
-    pub(crate) handler: RefCell<Option<ErrorHandler>>,
-    /// The kinds of failures that the default report ignores.
-    not_error: RefCell<HashMap<TypeId, OfKind>>,
-}
-
-/// A function that returns `true` for failures of one kind.
-type OfKind = fn(&Failure) -> bool;
-
-impl Reports {
-    /// Makes the default report ignore failures of a kind.
-    pub(crate) fn not_error<E: 'static>(&self) {
-        self.not_error.borrow_mut().insert(TypeId::of::<E>(), Failure::is::<E>);
-    }
-
-    /// Returns `true` if the default report prints the failure.
-    pub(crate) fn is_error(&self, failure: &Failure) -> bool {
-        !self.not_error.borrow().values().any(|matches| matches(failure))
-    }
-}
-
-impl Default for Reports {
-    fn default() -> Self {
-        let reports = Reports { handler: RefCell::new(None), not_error: RefCell::default() };
-        reports.not_error::<SystemExit>();
-        reports
-    }
 }

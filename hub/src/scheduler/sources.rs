@@ -2,18 +2,20 @@
 
 use std::rc::Rc;
 
+use super::Core;
 use super::events::{IoWaiter, LinkCell};
-use super::state::Core;
+use crate::reactor::Reactor;
 use crate::reactor::poller::{Direction, Slot, SourceId};
 
 impl Core {
-    pub(crate) fn add_refs(&self, by: isize) {
-        self.refs.set(self.refs.get().checked_add_signed(by).expect("references are counted in pairs"));
+    /// Returns the registered sources.
+    pub(crate) fn reactor(&self) -> &Reactor<IoWaiter> {
+        &self.reactor
     }
 
     /// Runs `f` on a source's slot, if the source is still registered.
     pub(crate) fn with_slot<R>(&self, id: SourceId, f: impl FnOnce(&mut Slot<IoWaiter>) -> R) -> Option<R> {
-        self.poller.borrow_mut().slot(id).map(f)
+        self.reactor.with_slot(id, f)
     }
 
     /// Removes a link from its slot, if it is still there.

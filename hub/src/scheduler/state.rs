@@ -1,39 +1,27 @@
-//! The state of one thread's hub.
-//!
-//! All of it is plain single-threaded state in cells. No borrow is held while a user's closure runs
-//! or a greenlet is switched to: take the value out, end the borrow, then call.
+//! The creation of a hub, the owner of its thread, and the tokens of waits.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::cell::Cell;
 use std::io;
-use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use slab::Slab;
-
-use super::events::{Event, IoWaiter, TimerEntry, Watches};
-use super::nested::Nested;
+use super::Core;
+use super::hooks::Hooks;
+use super::idents::Ids;
+use super::interrupts::Unwinding;
+use super::loop_state::LoopState;
+use super::main_task::MainTask;
+use super::nested::NestedWaits;
 use super::pace::Pace;
-use super::run_queue::{Item, Step};
-use crate::exception::Exception;
+use super::run_queue::RunQueue;
+use super::stacks::Stacks;
+use super::timer_queue::TimerQueue;
+use super::watches::Watches;
 use crate::inbox::hub_inbox::Inbox;
-use crate::inbox::lease::Gates;
-use crate::inbox::registry::ForeignWaits;
+use crate::inbox::registry::{Foreign, Owed};
 use crate::inbox::thread_bound::hub_number;
-#[cfg(unix)]
-use crate::reactor::fd_table::FdTable;
-use crate::reactor::poller::Poller;
-use crate::scheduler::report::Reports;
+use crate::reactor::Reactor;
 use crate::scheduler::thread_exit::ThreadExit;
-use crate::stack::StackPool;
-use crate::stack::fault;
-use crate::task::LinkId;
-use crate::task::{Kind, NoBody, Record, SpawnCallback, State, Task, TaskRef, TaskTable, WaitToken};
-use crate::timers::Timers;
+use crate::task::{TaskPtr, TaskRef, TaskTable, WaitToken};
 
 /// The owner of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,183 +31,57 @@ pub(crate) enum Mode {
     Hub,
 }
 
-/// The phase of an iteration of the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Prepare,
-    Callbacks,
-    Poll,
-    Invoke,
-}
-
-/// The number of operations on ready sources that a greenlet may do before it lets other greenlets
-/// run.
-pub(super) const IO_BUDGET: u32 = 128;
-
-/// The hub of one thread.
-pub(crate) struct Core {
-    pub(crate) number: u64,
-    epoch: Instant,
-    pub(crate) mode: Cell<Mode>,
-    pub(crate) phase: Cell<Phase>,
-    pub(crate) main: TaskRef,
-    pub(crate) tasks: TaskTable,
-    pub(crate) queue: RefCell<VecDeque<Item>>,
-    pub(crate) agenda: RefCell<VecDeque<Step>>,
-    pub(crate) events: RefCell<VecDeque<Event>>,
-    /// Scratch buffer for sorting the events of one poll. Empty between polls; kept to reuse its
-    /// allocation.
-    pub(super) due: Cell<Vec<(Reverse<i8>, u8, Event)>>,
-    pub(crate) timers: RefCell<Timers<TimerEntry>>,
-    /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
-    pub(crate) spare_timeout: Cell<Option<Rc<dyn Any>>>,
-    /// The number of running timers that do not keep the loop alive.
-    pub(crate) unref_timers: Cell<usize>,
-    /// The number of other reasons that keep the loop alive: waits for sources, watchers,
-    /// keep-alive guards.
-    pub(crate) refs: Cell<usize>,
-    pub(crate) poller: RefCell<Poller<IoWaiter>>,
-    pub(crate) inbox: Arc<Inbox>,
-    pub(crate) watches: Watches,
-    pub(crate) idlers: RefCell<VecDeque<WaitToken>>,
-    pub(super) stacks: RefCell<StackPool>,
-    /// Set when main's wait is over: the loop then returns to main.
-    pub(crate) main_resumed: Cell<bool>,
-    /// The waits of destructors in callbacks that unwind, the innermost last.
-    pub(super) nested: RefCell<Vec<Nested>>,
-    /// The operation that calls user code while an object is borrowed.
-    pub(crate) borrowed: Cell<Option<&'static str>>,
-    /// The number of times that main has continued after the loop ran.
-    pub(crate) drives: Cell<u64>,
-    /// The number of frames of main that are lent.
-    pub(crate) lent: Cell<usize>,
-    /// Set while `Hub::join` waits until the loop has nothing left.
-    pub(crate) main_joins: Cell<bool>,
-    /// Exceptions for main that are delivered before everything else.
-    pub(crate) urgent: RefCell<VecDeque<Exception>>,
-    next_wait: Cell<u64>,
-    next_number: Cell<u64>,
-    pub(crate) pace: Pace,
-    pub(crate) loop_now: Cell<u64>,
-    pub(crate) iterations: Cell<u64>,
-    /// `true` if std counted a panic on this thread when the present task was resumed.
-    pub(crate) resumed_panicking: Cell<bool>,
-    /// The number of parked tasks that are known to be unwinding.
-    pub(crate) unwinding: Cell<usize>,
-    /// The tasks with an interrupt that waits for the end of their unwinding.
-    pub(crate) deferred: RefCell<Vec<TaskRef>>,
-    /// Set while `Hub::kill_all` waits for the next greenlet to die.
-    pub(crate) death_waiter: Cell<Option<WaitToken>>,
-    pub(super) io_budget: Cell<u32>,
-    pub(crate) reports: Reports,
-    pub(crate) spawn_callbacks: RefCell<Vec<(u64, SpawnCallback)>>,
-    /// Ident numbers: the released ones, and the next new one.
-    pub(crate) free_idents: RefCell<BinaryHeap<Reverse<u32>>>,
-    pub(crate) next_ident: Cell<u32>,
-    /// The action of a signal from another thread, by the number of the signal.
-    pub(crate) waiters: RefCell<HashMap<u64, Box<dyn Fn()>>>,
-    pub(crate) gates: Gates,
-    /// The functions that wait for an answer. A slot belongs to its [`Reply`](crate::Reply) alone
-    /// until the reply is used.
-    pub(crate) replies: RefCell<Slab<Box<dyn Any>>>,
-    /// The waits and links of this hub in objects shared between threads.
-    pub(crate) abroad: ForeignWaits,
-    #[cfg(unix)]
-    pub(crate) fds: FdTable,
-    pub(crate) thread_exit: ThreadExit,
-    /// `true` if the thread is ending, and the hub should have ended when main continued.
-    pub(crate) overdue: Cell<bool>,
-    _alt_stack: Option<fault::AltStack>,
-}
-
 impl Core {
     /// Creates a hub, if the system has descriptors left for its poll.
     pub(crate) fn new(thread_exit: ThreadExit) -> io::Result<Rc<Core>> {
-        fault::install();
-        let (poller, waker) = Poller::new()?;
-        let mut main = Task::new(Kind::Main, Location::caller(), 0, None, None);
-        main.state = Cell::new(State::Running);
-        main.hub = Cell::new(hub_number());
-        let main: TaskRef = Rc::new(Record { task: main, body: NoBody });
+        let (reactor, waker) = Reactor::new()?;
+        let main = MainTask::new(hub_number());
         Ok(Rc::new(Core {
-            number: hub_number(),
-            epoch: Instant::now(),
+            ids: Ids::new(hub_number()),
             mode: Cell::new(Mode::Main),
-            phase: Cell::new(Phase::Prepare),
-            tasks: TaskTable::new(&main),
+            tasks: TaskTable::new(main.record()),
             main,
-            queue: RefCell::new(VecDeque::new()),
-            agenda: RefCell::new(VecDeque::new()),
-            events: RefCell::new(VecDeque::new()),
-            due: Cell::default(),
-            timers: RefCell::new(Timers::new()),
-            spare_timeout: Cell::new(None),
-            unref_timers: Cell::new(0),
-            refs: Cell::new(0),
-            poller: RefCell::new(poller),
-            inbox: Inbox::new(waker),
+            queue: RunQueue::default(),
+            loop_state: LoopState::new(),
+            timers: TimerQueue::new(),
+            reactor,
+            foreign: Foreign::new(Inbox::new(waker)),
             watches: Watches::default(),
-            idlers: RefCell::new(VecDeque::new()),
-            stacks: RefCell::new(StackPool::new()),
-            main_resumed: Cell::new(false),
-            nested: RefCell::default(),
-            borrowed: Cell::new(None),
-            drives: Cell::new(0),
-            lent: Cell::new(0),
-            main_joins: Cell::new(false),
-            urgent: RefCell::new(VecDeque::new()),
-            // The numbers of waits, links and waiters of an earlier hub of this thread do not occur
-            // in this hub.
-            next_wait: Cell::new((hub_number() << 32) + 1),
-            next_number: Cell::new((hub_number() << 32) + 1),
+            stacks: Stacks::new(),
+            nested: NestedWaits::default(),
             pace: Pace::new(),
-            loop_now: Cell::new(0),
-            iterations: Cell::new(0),
-            resumed_panicking: Cell::new(false),
-            unwinding: Cell::new(0),
-            deferred: RefCell::new(Vec::new()),
-            death_waiter: Cell::new(None),
-            io_budget: Cell::new(IO_BUDGET),
-            reports: Reports::default(),
-            spawn_callbacks: RefCell::new(Vec::new()),
-            free_idents: RefCell::new(BinaryHeap::new()),
-            next_ident: Cell::new(0),
-            waiters: RefCell::default(),
-            gates: Gates::default(),
-            replies: RefCell::default(),
-            abroad: ForeignWaits::default(),
-            #[cfg(unix)]
-            fds: FdTable::default(),
+            unwinding: Unwinding::new(),
+            hooks: Hooks::new(),
             thread_exit,
-            overdue: Cell::new(false),
-            _alt_stack: fault::ensure_alt_stack(),
         }))
     }
-
-    // --- time ---------------------------------------------------------------------------------------------------
-
-    /// Returns the present time, in nanoseconds since this hub was created.
-    pub(crate) fn now(&self) -> u64 {
-        nanos(self.epoch.elapsed())
-    }
-
-    /// Converts a point in time to the hub's time. A time before the hub's creation becomes 0.
-    pub(crate) fn at(&self, instant: Instant) -> u64 {
-        nanos(instant.saturating_duration_since(self.epoch))
-    }
-
-    /// Returns the time `after` from now.
-    pub(crate) fn deadline(&self, after: Duration) -> u64 {
-        self.now().saturating_add(nanos(after))
-    }
-
-    // --- the running task ---------------------------------------------------------------------------------------
 
     /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     pub(crate) fn current(&self) -> TaskRef {
         self.tasks.current()
     }
 
+    /// Runs `f` on the record of the running task.
+    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
+        self.tasks.with_current(f)
+    }
+
+    /// Returns the running task, without a reference; see [`TaskTable`] for its rules.
+    pub(crate) fn running(&self) -> TaskPtr {
+        self.tasks.running()
+    }
+
+    /// Returns the number of greenlets that were started and have not ended, except main.
+    pub(crate) fn greenlet_count(&self) -> usize {
+        self.tasks.len() - 1
+    }
+
+    /// Returns the owner of the thread.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.get()
+    }
+
+    #[inline]
     pub(crate) fn in_hub(&self) -> bool {
         self.mode.get() == Mode::Hub
     }
@@ -232,36 +94,23 @@ impl Core {
         result
     }
 
-    /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
-    /// [`park`](Core::park).
-    pub(crate) fn token(&self) -> WaitToken {
-        WaitToken { index: self.tasks.running().index.get(), wait: self.new_wait() }
+    /// Returns the inbox, and the registry of what other threads owe the hub.
+    #[inline]
+    pub(crate) fn foreign(&self) -> &Foreign {
+        &self.foreign
     }
 
-    pub(super) fn new_wait(&self) -> u64 {
-        let wait = self.next_wait.get();
-        self.next_wait.set(wait + 1);
-        wait
-    }
-
-    /// Returns the number of waits that have begun in this hub, including the starts of greenlets.
-    pub(crate) fn waits_begun(&self) -> u64 {
-        self.next_wait.get() - (self.number << 32) - 1
-    }
-
-    /// Returns a number that no other link or ticket of this hub has.
-    pub(crate) fn new_number(&self) -> u64 {
-        let number = self.next_number.get();
-        self.next_number.set(number + 1);
+    /// Registers what another thread owes the hub. Returns its number.
+    pub(crate) fn expect(&self, owed: Owed) -> u64 {
+        let number = self.ids.new_number();
+        self.foreign.insert(number, owed);
         number
     }
 
-    pub(crate) fn new_link(&self) -> LinkId {
-        LinkId(self.new_number())
+    /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
+    /// [`park`](Core::park).
+    #[inline]
+    pub(crate) fn token(&self) -> WaitToken {
+        WaitToken { index: self.tasks.running().index.get(), wait: self.ids.new_wait() }
     }
-}
-
-/// Converts a duration to nanoseconds. More than 584 years count as no limit.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

@@ -9,8 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::loop_state::Phase;
 use super::run_queue::Step;
-use super::state::{Core, Mode, Phase, nanos};
+use super::timer_queue::nanos;
+use super::{Core, Mode};
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};
 use crate::inbox::lease::Lease;
@@ -19,7 +21,6 @@ use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::stderr;
 use crate::task::{Interrupt, TaskRef, WaitToken};
-use crate::timers::Timers;
 
 /// The time that greenlets have to end with their thread.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -34,22 +35,27 @@ const NAMED: usize = 20;
 const SILENT: Duration = Duration::from_secs(1);
 
 /// The greenlets and the lent work that did not end with their hub.
-pub(crate) struct Remains {
+pub(super) struct Remains {
     /// The number of unfinished greenlets.
-    pub(crate) unfinished: usize,
+    unfinished: usize,
     waiting: Vec<Waiting>,
     /// The work that another thread is running, with the greenlet that has lent it.
     lent: Vec<(Arc<Lease>, Waiting)>,
 }
 
 impl Remains {
+    /// Returns the number of greenlets that were abandoned.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
     /// Returns `true` if a thread-local of the thread may still be in use, or half-changed.
-    pub(crate) fn needs_thread_locals(&self) -> bool {
+    pub(super) fn needs_thread_locals(&self) -> bool {
         self.unfinished > 0 || !self.lent.is_empty()
     }
 
     /// Prints the names of the abandoned greenlets on stderr.
-    pub(crate) fn report(&self) {
+    pub(super) fn report(&self) {
         if self.unfinished == 0 {
             return;
         }
@@ -65,7 +71,7 @@ impl Remains {
 
     /// Blocks the thread until no other thread runs lent work: the work may use a thread-local, and
     /// the thread-locals are destroyed next.
-    pub(crate) fn wait(&self) {
+    pub(super) fn wait(&self) {
         for (gate, waiting) in &self.lent {
             if !gate.wait_left(Some(SILENT)) {
                 stderr::write(&format!(
@@ -80,7 +86,7 @@ impl Remains {
 impl Core {
     /// Unwinds every greenlet that ends soon: kills them and runs the loop. Called in main's place,
     /// while every thread-local that a greenlet can be using is alive.
-    pub(crate) fn wind_down(&self) {
+    pub(super) fn wind_down(&self) {
         if self.tasks.len() == 1 || cfg!(panic = "abort") {
             return;
         }
@@ -94,19 +100,18 @@ impl Core {
         let mut rounds = 0;
         self.kill_left(&mut killed);
         loop {
-            if self.agenda.borrow().is_empty() && self.phase.get() == Phase::Poll {
+            if !self.queue.has_steps() && self.loop_state.phase() == Phase::Poll {
                 let now = self.now();
                 if self.tasks.len() == 1 || now >= end {
                     break;
                 }
                 // Kills the greenlets that were spawned since.
                 self.kill_left(&mut killed);
-                let idle = self.agenda.borrow().is_empty()
-                    && self.queue.borrow().is_empty()
-                    && !self.inbox.signalled();
+                let idle =
+                    !self.queue.has_steps() && self.queue.is_empty() && !self.foreign.inbox().signalled();
                 if idle {
-                    let stuck =
-                        self.refs.get() == 0 && self.timers.borrow().len() <= self.unref_timers.get() + 1;
+                    // The limit of the wind-down is a timer too.
+                    let stuck = self.loop_state.refs() == 0 && self.timers.keeping() <= 1;
                     let due = now >= begin.saturating_add((rounds + 1) * (nanos(LIMIT) / ROUNDS));
                     if (stuck || due) && rounds + 1 < ROUNDS {
                         rounds += 1;
@@ -122,17 +127,17 @@ impl Core {
             }
         }
         self.cancel_timer(timer);
-        self.main_resumed.set(false);
-        self.main.task.thrown.take();
+        self.main.set_resumed(false);
+        self.main.task().thrown.take();
         self.mode.set(Mode::Main);
     }
 
     /// Kills every greenlet that is not in `killed`.
     fn kill_left(&self, killed: &mut HashSet<*const ()>) {
         for record in self.tasks.records() {
-            if !Rc::ptr_eq(&record, &self.main) && killed.insert(Rc::as_ptr(&record).cast()) {
+            if !self.main.is(&record) && killed.insert(Rc::as_ptr(&record).cast()) {
                 let throw = Interrupt::new(Exception::new(GreenletExit));
-                self.agenda.borrow_mut().push_back(Step::Throw(record, throw));
+                self.queue.push_step(Step::Throw(record, throw));
             }
         }
     }
@@ -141,77 +146,59 @@ impl Core {
     /// ends.
     fn only_lenders_left(&self) -> bool {
         let left = self.tasks.records();
-        left.iter().all(|record| Rc::ptr_eq(record, &self.main) || record.task.shielded.get())
+        left.iter().all(|record| self.main.is(record) || record.task.shielded.get())
     }
 
     /// Ends the hub for the end of the process, inside a greenlet or a callback: no user value is
     /// dropped.
-    pub(crate) fn close_for_exit(&self) -> Remains {
-        Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_gates() }
+    pub(super) fn close_for_exit(&self) -> Remains {
+        Remains { unfinished: self.tasks.len() - 1, waiting: Vec::new(), lent: self.close_work() }
     }
 
-    /// Closes the latches of lent work, so that no thread begins it any more. Returns the work that
-    /// has begun.
-    fn close_gates(&self) -> Vec<(Arc<Lease>, Waiting)> {
-        let gates = self.gates.take().into_values().filter(|(gate, _)| gate.close());
-        gates.map(|(gate, record)| (gate, self.describe(&record))).collect()
+    /// Closes the latches of lent work. Returns the work that has begun, with its lender.
+    fn close_work(&self) -> Vec<(Arc<Lease>, Waiting)> {
+        let begun = self.foreign.close_work().into_iter();
+        begun.map(|(lease, lender)| (lease, self.describe(&lender))).collect()
     }
 
-    /// Ends the hub: nothing can be posted any more, and every value that no frame of a greenlet
-    /// can point to is dropped. `in_use` means that a frame of main is still inside.
-    pub(crate) fn close(&self, in_use: bool) -> Remains {
-        for message in self.inbox.close() {
-            guard_drop(message);
-        }
-        let lent = self.close_gates();
-        // After the inbox is closed: a wake-up that is rejected from now on finds its waiter
-        // leaving.
-        let (waits, links) = (self.abroad.waits.take(), self.abroad.links.take());
-        // User values that this drops are dropped here; no caller can receive their panics.
-        for (_, wait) in waits {
-            guard(|| wait.abandon()).unwrap_or_else(Escape::let_go);
-        }
-        for link in links.into_values() {
-            guard(|| link.leave()).unwrap_or_else(Escape::let_go);
+    /// Ends the hub: every component is closed, which drops every value that no frame of a greenlet
+    /// can point to. `in_use` means that a frame of main is still inside.
+    ///
+    /// The hub cannot be found any more, so the destructors that run here do not come back to it. A
+    /// panic in one of them would end the process: each component catches them.
+    pub(super) fn close(&self, in_use: bool) -> Remains {
+        // First, so that nothing arrives any more. A wake-up that is rejected from now on finds its
+        // waiter leaving.
+        self.foreign.close_inbox().into_iter().for_each(guard_drop);
+        // Before values are dropped, so that no thread begins lent work in the meantime.
+        let lent = self.close_work();
+        for owed in self.foreign.close() {
+            guard(|| owed.abandon()).unwrap_or_else(Escape::let_go);
         }
         let left = self.tasks.records();
         let unfinished = left.len() - 1;
-        let main = &self.main;
-        let named = left.iter().filter(|record| !Rc::ptr_eq(record, main)).take(NAMED);
+        let named = left.iter().filter(|record| !self.main.is(record)).take(NAMED);
         let waiting = named.map(|record| self.describe(record)).collect();
-        // A panic in a destructor would end the process here.
-        self.agenda.take().into_iter().for_each(guard_drop);
-        self.queue.take().into_iter().for_each(guard_drop);
-        self.events.take().into_iter().for_each(guard_drop);
-        let mut timers = self.timers.replace(Timers::new());
-        while let Some(due) = timers.pop_due(u64::MAX) {
-            if let TimerAction::Timeout(timeout) = &due.payload.expiry {
-                // Expired first, so that it does not cancel a timer of another hub when it is
-                // dropped later.
-                timeout.expire();
-            }
-            guard_drop(due.payload);
-        }
-        guard_drop(self.watches.take());
-        self.replies.take().into_iter().for_each(guard_drop);
-        self.waiters.take().into_values().for_each(guard_drop);
-        self.spawn_callbacks.take().into_iter().for_each(guard_drop);
-        guard_drop(self.reports.handler.take());
-        guard_drop(self.due.take());
-        guard_drop(self.spare_timeout.take());
-        guard_drop((self.deferred.take(), self.urgent.take(), self.idlers.take()));
-        let slots = self.poller.borrow_mut().close();
-        slots.into_iter().for_each(guard_drop);
-        self.trim_stacks();
+        // In the order in which the loop would have come to them.
+        self.queue.close();
+        self.loop_state.close();
+        self.timers.close();
+        self.watches.close();
+        self.hooks.close();
+        self.unwinding.close();
+        self.main.close();
+        self.reactor.close().into_iter().for_each(guard_drop);
+        // If the hub is leaked, only the stacks in use are leaked with it.
+        self.stacks.trim();
+        // Last, and only if no frame can be using them.
         if unfinished == 0 && !in_use {
-            // The panic hook has reported a panic.
-            self.main.task.locals.clear(guard_drop);
+            self.main.clear_locals();
         }
         Remains { unfinished, waiting, lent }
     }
 
     fn describe(&self, record: &TaskRef) -> Waiting {
-        let site = (!Rc::ptr_eq(record, &self.main)).then_some(record.task.site);
+        let site = (!self.main.is(record)).then_some(record.task.site);
         Waiting { name: self.name(record), site, reason: record.task.reason.get() }
     }
 }

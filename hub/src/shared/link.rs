@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::wait_queue::{WaitQueue, Waits};
 use super::waiter::Target;
-use crate::inbox::registry::{Link, Registration};
+use crate::inbox::registry::{Link, Owed, Registration};
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::current;
 use crate::task::{Lane, LinkId};
@@ -17,14 +17,13 @@ impl<S: Waits> WaitQueue<S> {
     /// well, and another caller may take the state before `f` acts on it.
     pub fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
         let core = current::core();
-        let id = core.new_link();
         let mut locked = self.lock();
         let ticket = locked.ticket();
         let place = Registration { queue: self.inner.clone(), lane, ticket };
         core.add_refs(1);
-        core.abroad.links.borrow_mut().insert(id.0, Link { place, f });
-        locked.enter(lane, ticket, Target::Link(Arc::clone(&core.inbox), id.0));
-        id
+        let number = core.expect(Owed::Link(Link { place, f }));
+        locked.enter(lane, ticket, Target::Link(Arc::clone(core.foreign().inbox()), number));
+        LinkId(number)
     }
 }
 
@@ -40,9 +39,7 @@ impl<S: Waits> Waitable for WaitQueue<S> {
 
     fn unlink(&self, id: LinkId) {
         let Some(core) = current::try_core() else { return };
-        // Bound first: the function's captures are dropped after the borrow has ended.
-        let link = core.abroad.links.borrow_mut().remove(&id.0);
-        if let Some(link) = link {
+        if let Some(link) = core.foreign().take_link(id.0) {
             let _alive = KeepAlive::counted(&core);
             link.leave();
         }

@@ -29,4 +29,5 @@ mod wait_list;
 mod wait_queue;
 mod waiter;
 
-pub use self::wait_queue::{Locked, Turn, WaitQueue, Waits};
+pub use self::wait_queue::{Locked, WaitQueue, Waits};
+pub use crate::wait::turn::Turn;

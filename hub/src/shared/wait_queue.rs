@@ -12,6 +12,7 @@ use crate::inbox::registry::{ForeignQueue, Registration};
 use crate::loom::{Mutex, MutexGuard};
 use crate::task::Lane;
 use crate::wait::limit::Limit;
+use crate::wait::turn::Turn;
 
 /// A state that waiters share, with the number of waiters that could proceed.
 ///
@@ -62,16 +63,6 @@ pub trait Waits: 'static {
         let _ = (lane, ticket);
         None
     }
-}
-
-/// The position of a check, for the function that [`WaitQueue::wait`] calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Turn {
-    /// Identifies this call of `wait` and its position in the lane: a greater number came later.
-    pub ticket: u64,
-    /// `true` if the time is up: there will be no further check.
-    pub last: bool,
 }
 
 struct Guarded<S> {
@@ -261,7 +252,7 @@ impl<S: Waits> WaitQueue<S> {
     ) -> Result<R, TimedOut> {
         let mut locked = self.inner.lock();
         let ticket = locked.ticket();
-        let mut turn = Turn { ticket, last: false };
+        let mut turn = Turn::first(ticket);
         if let Some(served) = look(&mut locked, turn) {
             return Ok(served);
         }
@@ -292,7 +283,8 @@ impl<S: Waits> WaitQueue<S> {
             stay.stands = false;
             // Kept until the end of the section: the last handle of a hub's inbox may be dropped
             // with it.
-            let _out = locked.guarded.lines[lane as usize].leave(ticket);
+            let out = locked.guarded.lines[lane as usize].leave(ticket);
+            turn.notified = out.is_none();
             let served = look(&mut locked, turn);
             if served.is_some() || turn.last {
                 stay.over = true;

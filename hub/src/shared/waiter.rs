@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::error::BlockingSwitchOutError;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::{Inbox, Message};
-use crate::inbox::registry::Registration;
+use crate::inbox::registry::{Owed, Registration};
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::Item;
 use crate::scheduler::current::{self, CoreRef};
@@ -34,7 +34,7 @@ impl Target {
             Target::Link(inbox, number) => (inbox, Message::Link(number)),
             Target::Thread(thread) => return thread.unpark(),
         };
-        match current::try_core().filter(|core| Arc::ptr_eq(&core.inbox, &inbox)) {
+        match current::try_core().filter(|core| core.foreign().is_inbox(&inbox)) {
             Some(core) => core.push(Item::from(message)),
             // A hub that rejects the message has ended, and withdraws all its waiters (rule 4 of
             // the protocol).
@@ -64,7 +64,7 @@ pub(super) struct Greenlet {
     deadline: Option<u64>,
     token: WaitToken,
     /// The number of the wait in the hub's registry.
-    number: Option<usize>,
+    number: Option<u64>,
     _alive: KeepAlive,
 }
 
@@ -85,7 +85,7 @@ impl WaitSite {
         if core.in_hub() && !core.unwinds_in_hub() {
             return Err(Refused(core));
         }
-        let number = core.abroad.waits.borrow_mut().insert(registered());
+        let number = core.expect(Owed::Wait(registered()));
         Ok(WaitSite::Greenlet(Greenlet {
             core,
             reason,
@@ -101,7 +101,7 @@ impl WaitSite {
         match self {
             WaitSite::Greenlet(greenlet) => {
                 greenlet.token = greenlet.core.token();
-                Target::Greenlet(greenlet.core.inbox.clone(), greenlet.token)
+                Target::Greenlet(greenlet.core.foreign().inbox().clone(), greenlet.token)
             }
             WaitSite::Thread { .. } => Target::Thread(thread::current()),
         }
@@ -130,10 +130,7 @@ impl WaitSite {
     pub(super) fn unregister(&mut self) {
         if let WaitSite::Greenlet(greenlet) = self {
             if let Some(number) = greenlet.number.take() {
-                // Bound first: values that are dropped with it run their destructors after the
-                // borrow has ended.
-                let registered = greenlet.core.abroad.waits.borrow_mut().remove(number);
-                drop(registered);
+                drop(greenlet.core.foreign().remove(number));
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::exception::{Exception, Failure};
 use crate::greenlet::handle::Greenlet;
 use crate::task::{Lane, LinkId, WakePolicy};
 use crate::wait::limit::Limit;
+use crate::wait::turn::Turn;
 use crate::wait::wait_queue::{WaitQueue, Waits};
 use crate::wait::waitable::Waitable;
 
@@ -182,14 +183,16 @@ impl<T: 'static> AsyncResult<T> {
     }
 
     fn wait_for(&self, limit: Limit) -> bool {
-        if self.ready() && !self.queue.notifying() {
-            return true;
-        }
-        self.queue.wait(Lane::First, limit, "AsyncResult::wait").is_ok() || self.ready()
+        self.wait_in_line(limit, "AsyncResult::wait")
     }
 
     fn get_ready(&self, limit: Limit, reason: &'static str) -> bool {
-        self.ready() || self.queue.wait(Lane::First, limit, reason).is_ok() || self.ready()
+        self.ready() || self.wait_in_line(limit, reason)
+    }
+
+    fn wait_in_line(&self, limit: Limit, reason: &'static str) -> bool {
+        let ready = |result: &Cell<T>, turn: Turn| (turn.notified || result.is_ready()).then_some(());
+        self.queue.wait(Lane::First, limit, reason, ready).is_ok()
     }
 
     /// Returns a link for a greenlet, which copies the greenlet's value or failure to this result

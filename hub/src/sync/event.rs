@@ -3,15 +3,18 @@
 use std::cell::Cell;
 use std::fmt;
 
+use crate::shared;
+use crate::sync::sharing::{Queue, Sharing};
 use crate::task::{Lane, LinkId, WakePolicy};
 use crate::wait::limit::Limit;
-use crate::wait::wait_queue::{WaitQueue, Waits};
+use crate::wait::turn::Turn;
+use crate::wait::wait_queue;
 use crate::wait::waitable::Waitable;
 
 #[derive(Debug)]
 struct Flag(Cell<bool>);
 
-impl Waits for Flag {
+impl wait_queue::Waits for Flag {
     const RULE: WakePolicy = WakePolicy::All;
 
     fn is_ready(&self) -> bool {
@@ -23,55 +26,50 @@ impl Waits for Flag {
     }
 }
 
-/// A flag that greenlets wait for: gevent's and Python's `Event`. Clones are the same event.
-///
-/// # Examples
-///
-/// ```
-/// use ramie::sync::Event;
-/// use ramie::spawn;
-///
-/// let event = Event::new();
-/// let waiter = spawn({
-///     let event = event.clone();
-///     move || event.wait()
-/// });
-/// event.set();
-/// waiter.join();
-/// ```
-#[derive(Clone)]
-pub struct Event {
-    queue: WaitQueue<Flag>,
+impl shared::Waits for Flag {
+    fn ready(&self, _lane: Lane) -> usize {
+        if self.0.get() { usize::MAX } else { 0 }
+    }
 }
 
-impl Event {
+/// A flag that greenlets wait for. Clones are the same event.
+///
+/// Programs name it `ramie::sync::Event` for the greenlets of one thread, and
+/// `ramie::shared::Event` for any thread.
+pub struct Event<K: Sharing> {
+    queue: K::Queue<Flag>,
+}
+
+impl<K: Sharing> Event<K> {
     /// Creates an event that is not set.
     pub fn new() -> Self {
-        Event { queue: WaitQueue::new(Flag(Cell::new(false))) }
+        Event { queue: Queue::new(Flag(Cell::new(false))) }
     }
 
     /// Returns `true` if the flag is set.
+    #[inline]
     pub fn is_set(&self) -> bool {
-        self.queue.0.get()
+        self.queue.with(|flag| flag.0.get())
     }
 
     /// Sets the flag and queues the wake-up of all waiters, in order. Does not let other greenlets
-    /// run.
+    /// run. Memory written before this call is visible to each waiter that it wakes.
     pub fn set(&self) {
-        self.queue.0.set(true);
-        self.queue.check();
+        self.queue.change(|flag| flag.0.set(true));
     }
 
-    /// Clears the flag. Greenlets that were waiting when it was set are still woken.
+    /// Clears the flag. Waiters that were waiting when it was set are still woken. Does not let
+    /// other greenlets run.
     pub fn clear(&self) {
-        self.queue.0.set(false);
+        self.queue.with(|flag| flag.0.set(false));
     }
 
-    /// Waits until the event is set.
+    /// Waits until the event is set. Also returns when the event was set and cleared again during
+    /// the wait.
     ///
-    /// Does not let other greenlets run when the flag is set already, except while other waiters
-    /// are being notified: then the call waits until those waiters have had their turn. Also
-    /// returns when the event was set and cleared again during the wait.
+    /// Does not let other greenlets run when the flag is set already, with one exception for the
+    /// greenlets of one thread: while other waiters are being notified, the call waits until those
+    /// waiters have had their turn.
     ///
     /// # Cancellation
     ///
@@ -85,28 +83,32 @@ impl Event {
         self.wait_for(timeout.into())
     }
 
-    /// Returns the number of waiters and links.
+    /// Returns the number of waiters and links that are not yet notified.
     pub fn linkcount(&self) -> usize {
-        self.queue.linkcount()
+        self.queue.waiting().iter().sum()
     }
 
     // Inlined: an unwinding then crosses one frame less.
     #[inline(always)]
     fn wait_for(&self, limit: Limit) -> bool {
-        if self.is_set() && !self.queue.notifying() {
-            return true;
-        }
-        self.queue.wait(Lane::First, limit, "Event::wait").is_ok() || self.is_set()
+        let set = |flag: &Flag, turn: Turn| (turn.notified || flag.0.get()).then_some(());
+        self.queue.wait(Lane::First, limit, "Event::wait", set).is_ok()
     }
 }
 
-impl Default for Event {
+impl<K: Sharing> Clone for Event<K> {
+    fn clone(&self) -> Self {
+        Event { queue: self.queue.clone() }
+    }
+}
+
+impl<K: Sharing> Default for Event<K> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Waitable for Event {
+impl<K: Sharing> Waitable for Event<K> {
     fn is_ready(&self) -> bool {
         self.is_set()
     }
@@ -120,7 +122,7 @@ impl Waitable for Event {
     }
 }
 
-impl fmt::Debug for Event {
+impl<K: Sharing> fmt::Debug for Event<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event").field("set", &self.is_set()).field("links", &self.linkcount()).finish()
     }

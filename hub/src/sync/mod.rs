@@ -2,4 +2,7 @@
 
 pub(crate) mod async_result;
 pub(crate) mod event;
+pub mod generic;
+pub(crate) mod local;
 pub(crate) mod semaphore;
+pub(crate) mod sharing;

@@ -4,15 +4,25 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem::ManuallyDrop;
 
+use crate::shared;
+use crate::sync::sharing::{Queue, Sharing};
 use crate::task::{Lane, LinkId};
 use crate::wait::limit::Limit;
-use crate::wait::wait_queue::{WaitQueue, Waits};
+use crate::wait::turn::Turn;
+use crate::wait::wait_queue;
 use crate::wait::waitable::Waitable;
 
 #[derive(Debug)]
 struct Permits(Cell<usize>);
 
-impl Waits for Permits {
+impl Permits {
+    fn take(&self) -> Option<()> {
+        self.0.set(self.0.get().checked_sub(1)?);
+        Some(())
+    }
+}
+
+impl wait_queue::Waits for Permits {
     fn is_ready(&self) -> bool {
         self.0.get() > 0
     }
@@ -22,36 +32,34 @@ impl Waits for Permits {
     }
 }
 
-/// A counter of permits: gevent's `Semaphore`. Clones are the same semaphore.
-///
-/// A caller that finds a free permit takes it at once, ahead of the waiters. Waiters are served in
-/// order. A permit is never handed to a greenlet that is not running, so a kill cannot lose a
-/// permit.
-///
-/// # Examples
-///
-/// ```
-/// use ramie::sync::Semaphore;
-///
-/// let semaphore = Semaphore::new(1);
-/// semaphore.acquire();
-/// assert!(!semaphore.try_acquire());
-/// assert_eq!(semaphore.release(), 1);
-/// ```
-#[derive(Clone)]
-pub struct Semaphore {
-    queue: WaitQueue<Permits>,
+impl shared::Waits for Permits {
+    fn ready(&self, _lane: Lane) -> usize {
+        self.0.get()
+    }
 }
 
-impl Semaphore {
+/// A counter of permits. Clones are the same semaphore.
+///
+/// Programs name it `ramie::sync::Semaphore` for the greenlets of one thread, and
+/// `ramie::shared::Semaphore` for any thread.
+///
+/// A call that finds a free permit takes it at once, ahead of the waiters. Waiters are served in
+/// order. A waiter takes its permit itself when it runs, so neither a kill nor the end of a hub can
+/// lose a permit.
+pub struct Semaphore<K: Sharing> {
+    queue: K::Queue<Permits>,
+}
+
+impl<K: Sharing> Semaphore<K> {
     /// Creates a semaphore with `permits` permits.
     pub fn new(permits: usize) -> Self {
-        Semaphore { queue: WaitQueue::new(Permits(Cell::new(permits))) }
+        Semaphore { queue: Queue::new(Permits(Cell::new(permits))) }
     }
 
     /// Returns the number of free permits.
+    #[inline]
     pub fn counter(&self) -> usize {
-        self.queue.0.get()
+        self.queue.with(|permits| permits.0.get())
     }
 
     /// Returns `true` if no permit is free.
@@ -59,16 +67,15 @@ impl Semaphore {
         self.counter() == 0
     }
 
-    /// Returns the number of waiters and links.
+    /// Returns the number of waiters and links that are not yet notified.
     pub fn linkcount(&self) -> usize {
-        self.queue.linkcount()
+        self.queue.waiting().iter().sum()
     }
 
     /// Takes a permit if one is free. Does not let other greenlets run.
+    #[inline]
     pub fn try_acquire(&self) -> bool {
-        let counter = self.counter();
-        self.queue.0.set(counter.saturating_sub(1));
-        counter > 0
+        self.queue.with(Permits::take).is_some()
     }
 
     /// Takes a permit, waiting for one if none is free. Lets other greenlets run only if it waits.
@@ -89,23 +96,11 @@ impl Semaphore {
     }
 
     fn acquire_for(&self, limit: Limit) -> bool {
-        if self.try_acquire() {
-            return true;
-        }
-        let limit = limit.fixed();
-        loop {
-            let waited = self.queue.wait(Lane::First, limit, "Semaphore::acquire");
-            if self.try_acquire() {
-                return true;
-            }
-            if waited.is_err() {
-                return false;
-            }
-        }
+        self.queue.wait(Lane::First, limit, "Semaphore::acquire", |permits, _| permits.take()).is_ok()
     }
 
     /// Waits until a permit is free, without taking it. Returns the number of free permits, which
-    /// may be 0.
+    /// may be 0 if another caller took them since.
     pub fn wait(&self) -> usize {
         self.wait_for(Limit::Never)
     }
@@ -117,24 +112,25 @@ impl Semaphore {
     }
 
     fn wait_for(&self, limit: Limit) -> usize {
-        if self.locked() {
-            // The counter decides, whatever the outcome of the wait.
-            let _ = self.queue.wait(Lane::First, limit, "Semaphore::wait");
-        }
-        self.counter()
+        let counter = self.queue.wait(Lane::First, limit, "Semaphore::wait", |permits, turn: Turn| {
+            let counter = permits.0.get();
+            (counter > 0 || turn.notified).then_some(counter)
+        });
+        counter.unwrap_or(0)
     }
 
-    /// Gives a permit back, which any greenlet may have taken, and returns the number of free
+    /// Gives a permit back, which any caller may have taken, and returns the number of free
     /// permits. Does not let other greenlets run.
     ///
     /// # Panics
     ///
     /// When the counter would exceed `usize::MAX`.
     pub fn release(&self) -> usize {
-        let counter = self.counter().checked_add(1).expect("the counter must not exceed usize::MAX");
-        self.queue.0.set(counter);
-        self.queue.check();
-        counter
+        self.queue.change(|permits| {
+            let counter = permits.0.get().checked_add(1).expect("the counter must not exceed usize::MAX");
+            permits.0.set(counter);
+            counter
+        })
     }
 
     /// Takes a permit as [`acquire`](Semaphore::acquire) does, and returns a guard that gives the
@@ -156,20 +152,20 @@ impl Semaphore {
     /// drop(permit);
     /// assert_eq!(semaphore.counter(), 2);
     /// ```
-    pub fn permit(&self) -> SemaphorePermit<'_> {
+    pub fn permit(&self) -> SemaphorePermit<'_, K> {
         self.acquire();
         SemaphorePermit { semaphore: self }
     }
 
     /// Takes a permit if one is free, and returns a guard that gives it back on drop. Does not let
     /// other greenlets run.
-    pub fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
+    pub fn try_permit(&self) -> Option<SemaphorePermit<'_, K>> {
         self.try_acquire().then(|| SemaphorePermit { semaphore: self })
     }
 
     /// Takes a permit, waiting for at most `timeout`, and returns a guard that gives it back on
     /// drop.
-    pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<SemaphorePermit<'_>> {
+    pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<SemaphorePermit<'_, K>> {
         self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
     }
 
@@ -180,33 +176,39 @@ impl Semaphore {
     }
 }
 
-/// A permit of a [`Semaphore`], given back when this is dropped. Made by [`Semaphore::permit`] and
-/// its variants.
+/// A permit of a [`Semaphore`], given back when this is dropped. Returned by [`Semaphore::permit`]
+/// and its variants.
 #[must_use = "a permit that is dropped at once is given back at once"]
-pub struct SemaphorePermit<'a> {
-    semaphore: &'a Semaphore,
+pub struct SemaphorePermit<'a, K: Sharing> {
+    semaphore: &'a Semaphore<K>,
 }
 
-impl SemaphorePermit<'_> {
+impl<K: Sharing> SemaphorePermit<'_, K> {
     /// Keeps the permit taken. A later call of [`Semaphore::release`] gives it back.
     pub fn forget(self) {
         let _kept = ManuallyDrop::new(self);
     }
 }
 
-impl Drop for SemaphorePermit<'_> {
+impl<K: Sharing> Drop for SemaphorePermit<'_, K> {
     fn drop(&mut self) {
         self.semaphore.release();
     }
 }
 
-impl fmt::Debug for SemaphorePermit<'_> {
+impl<K: Sharing> fmt::Debug for SemaphorePermit<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SemaphorePermit").field(&self.semaphore).finish()
     }
 }
 
-impl Waitable for Semaphore {
+impl<K: Sharing> Clone for Semaphore<K> {
+    fn clone(&self) -> Self {
+        Semaphore { queue: self.queue.clone() }
+    }
+}
+
+impl<K: Sharing> Waitable for Semaphore<K> {
     fn is_ready(&self) -> bool {
         !self.locked()
     }
@@ -220,7 +222,7 @@ impl Waitable for Semaphore {
     }
 }
 
-impl fmt::Debug for Semaphore {
+impl<K: Sharing> fmt::Debug for Semaphore<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore")
             .field("counter", &self.counter())

@@ -2,10 +2,16 @@
 
 use std::rc::Rc;
 
+use super::record::TaskRef;
 use crate::exception::Exception;
 
-/// The sender of an interrupt, which may withdraw it: a scope timeout.
-pub(crate) trait Sender {
+/// A scope timeout, as the hub uses it: its timer fires it, and the interrupt that it sends may
+/// become void before it is delivered.
+pub(crate) trait ScopeTimeout {
+    /// Records that the timer has fired. Returns `false` when the timeout was disarmed before.
+    fn expire(&self) -> bool;
+    /// Returns the interrupt and its target, if it is still wanted.
+    fn fire(self: Rc<Self>) -> Option<(TaskRef, Interrupt)>;
     /// Claims the interrupt for delivery. Returns `false` when it has become void.
     fn claim(&self) -> bool;
     /// Takes the claim back, because the interrupt was not raised.
@@ -23,18 +29,18 @@ pub(crate) struct Interrupt {
     pub(crate) exception: Exception,
     /// The scope timeout that sent the interrupt. Once the timeout is closed or cancelled, the
     /// interrupt is void.
-    pub(crate) sender: Option<Rc<dyn Sender>>,
+    pub(crate) timeout: Option<Rc<dyn ScopeTimeout>>,
 }
 
 impl Interrupt {
     pub(crate) fn new(exception: Exception) -> Self {
-        Interrupt { exception, sender: None }
+        Interrupt { exception, timeout: None }
     }
 
     /// Takes the claim back.
     pub(crate) fn unclaimed(self) -> Self {
-        if let Some(sender) = &self.sender {
-            sender.unclaim();
+        if let Some(timeout) = &self.timeout {
+            timeout.unclaim();
         }
         self
     }
@@ -42,11 +48,11 @@ impl Interrupt {
     /// Returns `true` if a scope inside the destructor that the task waits in will catch the
     /// interrupt before it leaves the destructor. `raises` is the task's exception count.
     pub(crate) fn stays_inside(&self, raises: u64) -> bool {
-        self.sender.as_ref().is_some_and(|sender| sender.began_after() == Some(raises))
+        self.timeout.as_ref().is_some_and(|timeout| timeout.began_after() == Some(raises))
     }
 
     /// Claims the interrupt for delivery. Returns `false` if it need not be delivered any more.
     pub(crate) fn claim(&self) -> bool {
-        self.sender.as_ref().is_none_or(|sender| sender.claim())
+        self.timeout.as_ref().is_none_or(|timeout| timeout.claim())
     }
 }

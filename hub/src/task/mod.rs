@@ -14,7 +14,7 @@ mod wait_token;
 
 pub use self::handle::AnyGreenlet;
 pub(crate) use self::handle::SpawnCallback;
-pub(crate) use self::interrupt::{Interrupt, Sender};
+pub(crate) use self::interrupt::{Interrupt, ScopeTimeout};
 pub use self::links::{Lane, LinkId, WakePolicy};
 pub(crate) use self::links::{Links, Target};
 pub(crate) use self::locals::Locals;

@@ -12,7 +12,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::thread;
 
-use super::interrupt::{Interrupt, Sender};
+use super::interrupt::{Interrupt, ScopeTimeout};
 use super::locals::Locals;
 use super::switch::FiberCell;
 use super::wait_token::{WaitToken, WakeReason};
@@ -149,8 +149,8 @@ pub(crate) struct Cold {
     /// The exception raised at its last wait, to distinguish it from an exception that the code
     /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
-    /// The sender of the delivered exception, if the sender may withdraw it.
-    pub(crate) sender: Cell<Option<Rc<dyn Sender>>>,
+    /// The scope timeout that has sent the delivered exception, if one has.
+    pub(crate) timeout: Cell<Option<Rc<dyn ScopeTimeout>>>,
     /// An interrupt that was raised in the task and caught by code that did not read it.
     pub(crate) swallowed: Cell<Option<Exception>>,
     /// Interrupts that arrived while it was unwinding.
@@ -231,11 +231,11 @@ impl Task {
         self.rare.get().is_some_and(|rare| !rare.masked.borrow().is_empty())
     }
 
-    /// Records the sender of the exception that is about to be raised in the task.
+    /// Records the scope timeout that sends the exception that is about to be raised in the task.
     #[inline]
-    pub(crate) fn note_sender(&self, sender: Option<Rc<dyn Sender>>) {
-        if sender.is_some() || self.rare.get().is_some() {
-            self.cold().sender.set(sender);
+    pub(crate) fn note_timeout(&self, timeout: Option<Rc<dyn ScopeTimeout>>) {
+        if timeout.is_some() || self.rare.get().is_some() {
+            self.cold().timeout.set(timeout);
         }
     }
 

@@ -7,5 +7,6 @@ pub(crate) mod multi;
 pub(crate) mod put_off;
 pub(crate) mod sleep;
 pub(crate) mod timeout;
+pub(crate) mod turn;
 pub(crate) mod wait_queue;
 pub(crate) mod waitable;

@@ -128,7 +128,7 @@ impl<W: Waitable> IWait<W> {
             }
             let core = current::core();
             // A deadline that had passed at the last poll has passed without a wait here.
-            let verdict = if self.deadline.is_some_and(|deadline| deadline <= core.loop_now.get()) {
+            let verdict = if self.deadline.is_some_and(|deadline| deadline <= core.loop_now()) {
                 WakeReason::TimedOut
             } else {
                 let token = core.token();

@@ -26,7 +26,7 @@ pub fn put_off<R>(f: impl FnOnce() -> R) -> Option<R> {
         let record = core.current();
         record.task.mask(Timeout::throw_again(exception));
         // A task that is unwinding takes the interrupt when the unwinding is over.
-        core.deferred.borrow_mut().push(record);
+        core.defer(record);
     }
     None
 }

@@ -57,12 +57,12 @@ pub fn count_operation() {
 pub fn idle() {
     let core = current::core();
     let token = core.token();
-    core.idlers.borrow_mut().push_back(token);
+    core.add_idler(token);
     struct Leave(WaitToken);
     impl Drop for Leave {
         fn drop(&mut self) {
             if let Some(core) = current::try_core() {
-                core.idlers.borrow_mut().retain(|token| *token != self.0);
+                core.remove_idler(self.0);
             }
         }
     }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::TimedOut;
 use crate::exception::Exception;
+use crate::scheduler::TimerAction;
 use crate::scheduler::current;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
-use crate::scheduler::{Strike, TimerAction};
-use crate::task::{Interrupt, Kind, Record, Run, Sender, TaskRef};
+use crate::task::{Interrupt, Kind, Record, Run, ScopeTimeout, TaskRef};
 use crate::timers::TimerId;
 use crate::wait::limit::Limit;
 
@@ -51,7 +51,7 @@ struct TimeoutState {
     owner: RefCell<Option<Owner>>,
     /// `true` if its interrupt was caught by code that did not read it.
     swallowed: Cell<bool>,
-    /// The value that the [`Sender`] of an interrupt returns.
+    /// The value that [`ScopeTimeout::began_after`] returns.
     began_after: Cell<Option<u64>>,
     /// The number of handles that keep it armed: every [`Timeout`] except the one inside its own
     /// exception.
@@ -72,7 +72,7 @@ impl TimeoutState {
     }
 }
 
-impl Strike for TimeoutState {
+impl ScopeTimeout for TimeoutState {
     fn expire(&self) -> bool {
         if self.state.get() != State::Pending {
             return false;
@@ -82,7 +82,7 @@ impl Strike for TimeoutState {
         true
     }
 
-    fn strike(self: Rc<Self>) -> Option<(TaskRef, Interrupt)> {
+    fn fire(self: Rc<Self>) -> Option<(TaskRef, Interrupt)> {
         if self.state.get() != State::Fired {
             return None;
         }
@@ -94,11 +94,9 @@ impl Strike for TimeoutState {
             Some(exception) => exception.clone(),
             None => Exception::new(Timeout { state: self.clone(), keeps_armed: false }),
         };
-        Some((owner, Interrupt { exception, sender: Some(self) }))
+        Some((owner, Interrupt { exception, timeout: Some(self) }))
     }
-}
 
-impl Sender for TimeoutState {
     /// The timeout may be started again after this.
     fn claim(&self) -> bool {
         let fired = self.state.get() == State::Fired;
@@ -216,12 +214,12 @@ impl Timeout {
     /// Returns the interrupt of an exception that was delivered and must be delivered once more.
     pub(crate) fn throw_again(exception: Exception) -> Interrupt {
         let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
-        Interrupt { exception, sender: timeout.map(|state| -> Rc<dyn Sender> { state }) }.unclaimed()
+        Interrupt { exception, timeout: timeout.map(|state| -> Rc<dyn ScopeTimeout> { state }) }.unclaimed()
     }
 
     /// Creates a timeout with a limit, reusing the allocation of the last one.
     fn from_spare(limit: Limit) -> Self {
-        let spare = current::core().spare_timeout.take();
+        let spare = current::core().take_spare_timeout();
         let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
         if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
             state.limit = limit;
@@ -238,7 +236,7 @@ impl Timeout {
     fn into_spare(mut self) {
         if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
             // The replaced value is a closed timeout too, and holds no user value.
-            core.spare_timeout.set(Some(self.state.clone()));
+            core.keep_spare_timeout(self.state.clone());
         }
     }
 
@@ -297,7 +295,7 @@ impl Timeout {
             state.state.set(State::Idle);
             return;
         };
-        let owner = core.tasks.with_current(|current| match current.task.kind {
+        let owner = core.with_current(|current| match current.task.kind {
             Kind::Raw => Owner::Raw(current.clone()),
             _ => Owner::Greenlet(Rc::downgrade(current)),
         });

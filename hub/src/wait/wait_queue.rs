@@ -7,17 +7,19 @@
 //! its receiver does not use is not lost: a pass continues for as long as the object is ready and
 //! has waiters.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::error::TimedOut;
-use crate::scheduler::Item;
 use crate::scheduler::current;
+use crate::scheduler::{Core, Item};
 use crate::task::WakeReason;
 use crate::task::{Lane, LinkId, Linkable, Links, Notified, Target, WakePolicy, owed};
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
+use crate::wait::turn::Turn;
 use crate::wait::waitable::Waitable;
 
 /// The readiness of an object that greenlets wait for, and the order in which its waiters are
@@ -41,10 +43,10 @@ use crate::wait::waitable::Waitable;
 /// }
 ///
 /// fn acquire(queue: &WaitQueue<Permits>) {
-///     while !queue.is_ready() {
-///         queue.wait(Lane::First, Limit::Never, "acquire").unwrap();
-///     }
-///     queue.0.set(queue.0.get() - 1);
+///     queue.wait(Lane::First, Limit::Never, "acquire", |permits, _| {
+///         permits.0.set(permits.0.get().checked_sub(1)?);
+///         Some(())
+///     }).unwrap();
 /// }
 ///
 /// fn release(queue: &WaitQueue<Permits>) {
@@ -82,6 +84,8 @@ pub trait Waits: 'static {
 
 struct Inner<S> {
     links: Links,
+    /// The number of calls of `wait`.
+    tickets: Cell<u64>,
     state: S,
 }
 
@@ -135,7 +139,7 @@ impl<S> Deref for WaitQueue<S> {
     }
 }
 
-/// The reason why [`WaitQueue::wait`] ended without a notification of the waiter.
+/// The reason why [`WaitQueue::wait`] ended before its function returned `Some`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitError {
     /// The time was up first.
@@ -158,7 +162,7 @@ impl std::error::Error for WaitError {}
 impl<S: Waits> WaitQueue<S> {
     /// Creates a queue without waiters.
     pub fn new(state: S) -> Self {
-        WaitQueue { inner: Rc::new(Inner { links: Links::new(), state }) }
+        WaitQueue { inner: Rc::new(Inner { links: Links::new(), tickets: Cell::new(0), state }) }
     }
 
     /// Queues a pass over the waiters, if any of them can be served. Must be called after every
@@ -176,43 +180,75 @@ impl<S: Waits> WaitQueue<S> {
         }
     }
 
-    /// Waits in a lane until this greenlet is notified. Lets other greenlets run.
+    /// Calls `look` with the state until it returns `Some`. Waits in the lane between two calls, and
+    /// lets other greenlets run while it waits. Does not let them run if the first call of `look`
+    /// succeeds.
     ///
-    /// The object may no longer be ready when the wait is over, if other greenlets may take from
-    /// it: check, and wait again. On an object that is ready, this waits for the end of the present
-    /// pass, which is useful only under [`WakePolicy::All`] while a pass is [queued or
-    /// running](WaitQueue::notifying).
+    /// A waiter that was notified joins the lane again at its end if `look` returns `None`: another
+    /// greenlet was faster. `reason` names the call in reports.
     ///
-    /// `reason` names the call in reports.
+    /// Under [`WakePolicy::All`], while a pass is [queued or running](WaitQueue::notifying) over a
+    /// ready object, the first call of `look` comes only at the end of that pass.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`] when the limit is reached first, [`WaitError::Closed`] after
-    /// [`close`](WaitQueue::close).
+    /// [`WaitError::TimedOut`] when the limit is reached, [`WaitError::Closed`] after
+    /// [`close`](WaitQueue::close), in both cases if the last call of `look` returned `None`.
     ///
     /// # Cancellation
     ///
     /// A kill or a timeout leaves the lane.
     // Inlined: an unwinding then crosses one frame less.
     #[inline(always)]
-    pub fn wait(&self, lane: Lane, limit: Limit, reason: &'static str) -> Result<(), WaitError> {
+    pub fn wait<R>(
+        &self,
+        lane: Lane,
+        limit: Limit,
+        reason: &'static str,
+        mut look: impl FnMut(&S, Turn) -> Option<R>,
+    ) -> Result<R, WaitError> {
+        let ticket = self.inner.tickets.get() + 1;
+        self.inner.tickets.set(ticket);
+        let mut turn = Turn::first(ticket);
+        if !(S::RULE == WakePolicy::All && self.notifying() && self.inner.state.is_ready()) {
+            if let Some(served) = look(&self.inner.state, turn) {
+                return Ok(served);
+            }
+        }
         let core = current::core();
+        let deadline = limit.deadline(&core);
+        loop {
+            let ended = match self.park(&core, lane, deadline, reason) {
+                WakeReason::Woken => None,
+                WakeReason::TimedOut => Some(WaitError::TimedOut),
+                WakeReason::Closed => Some(WaitError::Closed),
+            };
+            turn.notified = ended.is_none();
+            turn.last = ended.is_some();
+            if let Some(served) = look(&self.inner.state, turn) {
+                return Ok(served);
+            }
+            if let Some(error) = ended {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits in a lane until this greenlet is notified.
+    #[inline(always)]
+    fn park(&self, core: &Core, lane: Lane, deadline: Option<u64>, reason: &'static str) -> WakeReason {
         let links = &self.inner.links;
         let token = core.token();
         let id = core.new_link();
-        let late = S::RULE == WakePolicy::All && self.is_ready();
+        let late = S::RULE == WakePolicy::All && self.inner.state.is_ready();
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
         let place = LinkGuard::new(links, id, true);
         if S::RULE == WakePolicy::Ordered {
             // This waiter may unblock the opposite lane (a receiver unblocks a sender).
             self.check();
         }
-        let timer = TimerGuard::limit(&core, token, limit.deadline(&core));
-        match core.park_with((timer, place), token, reason) {
-            WakeReason::Woken => Ok(()),
-            WakeReason::TimedOut => Err(WaitError::TimedOut),
-            WakeReason::Closed => Err(WaitError::Closed),
-        }
+        let timer = TimerGuard::limit(core, token, deadline);
+        core.park_with((timer, place), token, reason)
     }
 
     /// Ends the wait of all waiters with [`WaitError::Closed`], in a later turn. Does not let other

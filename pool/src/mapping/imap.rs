@@ -171,23 +171,25 @@ impl<R: 'static> IMap<R> {
                 permits.release();
             }
         }
-        let limit = limit.fixed();
-        let results = &self.results;
-        loop {
+        let mut waits = None;
+        let next = self.results.wait(Lane::First, limit, "IMap::next", |results, turn| {
+            drop(waits.take());
             if let Some(result) = results.read() {
                 self.asked = false;
-                return Ok(Some(result));
+                return Some(Some(result));
             }
             if results.at_end() {
                 self.over = true;
-                return Ok(results.error.take().map(Err));
+                return Some(results.error.take().map(Err));
+            }
+            if turn.last {
+                return None;
             }
             results.news.set(false);
-            let _waits = (self.jobs)(Request::Wait);
-            if results.wait(Lane::First, limit, "IMap::next").is_err() && !results.is_ready() {
-                return Err(TimedOut);
-            }
-        }
+            waits = Some((self.jobs)(Request::Wait));
+            None
+        });
+        next.map_err(|_| TimedOut)
     }
 }
 

@@ -23,8 +23,9 @@
 //! assert_eq!(receiver.iter().sum::<i32>(), 3);
 //! ```
 
+pub(crate) mod attempt;
+pub(crate) mod ends;
 mod error;
-pub(crate) mod iterators;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -32,9 +33,10 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie_hub::{
-    AnyGreenlet, Lane, Limit, LinkId, WaitError, WaitQueue, Waitable, Waits, WakePolicy, getcurrent,
-};
+use ramie_hub::generic::Queue as _;
+use ramie_hub::{AnyGreenlet, Lane, Limit, LinkId, Turn, WaitQueue, Waitable, Waits, WakePolicy, getcurrent};
+
+use self::attempt::{unless_empty, unless_full};
 
 pub use self::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
@@ -134,17 +136,6 @@ impl<T: 'static> Waits for State<T> {
     }
 }
 
-/// Creates a channel for at most `room` messages. With zero, a sender waits until its message is
-/// received.
-pub fn bounded<T: 'static>(room: usize) -> (Sender<T>, Receiver<T>) {
-    channel(Some(room))
-}
-
-/// Creates a channel without limit: sending never waits.
-pub fn unbounded<T: 'static>() -> (Sender<T>, Receiver<T>) {
-    channel(None)
-}
-
 fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
     let queue = WaitQueue::new(State {
         parcels: RefCell::new(VecDeque::new()),
@@ -233,22 +224,6 @@ impl<T> Drop for Withdraw<'_, T> {
 }
 
 impl<T: 'static> Sender<T> {
-    /// Sends a message, waiting for room if there is none. Lets other greenlets run only if it
-    /// waits.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SendError`] with the message if every receiver is dropped before or during the
-    /// wait.
-    ///
-    /// # Cancellation
-    ///
-    /// A kill or a timeout during the wait sends nothing and drops the message, unless the capacity
-    /// is zero and the message was received at that very moment.
-    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.send_for(message, Limit::Never).map_err(|error| SendError(error.into_inner()))
-    }
-
     /// Sends a message if there is room. Lets other greenlets run only if the capacity is zero and
     /// a receiver is waiting.
     ///
@@ -277,33 +252,15 @@ impl<T: 'static> Sender<T> {
         Ok(())
     }
 
-    /// Sends a message, waiting at most `timeout` for room.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SendTimeoutError`] with the message.
-    pub fn send_timeout(&self, message: T, timeout: impl Into<Limit>) -> Result<(), SendTimeoutError<T>> {
-        self.send_for(message, timeout.into())
-    }
-
     fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
         if self.queue.stores_nothing() {
             return self.offer(message, limit);
         }
-        let limit = limit.fixed();
-        let mut message = message;
-        let mut in_time = true;
-        loop {
-            message = match self.try_send(message) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(message)) => {
-                    return Err(SendTimeoutError::Disconnected(message));
-                }
-                Err(TrySendError::Full(message)) if in_time => message,
-                Err(TrySendError::Full(message)) => return Err(SendTimeoutError::Timeout(message)),
-            };
-            in_time = self.queue.wait(SENDERS, limit, "Sender::send") != Err(WaitError::TimedOut);
-        }
+        let mut message = Some(message);
+        let sent = self.queue.wait(SENDERS, limit, "Sender::send", |_, turn| {
+            unless_full(self.try_send(message.take()?), turn.last, &mut message)
+        });
+        sent.unwrap_or_else(|_| unreachable!("the last attempt returns the message"))
     }
 
     /// Offers a message in a channel of capacity zero, and waits until it is taken.
@@ -315,50 +272,17 @@ impl<T: 'static> Sender<T> {
         self.queue.parcels.borrow_mut().push_back(Parcel { message, taken: Some(taken.clone()) });
         let withdraw = Withdraw { state: &self.queue, taken };
         // The result of the wait does not matter: the message was taken, or it is taken back.
-        let _ = self.queue.wait(SENDERS, limit, "Sender::send");
+        let notified = |_: &State<T>, turn: Turn| turn.notified.then_some(());
+        let _ = self.queue.wait(SENDERS, limit, "Sender::send", notified);
         match withdraw.take_back() {
             None => Ok(()),
             Some(message) if self.queue.receivers.get() == 0 => Err(SendTimeoutError::Disconnected(message)),
             Some(message) => Err(SendTimeoutError::Timeout(message)),
         }
     }
-
-    /// Returns the number of messages that are stored or offered.
-    pub fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Returns `true` if no message is stored or offered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the capacity; `None` means no limit.
-    pub fn capacity(&self) -> Option<usize> {
-        self.queue.room
-    }
-
-    /// Returns `true` if both send into the same channel.
-    pub fn same_channel(&self, other: &Sender<T>) -> bool {
-        self.queue.is(&other.queue)
-    }
 }
 
 impl<T: 'static> Receiver<T> {
-    /// Receives a message, waiting for one if there is none. Lets other greenlets run only if it
-    /// waits.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvError`] if every sender is dropped and no message is left.
-    ///
-    /// # Cancellation
-    ///
-    /// A kill or a timeout during the wait receives nothing.
-    pub fn recv(&self) -> Result<T, RecvError> {
-        self.recv_for(Limit::Never).map_err(|_| RecvError)
-    }
-
     /// Receives a message if there is one. Does not let other greenlets run.
     ///
     /// # Errors
@@ -378,58 +302,13 @@ impl<T: 'static> Receiver<T> {
         Ok(parcel.message)
     }
 
-    /// Receives a message, waiting at most `timeout` for one.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvTimeoutError`].
-    pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
-        self.recv_for(timeout.into())
-    }
-
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
-        let mut limit = limit;
-        let mut in_time = true;
-        loop {
-            match self.try_recv() {
-                Ok(message) => return Ok(message),
-                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-                Err(TryRecvError::Empty) if in_time => {}
-                Err(TryRecvError::Empty) => return Err(RecvTimeoutError::Timeout),
-            }
-            limit = limit.fixed();
-            in_time = self.queue.wait(RECEIVERS, limit, "Receiver::recv") != Err(WaitError::TimedOut);
+        let received =
+            self.queue.wait(RECEIVERS, limit, "Receiver::recv", |_, _| unless_empty(self.try_recv()));
+        match received {
+            Ok(received) => received.map_err(|RecvError| RecvTimeoutError::Disconnected),
+            Err(_) => Err(RecvTimeoutError::Timeout),
         }
-    }
-
-    /// Iterates over messages until every sender is dropped. Waits for each message.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
-    }
-
-    /// Iterates over the messages that are available. Does not wait.
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
-    }
-
-    /// Returns the number of messages that are stored or offered.
-    pub fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Returns `true` if no message is stored or offered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the capacity; `None` means no limit.
-    pub fn capacity(&self) -> Option<usize> {
-        self.queue.room
-    }
-
-    /// Returns `true` if both receive from the same channel.
-    pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        self.queue.is(&other.queue)
     }
 }
 
@@ -466,16 +345,4 @@ impl<T: 'static> Waitable for Sender<T> {
     }
 }
 
-iterators::iterators!();
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+ends::ends!();

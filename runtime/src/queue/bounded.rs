@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 
-use ramie_hub::{Lane, Limit, LinkId, WaitError, WaitQueue, Waitable, Waits, WakePolicy, while_borrowed};
+use ramie_hub::{Lane, Limit, LinkId, Turn, WaitQueue, Waitable, Waits, WakePolicy, while_borrowed};
 
 use super::error::{NoTaskLeft, ShutDown, TryGetError, TryPutError};
 use super::order::{Fifo, Lifo, Order, Smallest};
@@ -245,21 +245,15 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     }
 
     fn put_for(&self, item: T, limit: Limit) -> Result<(), TryPutError<T>> {
-        let mut refused = match self.try_put(item) {
-            Err(TryPutError::Full(item)) => item,
-            done => return done,
-        };
-        let limit = limit.fixed();
-        loop {
-            let waited = self.queue.wait(PUTTERS, limit, "Queue::put");
-            if waited == Err(WaitError::Closed) {
-                return Err(TryPutError::ShutDown(refused));
+        let mut item = Some(item);
+        let put = self.queue.wait(PUTTERS, limit, "Queue::put", |_, turn| match self.try_put(item.take()?) {
+            Err(TryPutError::Full(refused)) if !turn.last => {
+                item = Some(refused);
+                None
             }
-            refused = match self.try_put(refused) {
-                Err(TryPutError::Full(item)) if waited.is_ok() => item,
-                done => return done,
-            };
-        }
+            done => Some(done),
+        });
+        put.unwrap_or_else(|_| unreachable!("the last attempt returns the item"))
     }
 
     // --- getting ---------------------------------------------------------------------------------
@@ -317,17 +311,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         reason: &'static str,
         mut attempt: impl FnMut() -> Result<R, TryGetError>,
     ) -> Result<R, TryGetError> {
-        let mut result = attempt();
-        let limit = if result.is_ok() { limit } else { limit.fixed() };
-        while matches!(result, Err(TryGetError::Empty)) {
+        let got = self.queue.wait(GETTERS, limit, reason, |_, turn| match attempt() {
             // A shutdown ends the wait, and the remaining items can still be taken.
-            let waited = self.queue.wait(GETTERS, limit, reason);
-            result = attempt();
-            if waited.is_err() {
-                break;
-            }
-        }
-        result
+            Err(TryGetError::Empty) if !turn.last => None,
+            done => Some(done),
+        });
+        got.unwrap_or(Err(TryGetError::Empty))
     }
 
     /// Iterates over items until the queue is shut down and empty. Waits for each item.
@@ -374,11 +363,8 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     }
 
     fn join_for(&self, limit: Limit) -> bool {
-        let done = || self.unfinished_tasks() == 0;
-        // A caller that arrives during a notification is queued behind the waiters that it serves.
-        (done() && !self.undone.notifying())
-            || self.undone.wait(Lane::First, limit, "Queue::join").is_ok()
-            || done()
+        let done = |undone: &Undone, turn: Turn| (turn.notified || undone.is_ready()).then_some(());
+        self.undone.wait(Lane::First, limit, "Queue::join", done).is_ok()
     }
 
     /// Shuts the queue down: no item can be put any more, and the remaining items can still be

@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ramie_hub::{Lane, Limit, LinkId, WaitQueue, Waitable, Waits, WakePolicy};
+use ramie_hub::{Lane, Limit, LinkId, Turn, WaitQueue, Waitable, Waits, WakePolicy};
 
 use super::error::{TryGetError, TryPutError};
 
@@ -147,7 +147,8 @@ impl<T: 'static> Channel<T> {
         let offer: Offer<T> = Rc::new(Cell::new(Some(item)));
         self.queue.offers.borrow_mut().push_back(offer.clone());
         let withdraw = Withdraw { channel: self, offer };
-        let waited = self.queue.wait(PUTTERS, limit, "Channel::put");
+        let notified = |_: &State<T>, turn: Turn| turn.notified.then_some(());
+        let waited = self.queue.wait(PUTTERS, limit, "Channel::put", notified);
         match withdraw.offer.take() {
             None => Ok(()),
             Some(item) => {
@@ -163,11 +164,7 @@ impl<T: 'static> Channel<T> {
     ///
     /// A kill or a timeout during the wait takes nothing.
     pub fn get(&self) -> T {
-        loop {
-            if let Ok(item) = self.get_for(Limit::Never) {
-                return item;
-            }
-        }
+        self.get_for(Limit::Never).unwrap_or_else(|_| unreachable!("a wait without limit ends with an item"))
     }
 
     /// Takes an item from a putter that is already waiting. Lets other greenlets run once.
@@ -191,8 +188,10 @@ impl<T: 'static> Channel<T> {
     fn get_for(&self, limit: Limit) -> Result<T, TryGetError> {
         // Queues first, even if an offer is available: longer waiters are served first. The getter
         // looks for an offer whether it was notified or timed out.
-        let _ = self.queue.wait(GETTERS, limit, "Channel::get");
-        self.take_offer().ok_or(TryGetError::Empty)
+        let got = self.queue.wait(GETTERS, limit, "Channel::get", |_, turn| {
+            if turn.notified || turn.last { self.take_offer() } else { None }
+        });
+        got.map_err(|_| TryGetError::Empty)
     }
 
     /// Takes an offered item, if there is one. Does not wait.

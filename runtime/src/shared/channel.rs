@@ -28,8 +28,11 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 
+use ramie_hub::generic::Queue as _;
 use ramie_hub::shared::{Locked, Turn, WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, TimedOut, Waitable};
+
+use crate::channel::attempt::{unless_empty, unless_full};
 
 pub use crate::channel::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -59,6 +62,10 @@ struct State<T> {
 }
 
 impl<T> State<T> {
+    fn len(&self) -> usize {
+        self.parcels.len()
+    }
+
     fn stores_nothing(&self) -> bool {
         self.room == Some(0)
     }
@@ -130,17 +137,6 @@ impl<T: 'static> Waits for State<T> {
     }
 }
 
-/// Creates a channel for at most `room` messages. With zero, a sender waits until its message is
-/// received.
-pub fn bounded<T: 'static>(room: usize) -> (Sender<T>, Receiver<T>) {
-    channel(Some(room))
-}
-
-/// Creates a channel without limit: sending never waits.
-pub fn unbounded<T: 'static>() -> (Sender<T>, Receiver<T>) {
-    channel(None)
-}
-
 fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
     let parcels = VecDeque::new();
     let queue = WaitQueue::new(State { parcels, room, taken: 0, receiving: 0, senders: 1, receivers: 1 });
@@ -202,22 +198,6 @@ impl<T> Drop for Receiver<T> {
 }
 
 impl<T: 'static> Sender<T> {
-    /// Sends a message, waiting for room if there is none. Lets other greenlets run only if it
-    /// waits.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SendError`] with the message if every receiver is dropped before or during the
-    /// wait.
-    ///
-    /// # Cancellation
-    ///
-    /// A kill or a timeout during the wait sends nothing and drops the message, unless the capacity
-    /// is zero and the message was received at that very moment.
-    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.send_for(message, Limit::Never).map_err(|error| SendError(error.into_inner()))
-    }
-
     /// Sends a message if there is room. Does not let other greenlets run.
     ///
     /// A channel of capacity zero has room for as many messages as there are waiting receivers. If
@@ -230,56 +210,15 @@ impl<T: 'static> Sender<T> {
         self.queue.lock().try_send(message)
     }
 
-    /// Sends a message, waiting at most `timeout` for room.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SendTimeoutError`] with the message.
-    ///
-    /// # Cancellation
-    ///
-    /// Same as for [`send`](Sender::send).
-    pub fn send_timeout(&self, message: T, timeout: impl Into<Limit>) -> Result<(), SendTimeoutError<T>> {
-        self.send_for(message, timeout.into())
-    }
-
     fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
         let mut message = Some(message);
         let sent = self.queue.wait(SENDERS, limit, "shared::Sender::send", |state, turn| {
             if state.stores_nothing() {
                 return offer(state, turn, &mut message);
             }
-            match state.try_send(message.take()?) {
-                Ok(()) => Some(Ok(())),
-                Err(TrySendError::Disconnected(back)) => Some(Err(SendTimeoutError::Disconnected(back))),
-                Err(TrySendError::Full(back)) if turn.last => Some(Err(SendTimeoutError::Timeout(back))),
-                Err(TrySendError::Full(back)) => {
-                    message = Some(back);
-                    None
-                }
-            }
+            unless_full(state.try_send(message.take()?), turn.last, &mut message)
         });
         sent.unwrap_or_else(|TimedOut| unreachable!("the last attempt returns the message"))
-    }
-
-    /// Returns the number of messages that are stored or offered.
-    pub fn len(&self) -> usize {
-        self.queue.lock().parcels.len()
-    }
-
-    /// Returns `true` if no message is stored or offered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the capacity; `None` means no limit.
-    pub fn capacity(&self) -> Option<usize> {
-        self.queue.lock().room
-    }
-
-    /// Returns `true` if both send into the same channel.
-    pub fn same_channel(&self, other: &Sender<T>) -> bool {
-        self.queue.is(&other.queue)
     }
 }
 
@@ -310,20 +249,6 @@ fn offer<T>(
 }
 
 impl<T: 'static> Receiver<T> {
-    /// Receives a message, waiting for one if there is none. Lets other greenlets run only if it
-    /// waits.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvError`] if every sender is dropped and no message is left.
-    ///
-    /// # Cancellation
-    ///
-    /// A kill or a timeout during the wait receives nothing.
-    pub fn recv(&self) -> Result<T, RecvError> {
-        self.recv_for(Limit::Never).map_err(|_| RecvError)
-    }
-
     /// Receives a message if there is one. Does not let other greenlets run.
     ///
     /// # Errors
@@ -333,67 +258,23 @@ impl<T: 'static> Receiver<T> {
         self.queue.lock().try_recv()
     }
 
-    /// Receives a message, waiting at most `timeout` for one.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvTimeoutError`].
-    ///
-    /// # Cancellation
-    ///
-    /// Same as for [`recv`](Receiver::recv).
-    pub fn recv_timeout(&self, timeout: impl Into<Limit>) -> Result<T, RecvTimeoutError> {
-        self.recv_for(timeout.into())
-    }
-
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
         let mut waits = false;
         let received = self.queue.wait(RECEIVERS, limit, "shared::Receiver::recv", |state, turn| {
-            let received = match state.try_recv() {
-                Ok(message) => Some(Ok(message)),
-                Err(TryRecvError::Disconnected) => Some(Err(RecvTimeoutError::Disconnected)),
-                Err(TryRecvError::Empty) if turn.last => Some(Err(RecvTimeoutError::Timeout)),
-                Err(TryRecvError::Empty) => None,
-            };
-            match (&received, waits) {
-                (None, false) => state.receiving += 1,
-                (Some(_), true) => state.receiving -= 1,
+            let received = unless_empty(state.try_recv());
+            let waits_on = received.is_none() && !turn.last;
+            match (waits, waits_on) {
+                (false, true) => state.receiving += 1,
+                (true, false) => state.receiving -= 1,
                 _ => {}
             }
-            waits = received.is_none();
+            waits = waits_on;
             received
         });
-        received.unwrap_or(Err(RecvTimeoutError::Timeout))
-    }
-
-    /// Iterates over messages until every sender is dropped. Waits for each message.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
-    }
-
-    /// Iterates over the messages that are available. Does not wait.
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
-    }
-
-    /// Returns the number of messages that are stored or offered.
-    pub fn len(&self) -> usize {
-        self.queue.lock().parcels.len()
-    }
-
-    /// Returns `true` if no message is stored or offered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the capacity; `None` means no limit.
-    pub fn capacity(&self) -> Option<usize> {
-        self.queue.lock().room
-    }
-
-    /// Returns `true` if both receive from the same channel.
-    pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        self.queue.is(&other.queue)
+        match received {
+            Ok(received) => received.map_err(|RecvError| RecvTimeoutError::Disconnected),
+            Err(TimedOut) => Err(RecvTimeoutError::Timeout),
+        }
     }
 }
 
@@ -413,16 +294,4 @@ impl<T: 'static> Waitable for Receiver<T> {
     }
 }
 
-crate::channel::iterators::iterators!();
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+crate::channel::ends::ends!();

@@ -17,6 +17,9 @@
 //! [`ramie::channel`](crate::channel) cost less and accept messages that are not `Send`. To make a
 //! hub *do* something, use [`Remote`](crate::hub::Remote).
 //!
+//! Code that works with either kind of event, semaphore or mutex takes the types of
+//! [`ramie::generic`](crate::generic).
+//!
 //! **Fairness.** A call that can be served at once is served ahead of the waiters. Waiters are
 //! notified in order of arrival, whichever threads they are on, and keep their place if another
 //! caller was faster. No more waiters are notified than can proceed. If a thread acquires a lock
@@ -68,7 +71,7 @@ mod mutex;
 pub mod oneshot;
 mod semaphore;
 
-pub use ramie_hub::shared::{Locked, Turn, WaitQueue, Waits};
+pub use ramie_hub::shared::{Locked, WaitQueue, Waits};
 
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};

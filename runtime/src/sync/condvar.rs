@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use ramie_hub::{Lane, Limit, WaitQueue, Waits};
+use ramie_hub::{Lane, Limit, Turn, WaitQueue, Waits};
 
-use super::mutex::MutexGuard;
+use super::local::MutexGuard;
 
 /// The number of waiters to notify.
 #[derive(Debug)]
@@ -145,11 +145,9 @@ impl Condvar {
         let mutex = guard.unlock();
         let told = {
             let _leave = Leave(self);
-            let told = self.queue.wait(Lane::First, limit, "Condvar::wait").is_ok();
-            if told {
-                self.queue.0.set(self.queue.0.get() - 1);
-            }
-            told
+            let take =
+                |signals: &Signals, turn: Turn| turn.notified.then(|| signals.0.set(signals.0.get() - 1));
+            self.queue.wait(Lane::First, limit, "Condvar::wait", take).is_ok()
         };
         let mut hand_on = HandOn(told.then_some(self));
         let guard = mutex.lock();

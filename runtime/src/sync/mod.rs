@@ -28,7 +28,9 @@
 
 mod barrier;
 mod condvar;
-mod mutex;
+mod guard;
+mod local;
+pub(crate) mod mutex;
 mod once;
 mod rlock;
 mod rwlock;
@@ -39,7 +41,7 @@ pub use ramie_hub::{AsyncResult, Event, Semaphore, SemaphorePermit};
 
 pub use self::barrier::{Barrier, BarrierWaitResult};
 pub use self::condvar::{Condvar, WaitTimeoutResult};
-pub use self::mutex::{Mutex, MutexGuard};
+pub use self::local::{Mutex, MutexGuard};
 pub use self::once::{Once, OnceCell};
 pub use self::rlock::{NotOwner, RLock, RLockGuard};
 pub use self::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

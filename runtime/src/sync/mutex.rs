@@ -1,61 +1,37 @@
 //! A mutual exclusion lock around a value.
 
-use std::cell::{RefCell, RefMut};
-use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 
 use ramie_hub::Limit;
-use ramie_hub::Semaphore;
+use ramie_hub::generic::{Guarded, Semaphore, SemaphorePermit, Sharing};
 
-/// A mutual exclusion lock that may be held across waits: the counterpart of `std::sync::Mutex`. It
-/// is never poisoned.
+use super::guard::{guard, lock};
+
+/// A mutual exclusion lock that may be held across waits. It is never poisoned.
 ///
-/// # Examples
-///
-/// ```
-/// use std::rc::Rc;
-/// use ramie::{joinall, spawn, sync::Mutex, yield_now};
-///
-/// let total = Rc::new(Mutex::new(0));
-/// let greenlets: Vec<_> = (0..10).map(|_| {
-///     let total = total.clone();
-///     spawn(move || {
-///         let mut total = total.lock();
-///         let before = *total;
-///         yield_now(); // no other greenlet gets the lock
-///         *total = before + 1;
-///     })
-/// }).collect();
-/// joinall(&greenlets);
-/// assert_eq!(*total.lock(), 10);
-/// ```
-pub struct Mutex<T: ?Sized> {
-    free: Semaphore,
-    value: RefCell<T>,
+/// Programs name it `ramie::sync::Mutex` for the greenlets of one thread, and
+/// `ramie::shared::Mutex` for any thread.
+pub struct Mutex<T: ?Sized, K: Sharing> {
+    free: Semaphore<K>,
+    /// Borrowed exactly while the permit is held, so that borrowing it never blocks or fails.
+    value: K::Value<T>,
 }
 
 /// A guard that gives access to the value and releases the lock when it is dropped.
-pub struct MutexGuard<'a, T: ?Sized> {
-    /// Borrowed exactly while the lock is held. Dropped before the lock is released; the release
-    /// lets no other greenlet run.
-    value: RefMut<'a, T>,
-    _lock: Release<'a>,
-    mutex: &'a Mutex<T>,
+pub struct MutexGuard<'a, T: ?Sized, K: Sharing> {
+    /// Dropped first: the next holder of the permit must find the value free.
+    value: <K::Value<T> as Guarded<T>>::Ref<'a>,
+    _permit: SemaphorePermit<'a, K>,
+    mutex: &'a Mutex<T, K>,
 }
 
-/// Returns the permit on drop.
-struct Release<'a>(&'a Semaphore);
-
-impl Drop for Release<'_> {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
-impl<T> Mutex<T> {
+impl<T, K: Sharing> Mutex<T, K>
+where
+    K::Value<T>: Sized,
+{
     /// Creates an unlocked mutex.
     pub fn new(value: T) -> Self {
-        Mutex { free: Semaphore::new(1), value: RefCell::new(value) }
+        Mutex { free: Semaphore::new(1), value: Guarded::new(value) }
     }
 
     /// Returns the value.
@@ -64,32 +40,31 @@ impl<T> Mutex<T> {
     }
 }
 
-impl<T: ?Sized> Mutex<T> {
+impl<T: ?Sized, K: Sharing> Mutex<T, K> {
     /// Locks, waiting until the lock is free. Lets other greenlets run only if it waits.
     ///
-    /// A greenlet that locks a mutex that it already holds deadlocks: see [`RLock`](super::RLock).
+    /// A greenlet or thread that locks a mutex that it already holds deadlocks: see
+    /// [`RLock`](crate::sync::RLock).
     ///
     /// # Cancellation
     ///
     /// A kill or a timeout during the wait does not take the lock.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.free.acquire();
-        self.guard()
+    pub fn lock(&self) -> MutexGuard<'_, T, K> {
+        self.guard(self.free.permit())
     }
 
     /// Locks if the lock is free. Does not let other greenlets run.
-    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.free.try_acquire().then(|| self.guard())
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T, K>> {
+        self.free.try_permit().map(|permit| self.guard(permit))
     }
 
     /// Locks, waiting at most `timeout`.
-    pub fn lock_timeout(&self, timeout: impl Into<Limit>) -> Option<MutexGuard<'_, T>> {
-        self.free.acquire_timeout(timeout).then(|| self.guard())
+    pub fn lock_timeout(&self, timeout: impl Into<Limit>) -> Option<MutexGuard<'_, T, K>> {
+        self.free.permit_timeout(timeout).map(|permit| self.guard(permit))
     }
 
-    fn guard(&self) -> MutexGuard<'_, T> {
-        let lock = Release(&self.free);
-        MutexGuard { value: self.value.borrow_mut(), _lock: lock, mutex: self }
+    fn guard<'a>(&'a self, permit: SemaphorePermit<'a, K>) -> MutexGuard<'a, T, K> {
+        MutexGuard { value: self.value.borrow(), _permit: permit, mutex: self }
     }
 
     /// Returns `true` if the lock is held.
@@ -103,58 +78,18 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
-impl<'a, T: ?Sized> MutexGuard<'a, T> {
+impl<'a, T: ?Sized, K: Sharing> MutexGuard<'a, T, K> {
     /// Releases the lock and returns the mutex, so that the caller can lock it again.
-    pub(super) fn unlock(self) -> &'a Mutex<T> {
+    pub(super) fn unlock(self) -> &'a Mutex<T, K> {
         self.mutex
     }
 }
 
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+impl<T: ?Sized, K: Sharing> DerefMut for MutexGuard<'_, T, K> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }
 }
 
-impl<T: Default> Default for Mutex<T> {
-    fn default() -> Self {
-        Self::new(T::default())
-    }
-}
-
-impl<T> From<T> for Mutex<T> {
-    fn from(value: T) -> Self {
-        Self::new(value)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Mutex");
-        match self.try_lock() {
-            Some(value) => debug.field("value", &&*value),
-            None => debug.field("value", &format_args!("<locked>")),
-        };
-        debug.finish()
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
+guard!([T: ?Sized, K: Sharing] MutexGuard<'_, T, K>);
+lock!([K: Sharing] Mutex<T, K>, "Mutex", try_lock, K::Value<T>: Sized);

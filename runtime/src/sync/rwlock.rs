@@ -1,10 +1,11 @@
 //! A reader-writer lock around a value.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 
-use ramie_hub::{Lane, Limit, WaitQueue, Waits, WakePolicy};
+use ramie_hub::{Lane, Limit, Turn, WaitQueue, Waits, WakePolicy};
+
+use super::guard::{guard, lock};
 
 const WRITERS: Lane = Lane::First;
 const READERS: Lane = Lane::Second;
@@ -99,18 +100,24 @@ impl Drop for StopWriting<'_> {
 
 /// Guards a waiter. If the waiter leaves without a notification, its share of `admitted` is
 /// cancelled and the waiters it held back are notified.
-struct LeaveLine<'a> {
+struct LeaveLane<'a> {
     queue: &'a WaitQueue<State>,
-    told: bool,
+    waits: bool,
 }
 
-impl Drop for LeaveLine<'_> {
-    fn drop(&mut self) {
-        if !self.told {
+impl LeaveLane<'_> {
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.waits) {
             let [_, readers] = self.queue.waiting();
             self.queue.admitted.set(self.queue.admitted.get().min(readers));
             self.queue.check();
         }
+    }
+}
+
+impl Drop for LeaveLane<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -175,40 +182,38 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn read_for(&self, limit: Limit) -> Option<RwLockReadGuard<'_, T>> {
-        if let Some(guard) = self.try_read() {
-            return Some(guard);
-        }
-        let limit = limit.fixed();
-        loop {
-            let told = self.wait(READERS, limit, "RwLock::read");
-            if told && !self.queue.writing.get() {
-                self.queue.admitted.set(self.queue.admitted.get().saturating_sub(1));
-                return Some(self.reading());
-            }
-            if !told {
+        self.wait_for(READERS, limit, "RwLock::read", |turn| {
+            if !turn.notified {
                 return self.try_read();
             }
-        }
+            (!self.queue.writing.get()).then(|| {
+                self.queue.admitted.set(self.queue.admitted.get().saturating_sub(1));
+                self.reading()
+            })
+        })
     }
 
     fn write_for(&self, limit: Limit) -> Option<RwLockWriteGuard<'_, T>> {
-        let limit = limit.fixed();
-        let mut told = true;
-        loop {
-            if let Some(guard) = self.try_write() {
-                return Some(guard);
-            }
-            if !told {
-                return None;
-            }
-            told = self.wait(WRITERS, limit, "RwLock::write");
-        }
+        self.wait_for(WRITERS, limit, "RwLock::write", |_| self.try_write())
     }
 
-    fn wait(&self, lane: Lane, limit: Limit, reason: &'static str) -> bool {
-        let mut leave = LeaveLine { queue: &self.queue, told: false };
-        leave.told = self.queue.wait(lane, limit, reason).is_ok();
-        leave.told
+    fn wait_for<G>(
+        &self,
+        lane: Lane,
+        limit: Limit,
+        reason: &'static str,
+        attempt: impl Fn(Turn) -> Option<G>,
+    ) -> Option<G> {
+        let mut lane_guard = LeaveLane { queue: &self.queue, waits: false };
+        let locked = self.queue.wait(lane, limit, reason, |_, turn| {
+            if turn.last {
+                lane_guard.leave();
+            }
+            let guard = attempt(turn);
+            lane_guard.waits = guard.is_none() && !turn.last;
+            guard
+        });
+        locked.ok()
     }
 
     fn reading(&self) -> RwLockReadGuard<'_, T> {
@@ -229,59 +234,12 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
-impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }
 }
 
-impl<T: Default> Default for RwLock<T> {
-    fn default() -> Self {
-        Self::new(T::default())
-    }
-}
-
-impl<T> From<T> for RwLock<T> {
-    fn from(value: T) -> Self {
-        Self::new(value)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("RwLock");
-        match self.try_read() {
-            Some(value) => debug.field("value", &&*value),
-            None => debug.field("value", &format_args!("<locked>")),
-        };
-        debug.finish()
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
+guard!([T: ?Sized] RwLockReadGuard<'_, T>);
+guard!([T: ?Sized] RwLockWriteGuard<'_, T>);
+lock!([] RwLock<T>, "RwLock", try_read);
