@@ -50,7 +50,7 @@ const ABOVE: [&str; 9] = [
 ];
 /// The folders of the hub that are built on the scheduler, in order: each names none below it.
 const BUILT_ON_THE_SCHEDULER: [&str; 8] =
-    ["wait", "greenlet", "sync", "remote", "borrow", "shared", "io", "hub"];
+    ["wait", "greenlet", "remote", "shared", "sync", "borrow", "io", "hub"];
 /// How a path on somebody's machine begins; in halves, so that this file passes its own test.
 const MACHINES: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/")];
@@ -261,7 +261,9 @@ fn no_file_is_too_long() {
 /// A reader opens `mod.rs` for the subject of a folder, not for a part of it.
 #[test]
 fn a_mod_file_only_introduces() {
-    const WORKS: [&str; 1] = [
+    const WORKS: [&str; 2] = [
+        // The struct of the hub, whose fields are the other files of its folder.
+        "hub/src/scheduler/mod.rs",
         // Written once for channels of one thread and of several, by a change of its own.
         "runtime/src/channel/mod.rs",
     ];
@@ -454,7 +456,11 @@ fn each_public_name_has_one_home() {
     for (library, source) in [("ramie_hub", "hub/src/lib.rs"), ("ramie_pool", "pool/src/lib.rs")] {
         let names = reexports(source).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert!(names.len() > 10, "the names of {source} are not found: {names:?}");
-        let homeless = names.iter().filter(|name| !homes.contains_key(&format!("{library}::{name}")));
+        let homeless = names.iter().filter(|name| {
+            // A module is re-exported with all its names.
+            let [one, all] = [format!("{library}::{name}"), format!("{library}::{name}::*")];
+            !homes.contains_key(&one) && !homes.contains_key(&all)
+        });
         none(homeless, "a public name of the hub or the pool that ramie does not have");
     }
     let root = reexports("runtime/src/lib.rs").into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();

@@ -71,7 +71,7 @@ mod mutex;
 pub mod oneshot;
 mod semaphore;
 
-pub use ramie_hub::shared::{Locked, Turn, WaitQueue, Waits};
+pub use ramie_hub::shared::{Locked, WaitQueue, Waits};
 
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};
