@@ -95,6 +95,8 @@ impl<K: Sharing> Semaphore<K> {
         self.acquire_for(timeout.into())
     }
 
+    // See `Event::wait_for`.
+    #[inline(never)]
     fn acquire_for(&self, limit: Limit) -> bool {
         self.queue.wait(Lane::First, limit, "Semaphore::acquire", |permits, _| permits.take()).is_ok()
     }
@@ -111,6 +113,7 @@ impl<K: Sharing> Semaphore<K> {
         self.wait_for(timeout.into())
     }
 
+    #[inline(never)]
     fn wait_for(&self, limit: Limit) -> usize {
         let counter = self.queue.wait(Lane::First, limit, "Semaphore::wait", |permits, turn: Turn| {
             let counter = permits.0.get();

@@ -180,9 +180,9 @@ impl<S: Waits> WaitQueue<S> {
         }
     }
 
-    /// Calls `look` with the state until it returns `Some`. Waits in the lane between two calls, and
-    /// lets other greenlets run while it waits. Does not let them run if the first call of `look`
-    /// succeeds.
+    /// Calls `look` with the state until it returns `Some`. Waits in the lane between two calls,
+    /// and lets other greenlets run while it waits. Does not let them run if the first call of
+    /// `look` succeeds.
     ///
     /// A waiter that was notified joins the lane again at its end if `look` returns `None`: another
     /// greenlet was faster. `reason` names the call in reports.
