@@ -161,7 +161,7 @@ fn mass_kill_of_those_that_wait() {
         for (name, park) in parks {
             let wake = |_: &Event, greenlets: &[Greenlet<()>]| killall(greenlets);
             let backwards = |_: &Event, greenlets: &[Greenlet<()>]| {
-                killall(&greenlets.iter().rev().cloned().collect::<Vec<_>>());
+                killall(greenlets.iter().rev().cloned().collect::<Vec<_>>());
             };
             let wake = if name.contains("backwards") { backwards } else { wake };
             assert_eq!(park_and_wake(name, 20_000, park, wake), 0);

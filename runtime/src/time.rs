@@ -2,7 +2,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | pause | [`sleep`](crate::sleep), [`sleep_until`] |
+//! | pause | [`sleep`], [`sleep_until`] |
 //! | limit one call | the call's own `_timeout` form, which returns a value |
 //! | limit a section of code | [`with_timeout`](crate::with_timeout), [`Timeout`](crate::Timeout) |
 //! | wait for a point in time or another object | [`after`] with [`iwait`](crate::iwait) or [`select!`](crate::select!) |

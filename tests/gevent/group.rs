@@ -163,7 +163,7 @@ fn the_members_can_be_killed_from_a_list() {
         let group = Group::new();
         (0..3).for_each(|_| drop(group.spawn(|| sleep(LONG))));
         yield_now();
-        killall_nowait(&group.greenlets());
+        killall_nowait(group.greenlets());
         yield_now();
         yield_now();
         assert!(group.is_empty());
@@ -476,7 +476,7 @@ fn the_limit_of_a_killall_is_over_before_those_of_what_it_hits() {
             own.add(if Event::new().wait_timeout(Duration::ZERO) { "set" } else { "over" });
         });
         yield_now();
-        log.add(if killall_with(&[&stubborn], Kill::default().timeout(Duration::ZERO)).is_err() {
+        log.add(if killall_with([&stubborn], Kill::default().timeout(Duration::ZERO)).is_err() {
             "late"
         } else {
             "dead"

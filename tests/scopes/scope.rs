@@ -108,7 +108,7 @@ fn values_are_joined_once_and_may_be_waited_for() {
             assert!(any.downcast::<i32>().is_none());
             let sleeper = s.spawn(|| sleep(LONG));
             yield_now();
-            killall(&[&sleeper]);
+            killall([&sleeper]);
             assert!(sleeper.join().unwrap_err().is_exit());
         });
     });

@@ -175,7 +175,10 @@ fn killall_takes_tuples_and_iterators() {
 
         let group = Group::new();
         group.spawn(|| sleep(LONG));
-        group.spawn(|| sleep(LONG).eq(&()));
+        group.spawn(|| {
+            sleep(LONG);
+            5
+        });
         yield_now();
         let members = group.greenlets();
         killall(group.iter());

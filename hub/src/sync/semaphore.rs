@@ -95,7 +95,7 @@ impl<K: Sharing> Semaphore<K> {
         self.acquire_for(timeout.into())
     }
 
-    // See `Event::wait_for`.
+    // Not inlined: the loop is large for every place that takes a permit.
     #[inline(never)]
     fn acquire_for(&self, limit: Limit) -> bool {
         self.queue.wait(Lane::First, limit, "Semaphore::acquire", |permits, _| permits.take()).is_ok()

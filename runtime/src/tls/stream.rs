@@ -64,16 +64,23 @@ const OWNED: &str = "a TLS stream owns its stream until it is dropped";
 impl<S> TlsStream<S> {
     /// Returns the inner stream.
     pub fn get_ref(&self) -> &S {
-        self.stream.as_ref().expect(OWNED)
+        self.stream()
     }
 
     /// Returns the inner stream. Reading from it or writing to it breaks the connection; setting
     /// its timeouts does not.
     pub fn get_mut(&mut self) -> &mut S {
-        self.stream.as_mut().expect(OWNED)
+        self.parts().1
     }
 
-    /// Returns the connection and the inner stream.
+    fn stream(&self) -> &S {
+        self.stream.as_ref().expect(OWNED)
+    }
+
+    fn take_stream(&mut self) -> S {
+        self.stream.take().expect(OWNED)
+    }
+
     fn parts(&mut self) -> (&Session, &mut S) {
         (&self.session, self.stream.as_mut().expect(OWNED))
     }
@@ -89,7 +96,7 @@ impl<S> TlsStream<S> {
 
     /// Returns the inner stream and ends TLS on it. The peer is not notified.
     pub fn into_inner(mut self) -> S {
-        self.stream.take().expect(OWNED)
+        self.take_stream()
     }
 
     /// Splits the connection into a reading and a writing half with separate owners.
