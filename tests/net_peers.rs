@@ -13,9 +13,9 @@ use ramie::io::copy_bidirectional;
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::{Greenlet, sleep, spawn, with_timeout};
 
-use crate::util::fill::fill;
-use crate::util::fill::silent;
 use crate::util::footprint::{descriptors, settled};
+use crate::util::saturated_peers::fill;
+use crate::util::saturated_peers::silent;
 use crate::util::sleepers::parked;
 use crate::util::within;
 

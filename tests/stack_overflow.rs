@@ -12,7 +12,7 @@ use std::time::Duration;
 use ramie::hub::{DEFAULT_STACK_SIZE, spawn_raw};
 use ramie::{Builder, sleep, spawn, yield_now};
 
-use crate::util::again::{again, part, stderr};
+use crate::util::subprocess::{again, part, stderr};
 
 /// The numbers of these signals, which are the same on every Unix.
 const SIGABRT: i32 = 6;

@@ -21,7 +21,7 @@ use ramie::net::{TcpListener, TcpStream};
 use ramie::sync::Event;
 use ramie::{get_hub, joinall, sleep, spawn, yield_now};
 
-use crate::util::again::{again_under, part, stderr};
+use crate::util::subprocess::{again_under, part, stderr};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);

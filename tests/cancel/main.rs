@@ -24,8 +24,8 @@ use ramie::{
     with_timeout, yield_now,
 };
 
-use crate::util::fill::silent;
 use crate::util::footprint::{descriptors, settled};
+use crate::util::saturated_peers::silent;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -147,7 +147,7 @@ fn reading(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -
 /// Makes a point of a call that writes to a connection whose other side does not read.
 fn writing(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -> Point {
     let (near, far) = tcp_pair();
-    crate::util::fill::fill(&near);
+    crate::util::saturated_peers::fill(&near);
     let (limited, checked) = (near.clone(), near.clone());
     Point::new(name, move || drop(call(&near)))
         .limited(move |limit| {

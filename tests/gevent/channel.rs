@@ -5,7 +5,7 @@ use std::time::Duration;
 use ramie::queue::{Channel, TryGetError, TryPutError};
 use ramie::{Timeout, get_hub, sleep, spawn, yield_now};
 
-use crate::util::battery::{
+use crate::util::generic_waits::{
     ended_by_a_timeout_of_the_callers, ended_by_a_timeout_with_an_error_of_its_own, expires_with_an_error,
     outer_timeout_is_not_lost,
 };

@@ -10,7 +10,7 @@ use ramie::{
     with_timeout, yield_now,
 };
 
-use crate::util::battery::{
+use crate::util::generic_waits::{
     ended_by_a_timeout_of_the_callers, ended_by_a_timeout_with_an_error_of_its_own, expires_with_an_error,
     outer_timeout_is_not_lost, returns_after_its_timeout,
 };

@@ -11,7 +11,7 @@ use ramie::{
 };
 
 use crate::util::log::Log;
-use crate::util::{battery, within};
+use crate::util::{generic_waits, within};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(60);
@@ -116,7 +116,9 @@ fn joinall_counts_one_that_failed() {
 /// gevent: `TestJoin`, battery `WAIT`.
 #[test]
 fn join_returns_after_its_timeout() {
-    within(LIMIT, || battery::returns_after_its_timeout(|limit| assert!(!sleeper().join_timeout(limit))));
+    within(LIMIT, || {
+        generic_waits::returns_after_its_timeout(|limit| assert!(!sleeper().join_timeout(limit)))
+    });
 }
 
 /// gevent: `TestJoin`, battery `WAIT`.
@@ -124,7 +126,7 @@ fn join_returns_after_its_timeout() {
 fn a_timeout_around_join_is_not_lost() {
     within(LIMIT, || {
         let g = sleeper();
-        battery::outer_timeout_is_not_lost(|limit| assert!(!g.join_timeout(limit)));
+        generic_waits::outer_timeout_is_not_lost(|limit| assert!(!g.join_timeout(limit)));
         assert!(!g.ready() && g.has_links() == 0);
     });
 }
@@ -133,7 +135,7 @@ fn a_timeout_around_join_is_not_lost() {
 #[test]
 fn get_expires_with_an_error() {
     within(LIMIT, || {
-        battery::expires_with_an_error(|limit| {
+        generic_waits::expires_with_an_error(|limit| {
             sleeper().get_timeout(limit).is_err_and(|error| error.is_timeout())
         });
     });
@@ -142,19 +144,19 @@ fn get_expires_with_an_error() {
 /// gevent: `TestGet::test_raises_timeout_Timeout`.
 #[test]
 fn get_is_ended_by_a_timeout_of_the_callers() {
-    within(LIMIT, || battery::ended_by_a_timeout_of_the_callers(|| drop(sleeper().get())));
+    within(LIMIT, || generic_waits::ended_by_a_timeout_of_the_callers(|| drop(sleeper().get())));
 }
 
 /// gevent: `TestGet::test_raises_timeout_Timeout_exc_customized`.
 #[test]
 fn get_is_ended_by_a_timeout_with_an_error_of_its_own() {
-    within(LIMIT, || battery::ended_by_a_timeout_with_an_error_of_its_own(|| drop(sleeper().get())));
+    within(LIMIT, || generic_waits::ended_by_a_timeout_with_an_error_of_its_own(|| drop(sleeper().get())));
 }
 
 /// gevent: `TestGet::test_outer_timeout_is_not_lost`.
 #[test]
 fn a_timeout_around_get_is_not_lost() {
-    within(LIMIT, || battery::outer_timeout_is_not_lost(|limit| drop(sleeper().get_timeout(limit))));
+    within(LIMIT, || generic_waits::outer_timeout_is_not_lost(|limit| drop(sleeper().get_timeout(limit))));
 }
 
 /// gevent: `TestJoinAll0`, battery `WAIT`.
@@ -162,8 +164,8 @@ fn a_timeout_around_get_is_not_lost() {
 fn joinall_of_a_greenlet_never_started_expires() {
     within(LIMIT, || {
         let greenlets = [Greenlet::new(|| ())];
-        battery::returns_after_its_timeout(|limit| assert!(wait_timeout(&greenlets, limit).is_empty()));
-        battery::outer_timeout_is_not_lost(|limit| drop(wait_timeout(&greenlets, limit)));
+        generic_waits::returns_after_its_timeout(|limit| assert!(wait_timeout(&greenlets, limit).is_empty()));
+        generic_waits::outer_timeout_is_not_lost(|limit| drop(wait_timeout(&greenlets, limit)));
         assert_eq!(greenlets[0].has_links(), 0);
     });
 }
@@ -177,8 +179,8 @@ fn joinall_expires() {
             let options = JoinOptions { timeout: Limit::After(limit), ..JoinOptions::default() };
             joinall_with(&greenlets, options).map(|joined| joined.len())
         };
-        battery::returns_after_its_timeout(|limit| assert!(matches!(join(limit), Ok(0))));
-        battery::outer_timeout_is_not_lost(|limit| drop(join(limit)));
+        generic_waits::returns_after_its_timeout(|limit| assert!(matches!(join(limit), Ok(0))));
+        generic_waits::outer_timeout_is_not_lost(|limit| drop(join(limit)));
         assert_eq!(greenlets[0].has_links(), 0);
     });
 }

@@ -14,7 +14,7 @@ use ramie::{
     getcurrent, killall_nowait, killall_with, sleep, spawn, with_timeout, yield_now,
 };
 
-use crate::util::battery::{outer_timeout_is_not_lost, returns_after_its_timeout};
+use crate::util::generic_waits::{outer_timeout_is_not_lost, returns_after_its_timeout};
 use crate::util::log::Log;
 use crate::util::within;
 

@@ -12,7 +12,7 @@ use ramie::{
     Greenlet, LoopExit, Waitable, catch, get_hub, greenlet_local, sleep, spawn, tree_local, wait, yield_now,
 };
 
-use crate::util::battery::{
+use crate::util::generic_waits::{
     ended_by_a_timeout_of_the_callers, outer_timeout_is_not_lost, returns_after_its_timeout,
 };
 use crate::util::log::Log;

@@ -14,8 +14,8 @@ use ramie::io::{PollFd, pipe, poll};
 use ramie::net::{TcpListener, TcpStream, UdpSocket};
 use ramie::{sleep, spawn, yield_now};
 
-use crate::util::battery::{outer_timeout_is_not_lost, returns_after_its_timeout};
 use crate::util::footprint::settled;
+use crate::util::generic_waits::{outer_timeout_is_not_lost, returns_after_its_timeout};
 use crate::util::sleepers::parked;
 use crate::util::within;
 

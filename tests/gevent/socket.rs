@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{Greenlet, catch, sleep, spawn, with_timeout, yield_now};
 
-use crate::util::fill::silent;
 use crate::util::footprint::settled;
+use crate::util::saturated_peers::silent;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);

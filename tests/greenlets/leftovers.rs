@@ -11,8 +11,8 @@ use ramie::net::{TcpListener, TcpStream};
 use ramie::sync::Event;
 use ramie::{AnyGreenlet, Greenlet, Pool, get_hub, getcurrent, scope, sleep, spawn, with_timeout, yield_now};
 
+use crate::util::borrow_fixtures::{Grenade, OnDrop};
 use crate::util::footprint::settled;
-use crate::util::ground::{Grenade, OnDrop};
 use crate::util::log::Log;
 use crate::util::within;
 

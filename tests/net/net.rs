@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::{joinall, sleep, spawn, yield_now};
 
-use crate::util::fill::fill;
 use crate::util::footprint::settled;
+use crate::util::saturated_peers::fill;
 use crate::util::sleepers::parked;
 use crate::util::within;
 

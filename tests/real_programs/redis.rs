@@ -12,8 +12,8 @@ use rustix::process::Signal;
 use crate::port_forwarder;
 use crate::programs::{Programs, Server, command, with};
 use crate::redis_pool::{self, Connections};
+use crate::util::eventually::until;
 use crate::util::folder::Folder;
-use crate::util::patience::until;
 
 fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1

@@ -16,8 +16,8 @@ use ramie::{
 };
 
 use crate::util::assert_send;
+use crate::util::borrow_fixtures::{Grenade, OnDrop};
 use crate::util::footprint::settled;
-use crate::util::ground::{Grenade, OnDrop};
 use crate::util::log::Log;
 use crate::util::within;
 

@@ -18,8 +18,8 @@ use ramie::{
     yield_now,
 };
 
+use crate::util::borrow_fixtures::{Borrow, Grenade, Ground, OnDrop, left_by};
 use crate::util::footprint::settled;
-use crate::util::ground::{Borrow, Grenade, Ground, OnDrop, left_by};
 use crate::util::log::Log;
 use crate::util::within;
 

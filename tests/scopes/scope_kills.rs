@@ -11,8 +11,8 @@ use ramie::{
     scope, sleep, spawn, with_timeout, yield_now,
 };
 
+use crate::util::borrow_fixtures::{Grenade, Ground, OnDrop, left_by};
 use crate::util::footprint::settled;
-use crate::util::ground::{Grenade, Ground, OnDrop, left_by};
 use crate::util::log::Log;
 use crate::util::within;
 

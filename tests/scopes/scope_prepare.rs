@@ -14,7 +14,7 @@ use ramie::{
     yield_now,
 };
 
-use crate::util::ground::{Ground, OnDrop};
+use crate::util::borrow_fixtures::{Ground, OnDrop};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(300);

@@ -14,9 +14,9 @@ use ramie::{
     yield_now,
 };
 
+use crate::util::eventually::{rests, until};
 use crate::util::footprint::{footprint, settled};
 use crate::util::log::Log;
-use crate::util::patience::{rests, until};
 use crate::util::sleepers::parked;
 use crate::util::within;
 

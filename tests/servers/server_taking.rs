@@ -11,9 +11,9 @@ use ramie::server::{DatagramServer, Listener, Socket, StreamServer};
 use ramie::sync::Event;
 use ramie::{sleep, yield_now};
 
+use crate::util::eventually::{rests, until};
 use crate::util::footprint::settled;
 use crate::util::log::Log;
-use crate::util::patience::{rests, until};
 use crate::util::sleepers::parked;
 use crate::util::within;
 

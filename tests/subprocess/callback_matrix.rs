@@ -21,8 +21,8 @@ use ramie::{
 };
 
 use crate::callback_places::PLACES;
-use crate::util::again::{again, part, stderr};
-use crate::util::ground::OnDrop;
+use crate::util::borrow_fixtures::OnDrop;
+use crate::util::subprocess::{again, part, stderr};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1);

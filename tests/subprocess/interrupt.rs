@@ -13,8 +13,8 @@ use ramie::signal::{SIGINT, SIGTERM, SIGUSR1, Signals, signal_handler};
 use ramie::sync::Event;
 use ramie::{GreenletExit, KeyboardInterrupt, Run, catch, run, sleep, spawn, wait_timeout, yield_now};
 
-use crate::util::again::part;
-use crate::util::ground::OnDrop;
+use crate::util::borrow_fixtures::OnDrop;
+use crate::util::subprocess::part;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);

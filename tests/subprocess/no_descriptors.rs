@@ -9,7 +9,7 @@ use ramie::hub::try_get_hub;
 use ramie::{Run, spawn, yield_now};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::util::again::{again, part};
+use crate::util::subprocess::{again, part};
 
 /// Lowers the limit, and takes every descriptor that is left.
 fn use_up() -> Vec<File> {

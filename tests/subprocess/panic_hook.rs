@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ramie::{sleep, spawn, yield_now};
 
-use crate::util::again::{again, part, stderr};
+use crate::util::subprocess::{again, part, stderr};
 
 const SHORT: Duration = Duration::from_millis(20);
 /// The number of SIGABRT.

@@ -12,7 +12,7 @@ use ramie::hub::lend;
 use ramie::pool::blocking_owned;
 use ramie::{GreenletExit, blocking, catch, get_hub, sleep, spawn, yield_now};
 
-use crate::util::again::{again, again_under, part, stderr};
+use crate::util::subprocess::{again, again_under, part, stderr};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);

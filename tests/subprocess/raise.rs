@@ -11,8 +11,8 @@ use ramie::{
     spawn, yield_now,
 };
 
-use crate::util::again::{again, part, stderr};
 use crate::util::log::Log;
+use crate::util::subprocess::{again, part, stderr};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);

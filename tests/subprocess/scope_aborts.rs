@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use ramie::sync::Event;
 use ramie::{Builder, LoopExit, catch, raise, scope};
 
-use crate::util::again::{again, part, stderr};
+use crate::util::subprocess::{again, part, stderr};
 
 /// The number of this signal, which is the same on every Unix.
 const SIGABRT: i32 = 6;

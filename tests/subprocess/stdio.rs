@@ -11,9 +11,9 @@ use std::time::Duration;
 use ramie::io::{Cooperative, stderr, stdin, stdout};
 use ramie::{sleep, spawn, with_timeout, yield_now};
 
-use crate::util::again::part;
 use crate::util::footprint::{is_nonblocking, settled};
 use crate::util::sleepers::parked;
+use crate::util::subprocess::part;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ramie::{ThreadPool, blocking, spawn, yield_now};
 
-use crate::util::again::part;
+use crate::util::subprocess::part;
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);

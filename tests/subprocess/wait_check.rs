@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ramie::{catch, sleep, spawn, yield_now};
 
-use crate::util::again::{again, again_under, part, stderr};
+use crate::util::subprocess::{again, again_under, part, stderr};
 
 thread_local! {
     static WAITS: u32 = {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::util::kinds::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignore, on, until};
 use crate::util::log::Log;
+use crate::util::participants::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignore, on, until};
 use crate::util::{assert_send, within};
 use ramie::generic::{self, Sharing};
 use ramie::hub::{abandoned_greenlets, has_hub};

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::util::kinds::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignore, on, until};
 use crate::util::log::Log;
+use crate::util::participants::{KINDS, Kind, LIMIT, LONG, SHORT, done, each_pair, ignore, on, until};
 use crate::util::within;
 use ramie::hub::has_hub;
 use ramie::shared::channel::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};

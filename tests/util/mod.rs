@@ -10,20 +10,20 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-pub(crate) mod again;
-pub(crate) mod battery;
+pub(crate) mod borrow_fixtures;
 pub(crate) mod certificate;
 #[cfg(unix)]
 pub(crate) mod children;
-pub(crate) mod fill;
+pub(crate) mod eventually;
 pub(crate) mod folder;
 pub(crate) mod footprint;
-pub(crate) mod ground;
-pub(crate) mod kinds;
+pub(crate) mod generic_waits;
 pub(crate) mod log;
 pub(crate) mod mapped;
-pub(crate) mod patience;
+pub(crate) mod participants;
+pub(crate) mod saturated_peers;
 pub(crate) mod sleepers;
+pub(crate) mod subprocess;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.
 ///
