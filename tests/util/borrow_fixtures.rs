@@ -1,4 +1,4 @@
-//! What the tests of scopes lend and leave.
+//! Values that the tests of scopes lend, and destructors that they leave behind.
 
 use std::cell::Cell;
 use std::panic::resume_unwind;

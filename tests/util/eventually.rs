@@ -1,4 +1,4 @@
-//! Waiting for something that nobody tells.
+//! Waits for conditions of which no notification exists.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! The two batteries that gevent's tests put every waiting operation through.
+//! The two sets of tests that gevent runs over every waiting operation: its `AbstractGenericWaitTestCase` for operations
+//! that return when their time is over, its `AbstractGenericGetTestCase` for operations that return an error then.
 //!
-//! `WAIT` is for operations that return when their time is over, `GET` for those that say so with an error. gevent's
-//! `timeout` argument may also be a `Timeout` object; here that is a scope around an operation without a limit.
+//! gevent's `timeout` argument may also be a `Timeout` object. Here that is a scope around an operation without a limit.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Who takes part in a test of what threads share: greenlets of several hubs, and threads that have none.
+//! The participants of a test of shared objects: greenlets of several hubs, and threads without a hub.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Connections, and listeners, that take nothing more.
+//! Connections and listeners that accept no more data.
 
 use std::io::{ErrorKind, Write};
 use std::net;

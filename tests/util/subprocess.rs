@@ -1,4 +1,4 @@
-//! Running a test once more in a process of its own, to watch how that process ends.
+//! Runs a test a second time in a process of its own, to check how that process ends.
 
 use std::env;
 use std::path::PathBuf;
