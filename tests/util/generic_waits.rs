@@ -1,7 +1,8 @@
-//! The two sets of tests that gevent runs over every waiting operation: its `AbstractGenericWaitTestCase` for operations
-//! that return when their time is over, its `AbstractGenericGetTestCase` for operations that return an error then.
+//! The two sets of tests that gevent runs over every waiting operation.
 //!
-//! gevent's `timeout` argument may also be a `Timeout` object. Here that is a scope around an operation without a limit.
+//! WAIT is its `AbstractGenericWaitTestCase`, for operations that return when their time is over. GET is its
+//! `AbstractGenericGetTestCase`, for operations that return an error then. gevent's `timeout` argument may also be a
+//! `Timeout` object; here that is a scope around an operation without a limit.
 
 use std::time::{Duration, Instant};
 
