@@ -95,12 +95,18 @@ impl Core {
 
     /// Returns the unwinding state of the task that is about to wait, according to std's panic
     /// count.
+    #[inline(always)]
     pub(crate) fn unwind_state(&self, task: &Task) -> UnwindState {
         if !thread::panicking() {
             // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
             task.raised.set(false);
             return UnwindState::No;
         }
+        self.unwind_state_while_counted(task)
+    }
+
+    #[cold]
+    fn unwind_state_while_counted(&self, task: &Task) -> UnwindState {
         // The count is one for the whole thread. It belongs to this task if the task raised, or if
         // the count was zero when the task was resumed. From then on the count belongs to the task
         // until the thread is calm.
