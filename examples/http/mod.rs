@@ -17,9 +17,10 @@ pub(crate) use self::request::{Method, Request};
 
 /// Answers are gathered up to about this many bytes.
 const GATHERED: usize = 64 * 1024;
-/// How long who was refused may go on sending, and how much.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 1 << 20;
+/// The time for which a client that was refused may continue to send, and the amount. A client that
+/// sends a large body reads the answer only now and then.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 64 << 20;
 
 /// A stream that can say that nothing more will come.
 pub(crate) trait Stream: Read + Write {
@@ -123,7 +124,8 @@ pub(crate) fn serve<S: Stream>(stream: &mut S, answer: impl Fn(&Request) -> Resp
     }
 }
 
-/// Reads what still comes for a while: to close while something is unread would take the answer from the other side again.
+/// Reads and drops what the client still sends. A close with unread data would reset the connection,
+/// and the client would lose the answer.
 fn linger<S: Stream>(stream: &mut S) {
     let _ = with_timeout(LINGER, || io::copy(&mut stream.take(LINGER_BYTES), &mut io::sink()));
 }
