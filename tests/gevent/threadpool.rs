@@ -192,11 +192,21 @@ fn unordered_results_come_as_the_jobs_end() {
 #[test]
 fn a_kill_waits_for_what_runs_and_for_what_is_queued() {
     each_size(|pool, size| {
-        let mapping = pool.map_async(0..2 * size as u64 + 3, nap);
+        let free = Event::new();
+        let holds = free.clone();
+        let mapping = pool.map_async(0..2 * size as u64 + 3, move |x| {
+            holds.wait();
+            nap(x)
+        });
         yield_now();
         yield_now();
         assert!(!pool.is_empty());
+        let opener = thread::spawn(move || {
+            thread::sleep(SHORT);
+            free.set();
+        });
         pool.kill();
+        opener.join().expect("it sleeps and sets");
         // The mapping greenlet goes on, and starts threads anew for what it has not spawned yet.
         assert_eq!(mapping.take().expect("no job fails"), squares(2 * size as u64 + 3));
     });
