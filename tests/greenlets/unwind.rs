@@ -15,6 +15,7 @@ use ramie::{
     run, sleep, spawn, spawn_later, with_timeout, yield_now,
 };
 
+use crate::util::eventually::rests;
 use crate::util::footprint::settled;
 use crate::util::log::Log;
 use crate::util::within;
@@ -512,8 +513,7 @@ fn values_that_panic_when_dropped_disturb_nobody() {
         assert!(errors.words().iter().all(|error| error == "panicked: grenade"), "{:?}", errors.words());
         // Values that wait when they are dropped are told that the hub cannot.
         drop(spawn(|| OnDrop(|| sleep(SHORT))));
-        sleep(SHORT);
-        assert_eq!(settled(), before);
+        rests(before);
         assert_eq!(spawn(|| 5).get().unwrap(), 5);
     });
 }
