@@ -172,12 +172,10 @@ pub fn lend<'a, T: Send + 'a>(
     let work: Box<dyn FnOnce() + Send + 'a> = Box::new(move || {
         *theirs.lock() = Some(run_job_for(home, f));
     });
-    // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for as long as
-    // this call lasts, and this call is left only by `release` (the guard's destructor ends the
-    // process). `release` comes after `wait_uninterruptibly` has seen the signal of the waker, which is given
-    // when the `Lent` has been dropped or run: after `work`, with everything that it holds, was
-    // consumed or dropped. The mailbox between the threads orders all of that before the code that
-    // follows here.
+    // SAFETY: the types differ only in a lifetime, and the borrows of `work` live as long as this
+    // call. It is left only after the waker has signalled (points 1 and 2 of the folder's head),
+    // which is after the `Lent`, run or not, has dropped `work` and all that it holds (3). The
+    // mailbox between the threads orders the drop before the code that follows here.
     let work = unsafe { mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(work) };
     let gate = Arc::new(Lease::new(home));
     let record = lender.core().current();

@@ -238,14 +238,11 @@ impl Builder {
             kept.set(Some(body.run().map_err(Exception::new)?));
             Ok(())
         });
-        // SAFETY: the types differ only in a lifetime. The borrows of `work` are alive for
-        // `'scope`, which lasts until `scope` returns or unwinds. `scope` does either only by
-        // `FrameGuard::release` (the guard's destructor ends the process), after
-        // `wait_uninterruptibly` has found that all children are gone. `work` goes into the list of children below, before any user code can
-        // see its record, and nothing else ever holds it: the list gives it to the fiber of the
-        // child to run, or to be dropped, and never in a later hub of the thread. Only after that,
-        // when the fiber has returned, is the child gone. Nothing in the record depends on
-        // `'scope`: the value is kept beside it.
+        // SAFETY: the types differ only in a lifetime, and the borrows of `work` live for `'scope`,
+        // until `scope` is left. That is after all children are gone (points 1 and 2 of the
+        // folder's head). `work` goes into the list of children below, before user code can see the
+        // record, and is consumed or dropped before its child is gone (3 and 4). The value is kept
+        // beside the record.
         let work = unsafe { mem::transmute::<BorrowingWork<'scope>, Work>(work) };
         let site = self.site_or(Location::caller());
         let (record, child) =
