@@ -213,7 +213,7 @@ impl Watcher {
     /// Deactivates the watcher and drops the callback. A pending event is dropped.
     pub fn stop(&self) {
         // A later hub of this thread does not know this watcher.
-        if let Some(core) = current::try_core().filter(|core| core.number() == self.watch.hub.get()) {
+        if let Some(core) = current::core_of(self.watch.hub.get()) {
             self.watch.stop(&core);
         }
     }

@@ -184,7 +184,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         // A later hub of this thread does not know this waiter.
-        if let Some(core) = current::try_core().filter(|core| core.number() == self.alive.hub) {
+        if let Some(core) = current::core_of(self.alive.hub) {
             drop(core.foreign().remove(self.number));
         }
     }
@@ -220,7 +220,7 @@ impl KeepAlive {
 impl Drop for KeepAlive {
     fn drop(&mut self) {
         // A later hub of this thread does not count this reference.
-        if let Some(core) = current::try_core().filter(|core| core.number() == self.hub) {
+        if let Some(core) = current::core_of(self.hub) {
             core.add_refs(-1);
         }
     }

@@ -165,6 +165,12 @@ pub(crate) fn try_core() -> Option<CoreRef> {
     (!core.is_null()).then_some(CoreRef { core, bound: PhantomData })
 }
 
+/// Returns the hub with this number if it is this thread's. A later hub of the thread has another
+/// one.
+pub(crate) fn core_of(number: u64) -> Option<CoreRef> {
+    try_core().filter(|core| core.number() == number)
+}
+
 #[cold]
 fn make_or_panic() -> CoreRef {
     match make() {

@@ -109,16 +109,14 @@ impl Core {
 
     /// Returns all suspended greenlets, main first.
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
-        self.tasks
-            .records()
-            .iter()
-            .filter(|record| record.task.wait.get() != 0)
-            .map(|record| Waiting {
-                name: self.name(record),
-                site: (record.task.kind != Kind::Main).then_some(record.task.site),
-                reason: record.task.reason.get(),
-            })
-            .collect()
+        let suspended = |record: &&TaskRef| record.task.wait.get() != 0;
+        self.tasks.records().iter().filter(suspended).map(|record| self.describe(record)).collect()
+    }
+
+    /// Returns the name of a greenlet, with the place where it was spawned and the call it waits in.
+    pub(super) fn describe(&self, record: &TaskRef) -> Waiting {
+        let site = (record.task.kind != Kind::Main).then_some(record.task.site);
+        Waiting { name: self.name(record), site, reason: record.task.reason.get() }
     }
 
     pub(crate) fn name(&self, record: &TaskRef) -> String {

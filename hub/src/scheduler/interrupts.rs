@@ -82,7 +82,7 @@ impl Unwinding {
 #[doc(hidden)]
 pub fn unwinding() -> bool {
     match current::try_core() {
-        Some(core) => core.unwind_state(&core.current().task) != UnwindState::No,
+        Some(core) => core.unwind_state(&core.running()) != UnwindState::No,
         None => thread::panicking(),
     }
 }

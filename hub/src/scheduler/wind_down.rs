@@ -20,7 +20,7 @@ use crate::scheduler::TimerAction;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::stderr;
-use crate::task::{Interrupt, TaskRef, WaitToken};
+use crate::task::{Interrupt, WaitToken};
 
 /// The time that greenlets have to end with their thread.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -195,10 +195,5 @@ impl Core {
             self.main.clear_locals();
         }
         Remains { unfinished, waiting, lent }
-    }
-
-    fn describe(&self, record: &TaskRef) -> Waiting {
-        let site = (!self.main.is(record)).then_some(record.task.site);
-        Waiting { name: self.name(record), site, reason: record.task.reason.get() }
     }
 }
