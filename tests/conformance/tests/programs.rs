@@ -40,7 +40,10 @@ fn no_time_is_used_twice() {
 fn no_time_is_used_twice_by_a_callback() {
     fn count(steps: &[Step], runs: &mut [usize], timed: &mut bool) {
         for step in steps {
-            step.cb.iter().chain(step.body.iter().filter(|_| step.n != Some(0))).for_each(|body| runs[*body] += 1);
+            step.cb
+                .iter()
+                .chain(step.body.iter().filter(|_| step.n != Some(0)))
+                .for_each(|body| runs[*body] += 1);
             *timed |= step.t.is_some_and(|t| t > 0);
             step.blocks().into_iter().for_each(|(_, block)| count(block, runs, timed));
         }

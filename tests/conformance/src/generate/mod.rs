@@ -74,7 +74,9 @@ fn repeats_time(steps: &[Step], times: usize, runs: &mut [usize]) -> bool {
         repeated |= times > 1 && step.t.is_some_and(|t| t > 0);
         let n = step.n.unwrap_or(1);
         // A mapping over no items calls its callback all the same.
-        for (run, each) in step.body.map(|body| (body, n)).into_iter().chain(step.cb.map(|body| (body, n.max(1)))) {
+        for (run, each) in
+            step.body.map(|body| (body, n)).into_iter().chain(step.cb.map(|body| (body, n.max(1))))
+        {
             runs[run] = runs[run].saturating_add(times.saturating_mul(each));
         }
         // An iteration runs its block for each of its objects.
