@@ -171,10 +171,30 @@ impl Line {
     }
 }
 
+/// The only entry of a list, if that is a waiter and came when the list was empty.
+#[derive(Clone, Copy)]
+struct Alone {
+    id: LinkId,
+    wait: u64,
+    index: u32,
+    lane: Lane,
+}
+
+impl Alone {
+    #[inline(always)]
+    fn token(self) -> WaitToken {
+        WaitToken { index: self.index, wait: self.wait }
+    }
+}
+
 /// The two lanes.
+///
+/// Nearly all lists have one entry at most, a waiter. It is not in its lane but apart, in a cell,
+/// until a second entry comes or a pass serves the lanes.
 pub(crate) struct Links {
     /// The number of entries in both lanes.
     count: Cell<usize>,
+    alone: Cell<Option<Alone>>,
     first: RefCell<Line>,
     /// Allocated at its first use: greenlets never need it, and few objects do.
     second: OnceCell<Box<RefCell<Line>>>,
@@ -186,6 +206,7 @@ impl Links {
     pub(crate) const fn new() -> Self {
         Links {
             count: Cell::new(0),
+            alone: Cell::new(None),
             first: RefCell::new(Line::new()),
             second: OnceCell::new(),
             notifier: Cell::new(Notifier::Idle),
@@ -196,10 +217,20 @@ impl Links {
     /// Returns a lane, if it was ever used.
     #[inline]
     pub(super) fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
+        if let Some(alone) = self.alone.take() {
+            self.join_lane(alone);
+        }
         match lane {
             Lane::First => Some(&self.first),
             Lane::Second => self.second.get().map(|line| &**line),
         }
+    }
+
+    /// Moves the waiter that was alone into its lane.
+    #[inline(never)]
+    fn join_lane(&self, alone: Alone) {
+        let target = Target::Wake(alone.token());
+        self.line(alone.lane).borrow_mut().push(Entry { id: alone.id, target });
     }
 
     /// Iterates over the lanes that were ever used.
@@ -209,20 +240,21 @@ impl Links {
 
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
         self.count.set(self.count.get() + 1);
+        if let Some(alone) = self.alone.take() {
+            self.join_lane(alone);
+        }
         self.line(lane).borrow_mut().push(Entry { id, target });
     }
 
-    /// Adds a waiter like `add`, constructed in place: a copy right after the write would be a
-    /// store-forwarding stall.
+    /// Adds a waiter like `add`.
     #[inline(always)]
     pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: WaitToken) {
-        self.count.set(self.count.get() + 1);
-        let mut line = self.line(lane).borrow_mut();
-        if line.is_empty() {
-            line.head = Some(Entry { id, target: Target::Wake(token) });
-        } else {
-            line.push_behind(Entry { id, target: Target::Wake(token) });
+        if self.count.get() > 0 {
+            self.add(lane, id, Target::Wake(token));
+            return;
         }
+        self.count.set(1);
+        self.alone.set(Some(Alone { id, wait: token.wait, index: token.index, lane }));
     }
 
     #[inline]
@@ -234,12 +266,20 @@ impl Links {
     }
 
     /// Removes an entry. Returns `false` when it was served or removed before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
-        // Usually it was the only entry, and has been served.
-        !self.is_empty() && self.take_out(id)
+        match self.alone.get() {
+            Some(alone) if alone.id == id => {
+                self.alone.set(None);
+                self.count.set(0);
+                true
+            }
+            // Usually the list is empty: it was the only entry, and has been served.
+            _ => self.count.get() > 0 && self.take_out(id),
+        }
     }
 
+    #[inline(never)]
     fn take_out(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: the captures of a closure may run user code.
         let removed = take_entry(&self.first, id)
@@ -299,6 +339,12 @@ impl Links {
     /// Returns the number of entries in each lane.
     #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
+        if self.count.get() == 0 {
+            return [0, 0];
+        }
+        if let Some(alone) = self.alone.get() {
+            return [usize::from(alone.lane == Lane::First), usize::from(alone.lane == Lane::Second)];
+        }
         [Lane::First, Lane::Second].map(|lane| self.lane(lane).map_or(0, |line| line.borrow().len()))
     }
 
@@ -315,6 +361,9 @@ impl Links {
     /// Returns the only entry and its lane, if that is a waiter.
     #[inline]
     fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
+        if let Some(alone) = self.alone.get() {
+            return Some((alone.lane, alone.token()));
+        }
         if self.len() != 1 {
             return None;
         }
@@ -325,6 +374,9 @@ impl Links {
     /// Returns the first entry of a lane, if that is a waiter.
     #[inline]
     fn first_waiter(&self, lane: Lane) -> Option<WaitToken> {
+        if let Some(alone) = self.alone.get() {
+            return (alone.lane == lane).then(|| alone.token());
+        }
         match self.lane(lane)?.borrow().head {
             Some(Entry { target: Target::Wake(token), .. }) => Some(token),
             _ => None,
@@ -332,26 +384,43 @@ impl Links {
     }
 
     /// Promises service to every entry in the first lane (rule 5).
+    #[inline]
     pub(super) fn promise(&self) {
+        if let Some(alone) = self.alone.get() {
+            if alone.lane == Lane::First {
+                self.promised.set(alone.id);
+            }
+            return;
+        }
         if let Some(last) = self.first.borrow().last() {
             self.promised.set(last.id);
         }
     }
 
     /// Returns `true` if any entry is promised service (rules 4 and 5).
+    #[inline]
     pub(super) fn owes(&self) -> bool {
+        if let Some(alone) = self.alone.get() {
+            return alone.lane == Lane::Second || alone.id <= self.promised.get();
+        }
         let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
         first || self.second.get().is_some_and(|second| !second.borrow().is_empty())
     }
 
     /// Returns `true` if a pass is queued or running.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notifying(&self) -> bool {
-        match self.notifier.get() {
-            Notifier::Idle => false,
-            Notifier::Queued(_) | Notifier::Running => true,
-            Notifier::Direct(lane, wait) => self.first_waiter(lane).is_some_and(|token| token.wait == wait),
+        match (self.notifier.get(), self.alone.get()) {
+            (Notifier::Idle, _) => false,
+            (Notifier::Direct(_, wait), Some(alone)) => alone.wait == wait,
+            (notifier, _) => self.is_queued_or_running(notifier),
         }
+    }
+
+    #[inline(never)]
+    fn is_queued_or_running(&self, notifier: Notifier) -> bool {
+        let Notifier::Direct(lane, wait) = notifier else { return true };
+        self.len() > 0 && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
     }
 
     /// Begins the direct wake of the only waiter, if the only entry is one. No pass may be queued

@@ -12,6 +12,7 @@ pub(crate) struct TimerGuard(Option<TimerId>);
 
 impl TimerGuard {
     /// Ends the wait of `token` with a time-out at `deadline`.
+    #[inline(always)]
     pub(crate) fn limit(core: &Core, token: WaitToken, deadline: Option<u64>) -> Self {
         TimerGuard(deadline.map(|deadline| core.start_timer(deadline, || TimerAction::Limit(token), true)))
     }
@@ -22,10 +23,17 @@ impl TimerGuard {
 }
 
 impl Drop for TimerGuard {
+    #[inline(always)]
     fn drop(&mut self) {
-        if let (Some(timer), Some(core)) = (self.0, current::try_core()) {
-            core.cancel_timer(timer);
+        if let Some(timer) = self.0 {
+            cancel(timer);
         }
+    }
+}
+
+fn cancel(timer: TimerId) {
+    if let Some(core) = current::try_core() {
+        core.cancel_timer(timer);
     }
 }
 
@@ -61,7 +69,7 @@ impl<'a> LinkGuard<'a> {
 }
 
 impl Drop for LinkGuard<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some((record, token)) = self.greenlet {
             self.keep_pass(record, token);

@@ -169,16 +169,16 @@ impl<S: Waits> WaitQueue<S> {
     /// change that may have made the object ready. Does not let other greenlets run.
     #[inline]
     pub fn check(&self) {
-        if !self.inner.links.is_empty() {
+        let links = &self.inner.links;
+        // A pass that is queued or running checks again at its end.
+        let checks_later = S::RULE != WakePolicy::All && links.notifying();
+        if !links.is_empty() && !checks_later {
             self.check_waiters();
         }
     }
 
+    #[inline(never)]
     fn check_waiters(&self) {
-        if S::RULE != WakePolicy::All && self.inner.links.notifying() {
-            // The pass that is queued or running checks again at its end.
-            return;
-        }
         // Destructors call this. Waiters of a hub that has ended never run again.
         if owed(&*self.inner) {
             if let Some(core) = current::try_core() {
@@ -252,12 +252,12 @@ impl<S: Waits> WaitQueue<S> {
         let token = core.token();
         let id = core.new_link();
         let late = S::RULE == WakePolicy::All && self.inner.state.is_ready();
-        if !links.is_empty() {
+        if late || !links.is_empty() {
             core.make_pass(links, || self.notified());
         }
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
         let place = LinkGuard::new(links, id);
-        if S::RULE == WakePolicy::Ordered {
+        if S::RULE == WakePolicy::Ordered && links.len() > 1 {
             // This waiter may unblock the opposite lane (a receiver unblocks a sender).
             self.check();
         }
@@ -292,8 +292,10 @@ impl<S: Waits> WaitQueue<S> {
 
     /// Returns `true` if a pass is queued or running.
     pub fn notifying(&self) -> bool {
+        let links = &self.inner.links;
         // A pass that the hub of an ending thread has not run yet will never run.
-        self.inner.links.notifying() && current::try_core().is_some()
+        let Some(core) = current::try_core() else { return false };
+        links.notifying() || links.direct().is_some_and(|(_, wait)| core.serves(wait))
     }
 
     /// Returns the number of waiters in each lane, including raw links.
