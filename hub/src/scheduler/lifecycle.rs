@@ -15,7 +15,7 @@ use crate::stack::{DEFAULT_STACK_SIZE, StackStats};
 use crate::task::Notified;
 use crate::task::body::Body;
 use crate::task::{
-    AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, WaitToken, switch,
+    AnyGreenlet, Kind, Locals, NO_INDEX, SpawnCallback, State, Task, TaskRef, WaitToken, switch,
 };
 
 impl Core {
@@ -27,11 +27,12 @@ impl Core {
         site: &'static Location<'static>,
         stack_size: usize,
     ) -> TaskRef {
-        let spawner = self.current();
-        let tree = (spawner.task.kind != Kind::Main)
-            .then(|| spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone());
-        let task = Task::new(kind, site, stack_size, Some(Rc::downgrade(&spawner)), tree);
-        Rc::new(Record { task, body: Bound::new(body) })
+        TaskRef::new(Bound::new(body), || {
+            let spawner = self.tasks.running();
+            let tree =
+                (spawner.kind != Kind::Main).then(|| spawner.tree.get_or_init(Rc::<Locals>::default).clone());
+            Task::new(kind, site, stack_size, Some(spawner.record().downgrade()), tree)
+        })
     }
 
     /// Assigns a slot to a created task, which begins when its first token is resumed.
@@ -83,7 +84,7 @@ impl Core {
             // A destructor of the closure is waiting: the end of the task is already in progress.
             return;
         }
-        if let Some(timer) = task.start_timer.take() {
+        if let Some(timer) = task.cold_if_used().and_then(|cold| cold.start_timer.take()) {
             self.cancel_timer(timer);
         }
         self.dismiss(task);
@@ -99,7 +100,7 @@ impl Core {
     /// running task that is raised there is returned, to be raised again; failures of the
     /// destructors themselves are reported.
     fn discard(&self, record: &TaskRef) -> Option<Exception> {
-        let escape = guard(|| record.body.discard()).err()?;
+        let escape = guard(|| record.body().discard()).err()?;
         if let Escape::Exception(exception) = &escape {
             let delivered = self.tasks.running().cold().delivered.take();
             if delivered.is_some_and(|delivered| delivered.same(exception)) {
@@ -123,10 +124,10 @@ impl Core {
     /// interrupted the greenlet there.
     fn drop_untaken(&self, record: &TaskRef) -> Option<Failure> {
         // One reference belongs to the hub, one to the caller.
-        if Rc::strong_count(record) > 2 || !record.task.links.is_empty() {
+        if record.count() > 2 || !record.task.links.is_empty() {
             return None;
         }
-        match guard(|| record.body.drop_value()).err()? {
+        match guard(|| record.body().drop_value()).err()? {
             Escape::Exception(exception) => Some(Failure::raised(exception)),
             escape @ Escape::Panic(_) => {
                 self.report(&ErrorContext::Destructor, escape);
@@ -138,7 +139,8 @@ impl Core {
     /// Ends a greenlet, as the last action on its own stack.
     pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        record.task.locals.clear(|value| {
+        let Some(cold) = record.task.cold_if_used() else { return };
+        cold.locals.clear(|value| {
             if let Err(escape) = guard(|| drop(value)) {
                 self.report(&ErrorContext::Destructor, escape);
             }
@@ -150,7 +152,7 @@ impl Core {
         let task = &record.task;
         task.raised.set(false);
         if let Some(failure) = &failure {
-            let _ = task.failure.set(failure.clone());
+            let _ = task.cold().failure.set(failure.clone());
         }
         task.state.set(State::Ready);
         self.notify(Notified::Greenlet(record.clone()));
@@ -208,7 +210,9 @@ impl Core {
     /// there is no stack for it.
     #[inline(never)]
     pub(super) fn begin(&self, task: &Task) -> bool {
-        task.start_timer.set(None);
+        if let Some(cold) = task.cold_if_used() {
+            cold.start_timer.set(None);
+        }
         self.thread_exit.renew();
         let stack = self.stacks.take(task.stack_size);
         match stack {
@@ -273,7 +277,7 @@ impl Core {
 fn run_body() {
     let core = current::core();
     let record = core.current();
-    let failure = match record.body.run() {
+    let failure = match record.body().run() {
         Ok(Ok(())) => core.drop_untaken(&record),
         Ok(Err(exception)) => Some(Failure::raised(exception)),
         Err(payload) => Some(Escape::sort(payload).into_failure()),
