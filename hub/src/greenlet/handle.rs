@@ -157,9 +157,7 @@ impl AnyGreenlet {
     /// let other greenlets run.
     pub fn start(&self) {
         if self.task().state.get() == State::Created && !self.dead() {
-            let core = current::core();
-            let token = core.admit(&self.record);
-            core.push_resume(token);
+            current::core().start(&self.record);
         }
     }
 

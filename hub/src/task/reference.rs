@@ -166,6 +166,18 @@ unsafe fn drop_whole(record: NonNull<Record>) {
 pub(crate) struct WeakTaskRef(NonNull<Record>);
 
 impl WeakTaskRef {
+    /// Returns a weak reference to the record of a [`TaskPtr`](super::TaskPtr).
+    ///
+    /// # Safety
+    ///
+    /// As for [`TaskRef::another`].
+    #[inline(always)]
+    pub(super) unsafe fn another(record: NonNull<Record>) -> WeakTaskRef {
+        // SAFETY: a record with a reference is alive.
+        add(&unsafe { record.as_ref() }.weak);
+        WeakTaskRef(record)
+    }
+
     /// Returns a reference to the record, unless the last one is gone.
     pub(crate) fn upgrade(&self) -> Option<TaskRef> {
         // SAFETY: the block exists while there is a weak reference (rule 2), and the count is not
@@ -204,4 +216,107 @@ fn add(count: &Cell<u32>) {
         process::abort();
     }
     count.set(more);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::Any;
+    use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+    use std::rc::Rc;
+    use std::thread;
+
+    use super::*;
+    use crate::exception::Exception;
+    use crate::task::Kind;
+
+    /// A body of any size and alignment, with a value whose drop can be observed.
+    struct Of<T>(T);
+
+    impl<T: 'static> Run for Of<T> {
+        fn run(&self) -> thread::Result<Result<(), Exception>> {
+            Ok(Ok(()))
+        }
+
+        fn discard(&self) {}
+
+        fn drop_value(&self) {}
+
+        fn value(&self) -> &dyn Any {
+            &self.0
+        }
+    }
+
+    fn record<T: 'static>(value: T) -> TaskRef {
+        TaskRef::new(Of(value), || Task::new(Kind::Raw, Location::caller(), 0, None, None))
+    }
+
+    /// Runs `f` with open lists, and frees them.
+    fn opened(f: impl FnOnce()) {
+        blocks::open();
+        f();
+        blocks::close();
+    }
+
+    #[test]
+    fn the_last_reference_drops_the_body_and_the_block_waits_for_weak_ones() {
+        opened(|| {
+            let value = Rc::new(5);
+            let first = record(value.clone());
+            let (second, weak) = (first.clone(), first.downgrade());
+            assert!(first.is(&second) && first.count() == 2);
+            assert_eq!(first.body().value().downcast_ref(), Some(&value));
+            drop(first);
+            assert_eq!((second.count(), Rc::strong_count(&value)), (1, 2));
+            drop(weak.upgrade());
+            drop(second);
+            assert_eq!(Rc::strong_count(&value), 1);
+            assert!(weak.upgrade().is_none());
+            let other = record(value.clone());
+            assert!(weak.0 != other.as_ptr(), "the block is not free yet");
+        });
+    }
+
+    #[test]
+    fn a_block_is_used_again_for_a_body_of_about_the_same_size() {
+        opened(|| {
+            let first = record([0_u8; 3]);
+            let place = first.as_ptr();
+            drop(first);
+            let large = record([0_u8; 500]);
+            assert!(large.as_ptr() != place);
+            assert_eq!(record([0_u8; 5]).as_ptr(), place);
+        });
+    }
+
+    #[test]
+    fn a_body_of_any_size_and_alignment_is_found() {
+        #[repr(align(256))]
+        struct Aligned(u8);
+        opened(|| {
+            let aligned = record(Aligned(7));
+            let found: &Aligned = aligned.body().value().downcast_ref().expect("it has this type");
+            assert_eq!((found.0, std::ptr::from_ref(found).addr() % 256), (7, 0));
+            let huge = record([9_u8; 10_000]);
+            assert_eq!(huge.body().value().downcast_ref(), Some(&[9_u8; 10_000]));
+            assert_eq!(record(()).body().value().downcast_ref(), Some(&()));
+        });
+    }
+
+    #[test]
+    fn a_block_outlives_the_lists_and_a_panic_of_its_body() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("in a destructor");
+            }
+        }
+        let (before, mut later) = (record(1), None);
+        opened(|| {
+            drop(before);
+            let panics = record(Panics);
+            assert!(catch_unwind(AssertUnwindSafe(|| drop(panics))).is_err());
+            later = Some(record(2));
+        });
+        drop(later);
+    }
 }

@@ -20,7 +20,7 @@ use std::ptr::NonNull;
 use slab::Slab;
 
 use super::reference::Record;
-use super::{NO_INDEX, Task, TaskRef, WaitToken, blocks, switch};
+use super::{NO_INDEX, Task, TaskRef, WaitToken, WeakTaskRef, blocks, switch};
 
 /// A task with a slot. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
@@ -30,6 +30,13 @@ impl TaskPtr {
     #[inline(always)]
     pub(crate) fn of(record: &TaskRef) -> TaskPtr {
         TaskPtr(record.as_ptr())
+    }
+
+    /// Returns a reference that does not keep the task alive.
+    #[inline(always)]
+    pub(crate) fn downgrade(self) -> WeakTaskRef {
+        // SAFETY: as in `record`.
+        unsafe { WeakTaskRef::another(self.0) }
     }
 
     /// Returns a reference to the record.
