@@ -177,9 +177,7 @@ impl Core {
     #[inline(always)]
     fn become_ready(&self, record: &TaskRef) {
         record.task.state.set(State::Ready);
-        if !record.task.links.is_empty() {
-            self.notify(Notified::Greenlet(record.clone()));
-        }
+        self.notify(&record.task.links, || Notified::Greenlet(record.clone()));
     }
 
     #[cold]
