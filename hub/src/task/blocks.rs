@@ -16,10 +16,10 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 /// Sizes are rounded up to a multiple of this.
-const STEP: usize = 64;
+const STEP: usize = 32;
 
 /// The number of classes. Larger blocks are not kept.
-const CLASSES: usize = 16;
+const CLASSES: usize = 32;
 
 /// The largest alignment of a block that is kept, which every allocation has.
 const ALIGN: usize = 16;
