@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
-use std::rc::Rc;
 
 use super::Core;
 use super::unwind::guard_drop;
 use crate::error::LoopExit;
 use crate::exception::Exception;
 use crate::stderr;
-use crate::task::{Interrupt, Kind, NoBody, Record, State, Task, TaskPtr, TaskRef, WaitToken, WakeReason};
+use crate::task::{Interrupt, Kind, NoBody, State, Task, TaskPtr, TaskRef, WaitToken, WakeReason};
 
 /// The main greenlet, and what it alone waits for.
 pub(super) struct MainTask {
@@ -40,7 +39,7 @@ impl MainTask {
         task.state = Cell::new(State::Running);
         task.hub = Cell::new(hub);
         MainTask {
-            record: Rc::new(Record { task, body: NoBody }),
+            record: TaskRef::new(NoBody, || task),
             resumed: Cell::new(false),
             drives: Cell::new(0),
             lent: Cell::new(0),
@@ -64,7 +63,7 @@ impl MainTask {
 
     /// Returns `true` if this is the record of main.
     pub(super) fn is(&self, record: &TaskRef) -> bool {
-        Rc::ptr_eq(record, &self.record)
+        record.is(&self.record)
     }
 
     /// Returns `true` if the loop must return to main.
@@ -126,7 +125,9 @@ impl MainTask {
 
     /// Drops the locals of main, which no frame uses any more.
     pub(super) fn clear_locals(&self) {
-        self.task().locals.clear(guard_drop);
+        if let Some(cold) = self.task().cold_if_used() {
+            cold.locals.clear(guard_drop);
+        }
     }
 }
 

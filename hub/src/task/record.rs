@@ -1,19 +1,19 @@
-//! The record of a greenlet: its fiber, its state, its result and its links.
+//! The state of a greenlet: its fiber, its progress, its links, and what its body must offer.
 //!
-//! A record is one allocation: the [`Task`], which has the same type for all greenlets, followed by
-//! the body with its typed result. The hub's slab holds a record from its start until its end;
-//! handles may hold it longer.
+//! The hub's slab holds the record of a task from its start until its end; handles may hold it
+//! longer.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::panic::Location;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::thread;
 
 use super::interrupt::{Interrupt, ScopeTimeout};
 use super::locals::Locals;
+use super::reference::WeakTaskRef;
 use super::switch::FiberCell;
 use super::wait_token::{WaitToken, WakeReason};
 use crate::exception::{Exception, Failure};
@@ -21,15 +21,6 @@ use crate::fiber;
 use crate::stack::overflow::OverflowInfo;
 use crate::task::Links;
 use crate::timers::TimerId;
-
-/// A record with a type-erased body.
-pub(crate) type TaskRef = Rc<Record<dyn Run>>;
-
-/// A task and its body.
-pub(crate) struct Record<B: ?Sized> {
-    pub(crate) task: Task,
-    pub(crate) body: B,
-}
 
 /// The operations of a body that the hub needs.
 pub(crate) trait Run: 'static {
@@ -129,13 +120,8 @@ pub(crate) struct Task {
     pub(crate) raises: Cell<u64>,
     pub(crate) stack_size: usize,
     pub(crate) links: Links,
-    pub(crate) failure: OnceCell<Failure>,
-    pub(crate) start_timer: Cell<Option<TimerId>>,
-    pub(crate) ident: Cell<Option<u32>>,
-    pub(crate) site: &'static Location<'static>,
-    pub(crate) spawner: Option<Weak<Record<dyn Run>>>,
+    pub(crate) spawner: Option<WeakTaskRef>,
     pub(crate) tree: OnceCell<Rc<Locals>>,
-    pub(crate) locals: Locals,
 }
 
 /// An observer of the complete end of a task.
@@ -148,6 +134,13 @@ pub(crate) trait Gone {
 /// The fields that few tasks need.
 #[derive(Default)]
 pub(crate) struct Cold {
+    /// The failure that the task has ended with.
+    pub(crate) failure: OnceCell<Failure>,
+    /// The timer of a start with a delay, until the task begins.
+    pub(crate) start_timer: Cell<Option<TimerId>>,
+    /// The number for its name, once it was asked for.
+    pub(crate) ident: Cell<Option<u32>>,
+    pub(crate) locals: Locals,
     /// The exception raised at its last wait, to distinguish it from an exception that the code
     /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
@@ -177,7 +170,7 @@ impl Task {
         kind: Kind,
         site: &'static Location<'static>,
         stack_size: usize,
-        spawner: Option<Weak<Record<dyn Run>>>,
+        spawner: Option<WeakTaskRef>,
         tree: Option<Rc<Locals>>,
     ) -> Self {
         Task {
@@ -200,13 +193,8 @@ impl Task {
             raises: Cell::new(0),
             stack_size,
             links: Links::new(),
-            failure: OnceCell::new(),
-            start_timer: Cell::new(None),
-            ident: Cell::new(None),
-            site,
             spawner,
             tree: tree.map_or_else(OnceCell::new, OnceCell::from),
-            locals: Locals::new(),
         }
     }
 
@@ -226,6 +214,22 @@ impl Task {
     /// Returns the rare fields, which are allocated now if necessary.
     pub(crate) fn cold(&self) -> &Cold {
         self.rare.get_or_init(Box::default)
+    }
+
+    /// Returns the rare fields, if any of them was ever set.
+    #[inline(always)]
+    pub(crate) fn cold_if_used(&self) -> Option<&Cold> {
+        self.rare.get().map(|rare| &**rare)
+    }
+
+    /// Returns the failure that the task has ended with.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.rare.get()?.failure.get()
+    }
+
+    /// Returns the place in the program where the task was spawned.
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.overflow.site()
     }
 
     /// Returns `true` if an interrupt waits for the end of the task's unwinding.
@@ -277,7 +281,7 @@ impl Task {
 
     /// Returns `true` if it ended well: it returned, or left by `GreenletExit`.
     pub(crate) fn successful(&self) -> bool {
-        self.ready() && self.failure.get().is_none_or(Failure::is_exit)
+        self.ready() && self.failure().is_none_or(Failure::is_exit)
     }
 
     /// Returns the token of the wait that it is parked in.
