@@ -228,7 +228,7 @@ impl<S: Source> Io<S> {
         };
         let link = Rc::new(Cell::new(Some(f)));
         core.with_slot(source, |slot| {
-            slot.waiters[Direction::Read as usize].push((id.0, IoWaiter::Link(link.clone())));
+            slot.add_waiter(Direction::Read, id.0, IoWaiter::Link(link.clone()));
         });
         core.add_refs(1);
         if self.maybe_readable() {
@@ -275,7 +275,7 @@ impl<S: Source> Io<S> {
         let mut tokens = Vec::new();
         let mut links = Vec::new();
         core.with_slot(id, |slot| {
-            for (key, waiter) in slot.waiters.iter().flatten() {
+            for (key, waiter) in slot.waiters() {
                 match waiter {
                     IoWaiter::Greenlet(token) => tokens.push(*token),
                     IoWaiter::Link(link) => links.push((*key, link.clone())),

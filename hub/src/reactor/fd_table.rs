@@ -34,7 +34,7 @@ pub(super) fn register<W>(
             let duplicate = fd.try_clone_to_owned()?;
             let id = add(duplicate.as_raw_fd())?;
             if let Some(slot) = poller.borrow_mut().slot(id) {
-                slot.duplicate = Some(duplicate);
+                slot.set_duplicate(duplicate);
             }
             Ok(Some(id))
         }
@@ -45,8 +45,7 @@ pub(super) fn register<W>(
 /// Returns the descriptor that is registered on behalf of `fd`.
 fn registered<W>(poller: &RefCell<Poller<W>>, id: SourceId, fd: RawFd) -> RawFd {
     let mut poller = poller.borrow_mut();
-    let duplicate = poller.slot(id).and_then(|slot| slot.duplicate.as_ref());
-    duplicate.map_or(fd, AsRawFd::as_raw_fd)
+    poller.slot(id).and_then(|slot| slot.duplicate()).unwrap_or(fd)
 }
 
 /// Removes a descriptor that was registered on behalf of `fd`.
@@ -118,7 +117,7 @@ impl FdTable {
         // An error means that the system has removed it already. A duplicate would keep the old
         // file open.
         let _ = poller.borrow().registry()?.deregister(&mut SourceFd(&old));
-        let duplicate = poller.borrow_mut().slot(id).and_then(|slot| slot.duplicate.take());
+        let duplicate = poller.borrow_mut().slot(id).and_then(|slot| slot.take_duplicate());
         drop(duplicate);
         let replaced = replace();
         poller.borrow().registry()?.register(&mut SourceFd(&number), id.token(), BOTH)?;
