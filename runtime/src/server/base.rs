@@ -48,7 +48,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// # Lifetime
 ///
-/// While a server is started, its accept_loop waits for the socket: `Hub::join` does not return, and a
+/// While a server is started, its accept loop waits for the socket: `Hub::join` does not return, and a
 /// wait of the main greenlet does not end with a `LoopExit`. When the last handle of a server is
 /// dropped, the server stops accepting; its handlers continue.
 pub struct BaseServer<S: Socket> {
