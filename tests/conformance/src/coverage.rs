@@ -109,7 +109,7 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tables: [(&str, bool, &[&'static str]); 2] = [
             ("by the state of the greenlet it is about", true, &TARGETS),
-            ("by who does it", false, &PLACES),
+            ("by the greenlet that does it", false, &PLACES),
         ];
         for (title, targets, states) in tables {
             write!(f, "{:<18}", "")?;

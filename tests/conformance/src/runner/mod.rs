@@ -1,7 +1,7 @@
 //! Runs a program on ramie and writes its trace.
 //!
 //! Every program has a thread, and so a hub, of its own. The counterpart is `gevent/runner.py`;
-//! whoever changes one changes the other.
+//! a change of one needs a change of the other.
 
 mod blocks;
 mod events;
