@@ -382,7 +382,7 @@ fn leave_by_exception(g: &Greenlet<()>, inside: impl FnOnce()) -> Failure {
             raise("suite")
         })
     });
-    let suite = left.expect_err("the exception goes on").into_exception();
+    let suite = left.expect_err("the exception passes through").into_exception();
     assert_finished(g);
     assert!(!g.successful());
     let failure = g.get().expect_err("it was killed with the exception");

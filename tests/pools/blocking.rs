@@ -233,7 +233,7 @@ fn callbacks_of_the_hub_cannot_wait() {
         let old = get_hub().set_error_handler(Some(Rc::new(move |_, failure: &Failure| {
             log.set(failure.is::<BlockingSwitchOutError>());
         })));
-        get_hub().run_callback(|| blocking(|| unreachable!("nobody could wait for it")));
+        get_hub().run_callback(|| blocking(|| unreachable!("no greenlet could wait for it")));
         yield_now();
         get_hub().set_error_handler(old);
         assert!(seen.get());

@@ -100,7 +100,7 @@ macro_rules! on_inet {
             let far = UdpSocket::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))][..]).unwrap();
             let (near_address, far_address) = (near.local_addr().unwrap(), far.local_addr().unwrap());
             log.push(seen(near.peer_addr()));
-            log.push(seen(near.send(b"nobody")));
+            log.push(seen(near.send(b"closed")));
             log.push(seen(near.send_to(b"hello", far_address)));
             let mut buffer = [0; 8];
             assert_eq!(far.peek_from(&mut buffer).unwrap(), (5, near_address));
@@ -201,7 +201,7 @@ macro_rules! on_unix {
             let near = UnixDatagram::unbound().unwrap();
             let far = UnixDatagram::bind(&other).unwrap();
             log.push(format!("{:?}", refused(near.peer_addr())));
-            log.push(seen(near.send(b"nobody")));
+            log.push(seen(near.send(b"closed")));
             log.push(seen(near.send_to(b"hello", &other)));
             log.push(seen(near.send_to_addr(b"again", &far.local_addr().unwrap())));
             let mut buffer = [0; 8];
