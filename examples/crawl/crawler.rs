@@ -1,4 +1,4 @@
-//! The crawler: a pool whose members fetch pages, over an input that their own results feed.
+//! The crawler: a pool of greenlets that fetch pages, over an input that their own results feed.
 //!
 //! `imap_unordered` asks the frontier for the next address whenever the pool has a slot and the
 //! reader keeps up, so neither pages nor their links pile up. What goes wrong with a page is its

@@ -1,6 +1,8 @@
-//! The calls of std's sockets, in std's signatures: the same code runs on std's types and on ours, and sees the same.
+//! The calls of std's sockets, in std's signatures: the same code runs on std's types and on ours,
+//! and sees the same.
 //!
-//! The code needs no second thread, so that it can run on sockets that block: what is read has been written before.
+//! The code needs no second thread, so that it can run on sockets that block: what is read has been
+//! written before.
 
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Duration;
@@ -11,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(10);
 
-/// A result as something to compare: an error by its kind, and both kinds that a timeout may have as one.
+/// A result as something to compare: an error by its kind, and both kinds that a timeout may have
+/// as one.
 fn seen<T: std::fmt::Debug>(result: std::io::Result<T>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),

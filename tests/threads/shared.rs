@@ -1,4 +1,5 @@
-//! `ramie::shared`: the same primitives between greenlets of several hubs and threads that have none.
+//! `ramie::shared`: the same primitives between greenlets of several hubs and threads that have
+//! none.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -324,7 +325,8 @@ fn a_wake_that_reaches_a_hub_too_late_is_handed_on() {
                 until(|| second.linkcount() == 1);
                 done(on(kind, move || second.acquire()));
             });
-            // The greenlet is told, and killed before its turn: its thread ends without another turn of the loop.
+            // The greenlet is told, and killed before its turn: its thread ends without another
+            // turn of the loop.
             done(thread::spawn(move || {
                 spawn(move || waits.acquire());
                 yield_now();

@@ -1,7 +1,7 @@
 //! The channel of one thread: its state, and the operations of its two ends.
 //!
-//! A channel with a capacity stores messages. In a channel of capacity zero, a waiting sender offers
-//! its message, and a receiver takes the oldest offer.
+//! A channel with a capacity stores messages. In a channel of capacity zero, a waiting sender
+//! offers its message, and a receiver takes the oldest offer.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

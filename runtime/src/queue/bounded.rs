@@ -115,9 +115,9 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 /// were put.
 ///
 /// The queue is borrowed while two items are compared. A comparison that waits raises
-/// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a comparison that uses the queue panics,
-/// both in the caller of the queue. The queue then holds the same items as before, and also an item
-/// that was being put.
+/// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a comparison that uses the queue
+/// panics, both in the caller of the queue. The queue then holds the same items as before, and also
+/// an item that was being put.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -401,8 +401,8 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
     ///
     /// The queue is borrowed while the item is cloned. A `clone` that waits raises
-    /// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a `clone` that uses the queue panics,
-    /// both in the caller.
+    /// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a `clone` that uses the queue
+    /// panics, both in the caller.
     ///
     /// # Errors
     ///

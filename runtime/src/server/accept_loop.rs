@@ -106,8 +106,8 @@ impl<S: Socket> Work<S> {
         delay.saturating_mul(2)
     }
 
-    /// Ends the accept loop because of a socket error. Returns the error, unless the server was told
-    /// to end.
+    /// Ends the accept loop because of a socket error. Returns the error, unless the server was
+    /// told to end.
     fn end(&self, error: io::Error, stopped: &Cell<bool>) -> io::Result<()> {
         if stopped.get() || self.closed.get() {
             return Ok(());
@@ -138,8 +138,8 @@ impl Acceptor {
 
     /// Stops accepting. Does not let other greenlets run.
     pub(super) fn stop(&self) {
-        // The accept loop may be about to resume, and the kill is delivered only in a later iteration
-        // of the loop.
+        // The accept loop may be about to resume, and the kill is delivered only in a later
+        // iteration of the loop.
         self.stopped.set(true);
         self.greenlet.kill_nowait();
     }
