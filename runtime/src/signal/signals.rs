@@ -101,6 +101,10 @@ impl Signals {
     /// # Errors
     ///
     /// Same as for [`wait`](Signals::wait).
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](Signals::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<i32>> {
         self.handle.ask_until(timeout, || {
             let signal = self.try_wait();
