@@ -81,6 +81,11 @@ fn sources() -> impl Iterator<Item = String> {
     CRATES.iter().flat_map(|folder| files(&format!("{folder}/src"), &[".rs"]))
 }
 
+/// The sources, the tests and the examples: the files with comments under the rules of English.
+fn prose() -> impl Iterator<Item = String> {
+    sources().chain(["tests", "examples"].into_iter().flat_map(|folder| files(folder, &[".rs"])))
+}
+
 /// The sources at a place: a file, or a folder with all that is in it.
 fn files_at(place: &str) -> Vec<String> {
     sources().filter(|path| path.starts_with(place)).collect()
@@ -344,7 +349,7 @@ fn comments(path: &str) -> Vec<(usize, String)> {
 #[test]
 fn comments_name_the_thing() {
     const PRONOUNS: [&str; 7] = ["who", "whoever", "whom", "whose", "somebody", "nobody", "anybody"];
-    let offenders = sources().flat_map(|path| {
+    let offenders = prose().flat_map(|path| {
         let vague = |text: &str| {
             let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
             words.into_iter().any(|word| PRONOUNS.contains(&&*word))
@@ -380,7 +385,7 @@ fn summaries_say_what_a_thing_is_or_does() {
     const CLAUSES: [&str; 12] = [
         "What", "Who", "Whose", "Where", "Whether", "How", "Those", "Somebody", "It", "Of", "Once", "Whoever",
     ];
-    let offenders = sources().flat_map(|path| {
+    let offenders = prose().flat_map(|path| {
         let text = read(&path);
         let lines = text.lines().map(str::trim_start).collect::<Vec<_>>();
         let opens = |at: &usize| {
