@@ -328,7 +328,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         got.unwrap_or(Err(TryGetError::Empty))
     }
 
-    /// Iterates over items until the queue is shut down and empty. Waits for each item.
+    /// Iterates over items until the queue is shut down and empty. Waits for each item. Lets other
+    /// greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Queue::get).
     pub fn iter(&self) -> Iter<'_, T, O> {
         Iter { queue: self }
     }
