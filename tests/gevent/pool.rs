@@ -153,8 +153,11 @@ fn an_asynchronous_result_comes_in_its_own_time() {
         yield_now();
         log.expect("5 6 7");
 
-        let late = pool.apply_async(|| sleep(SHORT * 5));
+        let gate = Event::new();
+        let opened = gate.clone();
+        let late = pool.apply_async(move || opened.wait());
         assert!(matches!(late.get_timeout(SHORT), Err(GetError::TimedOut)));
+        gate.set();
         pool.join();
     });
 }
