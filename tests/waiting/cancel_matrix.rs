@@ -1,5 +1,4 @@
-//! The remains of a wait for an event, a lock, a queue or a channel after a kill or a timeout:
-//! none.
+//! A wait for an event, a lock, a queue or a channel leaves nothing after a kill or a timeout.
 //!
 //! One table of every such wait, crossed with every way to end it, alone, with a next waiter in
 //! line, and together with what it waited for. `cancel.rs` has the waits of the hub and of sockets.
@@ -109,8 +108,7 @@ impl<T> Held<T> {
 
 // --- the table ------------------------------------------------------------------------------------------------------
 
-/// Calls `make` with clones of an object under several names, as the closures of a case need one
-/// each.
+/// Calls `make` with clones of an object under several names, one for each closure of a case.
 macro_rules! clones {
     ($object:expr => $($name:ident),+) => {
         $(let $name = $object.clone();)+
@@ -560,8 +558,7 @@ struct Waiter {
 }
 
 impl Waiter {
-    /// Spawns a waiter that waits without a limit and then forever, so that a kill finds it
-    /// whatever happens.
+    /// Spawns a waiter that waits without a limit and then forever, so that a kill finds it.
     fn new(case: &Case) -> Self {
         Waiter::of(case.block.clone(), |block| {
             block();
@@ -754,8 +751,7 @@ fn a_signal_of_the_same_iteration_beats_a_timeout() {
     });
 }
 
-/// Both of two are killed, the signal comes in between: neither has it, and it is not lost on the
-/// third.
+/// Both of two are killed, the signal comes in between: neither has it, and the third gets it.
 #[test]
 fn a_signal_between_two_kills_goes_to_the_third() {
     crossed(&[Way::Kill], |case, _| {
