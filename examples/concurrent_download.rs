@@ -20,7 +20,7 @@ mod http_head;
 
 use http_head::{HEADERS, head, malformed};
 
-/// How long one download may take.
+/// The limit of one download.
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn main() -> io::Result<()> {
@@ -71,12 +71,12 @@ pub(crate) fn download(url: &str) -> io::Result<(u16, Vec<u8>)> {
     Ok((answer.code.unwrap_or_default(), body))
 }
 
-/// A server that takes its time, and what there is to be had from it.
+/// Starts a slow server. Adds the addresses that it serves to `urls`.
 fn server(urls: &mut Vec<String>) -> io::Result<Greenlet<()>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     urls.extend((1..=5).map(|number| format!("http://{address}/{number}00-ms")));
-    urls.push("http://127.0.0.1:1/nobody-is-here".to_owned());
+    urls.push("http://127.0.0.1:1/no-server".to_owned());
     Ok(spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             spawn(move || answer(stream));

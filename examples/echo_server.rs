@@ -1,4 +1,5 @@
-//! Sends back whatever it gets, by a server: no more than so many connections at once, and a stop that waits for them.
+//! Sends back whatever it gets, by a server: no more than so many connections at once, and a stop
+//! that waits for them.
 //!
 //! ```text
 //! cargo run --example echo_server      # or with an address: -- 127.0.0.1:7001
@@ -32,7 +33,7 @@ fn main() -> io::Result<()> {
     println!("listening on {}", server.address()?);
     stop.wait();
     println!("stopping, with {} connections", server.handlers().len());
-    // Who is still there after this time is told so by the end of the connection.
+    // A client that is still connected after this time sees the end of its connection.
     server.stop_timeout(Duration::from_secs(5));
     Ok(())
 }

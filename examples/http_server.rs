@@ -17,9 +17,9 @@ use std::{env, io};
 use ramie::net::TcpStream;
 use ramie::server::StreamServer;
 
-/// How many connections may be served at once; more wait in the backlog.
+/// The maximum number of connections that are served at once; others wait in the backlog.
 const MOST: usize = 1000;
-/// How long a connection may say nothing.
+/// The time for which a connection may be silent.
 const IDLE: Duration = Duration::from_secs(30);
 
 fn main() -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! The HTTP server over TLS: the handshake is made in the connection's greenlet, so nobody else waits for it.
+//! The HTTP server over TLS. The handshake runs in the connection's greenlet, so no other
+//! connection waits for it.
 //!
 //! ```text
 //! cargo run --release --example https_server     # with a certificate for localhost that it makes and signs itself
@@ -23,9 +24,9 @@ use ramie::tls::rustls::pki_types::pem::PemObject;
 use ramie::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ramie::tls::{Acceptor, TlsStream};
 
-/// How many connections may be served at once; more wait in the backlog.
+/// The maximum number of connections that are served at once; others wait in the backlog.
 const MOST: usize = 1000;
-/// How long a connection may say nothing, and how long a handshake may take.
+/// The time for which a connection may be silent, and the limit of a handshake.
 const IDLE: Duration = Duration::from_secs(30);
 const HANDSHAKE: Duration = Duration::from_secs(5);
 

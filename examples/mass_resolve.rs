@@ -1,4 +1,5 @@
-//! Looks up many host names at once: a `Pool` says how many, and a timeout around all of it how long.
+//! Looks up many host names at once: a `Pool` says how many, and a timeout around all of it how
+//! long.
 //!
 //! ```text
 //! cargo run --example mass_resolve                                   # names that need no network
@@ -6,8 +7,8 @@
 //! cargo run --example mass_resolve -- --names FILE --pool 50 --timeout 5
 //! ```
 //!
-//! Names are looked up by the system's resolver on threads of `ThreadPool::global()`, of which there are 64 unless it is given
-//! another size; numbers are only read.
+//! Names are looked up by the system's resolver on threads of `ThreadPool::global()`, of which
+//! there are 64 unless it is given another size; numbers are only read.
 //!
 //! Ends by itself: yes
 

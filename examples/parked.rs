@@ -77,7 +77,8 @@ fn park(count: usize) -> Result<(), Failure> {
             })
         })
         .collect();
-    // Everything that is queued already runs before this returns, so each of them has come to its wait.
+    // Everything that is queued already runs before this returns, so each of them has come to its
+    // wait.
     ramie::yield_now();
     let spawned = start.elapsed();
 

@@ -1,10 +1,12 @@
-//! Two commands at once: each has a greenlet that waits for its output, and neither of them waits for the other.
+//! Two commands at once: each has a greenlet that waits for its output, and neither of them waits
+//! for the other.
 //!
 //! ```text
 //! cargo run --example processes
 //! ```
 //!
-//! Press Ctrl-C while it runs, and both commands are killed with the greenlets that own them. On Unix only.
+//! Press Ctrl-C while it runs, and both commands are killed with the greenlets that own them. On
+//! Unix only.
 //!
 //! Ends by itself: yes
 

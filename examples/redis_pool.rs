@@ -1,12 +1,13 @@
-//! A pool of connections to Redis for many greenlets: the plain synchronous `redis` crate over our streams.
+//! A pool of connections to Redis for many greenlets: the plain synchronous `redis` crate over our
+//! streams.
 //!
 //! ```text
 //! cargo run --example redis_pool                          # a stand-in for a server, with the few commands that are needed
 //! cargo run --example redis_pool -- 127.0.0.1:6379        # a real one; keys that begin with ramie: are overwritten
 //! ```
 //!
-//! The crate's own connections block the thread. But its commands go over anything that is a `ConnectionLike`, and that
-//! takes no more than a stream to write to and to parse answers from.
+//! The crate's own connections block the thread. But its commands go over anything that is a
+//! `ConnectionLike`, and that takes no more than a stream to write to and to parse answers from.
 //!
 //! Ends by itself: yes
 
@@ -24,12 +25,12 @@ use ramie::sync::Semaphore;
 use ramie::{Group, fallible, spawn};
 use redis::{Commands, ConnectionLike, Parser, RedisResult, Value};
 
-/// How many connections there are.
+/// The number of connections.
 const CONNECTIONS: usize = 3;
 const GREENLETS: usize = 8;
 /// Beyond that an answer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the list that nobody pushes to is waited for.
+/// The time for which the list is waited for that no client pushes to.
 const NAP: f64 = 0.1;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -65,7 +66,8 @@ fn share(pool: &Rc<Connections>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A command that blocks its connection: only the greenlet waits, and whoever finds no connection free.
+/// A command that blocks its connection: its greenlet waits, and so do greenlets that find no free
+/// connection.
 fn block(pool: &Rc<Connections>) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let group = Group::new();
@@ -73,7 +75,7 @@ fn block(pool: &Rc<Connections>) -> Result<(), Box<dyn Error>> {
         let pool = pool.clone();
         group.spawn(fallible(move || {
             let nothing = pool.get()?.blpop::<_, Option<(String, String)>>("ramie:empty", NAP)?;
-            assert_eq!(nothing, None, "somebody else uses this key");
+            assert_eq!(nothing, None, "another client uses this key");
             RedisResult::Ok(())
         }));
     }
@@ -112,7 +114,8 @@ impl Connections {
     /// Lends a connection, waiting for one if all are lent.
     pub(crate) fn get(&self) -> RedisResult<Lent<'_>> {
         self.free.acquire();
-        // From now on it is given back whatever happens, a kill in the middle of connecting included.
+        // From now on it is given back whatever happens, a kill in the middle of connecting
+        // included.
         let mut lent = Lent { pool: self, connection: None };
         let idle = self.idle.borrow_mut().pop();
         lent.connection = Some(match idle {
@@ -163,8 +166,9 @@ impl Drop for Lent<'_> {
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     parser: Parser,
-    /// Whether a request is under way. If it still is when the connection comes back, its greenlet was killed, or the
-    /// stream broke, in the middle of it: the next answer would not be the next one's.
+    /// `true` while a request is under way. If it still is when the connection comes back, its
+    /// greenlet was killed, or the stream broke, in the middle of it: the next answer would not be
+    /// the next one's.
     busy: bool,
 }
 
@@ -218,7 +222,7 @@ impl ConnectionLike for Connection {
 /// A list that can be waited for.
 type List = Rc<Queue<Vec<u8>>>;
 
-/// What the stand-in keeps.
+/// The data of the stand-in.
 #[derive(Default)]
 struct Store {
     strings: RefCell<HashMap<Vec<u8>, Vec<u8>>>,
@@ -278,7 +282,7 @@ impl Store {
             }
             (b"RPUSH", [key, value]) => {
                 let list = self.list(key);
-                // There is no limit, and nobody shuts it down.
+                // There is no limit, and no code shuts it down.
                 let _ = list.try_put(value.to_vec());
                 integer(list.len() as i64)
             }

@@ -1,4 +1,5 @@
-//! Serves one file over HTTP, whole or in parts: `sendfile` moves it, and a client that is slow keeps only its own greenlet waiting.
+//! Serves one file over HTTP, whole or in parts: `sendfile` moves it, and a client that is slow
+//! keeps only its own greenlet waiting.
 //!
 //! ```text
 //! cargo run --example sendfile                              # a file and clients of its own
@@ -27,9 +28,9 @@ pub(crate) mod unix {
 
     use super::http_head::{HEADERS, head, malformed};
 
-    /// How long a client may take nothing.
+    /// The time for which a client may receive nothing.
     const PATIENCE: Duration = Duration::from_secs(30);
-    /// How much the file of its own has.
+    /// The size of the file that the example creates.
     const LENGTH: usize = 16 << 20;
 
     pub(crate) fn main() -> io::Result<()> {
@@ -41,7 +42,7 @@ pub(crate) mod unix {
         serve(&listener, File::open(path)?)
     }
 
-    /// Serves a file to whoever comes, for ever.
+    /// Serves a file to every client, without end.
     pub(crate) fn serve(listener: &TcpListener, file: File) -> io::Result<()> {
         let file = Rc::new(file);
         loop {
@@ -91,7 +92,8 @@ pub(crate) mod unix {
         Ok(part.start..offset)
     }
 
-    /// What a header's `bytes=` means; what does not mean one part is not for us, and the whole file is right too.
+    /// Returns the range of a header's `bytes=`. Returns `None` if it is not one part: then the
+    /// whole file is a correct answer.
     fn part(range: &str, length: u64) -> Option<Range<u64>> {
         let (first, last) = range.strip_prefix("bytes=")?.trim().split_once('-')?;
         match (first, last) {

@@ -1,4 +1,4 @@
-//! A pool of threads for what blocks or computes: greenlets wait for it, and the others run meanwhile.
+//! A pool of threads for calls that block or compute: greenlets wait for them while others run.
 //!
 //! ```text
 //! cargo run --example thread_pool
@@ -32,14 +32,15 @@ fn main() {
     map();
     borrow();
     ticking.kill();
-    println!("A greenlet that had nothing to do with any of it ran {} times meanwhile.", ticks.get());
+    println!("A greenlet that does not use the pool ran {} times during the calls.", ticks.get());
 }
 
 fn more_jobs_than_threads() {
     let pool = ThreadPool::new(3);
     let start = Instant::now();
     for _ in 0..5 {
-        // With std's `sleep`, which stops its thread. There is room for one job more than can run: the fifth one waits here.
+        // With std's `sleep`, which stops its thread. There is room for one job more than can run:
+        // the fifth one waits here.
         pool.spawn(|| thread::sleep(NAP));
     }
     println!("Room for a fifth nap of {NAP:?} on three threads after {:.0?}.", start.elapsed());
@@ -48,7 +49,7 @@ fn more_jobs_than_threads() {
 }
 
 fn values_and_failures() {
-    // Where nobody asks, failures are reported on stderr; here somebody does.
+    // Failures are reported on stderr by default; here the results are checked instead.
     ramie::get_hub().set_error_handler(Some(Rc::new(|_, _| ())));
     let pool = ThreadPool::new(2);
     let good = pool.spawn(|| (1..=20).product::<u64>());

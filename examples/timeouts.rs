@@ -1,4 +1,5 @@
-//! What can end a wait from outside: a timeout of the call, a timeout around a stretch of code, a kill.
+//! Ways to end a wait from outside: a timeout of the call, a timeout around a stretch of code, a
+//! kill.
 //!
 //! ```text
 //! cargo run --example timeouts
@@ -40,8 +41,8 @@ fn main() -> std::io::Result<()> {
 fn per_call() -> std::io::Result<()> {
     println!("A call with a limit of its own returns a value:");
     println!("  Event::wait_timeout: {}", Event::new().wait_timeout(SHORT));
-    let nobody = TcpListener::bind("127.0.0.1:0")?;
-    let error = nobody.accept_timeout(SHORT).expect_err("nobody connects");
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let error = listener.accept_timeout(SHORT).expect_err("no client connects");
     println!("  TcpListener::accept_timeout: {:?}", error.kind());
     Ok(())
 }
@@ -90,7 +91,7 @@ fn caught_kill() {
 
 fn any_exception() {
     println!("Any value that can be printed can be raised, and is found again as the failure:");
-    // Where nobody asks, failures are reported on stderr; here somebody does.
+    // Failures are reported on stderr by default; here the results are checked instead.
     ramie::get_hub().set_error_handler(Some(std::rc::Rc::new(|_, _| ())));
     let greenlet = spawn(|| sleep(LONG));
     yield_now();

@@ -5,7 +5,7 @@
 //! cargo run --example udp_client -- 127.0.0.1:9000 hello
 //! ```
 //!
-//! Without a server it says that nobody listens: a connected socket is told so.
+//! Without a server it reports that the port is closed: a connected socket gets that error.
 //!
 //! Ends by itself: no, as it fails without its server
 

@@ -1,4 +1,5 @@
-//! Answers datagrams: one socket, one greenlet that receives, and one for each answer that takes its time.
+//! Answers datagrams: one socket, one greenlet that receives, and one for each answer that takes
+//! its time.
 //!
 //! ```text
 //! cargo run --example udp_server      # or with an address: -- 127.0.0.1:9001
@@ -22,7 +23,7 @@ fn main() -> io::Result<()> {
         let (length, peer) = socket.recv_from(&mut buffer)?;
         let (socket, data) = (socket.clone(), buffer[..length].to_vec());
         ramie::spawn(move || {
-            // Whoever comes meanwhile is received all the same.
+            // Datagrams that arrive during the sleep are received all the same.
             ramie::sleep(Duration::from_millis(100));
             match socket.send_to(format!("got {} bytes", data.len()).as_bytes(), peer) {
                 Ok(_) => println!("{peer}: {:?}", String::from_utf8_lossy(&data)),

@@ -1,4 +1,5 @@
-//! Reads the terminal and a Unix socket at the same time: two greenlets, and nobody blocks the thread.
+//! Reads the terminal and a Unix socket at the same time, in two greenlets. Neither blocks the
+//! thread.
 //!
 //! ```text
 //! cargo run --example unix_socket_server

@@ -1,4 +1,4 @@
-//! A server on a Unix socket: each line that comes goes to everybody who is connected.
+//! A server on a Unix socket: each line that it receives is sent to every connected client.
 //!
 //! ```text
 //! cargo run --example unix_socket_server                  # or with a path: -- /tmp/other.sock
@@ -17,33 +17,33 @@ fn main() -> std::io::Result<()> {
     use ramie::os::unix::net::{UnixListener, UnixStream};
 
     let path = std::env::args().nth(1).unwrap_or_else(|| "/tmp/ramie.sock".to_owned());
-    // What a server of before has left there, if it is one and nobody answers.
+    // Removes the socket of an earlier server, if it is a socket and no server answers there.
     if UnixStream::connect(&path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
         std::fs::remove_file(&path)?;
     }
     let listener = UnixListener::bind(&path)?;
     println!("listening on {path}");
     // One thread: what they share needs no lock.
-    let everybody = Rc::new(RefCell::new(Vec::<Rc<UnixStream>>::new()));
+    let clients = Rc::new(RefCell::new(Vec::<Rc<UnixStream>>::new()));
     for (number, stream) in listener.incoming().enumerate() {
         let stream = Rc::new(stream?);
-        // Who does not read what is sent is not waited for any longer.
+        // A client that does not read is not waited for any longer.
         stream.set_write_timeout(Some(Duration::from_secs(1)))?;
-        everybody.borrow_mut().push(stream.clone());
-        let everybody = everybody.clone();
+        clients.borrow_mut().push(stream.clone());
+        let clients = clients.clone();
         ramie::spawn(move || {
             for line in BufReader::new(&*stream).lines() {
                 let Ok(line) = line else { break };
                 println!("{number}: {line}");
                 // A copy of the list, as others come and go while we write.
-                let all = everybody.borrow().clone();
+                let all = clients.borrow().clone();
                 for other in all {
                     if writeln!(&*other, "{number}: {line}").is_err() {
                         other.close();
                     }
                 }
             }
-            everybody.borrow_mut().retain(|other| !Rc::ptr_eq(other, &stream));
+            clients.borrow_mut().retain(|other| !Rc::ptr_eq(other, &stream));
         });
     }
     Ok(())

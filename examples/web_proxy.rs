@@ -1,4 +1,5 @@
-//! An HTTP proxy: a greenlet for each client, a tunnel for `CONNECT`, and headers that end at the proxy taken out of the others.
+//! An HTTP proxy: a greenlet for each client, a tunnel for `CONNECT`, and headers that end at the
+//! proxy taken out of the others.
 //!
 //! ```text
 //! cargo run --example web_proxy        # or with an address: -- 127.0.0.1:8889
@@ -21,12 +22,12 @@ mod http_head;
 
 use http_head::{HEADERS, head, line, malformed};
 
-/// How many clients there may be at a time; others wait in the listener's backlog.
+/// The maximum number of clients at a time; others wait in the listener's backlog.
 const CLIENTS: usize = 1000;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long either side may say nothing in the middle of something.
+/// The time for which either side may be silent in the middle of a message.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
-/// What is between two neighbours only, beside what `Connection` names.
+/// The headers between two neighbours only, beside those that `Connection` names.
 const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
@@ -45,7 +46,7 @@ fn main() -> io::Result<()> {
     serve(&listener)
 }
 
-/// Serves whoever comes, for ever.
+/// Serves every client, without end.
 pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     let clients = Pool::new(CLIENTS);
     loop {
@@ -110,7 +111,8 @@ fn forward(
         return Ok(false);
     }
     scope(|s| {
-        // At the same time: the server may want to be waited for, or answer before it has been told everything.
+        // At the same time: the server may want to be waited for, or answer before it has been told
+        // everything.
         let sending = s.spawn(move || pass_on(reader, server, request.body, true));
         let answered = answer(request, client, server);
         if !sending.ready() {
@@ -134,7 +136,7 @@ fn answer(request: &Request<'_>, mut client: &TcpStream, server: &TcpStream) -> 
         let mut parsed = httparse::Response::new(&mut headers);
         let body =
             parsed.parse(&head).map_err(malformed_head).and_then(|_| match parsed.code.unwrap_or_default() {
-                101 => Err(malformed("nobody has asked for another protocol")),
+                101 => Err(malformed("another protocol was not requested")),
                 100..200 | 204 | 304 => Ok(Body::None),
                 _ if request.method == "HEAD" => Ok(Body::None),
                 _ => Body::of(parsed.headers, Body::UntilEnd),
@@ -147,7 +149,8 @@ fn answer(request: &Request<'_>, mut client: &TcpStream, server: &TcpStream) -> 
         let mut head = format!("HTTP/1.1 {status} {}\r\n", parsed.reason.unwrap_or_default()).into_bytes();
         pass_headers(parsed.headers, body, request.knows_chunks, &mut head);
         let last = status >= 200;
-        // A client of HTTP/1.0 does not know them, and is not told where the chunks are, so only the end shows the end.
+        // A client of HTTP/1.0 does not know them, and is not told where the chunks are, so only
+        // the end shows the end.
         let ends =
             request.knows_chunks && body != Body::UntilEnd || matches!(body, Body::None | Body::Length(_));
         if last && !(ends && request.goes_on) {
@@ -164,7 +167,7 @@ fn answer(request: &Request<'_>, mut client: &TcpStream, server: &TcpStream) -> 
     }
 }
 
-/// What is known of a request.
+/// A parsed request.
 struct Request<'a> {
     method: &'a str,
     /// Host and port.
@@ -172,9 +175,9 @@ struct Request<'a> {
     /// The head as the server gets it.
     head: Vec<u8>,
     body: Body,
-    /// Whether the client means to send another one.
+    /// `true` if the client means to send another request.
     goes_on: bool,
-    /// Whether it speaks HTTP/1.1.
+    /// `true` if the client speaks HTTP/1.1.
     knows_chunks: bool,
 }
 
@@ -205,13 +208,14 @@ impl<'a> Request<'a> {
         request.head = first.into_bytes();
         let others = parsed.headers.iter().filter(|header| !header.name.eq_ignore_ascii_case("host"));
         pass_headers(&others.copied().collect::<Vec<_>>(), body, true, &mut request.head);
-        // One request a connection: so that nobody waits for the end of an answer that does not say where it ends.
+        // One request per connection: no client waits for the end of an answer that does not state
+        // its length.
         request.head.extend_from_slice(b"Connection: close\r\n\r\n");
         Ok(request)
     }
 }
 
-/// Where a body ends.
+/// The end of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Body {
     None,
@@ -225,7 +229,7 @@ impl Body {
         let codings = listed(headers, "transfer-encoding").collect::<Vec<_>>();
         let mut lengths = listed(headers, "content-length");
         let length = lengths.next();
-        // Whoever says two things wants them to be understood in two ways, by two servers.
+        // A request with two lengths may be understood in two ways by two servers.
         if lengths.any(|other| Some(other) != length) || !codings.is_empty() && length.is_some() {
             return Err(malformed("it has two lengths"));
         }
@@ -283,7 +287,8 @@ fn pass_on(reader: &mut impl BufRead, mut writer: &TcpStream, body: Body, frames
             let digits = digits.split(';').next().unwrap_or_default().trim();
             let size = u64::from_str_radix(digits, 16).map_err(|_| malformed("a chunk without a size"))?;
             exactly(reader, writer, size)?;
-            // After a chunk comes the end of a line; after the last one, trailers and an empty line.
+            // After a chunk comes the end of a line; after the last one, trailers and an empty
+            // line.
             loop {
                 let end = line(reader, 8192)?;
                 if frames {

@@ -1,4 +1,5 @@
-//! A chat over WebSockets: the crate `tungstenite` on our streams, a greenlet for each member, and a queue for what is sent to it.
+//! A chat over WebSockets: the crate `tungstenite` on our streams, a greenlet for each member, and
+//! a queue for what is sent to it.
 //!
 //! ```text
 //! cargo run --example websocket_chat                                 # with three members of its own
@@ -25,9 +26,10 @@ use ramie::{Waitable, iwait, spawn, with_timeout};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
-/// How many messages may wait for a member. Whoever does not keep up with the others is sent away.
+/// The maximum number of messages that wait for a member. A member that does not keep up is
+/// disconnected.
 const BACKLOG: usize = 100;
-/// How long it may take to say hello, and to take a message.
+/// The limit of the handshake, and of sending one message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Takes whoever comes, for ever.
+/// Accepts clients, without end.
 pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     let room = Rc::new(Room::default());
     loop {
@@ -57,15 +59,15 @@ pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     }
 }
 
-/// Who is here: where its messages go, and its connection, to end it by.
+/// The members: for each, the queue of its messages, and its connection, to end it.
 #[derive(Default)]
 struct Room {
     members: RefCell<HashMap<SocketAddr, (Sender<Utf8Bytes>, TcpStream)>>,
 }
 
 impl Room {
-    /// Queues a message for everybody, and waits for nobody: the connection of one that does not keep up is closed, and whatever
-    /// its greenlet waits for fails.
+    /// Queues a message for every member, without waiting: the connection of one that does not keep
+    /// up is closed, and whatever its greenlet waits for fails.
     fn say(&self, text: String) {
         println!("{text}");
         let text = Utf8Bytes::from(text);
@@ -113,7 +115,7 @@ fn member(room: &Room, stream: TcpStream, peer: SocketAddr) -> tungstenite::Resu
     }
 }
 
-/// The opening handshake, whose reads wait; later ones do not.
+/// Makes the opening handshake. Its reads wait; later ones do not.
 fn greet(stream: TcpStream) -> tungstenite::Result<WebSocket<Stream>> {
     let (writing, reading) = (stream.try_clone()?, stream);
     writing.set_write_timeout(Some(PATIENCE))?;
@@ -125,7 +127,8 @@ fn greet(stream: TcpStream) -> tungstenite::Result<WebSocket<Stream>> {
     Ok(socket)
 }
 
-/// One greenlet for both directions, as the protocol answers pings in the middle of reading: so it waits for either.
+/// One greenlet for both directions, as the protocol answers pings in the middle of reading: so it
+/// waits for either.
 fn talk(
     place: &Place<'_>,
     socket: &mut WebSocket<Stream>,
@@ -154,7 +157,8 @@ fn would_block(error: &tungstenite::Error) -> bool {
     matches!(error, tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// Two handles of one stream, each with a mode of its own: reading says when there is nothing, writing waits.
+/// Two handles of one stream, each with a mode of its own: reading says when there is nothing,
+/// writing waits.
 struct Stream {
     reading: TcpStream,
     writing: TcpStream,

@@ -1,4 +1,5 @@
-//! Peers that misbehave, halves and clones of a stream, and sockets that are closed while somebody waits on them.
+//! Peers that misbehave, halves and clones of a stream, and sockets that are closed while a
+//! greenlet waits on them.
 
 mod util;
 
@@ -154,7 +155,7 @@ fn peer_that_never_reads_keeps_one_greenlet_only() {
             let near = near.clone();
             move || (&*near).write_all(&vec![1; 32 << 20])
         });
-        // The other direction goes on.
+        // The other direction continues.
         (&far).write_all(b"hello").unwrap();
         let mut buffer = [0; 5];
         (&*near).read_exact(&mut buffer).unwrap();
@@ -367,7 +368,8 @@ fn close_ends_the_waits_of_every_handle() {
     });
 }
 
-/// A connection by way of a greenlet that copies both ways: the client's end, the server's, and the greenlet.
+/// A connection by way of a greenlet that copies both ways: the client's end, the server's, and the
+/// greenlet.
 fn forwarded() -> (TcpStream, TcpStream, Greenlet<io::Result<(u64, u64)>>) {
     let ((client, near), (out, server)) = (pair(), pair());
     (client, server, spawn(move || copy_bidirectional(&near, &out)))

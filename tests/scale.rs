@@ -1,7 +1,8 @@
-//! Many greenlets at once: that they all live and end, how long that takes, and how much memory each one costs.
+//! Many greenlets at once: that they all live and end, how long that takes, and how much memory
+//! each one costs.
 //!
-//! The figures are printed: `cargo test --release --test scale -- --nocapture`. The million has to be asked for:
-//! `cargo test --release --test scale million_parked -- --ignored --nocapture`.
+//! The figures are printed: `cargo test --release --test scale -- --nocapture`. The million has to
+//! be asked for: `cargo test --release --test scale million_parked -- --ignored --nocapture`.
 
 mod util;
 
@@ -27,15 +28,16 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the process has in use: its memory, and the page tables for it.
+/// The resources of the process: its memory, and the page tables for it.
 fn memory() -> Option<(usize, usize)> {
     Some((resident()?, page_tables()?))
 }
 
-/// How a greenlet waits.
+/// The kind of wait of a greenlet.
 type Park = fn(&Event);
 
-/// Parks `count` greenlets, prints what each costs, has `wake` end them all, and returns how many got to their ends.
+/// Parks `count` greenlets, prints what each costs, has `wake` end them all, and returns how many
+/// got to their ends.
 fn park_and_wake(name: &str, count: usize, park: Park, wake: fn(&Event, &[Greenlet<()>])) -> usize {
     spawn(|| ()).join();
     let before = (settled(), memory());
@@ -74,7 +76,8 @@ fn park_and_wake(name: &str, count: usize, park: Park, wake: fn(&Event, &[Greenl
 fn hundred_thousand_sleepers() {
     let _alone = alone();
     within(LIMIT, || {
-        // Woken by a kill, not by the clock: a slow machine takes seconds to put the last one to sleep.
+        // Woken by a kill, not by the clock: a slow machine takes seconds to put the last one to
+        // sleep.
         let wake = |_: &Event, greenlets: &[Greenlet<()>]| killall(greenlets);
         let nap = |_: &Event| assert!(catch::<GreenletExit, _>(|| sleep(LONG)).is_err());
         let ended = park_and_wake("sleepers", 100_000, nap, wake);
@@ -121,7 +124,8 @@ fn forty_thousand_live_under_the_usual_limit_on_mappings() {
         event.set();
         joinall(&greenlets);
         if let Some(failure) = greenlets.iter().find_map(|greenlet| greenlet.exception()) {
-            // Where a guard takes a mapping of its own there is no room for so many; but it says so.
+            // Where a guard takes a mapping of its own there is no room for so many; but it says
+            // so.
             let text = failure.to_string();
             assert!(!cfg!(target_os = "linux") || text.contains("vm.max_map_count"), "{text}");
             return println!("skipped: {} of {COUNT} were refused: {text}", errors.get());
@@ -201,7 +205,8 @@ fn deep_stacks_are_given_back() {
     }
     let _alone = alone();
     within(LIMIT, || {
-        // Stacks of the usual size are as deep as that; the first round maps them and the second one uses them again.
+        // Stacks of the usual size are as deep as that; the first round maps them and the second
+        // one uses them again.
         for _ in 0..2 {
             let (before, event) = (resident(), Event::new());
             let greenlets: Vec<_> = (0..COUNT)
@@ -219,7 +224,8 @@ fn deep_stacks_are_given_back() {
                 return println!("skipped: the system does not tell how much memory a process has");
             };
             assert!(during >= before + COUNT * (DEPTH - KEPT) * 9 / 10, "{before} became {during}");
-            // Of each the part next to its top stays, 32 KiB; the rest of the room is for whatever else the process does.
+            // Of each the part next to its top stays, 32 KiB; the rest of the room is for whatever
+            // else the process does.
             assert!(
                 after <= before + COUNT * (32 << 10) + (4 << 20),
                 "{before} became {during}, then {after}"

@@ -1,4 +1,5 @@
-//! A server in a process that has no descriptor left. The limit is the process's own, so this test has a file of its own.
+//! A server in a process that has no descriptor left. The limit is the process's own, so this test
+//! has a file of its own.
 #![cfg(unix)]
 
 mod util;
@@ -70,7 +71,8 @@ fn server_goes_on_when_descriptors_come_back() {
         all.truncate(all.len() - 1);
         ask(client);
 
-        // There is room for ten clients and few connections: the others are accepted when those have gone.
+        // There is room for ten clients and few connections: the others are accepted when those
+        // have gone.
         all.truncate(all.len() - 14);
         server.stop_accepting();
         let clients: Vec<_> = (0..10).map(|_| TcpStream::connect(address).unwrap()).collect();

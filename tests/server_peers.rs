@@ -1,4 +1,5 @@
-//! Servers among peers that misbehave: whatever they do, others are served, and nothing is left of them.
+//! Servers among peers that misbehave: whatever they do, others are served, and nothing is left of
+//! them.
 
 mod util;
 
@@ -63,7 +64,7 @@ fn server() -> StreamServer {
     server
 }
 
-/// One who behaves gets what is due.
+/// Asserts that a peer that behaves is served.
 #[track_caller]
 fn is_served(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -190,7 +191,7 @@ fn peer_that_never_reads_keeps_its_own_handler_only() {
         while server.handlers().len() > 10 {
             sleep(Duration::from_millis(1));
         }
-        // They would wait for ever: a stop ends them, and the descriptors are given back.
+        // They would wait forever: a stop ends them, and the descriptors are released.
         assert!(server.stop_timeout(Duration::from_millis(10)));
         assert!(server.handlers().is_empty());
         drop((server, deaf));
@@ -208,7 +209,7 @@ fn peer_that_ends_its_half_gets_all_of_the_answer() {
         sleep(Duration::from_millis(20));
         let mut answer = Vec::new();
         assert_eq!(stream.read_to_end(&mut answer).unwrap(), 3_000_000);
-        // The other way round: who hangs up without a word ends the handler, in order.
+        // The other way round: a peer that hangs up without a word ends the handler, in order.
         drop(TcpStream::connect(server.address().unwrap()).unwrap());
         assert!(server.stop());
     });
@@ -255,7 +256,7 @@ fn connections_come_and_go_and_nothing_is_left() {
 
 // --- TLS --------------------------------------------------------------------------------------------------------
 
-/// A server of TLS that echoes, and whose handshakes have that much time.
+/// A server of TLS that echoes, with that limit for handshakes.
 fn tls_server(certificate: &Certificate, time: Duration) -> StreamServer {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let acceptor = Acceptor::new(certificate.server()).handshake_timeout(Some(time));
@@ -279,7 +280,7 @@ fn is_served_by_tls(address: SocketAddr, certificate: &Certificate) {
     assert_eq!(answer, "hello");
 }
 
-/// What a client says first.
+/// The first bytes of a client.
 fn hello(certificate: &Certificate) -> Vec<u8> {
     let name = "localhost".try_into().unwrap();
     let mut connection = ClientConnection::new(certificate.client(), name).unwrap();

@@ -27,7 +27,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Runs a test while no other one listens to the signals of this process, and looks for what it has left.
+/// Runs a test while no other one listens to the signals of this process, and looks for what it has
+/// left.
 #[track_caller]
 fn alone(body: impl FnOnce() + Send + 'static) {
     footprint::alone(LIMIT, body);
@@ -199,14 +200,15 @@ fn flood_of_signals_ends() {
             taken += 1;
         }
         sender.join().unwrap();
-        // Of the last one nobody knows whether it was taken.
+        // It is unknown if the last one was taken.
         while signals.wait_timeout(SHORT).unwrap().is_some() {}
         assert!(taken > 0 && handled.get() > 0);
         drop(handler);
     });
 }
 
-/// One that rings a bell which is gone is sent a `SIGPIPE`, and a program may have gone back to dying of that.
+/// One that rings a bell which is gone is sent a `SIGPIPE`, and a program may have gone back to
+/// dying of that.
 #[test]
 fn listeners_that_are_dropped_in_a_flood_break_no_pipe() {
     alone(|| {
@@ -384,7 +386,7 @@ fn signals_that_do_nothing_by_default_are_heard_and_forgotten() {
             raise(signal);
             assert_eq!(signals.wait().unwrap(), signal);
             drop(signals);
-            // Nobody listens any more, and the process goes on.
+            // No listener is left, and the process continues.
             raise(signal);
             yield_now();
         }

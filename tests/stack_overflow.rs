@@ -1,4 +1,5 @@
-//! A greenlet that uses up its stack ends the process with a message that says which one, and what to do.
+//! A greenlet that uses up its stack ends the process with a message that says which one, and what
+//! to do.
 #![expect(unsafe_code, reason = "an ordinary fault has to be made on purpose")]
 #![cfg(unix)]
 
@@ -92,8 +93,8 @@ fn overflow_is_explained() {
     }
 }
 
-/// Code that was not made by rustc does not touch each page of a large frame. Here the first touch is this far below the end
-/// of the stack.
+/// Code that was not made by rustc does not touch each page of a large frame. Here the first touch
+/// is this far below the end of the stack.
 #[test]
 fn a_frame_that_steps_over_pages_is_caught() {
     match part() {

@@ -30,7 +30,7 @@ fn stats() -> HubStats {
     get_hub().stats()
 }
 
-/// What must be as before once everything has ended: the counts that only grow left out.
+/// The counts that must be as before once everything has ended, without those that only grow.
 fn held() -> [usize; 7] {
     // What is queued, and what that queues, runs first.
     (0..3).for_each(|_| yield_now());
@@ -70,12 +70,12 @@ fn greenlets_and_their_stacks() {
         yield_now();
         let here = stats();
         assert_eq!((here.greenlets, here.unrun, here.queued, here.stacks.in_use), (3, 0, 0, 3));
-        // One more and a delayed one; and one that nobody has started, which is none of the hub's.
+        // One more and a delayed one; and an unstarted one, which the hub does not count.
         let more = [waiter(), spawn_later(LONG, || ())];
         let made = Greenlet::new(|| ());
         let here = stats();
         assert_eq!((here.greenlets, here.unrun, here.timers, here.stacks.in_use), (5, 2, 1, 3));
-        // Meanwhile the one that was queued has its turn.
+        // The one that was queued has its turn first.
         killall(&first[..2]);
         let here = stats();
         assert_eq!((here.greenlets, here.unrun, here.stacks.in_use), (3, 1, 2));
@@ -169,7 +169,7 @@ fn posts_of_another_thread() {
             }
             done.0.send(()).unwrap();
         });
-        // Blocks this thread, hub and all: so nothing is taken meanwhile.
+        // Blocks this thread, hub and all: so nothing is taken during that time.
         done.1.recv().unwrap();
         assert_eq!((stats().posted, stats().queued), (3, 0));
         // It takes them when its loop comes round.
@@ -277,7 +277,8 @@ fn killed_unrun(count: usize, kill: impl FnOnce(Vec<Box<dyn FnOnce()>>)) {
     let before = stats();
     assert_eq!(before.stacks, StackStats::default());
     kill((0..count).map(body).collect());
-    // All in order, by the kill itself and not in a turn of the hub; no stack was ever mapped, and nobody had to wait.
+    // All in order, by the kill itself and not in a turn of the hub; no stack was ever mapped, and
+    // no greenlet had to wait.
     assert!(dropped.borrow().iter().copied().eq(0..count));
     let after = stats();
     assert_eq!((after.stacks, after.greenlets, after.timers), (StackStats::default(), 0, 0));
@@ -304,7 +305,7 @@ fn killall_of_those_that_never_ran_takes_no_stack() {
             killall(&greenlets);
             assert!(greenlets.iter().all(|greenlet| greenlet.dead() && greenlet.successful()));
         });
-        // Only their wakes are left in the queue, and resume nobody.
+        // Only their wakes are left in the queue, and resume no greenlet.
         assert_eq!(held(), [0; 7]);
         killed_unrun(MANY, |bodies| {
             let greenlets: Vec<_> = bodies.into_iter().map(spawn).collect();

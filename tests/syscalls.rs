@@ -1,7 +1,8 @@
-//! What waiting costs in calls of the system, counted by strace.
+//! The cost of waiting in system calls, counted by strace.
 //!
-//! Each test runs itself once more under strace, with a file for each thread, and looks at what the thread of the hub did
-//! between two marks that it wrote. Without strace, or where it may not trace, a line says so and nothing is counted.
+//! Each test runs itself once more under strace, with a file for each thread, and looks at what the
+//! thread of the hub did between two marks that it wrote. Without strace, or where it may not
+//! trace, a line says so and nothing is counted.
 #![cfg(target_os = "linux")]
 
 mod util;
@@ -30,7 +31,7 @@ const LONG: Duration = Duration::from_secs(60);
 const BEGIN: &str = "-- counted from here --\n";
 const END: &str = "-- counted to here --\n";
 
-/// A question mark: a processor whose system has no such call goes without.
+/// A question mark: a processor on a system without such a call does without.
 const TRACED: &str =
     "trace=read,write,recvfrom,sendto,accept4,epoll_ctl,?epoll_wait,?epoll_pwait,?epoll_pwait2,?poll";
 
@@ -42,7 +43,7 @@ fn mark(text: &str) {
 struct Calls(Vec<String>);
 
 impl Calls {
-    /// How many of that name there are whose line holds `what`.
+    /// Returns the number of calls of that name with `what` in their line.
     fn count(&self, name: &str, what: &str) -> usize {
         let is_one = |line: &&String| line.starts_with(&format!("{name}(")) && line.contains(what);
         self.0.iter().filter(is_one).count()
@@ -60,8 +61,8 @@ impl Calls {
     }
 }
 
-/// Runs the test of that name under strace. Returns what the thread that wrote the marks did between them, and what all
-/// the others did; `None` when nothing can be traced here.
+/// Runs the test of that name under strace. Returns what the thread that wrote the marks did
+/// between them, and what all the others did; `None` when nothing can be traced here.
 fn traced(test: &str) -> Option<(Calls, Vec<Calls>)> {
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("syscalls-{test}-{}", std::process::id()));
@@ -138,25 +139,27 @@ fn echo_request_is_one_read_and_one_write() {
     let requests = CONNECTIONS * REQUESTS;
     assert_eq!(hub.count("recvfrom", ") = 128"), requests);
     assert_eq!(hub.count("sendto", ") = 128"), requests);
-    // The end of each connection, and the one read that would have blocked, upon which it is registered. One whose client is
-    // always ahead of its server never meets it.
+    // The end of each connection, and the one read that would have blocked, upon which it is
+    // registered. A server with a client that is always ahead of it never meets it.
     assert_eq!(hub.count("recvfrom", ") = 0"), CONNECTIONS);
     let blocked = hub.count("recvfrom", "EAGAIN");
-    assert!(blocked <= CONNECTIONS, "{blocked} reads in vain");
+    assert!(blocked <= CONNECTIONS, "{blocked} reads that would block");
     assert_eq!(hub.count("recvfrom", ""), requests + CONNECTIONS + blocked);
     assert_eq!(hub.count("sendto", ""), requests);
-    // Besides them the listener is registered, and the waker of the hub, which is made in between the marks.
+    // Besides them the listener is registered, and the waker of the hub, which is made in between
+    // the marks.
     let registered = hub.count("epoll_ctl", "EPOLL_CTL_ADD");
     assert!(
         (blocked..=blocked + 2).contains(&registered),
         "{registered} registrations, {blocked} of connections"
     );
     assert_eq!(hub.count("epoll_ctl", "EPOLL_CTL_MOD"), 0);
-    // Every poll but the last of each kind brings something: a connection, a request, an end, or that what was
-    // registered just now can be written to. How much one brings depends on who is faster.
+    // Every poll but the last of each kind brings something: a connection, a request, an end, or
+    // that what was registered just now can be written to. The number of events of one poll depends
+    // on the scheduling.
     let (polls, most) = (hub.polls(), requests + 3 * CONNECTIONS + registered);
     assert!(polls <= most, "{polls} polls");
-    // No other calls: nothing is asked for its state, nobody is woken through the system.
+    // No other calls: nothing is asked for its state, no thread is woken through the system.
     assert_eq!(hub.count("read", "") + hub.count("write", ""), 0);
 }
 
@@ -206,15 +209,16 @@ fn poll_is_shared_and_registration_is_once() {
         return within(LIMIT, serve);
     }
     let Some((hub, _)) = traced("poll_is_shared_and_registration_is_once") else { return };
-    // Each has tried once in vain, was registered for it, and from then on waits for the next event at once: what it
-    // reads is less than it has room for.
+    // Each has tried once without result, was registered for it, and from then on waits for the
+    // next event at once: what it reads is less than it has room for.
     assert_eq!(hub.count("recvfrom", "EAGAIN"), PAIRS);
     assert_eq!(hub.count("recvfrom", ") = 5"), PAIRS * ROUNDS);
     assert_eq!(hub.count("recvfrom", ""), PAIRS * (ROUNDS + 1));
     assert_eq!(hub.count("epoll_ctl", "EPOLL_CTL_ADD"), PAIRS);
     assert_eq!(hub.count("epoll_ctl", ""), PAIRS);
-    // A round is written before the hub polls, so one poll finds all of it. Main's sleep takes another, and a third where
-    // the system wakes early; a slow machine may see the end of the sleep first, and polls once more.
+    // A round is written before the hub polls, so one poll finds all of it. Main's sleep takes
+    // another, and a third where the system wakes early; a slow machine may see the end of the
+    // sleep first, and polls once more.
     let polls = hub.polls();
     assert!(polls <= 5 * ROUNDS, "{polls} polls for {ROUNDS} rounds of {PAIRS}");
 }
@@ -235,11 +239,11 @@ fn posts_of_another_thread_wake_once() {
             thread::sleep(Duration::from_millis(50));
             mark(BEGIN);
             let block = move || {
-                at_work.send(()).expect("somebody asks");
-                go_on.recv().expect("somebody answers");
+                at_work.send(()).expect("the caller waits");
+                go_on.recv().expect("the caller answers");
             };
             remote.post(block).expect("the hub lives");
-            // Now it is at that, and takes nothing meanwhile.
+            // Now it is at that, and takes nothing until it is released.
             working.recv().expect("it comes to it");
             for _ in 0..POSTS {
                 remote.post(|| ()).expect("the hub lives");

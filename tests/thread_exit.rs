@@ -1,5 +1,5 @@
-//! Threads that end while greenlets of theirs have not: these are unwound, the rest is abandoned, and nothing touches
-//! what is gone.
+//! Threads that end while greenlets of theirs have not: these are unwound, the rest is abandoned,
+//! and nothing touches what is gone.
 
 mod util;
 
@@ -32,14 +32,15 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a thread to its very end, its thread-locals included, and returns how many greenlets it abandoned.
+/// Runs a thread to its very end, its thread-locals included, and returns how many greenlets it
+/// abandoned.
 fn thread_to_its_end(body: impl FnOnce() + Send + 'static) -> usize {
     let before = abandoned_greenlets();
     within(LIMIT, body);
     abandoned_greenlets() - before
 }
 
-/// How often a value was used after it had been dropped.
+/// The number of uses of a value after it had been dropped.
 static MISUSED: AtomicUsize = AtomicUsize::new(0);
 
 /// A value of a thread-local that knows whether it is still there.
@@ -184,7 +185,7 @@ fn abandoned_are_those_that_do_not_end() {
         yield_now();
     });
     assert_eq!(abandoned, 1);
-    // A structured end abandons nobody.
+    // A structured end abandons no greenlet.
     let abandoned = thread_to_its_end(|| {
         run(suspend_with_references);
     });
@@ -256,7 +257,8 @@ fn destructors_of_what_is_unwound_may_wait_and_spawn() {
     assert_eq!((abandoned, DROPPED.load(Ordering::Relaxed)), (0, 2));
 }
 
-/// Where std registers each thread-local's destructor with the C library, the hub ends before all that greenlets use.
+/// The hub ends before every thread-local that greenlets use, where std registers each destructor
+/// with the C library.
 const EXACT: bool = cfg!(all(target_os = "linux", target_env = "gnu", not(miri)));
 
 type Kept = Box<Counted>;
@@ -300,7 +302,7 @@ fn a_half_changed_thread_local_is_put_right_before_it_is_destroyed() {
     }
 }
 
-/// It cannot be put right, so it is not destroyed.
+/// The value cannot be repaired, so it is not destroyed.
 #[test]
 fn a_thread_local_that_an_abandoned_greenlet_has_half_changed_is_leaked() {
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -390,14 +392,14 @@ fn calls_in_a_late_destructor_work() {
         yield_now();
         YOUNGER.with(|at_exit| at_exit.set(|| attempt("the hub is there")));
     });
-    // Each makes another hub, but for the event, which has no waiters.
+    // Each makes another hub, except the event, which has no waiters.
     let gone = [true; 4].map(|fine| ("the hub has ended", fine));
     let there = [true; 4].map(|fine| ("the hub is there", fine));
     assert_eq!(*OUTCOMES.lock().unwrap(), [there, gone].concat());
 }
 
-/// Whether the hub is still there, was there, or never was: what a wait raises is known to the call around it.
-/// A call, and whether it ended as it must.
+/// A call, with `true` if it ended as it must. The hub exists, has ended, or never existed, so the
+/// call around a wait knows what the wait raises.
 type Attempt = (&'static str, fn() -> bool);
 
 #[test]
@@ -442,7 +444,8 @@ fn what_a_wait_raises_in_a_late_destructor_is_caught_there() {
     }
 }
 
-/// The destructor of a thread-local gets a hub of its own, to which what is left of the one before is nothing.
+/// The destructor of a thread-local gets a hub of its own, to which what is left of the one before
+/// is nothing.
 #[test]
 fn a_second_hub_does_not_know_what_belonged_to_the_first() {
     let _alone = alone();
@@ -467,7 +470,8 @@ fn a_second_hub_does_not_know_what_belonged_to_the_first() {
     assert_eq!(told.recv(), Ok(6));
 }
 
-/// Sources are numbered through all hubs: closing one of the first hub took the place away from one of the second.
+/// Sources are numbered through all hubs: closing one of the first hub took the place away from one
+/// of the second.
 #[test]
 fn a_socket_of_the_first_hub_leaves_those_of_the_second_alone() {
     let _alone = alone();
@@ -545,7 +549,8 @@ fn nothing_reaches_an_abandoned_greenlet() {
         yield_now();
         greenlets.borrow_mut().push(spawn(|| TRACKED.with(hold_on)).as_any().clone());
     });
-    // What had not begun was killed; the thread-local that called all of this was leaked with those that hold on.
+    // What had not begun was killed; the thread-local that called all of this was leaked with those
+    // that hold on.
     let tried = if EXACT { vec![] } else { vec![false, false, false, false, true] };
     assert_eq!((abandoned, told.try_iter().collect::<Vec<_>>()), (3, tried));
     assert_eq!(MISUSED.load(Ordering::Relaxed), before);

@@ -1,8 +1,9 @@
-//! The crawler: a pool whose members fetch pages, over an input that their own results feed.
+//! The crawler: a pool of greenlets that fetch pages, over an input that their own results feed.
 //!
-//! `imap_unordered` asks the frontier for the next address whenever the pool has a slot and the reader keeps up, so
-//! neither pages nor their links pile up. What goes wrong with a page is its member's failure and arrives among the
-//! results like any other. Nothing here is locked or atomic, since greenlets share their thread: the counts are `Cell`s.
+//! `imap_unordered` asks the frontier for the next address whenever the pool has a slot and the
+//! reader keeps up, so neither pages nor their links pile up. What goes wrong with a page is its
+//! member's failure and arrives among the results like any other. Nothing here is locked or atomic,
+//! since greenlets share their thread: the counts are `Cell`s.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -25,9 +26,9 @@ const KEPT_BUFFER: usize = 64 * 1024;
 /// A page that was fetched.
 struct Page {
     outcome: Outcome,
-    /// What it links to on this host.
+    /// The pages on this host that it links to.
     links: Vec<Url>,
-    /// How many of its links lead elsewhere.
+    /// The number of its links that lead elsewhere.
     elsewhere: u64,
     /// The size of its body.
     bytes: u64,
@@ -130,8 +131,9 @@ impl Crawler {
     fn fetch(&self, url: Url) -> Result<Page, PageFailure> {
         let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let answer = (0..=self.retries).find_map(|_| {
-            // The timeout interrupts whichever wait it meets: connecting, writing or reading. Destructors run, so the
-            // connection is closed; the buffer lives outside and is there for the next try.
+            // The timeout interrupts whichever wait it meets: connecting, writing or reading.
+            // Destructors run, so the connection is closed; the buffer lives outside and is there
+            // for the next try.
             let answer = ramie::with_timeout(self.timeout, || self.client.get(&url, &mut buffer));
             if answer.is_err() {
                 self.kills.update(|kills| kills + 1);
@@ -183,7 +185,8 @@ impl Crawler {
         }
     }
 
-    /// Counts a page that the pool reports as failed: by its own error, or by a bug of this program.
+    /// Counts a page that the pool reports as failed: by its own error, or by a bug of this
+    /// program.
     fn fail(&self, failure: &Failure) {
         let outcome =
             failure.downcast_ref::<PageFailure>().map_or(Outcome::Crashed, |failure| failure.outcome);
@@ -203,7 +206,7 @@ impl Crawler {
         }
     }
 
-    /// How the pages ended, so far.
+    /// Returns the outcomes of the pages so far.
     pub(crate) fn tally(&self) -> Tally {
         self.tally.get()
     }
@@ -218,7 +221,7 @@ impl Crawler {
         self.root_failure.borrow().clone()
     }
 
-    /// What to say when greenlets have panicked.
+    /// Returns a message about greenlets that have panicked.
     pub(crate) fn crashes(&self) -> Option<String> {
         let crashes = self.tally().of(Outcome::Crashed);
         (crashes > 0).then(|| format!("{crashes} pages met a bug of this program"))

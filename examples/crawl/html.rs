@@ -11,8 +11,8 @@ use url::{ParseError, Url};
 
 /// Calls `found` with every link of the page, resolved against its address or its `<base>`.
 ///
-/// A tree of the document is not needed for that, so the tokens are looked at as they come. Invalid UTF-8 becomes
-/// replacement characters.
+/// A tree of the document is not needed for that, so the tokens are looked at as they come. Invalid
+/// UTF-8 becomes replacement characters.
 pub(crate) fn links(page: &Url, body: &[u8], found: impl FnMut(Result<Url, ParseError>)) {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(&String::from_utf8_lossy(body)));

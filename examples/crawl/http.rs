@@ -1,7 +1,7 @@
 //! An HTTP client in plain blocking code: one request a connection, one buffer a page.
 //!
-//! Whatever a server sends ends in a [`Response`] or an [`Error`], and in bounded memory. Time is not looked at here:
-//! the caller's timeout interrupts any wait.
+//! Whatever a server sends ends in a [`Response`] or an [`Error`], and in bounded memory. Time is
+//! not looked at here: the caller's timeout interrupts any wait.
 
 use std::cell::Cell;
 use std::fmt;
@@ -23,7 +23,7 @@ const HEADERS: usize = 64;
 const CHUNK_LINE_LIMIT: usize = 1024;
 const FIRST_READ: usize = 8 * 1024;
 
-/// A response whose head and body have come whole. The body lies in the [`Buffer`].
+/// A complete response: head and body. The body lies in the [`Buffer`].
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -32,7 +32,7 @@ pub(crate) struct Response {
     pub(crate) body: Range<usize>,
 }
 
-/// Whether there can be links in it.
+/// The kind of a body, which decides if it can contain links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
     Html,
@@ -119,7 +119,7 @@ impl Buffer {
     }
 }
 
-/// Where requests go.
+/// The destination of requests.
 #[derive(Debug)]
 pub(crate) struct Client {
     addresses: Vec<SocketAddr>,
@@ -128,7 +128,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client for the host of `url`, whose name is looked up once and for all. An error is a message for the user.
+    /// Creates a client for the host of `url`. The name is looked up once. An error is a message
+    /// for the user.
     pub(crate) fn new(url: &Url) -> Result<Self, String> {
         let host = url[Position::BeforeHost..Position::AfterPort].to_owned();
         let addresses = url.socket_addrs(|| None).map_err(|error| format!("cannot find {host}: {error}"))?;
@@ -156,7 +157,7 @@ impl Client {
     }
 }
 
-/// How the end of a body is known.
+/// The way in which the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
@@ -307,7 +308,7 @@ fn chunked(stream: &TcpStream, buffer: &mut Buffer, start: usize) -> Result<usiz
             }
         };
         if size == 0 {
-            // What may follow are trailers, which nobody asked for.
+            // Only trailers may follow, which the request did not ask for.
             return Ok(out);
         }
         let room = BODY_LIMIT - (out - start);
@@ -332,7 +333,8 @@ fn chunked(stream: &TcpStream, buffer: &mut Buffer, start: usize) -> Result<usiz
     }
 }
 
-/// Reads once, after closing the gap between `out` and `at` when that costs little or room is short.
+/// Reads once, after closing the gap between `out` and `at` when that costs little or room is
+/// short.
 fn more(stream: &TcpStream, buffer: &mut Buffer, out: usize, at: &mut usize) -> Result<(), Error> {
     if *at == buffer.filled || buffer.filled == buffer.bytes.len() {
         buffer.bytes.copy_within(*at..buffer.filled, out);

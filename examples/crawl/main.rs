@@ -1,15 +1,18 @@
-//! Crawls a web site with a pool of greenlets: so many pages at once, with a timeout for each, and a table at the end.
+//! Crawls a web site with a pool of greenlets: so many pages at once, with a timeout for each, and
+//! a table at the end.
 //!
-//! Without `--url` it serves a site of its own on a loopback port, in the same thread and the same hub: pages that
-//! link to each other, some late, some never answering, some broken in every way that a crawler meets. It knows what
-//! it serves, so in the end it compares, and fails if the crawl has counted anything else.
+//! Without `--url` it serves a site of its own on a loopback port, in the same thread and the same
+//! hub: pages that link to each other, some late, some never answering, some broken in every way
+//! that a crawler meets. It knows what it serves, so in the end it compares, and fails if the crawl
+//! has counted anything else.
 //!
 //! ```text
 //! cargo run --release --example crawl
 //! cargo run --release --example crawl -- --url http://127.0.0.1:8000/
 //! ```
 //!
-//! Read `crawler.rs` first: a `Pool`, its `imap_unordered`, a timeout, and `http.rs` below it is plain blocking code.
+//! Read `crawler.rs` first: a `Pool`, its `imap_unordered`, a timeout, and `http.rs` below it is
+//! plain blocking code.
 //!
 //! Ends by itself: yes
 
@@ -36,7 +39,7 @@ use crate::options::{Command, Options};
 use crate::progress::Progress;
 use crate::site::Site;
 
-/// How long the site may take, once the crawl is over, to notice that nobody is there any more.
+/// The time that the site has, after the crawl, to notice that no client is left.
 const DRAIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {

@@ -28,14 +28,14 @@ Exit status: 0 when the crawl is done (and the counts are as expected), 1 when n
 /// More than this is a typing error rather than a wish.
 const MOST: u32 = 10_000_000;
 
-/// What the command line asks for.
+/// The request of the command line.
 #[derive(Debug)]
 pub(crate) enum Command {
     Crawl(Options),
     Help,
 }
 
-/// How to crawl what.
+/// The options of a crawl.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) url: Option<Url>,
@@ -59,7 +59,8 @@ impl Default for Options {
     }
 }
 
-/// Parses the arguments, the first of which is the program's name. An error is a message for the user.
+/// Parses the arguments, the first of which is the program's name. An error is a message for the
+/// user.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut options = Options::default();
     let mut parser = lexopt::Parser::from_iter(arguments);

@@ -1,6 +1,6 @@
-//! How the visit of a page can end.
+//! Outcomes of the visit of a page.
 
-/// How the visit of a page ended. Every page ends in exactly one of these.
+/// The outcome of the visit of a page. Every page ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Html,
@@ -35,7 +35,7 @@ impl Outcome {
         Outcome::Crashed,
     ];
 
-    /// What the table calls it.
+    /// Returns the name in the table.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Outcome::Html => "HTML",

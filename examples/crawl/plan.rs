@@ -1,23 +1,23 @@
-//! What the example's own site consists of. Everything follows from a page's number and the seed, so the same options
-//! make the same site, and what a crawl of it has to find is known beforehand.
+//! The contents of the example's own site. Everything follows from a page's number and the seed,
+//! so the same options make the same site, and what a crawl of it has to find is known beforehand.
 //!
-//! Page 0 is the root. Page `n` is linked to by the nearest page at or below `n / 10` that has links, so that every
-//! page can be reached; links to pages somewhere else, to other hosts, and things that only look like links are
-//! strewn in.
+//! Page 0 is the root. Page `n` is linked to by the nearest page at or below `n / 10` that has
+//! links, so that every page can be reached; links to pages somewhere else, to other hosts, and
+//! things that only look like links are strewn in.
 
 use std::fmt::Write;
 
 use crate::outcome::Outcome;
 
-/// What happens to somebody who asks for a page.
+/// The answer of the site to a request for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Html,
     /// A page that takes its time, though not too much of it.
     Late,
-    /// A page that takes longer than anybody waits.
+    /// A page that takes longer than any client waits.
     Slow,
-    /// A body that goes on and on, little by little.
+    /// A body without end, sent in small pieces.
     Endless,
     /// A body that is too large.
     Large,
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Reset,
     /// A connection that ends in the middle of the body.
     Truncated,
-    /// What is no HTTP.
+    /// An answer that is not HTTP.
     Malformed,
     Redirect,
     /// A text that is not HTML.
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// How many pages of a thousand are of which kind; the others are plain HTML.
+    /// The number of pages of each kind, in a thousand; the others are plain HTML.
     const SHARES: [(Kind, u64); 11] = [
         (Kind::Late, 40),
         (Kind::Slow, 15),
@@ -52,7 +52,7 @@ impl Kind {
         (Kind::Text, 30),
     ];
 
-    /// What a crawler has to make of it.
+    /// Returns the outcome that a crawler must report.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
             Kind::Html | Kind::Late => Outcome::Html,
@@ -96,7 +96,7 @@ const ELSEWHERE: [&str; 7] = [
     "http://[broken/",
 ];
 
-/// The site, as far as it is known before anybody asks.
+/// The part of the site that is known before the first request.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pages: u32,
@@ -176,7 +176,7 @@ impl Plan {
     /// A reference to a page in one of the ways in which it can be written.
     fn href(&self, page: u32, way: u64) -> String {
         let path = Self::address(page, |(html, _)| html);
-        // Pages lie two folders deep at most, and nobody gets above the root.
+        // Pages lie two folders deep at most, and no path leads above the root.
         match way % 6 {
             0 => path,
             1 => format!("../..{path}"),
@@ -187,7 +187,7 @@ impl Plan {
         }
     }
 
-    /// Where a redirect leads: to another page, or away.
+    /// Returns the target of a redirect: another page, or another host.
     pub(crate) fn redirect(&self, page: u32) -> String {
         let throw = self.dice(page, "redirect");
         let target = (throw >> 32) as u32 % self.pages;

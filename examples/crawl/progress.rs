@@ -17,7 +17,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Shows the progress of a crawl. Where nobody would see it, nothing is started.
+    /// Shows the progress of a crawl. Starts nothing if the output is no terminal.
     pub(crate) fn start(crawler: &Rc<Crawler>) -> Self {
         let bar = ProgressBar::new(0);
         if bar.is_hidden() {

@@ -1,4 +1,5 @@
-//! What is measured beside the crawl, the table in the end, and the comparison with what the site knows.
+//! Measurements beside the crawl, the table at the end, and the comparison with the counts of the
+//! site.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::site::Site;
 
-/// How much of the first failure of its kind is shown: a server may have made up any address.
+/// The length to which the first failure of a kind is shown: a server may have made up any address.
 const LONGEST_SAMPLE: usize = 100;
 
 /// Keeps the largest number of greenlets that were alive at once.
@@ -88,7 +89,8 @@ pub(crate) fn table(crawler: &Crawler, time: Duration, alive: usize) -> String {
     table
 }
 
-/// Compares what the crawler has counted with what the site knows. An error is a message that names each difference.
+/// Compares what the crawler has counted with what the site knows. An error is a message that names
+/// each difference.
 pub(crate) fn compare(site: &Site, crawler: &Crawler) -> Result<(), String> {
     let (expected, counted) = (site.expected(), crawler.tally());
     let mut differences = String::new();

@@ -1,4 +1,5 @@
-//! The example's own site: a server in the crawler's own thread, as badly behaved as its [`Plan`] wants it.
+//! The example's own site: a server in the crawler's own thread, as badly behaved as its [`Plan`]
+//! wants it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -52,7 +53,7 @@ impl Site {
         &self.plan
     }
 
-    /// Answers whoever connects, each in a greenlet, until the site is closed.
+    /// Serves each connection in a greenlet, until the site is closed.
     pub(crate) fn serve(self: Rc<Self>) {
         loop {
             match self.listener.accept() {
@@ -75,7 +76,7 @@ impl Site {
         self.listener.close();
     }
 
-    /// What a crawl of the whole site has to count.
+    /// Returns the counts that a crawl of the whole site must report.
     pub(crate) fn expected(&self) -> Tally {
         let mut tally = Tally::default();
         (0..self.plan.pages()).for_each(|page| tally.add(self.plan.kind(page).outcome()));
@@ -97,7 +98,8 @@ impl Site {
         self.strays.get()
     }
 
-    /// Requests for slow pages, and how many of those who asked have left without the answer.
+    /// Returns the number of requests for slow pages, and the number of clients that left without
+    /// the answer.
     pub(crate) fn slow(&self) -> (u64, u64) {
         (self.slow.get(), self.left.get())
     }
@@ -113,7 +115,8 @@ impl Site {
         let kind = self.plan.kind(page);
         let is_slow = kind.outcome() == Outcome::Slow;
         self.slow.update(|slow| slow + u64::from(is_slow));
-        // A client that leaves early is what half of these pages are for; of the slow ones everybody has to.
+        // Half of these pages are there for clients that leave early; from the slow ones every
+        // client does.
         let answered = self.answer_with(stream, page, kind);
         self.left.update(|left| left + u64::from(is_slow && answered.is_err()));
         answered
@@ -220,7 +223,7 @@ fn respond(mut stream: &TcpStream, status: u16, media: &str, body: &str) -> io::
     stream.write_all(answer.as_bytes())
 }
 
-/// Waits, unless the client leaves meanwhile: then it is an error.
+/// Waits. Returns an error if the client leaves during the wait.
 fn patience(mut stream: &TcpStream, time: Duration) -> io::Result<()> {
     stream.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
     match stream.read(&mut [0]) {

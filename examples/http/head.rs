@@ -1,10 +1,11 @@
-//! Taking the head of an HTTP/1.1 message off a connection, for httparse: what clients, the proxy and the file server share.
+//! Taking the head of an HTTP/1.1 message off a connection, for httparse: what clients, the proxy
+//! and the file server share.
 
 use std::io::{self, BufRead, Read};
 
 /// The largest head that is taken.
 const HEAD_LIMIT: usize = 32 * 1024;
-/// How many headers there may be in it.
+/// The maximum number of headers.
 pub(crate) const HEADERS: usize = 64;
 
 /// A line with its end, or nothing at the end of the stream.

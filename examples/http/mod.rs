@@ -1,7 +1,9 @@
-//! HTTP/1.1 as a server speaks it, over any stream: what `http_server` and `https_server` have in common.
+//! HTTP/1.1 as a server speaks it, over any stream: what `http_server` and `https_server` have in
+//! common.
 //!
-//! Requests are parsed by `httparse`. Connections are kept for further requests, which may come before the answers to those
-//! before them have gone (pipelining): answers go out in the order of the requests, gathered as long as requests are there.
+//! Requests are parsed by `httparse`. Connections are kept for further requests, which may come
+//! before the answers to those before them have gone (pipelining): answers go out in the order of
+//! the requests, gathered as long as requests are there.
 
 mod date;
 mod request;
@@ -75,7 +77,7 @@ impl Response {
     }
 }
 
-/// What becomes of the connection after an answer.
+/// The state of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
     /// As is the rule since HTTP/1.1.
@@ -105,7 +107,7 @@ pub(crate) fn serve<S: Stream>(stream: &mut S, answer: impl Fn(&Request) -> Resp
                 if continues {
                     out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
-                // Whoever waits for an answer before sending more gets it now.
+                // A client that waits for an answer before it sends more gets it now.
                 stream.write_all(&out)?;
                 out.clear();
                 if incoming.receive(stream)? == 0 { Keep::No } else { continue }
@@ -124,20 +126,20 @@ pub(crate) fn serve<S: Stream>(stream: &mut S, answer: impl Fn(&Request) -> Resp
     }
 }
 
-/// Reads and drops what the client still sends. A close with unread data would reset the connection,
-/// and the client would lose the answer.
+/// Reads and drops what the client still sends. A close with unread data would reset the
+/// connection, and the client would lose the answer.
 fn linger<S: Stream>(stream: &mut S) {
     let _ = with_timeout(LINGER, || io::copy(&mut stream.take(LINGER_BYTES), &mut io::sink()));
 }
 
-/// What the examples serve.
+/// Answers a request to one of the examples.
 pub(crate) fn site(request: &Request) -> Response {
     match (request.method, request.path()) {
         (Method::Get | Method::Head, "/") => {
             Response::new(200, "text/html", "<h1>Hello from a greenlet</h1>\n")
         }
         (Method::Get | Method::Head, "/slow") => {
-            // Nobody else waits for it.
+            // No other connection waits for it.
             ramie::sleep(Duration::from_secs(1));
             Response::new(200, "text/plain", "that took a second\n")
         }

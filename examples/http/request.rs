@@ -33,29 +33,30 @@ impl Request {
     }
 }
 
-/// What to do next.
+/// The next step of the server.
 pub(super) enum Next {
     Request(Request),
     /// The status to refuse it with. What follows cannot be told apart any more.
     Bad(u16),
-    /// Nothing, before more is received; `continues` if the other side wants to be told that it may send a body.
+    /// Nothing, before more is received; `continues` if the other side wants to be told that it may
+    /// send a body.
     More {
         continues: bool,
     },
 }
 
-/// The head of a request whose body may not be there yet.
+/// The head of a request. The body may not have arrived yet.
 struct Head {
     request: Request,
     body_length: usize,
     expects: bool,
 }
 
-/// What was received and not looked at yet.
+/// Received bytes that are not parsed yet.
 pub(super) struct Incoming {
     bytes: Vec<u8>,
     head: Option<Head>,
-    /// Whether the stream has ended.
+    /// `true` once the stream has ended.
     ended: bool,
 }
 
@@ -68,7 +69,8 @@ impl Incoming {
     pub(super) fn receive(&mut self, stream: &mut impl Read) -> io::Result<usize> {
         let mut buffer = [0; 8192];
         let length = match stream.read(&mut buffer) {
-            // Between two requests a connection may come to any end; in the middle of one it may not.
+            // Between two requests a connection may come to any end; in the middle of one it may
+            // not.
             Err(error) if self.is_empty() && is_end(&error) => 0,
             other => other?,
         };
@@ -80,7 +82,7 @@ impl Incoming {
         Ok(length)
     }
 
-    /// Whether nothing of a request is there.
+    /// Returns `true` if no part of a request has arrived.
     fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.head.is_none()
     }
@@ -112,7 +114,7 @@ impl Incoming {
     }
 }
 
-/// Whether the other side has gone, in whatever way, or has nothing more to ask.
+/// Returns `true` if the peer has closed the connection, in any way, or has no further request.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),

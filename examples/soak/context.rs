@@ -50,7 +50,7 @@ impl Ledger {
     }
 }
 
-/// What one run of one subject works with. Clones share the ledger.
+/// The tools of one run of one subject. Clones share the ledger.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) subject: &'static str,
@@ -141,7 +141,7 @@ impl Random {
         self.bytes(length)
     }
 
-    /// Returns a generator whose numbers do not depend on those that this one gives later.
+    /// Returns a generator with numbers that do not depend on the later ones of this generator.
     pub(crate) fn fork(&mut self) -> Random {
         Random(self.next())
     }

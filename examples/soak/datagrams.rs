@@ -11,9 +11,10 @@ use ramie::spawn;
 
 use super::context::{Context, Living, kill_some};
 
-/// How long an answer may take before the question is repeated.
+/// The time after which a question is repeated.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often a question is asked. The system may drop a datagram, but not so many in a row.
+/// The number of times that a question is asked. The system may drop a datagram, but not so many in
+/// a row.
 const TRIES: u64 = 20;
 
 pub(crate) fn run(context: &Context) -> Result<(), Box<dyn Error>> {

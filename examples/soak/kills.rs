@@ -15,7 +15,7 @@ use super::context::{Context, Counted, Living, Random, kill_some};
 const LIMIT: Duration = Duration::from_secs(20);
 const FOREVER: Duration = Duration::from_secs(3_600);
 
-/// A value whose destructor waits.
+/// A value with a destructor that waits.
 struct Late(#[expect(dead_code, reason = "counted until it is dropped")] Counted);
 
 impl Drop for Late {

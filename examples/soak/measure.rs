@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ramie::{get_hub, sleep, yield_now};
 
-/// What must be the same before and after.
+/// The measurements that must be the same before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     greenlets: usize,
@@ -49,8 +49,8 @@ impl Held {
     }
 }
 
-/// What the system counts for the process: descriptors, threads, children. Nothing where it does
-/// not tell.
+/// The system's counts for the process: descriptors, threads, children. `None` where the system
+/// does not report them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) descriptors: Option<usize>,

@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// How many items went in and came out.
+/// The numbers of items that went in and came out.
 #[derive(Clone, Default)]
 struct Passed {
     sent: Rc<Cell<u64>>,

@@ -26,15 +26,15 @@ Options:
   -h, --help    Print this
 ";
 
-/// How long the subjects run between two accounts.
+/// The time that the subjects run between two accounts.
 const PERIOD: Duration = Duration::from_secs(3);
-/// How long after its period a subject may take to end. Each of its waits has a limit far below.
+/// The time after its period that a subject has to end. Each of its waits has a limit far below.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the threads of pools may take to end, which they do five seconds after their last job.
+/// The time that the threads of pools have to end, which they do five seconds after their last job.
 const SETTLING: Duration = Duration::from_secs(30);
-/// How much more memory the last fifth of the run may take than the second fifth. An allocator's
-/// arenas move by a few megabytes; a leak of a hundred bytes a round is more than this within the
-/// twenty minutes.
+/// The additional memory that the last fifth of the run may take over the second fifth. An
+/// allocator's arenas move by a few megabytes; a leak of a hundred bytes a round is more than this
+/// within the twenty minutes.
 const GROWTH: u64 = 12 << 20;
 
 type Outcome = Result<(), Box<dyn Error>>;

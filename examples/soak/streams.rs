@@ -14,12 +14,12 @@ use ramie::{Greenlet, joinall, sleep, spawn, with_timeout};
 
 use super::context::{Context, Living, Random, kill_some};
 
-/// How long a read or a write may take.
+/// The limit of a read or a write.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long a handler waits for a peer that says nothing.
+/// The time that a handler waits for a silent peer.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// What a peer knows of the books.
+/// The part of the books that a peer uses.
 #[derive(Clone)]
 struct Peer {
     context: Context,
@@ -159,7 +159,7 @@ fn through_a_pipe(peer: &Peer, random: &mut Random) -> io::Result<()> {
     Ok(())
 }
 
-/// A peer whose errors are its own.
+/// A peer that makes errors of its own.
 fn misbehaving(peer: &Peer, mut random: Random) -> Greenlet<()> {
     let peer = peer.clone();
     spawn(move || {
@@ -191,7 +191,7 @@ fn misbehave(peer: &Peer, random: &mut Random) -> io::Result<()> {
             let end = stream.read(&mut [0; 16])?;
             peer.context.equal("bytes from an idle handler", end, 0);
         }
-        // Sends and never reads, until neither goes on.
+        // Sends and never reads, until neither side can continue.
         4 => {
             let bytes = random.bytes(200_000);
             let _late = with_timeout(random.pause(20_000), || while stream.write(&bytes).is_ok() {});

@@ -150,6 +150,10 @@ impl Group {
     ///
     /// Lets other greenlets run only if it waits. The number is 0 when other greenlets have taken
     /// the slots first.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout takes no slot and leaves the queue of waiters.
     pub fn wait_available(&self) -> usize {
         self.members.slots.as_ref().map_or(1, ramie_hub::Semaphore::wait)
     }

@@ -69,7 +69,11 @@ impl Pool {
     }
 
     /// Waits for a free slot for at most `timeout` and reserves nothing. Returns the number of free
-    /// slots, which may be 0.
+    /// slots, which may be 0. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait_available`](Group::wait_available).
     pub fn wait_available_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.group.members.slots.as_ref().map_or(1, |slots| slots.wait_timeout(timeout))
     }
@@ -86,11 +90,16 @@ impl Pool {
         members.try_acquire().then(|| members.enter(greenlet)).ok_or(PoolFull(()))
     }
 
-    /// Adds a greenlet, waiting for a slot for at most `timeout`.
+    /// Adds a greenlet, waiting for a slot for at most `timeout`. Lets other greenlets run only if
+    /// it waits.
     ///
     /// # Errors
     ///
     /// [`PoolFull`] when no slot became free; the greenlet is not a member.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`add`](Group::add).
     pub fn add_timeout(&self, greenlet: &AnyGreenlet, timeout: impl Into<Limit>) -> Result<(), PoolFull> {
         self.add_for(greenlet, timeout.into())
     }
@@ -109,11 +118,16 @@ impl Pool {
         self.try_add(greenlet).map(|()| greenlet.start())
     }
 
-    /// Adds a greenlet and starts it, waiting for a slot for at most `timeout`.
+    /// Adds a greenlet and starts it, waiting for a slot for at most `timeout`. Lets other
+    /// greenlets run only if it waits.
     ///
     /// # Errors
     ///
     /// [`PoolFull`] when no slot became free; the greenlet is neither started nor a member.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`start`](Group::start).
     pub fn start_timeout(&self, greenlet: &AnyGreenlet, timeout: impl Into<Limit>) -> Result<(), PoolFull> {
         self.add_timeout(greenlet, timeout).map(|()| greenlet.start())
     }
@@ -140,7 +154,8 @@ impl Pool {
         self.group.members.spawn_within(body, None, None).map_err(PoolFull)
     }
 
-    /// Spawns a greenlet as a member, waiting for a slot for at most `timeout`.
+    /// Spawns a greenlet as a member, waiting for a slot for at most `timeout`. Lets other
+    /// greenlets run only if it waits.
     ///
     /// # Errors
     ///

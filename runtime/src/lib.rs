@@ -58,11 +58,11 @@
 //! # Where a name is
 //!
 //! This page lists the names that most programs use. Everything else is in a module, and each name
-//! is in one place: [`sync`], [`queue`], [`channel`] and [`select`](mod@select) for greenlets of one
-//! thread, [`shared`] for several threads, [`generic`] for code that serves both, [`net`], [`io`],
-//! [`fs`], `os` and `tls` for input and output, [`pool`] for the less common parts of groups and
-//! pools, and [`hub`] for code that builds a waitable object of its own, hands messages to another
-//! thread's hub, or embeds the loop.
+//! is in one place: [`sync`], [`queue`], [`channel`] and [`select`](mod@select) for greenlets of
+//! one thread, [`shared`] for several threads, [`generic`] for code that serves both, [`net`],
+//! [`io`], [`fs`], `os` and `tls` for input and output, [`pool`] for the less common parts of
+//! groups and pools, and [`hub`] for code that builds a waitable object of its own, hands messages
+//! to another thread's hub, or embeds the loop.
 //!
 //! # What waits and what blocks
 //!

@@ -134,7 +134,8 @@ impl Run {
         Ok(self.run(body))
     }
 
-    /// Runs the body on this thread, in its main greenlet; ends every other greenlet of the thread; returns.
+    /// Runs the body on this thread, in its main greenlet; ends every other greenlet of the thread;
+    /// returns.
     ///
     /// If the body ends with a panic or an exception, the other greenlets are ended before it
     /// propagates. If the body ends with [`SystemExit`], the process ends with that status after

@@ -1,4 +1,5 @@
-//! The waits of datagrams, Unix sockets, pipes, wrappers of descriptors, and of what is made of them.
+//! The waits of datagrams, Unix sockets, pipes, wrappers of descriptors, and of what is made of
+//! them.
 
 use std::cell::RefCell;
 use std::fs::File;

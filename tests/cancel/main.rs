@@ -38,7 +38,7 @@ struct Point {
     block: Rc<dyn Fn()>,
     /// The same with a limit of its own; says whether that is what ended it.
     limited: Option<Rc<dyn Fn(Duration) -> bool>>,
-    /// Asserts that the objects have forgotten whoever waited, and are still good for something.
+    /// Asserts that the objects have forgotten the waiter, and still work.
     check: Box<dyn FnOnce()>,
 }
 
@@ -82,7 +82,8 @@ fn stubborn() -> (Greenlet<()>, Rc<Cell<bool>>) {
     (greenlet, let_go)
 }
 
-/// Asserts that nobody waits for a greenlet, and that one can still be joined and killed.
+/// Asserts that no greenlet waits for the target, and that the target can still be joined and
+/// killed.
 fn check_target(target: &AnyGreenlet) {
     assert_eq!(target.has_links(), 0);
     assert!(!target.ready());
@@ -108,7 +109,7 @@ fn check_semaphore(semaphore: &Semaphore) {
     assert!(semaphore.acquire_timeout(LONG));
 }
 
-/// A connection whose ends are registered, so that the footprint does not change when they are waited for.
+/// A connection with registered ends, so that a wait for them does not change the footprint.
 fn tcp_pair() -> (Rc<TcpStream>, Rc<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -144,7 +145,7 @@ fn reading(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -
         })
 }
 
-/// Makes a point of a call that writes to a connection whose other side does not read.
+/// Makes a point of a call that writes to a connection that the peer does not read.
 fn writing(name: &'static str, call: fn(&TcpStream) -> std::io::Result<usize>) -> Point {
     let (near, far) = tcp_pair();
     crate::util::saturated_peers::fill(&near);
@@ -201,7 +202,7 @@ fn connecting() -> Option<Point> {
 fn points() -> Vec<fn() -> Option<Point>> {
     vec![
         || Some(Point::new("sleep", || sleep(LONG))),
-        || Some(Point::new("sleep for ever", || sleep(Duration::MAX))),
+        || Some(Point::new("sleep without limit", || sleep(Duration::MAX))),
         || Some(Point::new("sleep_unref", || sleep_unref(LONG))),
         || Some(Point::new("sleep_until", || ramie::time::sleep_until(Instant::now() + LONG))),
         || {
@@ -417,7 +418,7 @@ fn points() -> Vec<fn() -> Option<Point>> {
     ]
 }
 
-/// Somebody who waits at a point, on a stack of its own.
+/// Spawns a greenlet that waits at a point.
 fn waiter(block: &Rc<dyn Fn()>) -> Greenlet<()> {
     let block = block.clone();
     let greenlet = spawn(move || block());

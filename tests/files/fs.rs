@@ -1,4 +1,5 @@
-//! `ramie::fs`: what std's own tests promise of files, restated; and what becomes of files when greenlets end.
+//! `ramie::fs`: what std's own tests promise of files, restated; and what becomes of files when
+//! greenlets end.
 
 use std::cell::{Cell, RefCell};
 use std::fs as std_fs;
@@ -397,7 +398,7 @@ fn std_s_buffers_move_large_blocks() {
     });
 }
 
-/// The threads of the pool know no order, but whoever calls first is served first.
+/// The threads of the pool keep no order, but the first caller is served first.
 #[test]
 fn operations_on_one_file_keep_their_order() {
     within(LIMIT, || {
@@ -448,7 +449,8 @@ fn a_file_is_used_inside_a_job() {
     });
 }
 
-/// What waits for a thread of the pool is not interrupted, but what waits for its turn is.
+/// A call that waits for a thread of the pool is not interrupted; a call that waits for its turn
+/// is.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod fifos {
     use std::os::unix::fs::OpenOptionsExt;
@@ -460,7 +462,8 @@ mod fifos {
 
     use super::*;
 
-    /// Everything of a FIFO that is opened: the path, the end that greenlets read from a thread, and the other end.
+    /// Everything of a FIFO that is opened: the path, the end that greenlets read from a thread,
+    /// and the other end.
     fn fifo(folder: &Folder) -> (File, std_fs::File) {
         let path = folder.join("fifo");
         mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
@@ -565,7 +568,7 @@ mod fifos {
         });
     }
 
-    /// What the documentation advises for what never ends.
+    /// The documentation's advice for calls that never end.
     #[test]
     fn a_cooperative_fifo_is_killed_at_once() {
         within(LIMIT, || {
@@ -600,7 +603,8 @@ fn nothing_is_left_behind() {
             opening.kill();
         }
         assert_eq!(settled(), before.0);
-        // Other tests have descriptors of their own meanwhile, but not as many as would be left here.
+        // Other tests have descriptors of their own at this time, but not as many as would be left
+        // here.
         if let (Some(before), Some(after)) = (before.1, descriptors()) {
             assert!(after < before + 100, "{before} descriptors before, {after} after");
         }

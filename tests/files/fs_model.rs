@@ -1,4 +1,5 @@
-//! Random operations on files, through `ramie::fs` in one folder and through std in another: both must say and leave the same.
+//! Random operations on files, through `ramie::fs` in one folder and through std in another: both
+//! must say and leave the same.
 
 use std::fmt::Debug;
 use std::fs as std_fs;
@@ -17,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const CASES: u32 = 100;
 /// Few names, so that operations meet; one lies in a folder that may be missing.
 const NAMES: [&str; 5] = ["one", "two", "three", "one/below", "one/below/deep"];
-/// How many files are open at a time.
+/// The number of files that are open at a time.
 const OPEN: usize = 3;
 
 /// An operation; numbers choose names and open files.
@@ -83,7 +84,7 @@ fn operations() -> impl Strategy<Value = Vec<Op>> {
     vec(prop_oneof![3 => of_files, 1 => of_paths], 1..60)
 }
 
-/// What an operation came to, in words that do not name the folder.
+/// The result of an operation, in words that do not name the folder.
 fn said<T: Debug>(result: io::Result<T>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
@@ -91,7 +92,7 @@ fn said<T: Debug>(result: io::Result<T>) -> String {
     }
 }
 
-/// Runs operations, through `ramie::fs` or through std, whose names are the same.
+/// Runs operations, through `ramie::fs` or through std, which have the same names.
 macro_rules! world {
     ($name:ident, $fs:ident) => {
         fn $name(folder: &Path, operations: &[Op]) -> Vec<String> {

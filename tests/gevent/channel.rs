@@ -158,7 +158,8 @@ fn both_ends_pass_the_get_battery() {
     });
 }
 
-/// Hazard 20: the calls that do not wait let others run once, and succeed when somebody waits already.
+/// Hazard 20: the calls that do not wait let others run once, and succeed when a peer waits
+/// already.
 #[test]
 fn without_a_partner_nothing_is_handed_over_and_with_one_it_is() {
     within(LIMIT, || {
@@ -185,7 +186,8 @@ fn without_a_partner_nothing_is_handed_over_and_with_one_it_is() {
     });
 }
 
-/// Pairs meet in the order in which both sides came, and whoever left in between leaves no gap.
+/// Pairs meet in the order in which both sides came, and a waiter that left in between leaves no
+/// gap.
 #[test]
 fn pairs_meet_in_order() {
     within(LIMIT, || {

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(2);
 
-/// What a greenlet does to an event, and what it logs then.
+/// The action of a greenlet on an event, and its log entry.
 type Move = (&'static str, fn(&Event));
 
 /// gevent's WAIT battery.
@@ -67,7 +67,7 @@ fn an_event_cleared_by_who_was_told_is_not_reported_again() {
     });
 }
 
-/// The same for who comes between the clearing and the pass that the setting has queued.
+/// The same for a waiter that comes between the clearing and the pass that the setting has queued.
 #[test]
 fn who_waits_after_an_event_was_cleared_is_not_told_of_the_setting_before() {
     within(LIMIT, || {
@@ -85,7 +85,8 @@ fn who_waits_after_an_event_was_cleared_is_not_told_of_the_setting_before() {
     });
 }
 
-/// Who finds the event set and yet waits, because others are being told, is told as well, whatever those do.
+/// A waiter that finds the event set and yet waits, because a notification is running, is woken as
+/// well, whatever the other waiters do.
 #[test]
 fn who_waits_on_a_set_event_is_told_although_others_clear_it() {
     within(LIMIT, || {
@@ -99,7 +100,8 @@ fn who_waits_on_a_set_event_is_told_although_others_clear_it() {
         yield_now();
         let setter = event.clone();
         spawn(move || setter.set());
-        // Both are late; the first of them is late a second time, before the second one clears the event.
+        // Both are late; the first of them is late a second time, before the second one clears the
+        // event.
         let (again, notes) = (event.clone(), log.clone());
         let again = spawn(move || {
             again.wait();
@@ -118,7 +120,8 @@ fn who_waits_on_a_set_event_is_told_although_others_clear_it() {
     });
 }
 
-/// Who comes while others are told of an earlier setting is told of the next, however short that is.
+/// A waiter that comes during the notification of an earlier setting is woken by the next setting,
+/// however short that is.
 #[test]
 fn an_event_set_for_a_moment_while_others_are_told_is_not_missed() {
     within(LIMIT, || {

@@ -1,7 +1,8 @@
-//! gevent's tests of file objects (`test__fileobject.py`) and of its `os` (`test__os.py`), restated.
+//! gevent's tests of file objects (`test__fileobject.py`) and of its `os` (`test__os.py`),
+//! restated.
 //!
-//! What gevent makes a file object of is here a pipe's end, a `Polled` for what must keep its mode, a `Cooperative`, or, on the
-//! thread pool, a `ramie::fs::File`; buffers and lines are std's.
+//! What gevent makes a file object of is here a pipe's end, a `Polled` for what must keep its mode,
+//! a `Cooperative`, or, on the thread pool, a `ramie::fs::File`; buffers and lines are std's.
 #![cfg(unix)]
 
 use std::fs::{self, File, OpenOptions};
@@ -145,7 +146,8 @@ fn pipe_is_closed_from_either_end() {
     });
 }
 
-/// gevent: `test_bufsize_0`, `test_read1_binary_present`: what is there comes at once, without a buffer in between.
+/// gevent: `test_bufsize_0`, `test_read1_binary_present`: what is there comes at once, without a
+/// buffer in between.
 #[test]
 fn unbuffered_bytes_come_one_by_one() {
     within(LIMIT, || {
@@ -177,7 +179,8 @@ fn lines_that_drip_in_are_put_together() {
     });
 }
 
-/// gevent, section 6.12 of the reference: a reader that is closed by another keeps what it has read; there it is returned.
+/// gevent, section 6.12 of the reference: a reader that is closed by another keeps what it has
+/// read; there it is returned.
 #[test]
 fn reader_that_is_closed_by_another_keeps_what_it_has() {
     within(LIMIT, || {
@@ -195,7 +198,8 @@ fn reader_that_is_closed_by_another_keeps_what_it_has() {
     });
 }
 
-/// gevent: `test__os.py`, `TestOS_tp` and `TestOS_nb`: `test_if_pipe_blocks_memoryview`, with each kind of object.
+/// gevent: `test__os.py`, `TestOS_tp` and `TestOS_nb`: `test_if_pipe_blocks_memoryview`, with each
+/// kind of object.
 #[test]
 fn full_pipe_does_not_block_the_process() {
     within(LIMIT, || {

@@ -1,4 +1,5 @@
-//! gevent's tests of greenlets (`test__greenlet.py`), restated; those of links and of kills have files of their own.
+//! gevent's tests of greenlets (`test__greenlet.py`), restated; those of links and of kills have
+//! files of their own.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -254,7 +255,8 @@ fn there_is_no_error_before_the_end_nor_after_a_good_one() {
     });
 }
 
-/// gevent: `TestBasic::test_recursion_error`; the error deep down is a panic here, as the end of a stack is fatal.
+/// gevent: `TestBasic::test_recursion_error`; the error deep down is a panic here, as the end of a
+/// stack is fatal.
 #[test]
 fn a_panic_deep_down_is_one_greenlets_failure_reported_once() {
     fn dive(depth: usize) -> usize {
@@ -382,7 +384,7 @@ fn leave_by_exception(g: &Greenlet<()>, inside: impl FnOnce()) -> Failure {
             raise("suite")
         })
     });
-    let suite = left.expect_err("the exception goes on").into_exception();
+    let suite = left.expect_err("the exception passes through").into_exception();
     assert_finished(g);
     assert!(!g.successful());
     let failure = g.get().expect_err("it was killed with the exception");

@@ -1,5 +1,5 @@
-//! gevent's tests of groups, and of pools as far as they admit greenlets (`test__greenletset.py`, `test__pool.py`),
-//! restated. `gevent_pool.rs` has the mapping.
+//! gevent's tests of groups, and of pools as far as they admit greenlets (`test__greenletset.py`,
+//! `test__pool.py`), restated. `gevent_pool.rs` has the mapping.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -123,7 +123,7 @@ fn each_member_is_killed_once_at_most() {
         group.killone(&a);
         assert!(
             !group.killone_with(&a, Kill::default().timeout(LONG)),
-            "who was killed before is not waited for"
+            "a member that was killed before is not waited for"
         );
         group.kill_nowait();
         yield_now();
@@ -156,7 +156,8 @@ fn a_kill_reaches_those_that_never_ran() {
     });
 }
 
-/// gevent: `Test::test_killall_iterable_argument_non_block`, `..._timeout_not_started`, `..._timeout_started`.
+/// gevent: `Test::test_killall_iterable_argument_non_block`, `..._timeout_not_started`,
+/// `..._timeout_started`.
 #[test]
 fn the_members_can_be_killed_from_a_list() {
     within(LIMIT, || {
@@ -243,7 +244,8 @@ fn a_discarded_member_frees_its_slot_once() {
     });
 }
 
-/// gevent: `PoolBasicTests::test_add_method`, `..._non_blocking`, `..._timeout`, `test_start_method_timeout`.
+/// gevent: `PoolBasicTests::test_add_method`, `..._non_blocking`, `..._timeout`,
+/// `test_start_method_timeout`.
 #[test]
 fn a_full_pool_admits_nobody() {
     within(LIMIT, || {
@@ -335,7 +337,8 @@ fn no_slot_is_lost_by_a_kill() {
             spawn(move || drop(pool.spawn(job)))
         });
         yield_now();
-        // One in line is killed before the slot is free, the next one in the very turn in which it is told.
+        // One in line is killed before the slot is free, the next one in the very turn in which it
+        // is told.
         waiters[0].kill();
         pool.kill_nowait();
         yield_now();
@@ -404,7 +407,8 @@ fn a_full_pool_cannot_be_waited_for_in_the_hub() {
     });
 }
 
-/// What a subclass of `Greenlet` does in `__init__`: a group does it to every member, and a panic in it takes no slot.
+/// The counterpart of `__init__` in a subclass of `Greenlet`: a group does it to every member, and
+/// a panic in it takes no slot.
 #[test]
 fn members_are_prepared() {
     within(LIMIT, || {

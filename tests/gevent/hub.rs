@@ -1,5 +1,6 @@
-//! gevent's tests of the hub (`test__hub_join.py`, `test__hub_join_timeout.py`, `test__joinall.py`, `test__iwait.py`,
-//! `test__sleep0.py`, `test__loop_callback.py`, `test__api.py`, `test__GreenletExit.py`), restated.
+//! gevent's tests of the hub (`test__hub_join.py`, `test__hub_join_timeout.py`, `test__joinall.py`,
+//! `test__iwait.py`, `test__sleep0.py`, `test__loop_callback.py`, `test__api.py`,
+//! `test__GreenletExit.py`), restated.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -23,7 +24,8 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Runs `f` twice beside a timer that must not keep the loop alive, as a signal handler does not in gevent.
+/// Runs `f` twice beside a timer that must not keep the loop alive, as a signal handler does not in
+/// gevent.
 fn twice_beside_an_unreferenced_timer(f: impl Fn()) {
     let timer = get_hub().timer(LONG, Duration::ZERO);
     timer.set_ref(false);
@@ -261,8 +263,9 @@ fn the_default_of_an_inner_limit_does_not_swallow_the_outer_one() {
     });
 }
 
-/// gevent: `test__api.py`, `Test::test_sleep_invalid_switch` and `test_invalid_switch_None`, `_0` and `_1`: what wakes
-/// a greenlet from outside its wait is an error there. Here nobody can; what comes late is no wake-up at all.
+/// gevent: `test__api.py`, `Test::test_sleep_invalid_switch` and `test_invalid_switch_None`, `_0`
+/// and `_1`: waking a greenlet from outside its wait is an error there. Here it is impossible: a
+/// late wake-up has no effect.
 #[test]
 fn a_wake_up_that_comes_too_late_ends_no_other_wait() {
     within(LIMIT, || {

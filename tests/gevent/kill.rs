@@ -1,4 +1,5 @@
-//! gevent's tests of kills (from `test__greenlet.py`, `test__issue330.py`, `test__issue607.py`), restated.
+//! gevent's tests of kills (from `test__greenlet.py`, `test__issue330.py`, `test__issue607.py`),
+//! restated.
 
 use std::time::Duration;
 
@@ -75,7 +76,8 @@ fn kill_in_every_state(waits: bool, well: bool, kill: fn(&Greenlet<()>)) {
             yield_now();
         }
         assert_killed();
-        // Once round the loop, timers and all: it must not run after all. A second kill must not hurt.
+        // Once round the loop, timers and all: it must not run after all. A second kill must not
+        // hurt.
         sleep(ms(3));
         assert_killed();
         kill(&g);

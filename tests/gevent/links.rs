@@ -1,7 +1,8 @@
-//! gevent's tests of links (from `test__greenlet.py`) and of their order (`test__order.py`), restated.
+//! gevent's tests of links (from `test__greenlet.py`) and of their order (`test__order.py`),
+//! restated.
 //!
-//! A link target is a closure here. Where gevent hands an `AsyncResult`, a `Queue` or a `Channel` to `link`, a
-//! [`Letters`] receives what the link's closure puts in.
+//! A link target is a closure here. Where gevent hands an `AsyncResult`, a `Queue` or a `Channel`
+//! to `link`, a [`Letters`] receives what the link's closure puts in.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

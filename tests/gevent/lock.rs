@@ -1,5 +1,5 @@
-//! gevent's tests of locks and of values of a greenlet's own (`test__semaphore.py`, `test__lock.py`,
-//! `test__local.py`), restated.
+//! gevent's tests of locks and of values of a greenlet's own (`test__semaphore.py`,
+//! `test__lock.py`, `test__local.py`), restated.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -90,7 +90,7 @@ fn of_those_who_wait_nobody_is_passed_over() {
         for _ in 0..2 {
             let semaphore = semaphore.clone();
             spawn(move || {
-                // They hand the permit to and fro for ever, if nobody stops them.
+                // They pass the permit to and fro without end, unless something stops them.
                 loop {
                     semaphore.acquire();
                     yield_now();
@@ -102,7 +102,7 @@ fn of_those_who_wait_nobody_is_passed_over() {
         yield_now();
         let third = spawn({
             let semaphore = semaphore.clone();
-            // It keeps the permit, so that nobody is left who could go on.
+            // It keeps the permit, so that no greenlet is left that could continue.
             move || semaphore.acquire()
         });
         assert!(catch::<LoopExit, _>(|| Event::new().wait()).is_err());
@@ -166,7 +166,7 @@ fn a_bounded_semaphore_refuses_a_release_too_many() {
     });
 }
 
-/// A release that nobody has taken up yet counts as well.
+/// A release that no waiter has taken yet counts as well.
 #[test]
 fn a_bounded_semaphore_counts_permits_that_waiters_are_about_to_take() {
     within(LIMIT, || {
@@ -247,7 +247,8 @@ fn a_lock_goes_to_those_who_wait_in_order() {
     });
 }
 
-/// A guard gives the lock back when its holder is killed; a bare `acquire` leaves it locked, as in gevent.
+/// A guard gives the lock back when its holder is killed; a bare `acquire` leaves it locked, as in
+/// gevent.
 #[test]
 fn a_killed_holder_keeps_only_what_has_no_guard() {
     within(LIMIT, || {

@@ -1,4 +1,5 @@
-//! gevent's tests of running functions in pools (`test__pool.py`), restated. `gevent_group.rs` has the rest.
+//! gevent's tests of running functions in pools (`test__pool.py`), restated. `gevent_group.rs` has
+//! the rest.
 
 use std::cell::Cell;
 use std::iter;
@@ -42,7 +43,8 @@ fn nap(x: u64) -> u64 {
 
 // --- apply ----------------------------------------------------------------------------------------------------------
 
-/// gevent: `TestCoroutinePool::test_apply`, `test_apply_async`, `PoolBasicTests::test_apply`, `TestPool::test_apply`.
+/// gevent: `TestCoroutinePool::test_apply`, `test_apply_async`, `PoolBasicTests::test_apply`,
+/// `TestPool::test_apply`.
 #[test]
 fn a_function_runs_in_the_pool() {
     each_size(|pool, _| {
@@ -151,8 +153,11 @@ fn an_asynchronous_result_comes_in_its_own_time() {
         yield_now();
         log.expect("5 6 7");
 
-        let late = pool.apply_async(|| sleep(SHORT * 5));
+        let gate = Event::new();
+        let opened = gate.clone();
+        let late = pool.apply_async(move || opened.wait());
         assert!(matches!(late.get_timeout(SHORT), Err(GetError::TimedOut)));
+        gate.set();
         pool.join();
     });
 }
@@ -228,7 +233,8 @@ fn a_kill_ends_a_map() {
         yield_now();
         yield_now();
         pool.kill();
-        // Hazard 9: a killed member's result is a failure; who waited for a slot comes in afterwards, hazard 7.
+        // Hazard 9: a killed member's result is a failure; a greenlet that waited for a slot enters
+        // afterwards, hazard 7.
         assert!(mapping.take().expect_err("a member was killed").is_exit());
         pool.join();
     });
@@ -257,14 +263,15 @@ fn an_interrupted_map_runs_on() {
 
 // --- imap -----------------------------------------------------------------------------------------------------------
 
-/// gevent: `TestPool::test_imap_list_small`, `test_imap_it_small`, `test_imap_it_large`, `test_imap_random`,
-/// `test_empty_imap`.
+/// gevent: `TestPool::test_imap_list_small`, `test_imap_it_small`, `test_imap_it_large`,
+/// `test_imap_random`, `test_empty_imap`.
 #[test]
 fn ordered_results_come_in_order() {
     each_size(|pool, _| come_in_order(&pool, nap));
 }
 
-/// gevent: `TestPool::test_imap_unordered`, `test_imap_unordered_random`, `test_empty_imap_unordered`.
+/// gevent: `TestPool::test_imap_unordered`, `test_imap_unordered_random`,
+/// `test_empty_imap_unordered`.
 #[test]
 fn unordered_results_all_come() {
     each_size(|pool, _| all_come(&pool, nap));

@@ -1,4 +1,5 @@
-//! gevent's tests of queues (`test__queue.py`), restated; those of channels are in `gevent_channel.rs`.
+//! gevent's tests of queues (`test__queue.py`), restated; those of channels are in
+//! `gevent_channel.rs`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(2);
 
-/// What all these queues can do, so that each test serves for every kind.
+/// The operations that all these queues have, so that each test serves for every kind.
 trait Kind: Clone + 'static {
     fn name() -> &'static str {
         std::any::type_name::<Self>()
@@ -49,7 +50,7 @@ macro_rules! kind {
                 $unbounded
             }
             fn put(&self, item: u32) {
-                <$kind>::put_timeout(self, item, LONG).expect("nobody shuts it down");
+                <$kind>::put_timeout(self, item, LONG).expect("the queue is not shut down");
             }
             fn try_put(&self, item: u32) -> Result<(), TryPutError<u32>> {
                 <$kind>::try_put(self, item)
@@ -87,7 +88,7 @@ kind!(
     [O: Order<u32> + 'static] Queue<u32, O>,
     |maxsize| Queue::with_maxsize(Some(maxsize), []),
     Queue::default(),
-    |item: Result<u32, _>| item.expect("nobody shuts it down")
+    |item: Result<u32, _>| item.expect("the queue is not shut down")
 );
 
 /// Runs a test with every kind of queue.
@@ -473,7 +474,8 @@ fn after_an_immediate_shutdown_nothing_is_left() {
     });
 }
 
-/// What was taken before stays unfinished; what was dropped counts as done and may release who joins.
+/// Items that were taken before stay unfinished; dropped items count as done and may release a
+/// joiner.
 #[test]
 fn an_immediate_shutdown_counts_what_it_drops_as_done() {
     within(LIMIT, || {
@@ -496,7 +498,7 @@ fn an_immediate_shutdown_counts_what_it_drops_as_done() {
     });
 }
 
-/// Everybody who waits learns of a shutdown, and putters get their items back.
+/// Every waiter gets a shutdown, and putters get their items back.
 #[test]
 fn a_shutdown_reaches_everybody_who_waits() {
     within(LIMIT, || {
@@ -544,7 +546,8 @@ fn iterating_ends_with_the_shutdown_and_leaves_nothing() {
     });
 }
 
-/// gevent's priority queue breaks ties by payload, and so does whoever orders by payload; equal items keep their order.
+/// gevent's priority queue breaks ties by payload, and so does an item that orders by payload;
+/// equal items keep their order.
 #[test]
 fn a_priority_queue_gives_the_smallest_and_keeps_equals_in_order() {
     #[derive(Debug, Clone, Copy)]
@@ -576,7 +579,8 @@ fn a_priority_queue_gives_the_smallest_and_keeps_equals_in_order() {
     });
 }
 
-/// gevent takes zero for no limit and warns; here a queue without room is one into which nothing can be put.
+/// gevent takes zero for no limit and warns; here a queue without room is one into which nothing
+/// can be put.
 #[test]
 fn a_queue_for_no_items_admits_none_until_it_may() {
     within(LIMIT, || {

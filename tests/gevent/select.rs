@@ -1,4 +1,5 @@
-//! gevent's tests of `select` and `poll` (`test__select.py`, `test__selectors.py`), restated; and what `poll` says beside them.
+//! gevent's tests of `select` and `poll` (`test__select.py`, `test__selectors.py`), restated; and
+//! what `poll` says beside them.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -48,7 +49,8 @@ fn polling_an_idle_pipe_passes_the_wait_battery() {
     });
 }
 
-/// gevent: `TestPossibleCrashes::test_closing_object_while_selecting`, `test_closing_object_while_polling`.
+/// gevent: `TestPossibleCrashes::test_closing_object_while_selecting`,
+/// `test_closing_object_while_polling`.
 #[test]
 fn socket_that_is_closed_while_it_is_polled_is_reported() {
     within(LIMIT, || {

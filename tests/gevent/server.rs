@@ -19,11 +19,11 @@ use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(60);
-/// How long a client waits to be sure that nothing comes.
+/// The time that a client waits to be sure that nothing comes.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Where handlers run: gevent's classes of tests. Python's raw greenlets are what the second one stands for: no tracking
-/// but the server's own, and other stacks.
+/// The places where handlers run: gevent's classes of tests. The second one stands for Python's raw
+/// greenlets: no tracking except the server's own, and other stacks.
 type Place = fn(&StreamServer);
 const DEFAULT: Place = |_| ();
 const RAW: Place = |server| server.set_pool(Pool::with_builder(None, Builder::new().stack_size(64 * 1024)));
@@ -36,7 +36,8 @@ fn everywhere(test: fn(Place)) {
     }
 }
 
-/// Answers `/ping`; holds `/long` until it is killed, and `/short` until the event is set; knows nothing else.
+/// Answers `/ping`; holds `/long` until it is killed, and `/short` until the event is set; knows
+/// nothing else.
 fn handle(short: &Event, stream: TcpStream) -> io::Result<()> {
     let mut lines = BufReader::new(&stream);
     let mut line = String::new();
@@ -84,7 +85,7 @@ impl Served {
         read(self.send(path)).unwrap()
     }
 
-    /// It accepts, and nobody answers.
+    /// Asserts that it accepts and that no handler answers.
     #[track_caller]
     fn is_silent(&self) {
         let stream = self.send("/ping");
@@ -110,7 +111,8 @@ fn read(mut stream: TcpStream) -> io::Result<String> {
     Ok(answer)
 }
 
-/// gevent: `test_backlog_is_accepted_for_address`, `test_subclass_with_address`: bound at once, and refused when closed.
+/// gevent: `test_backlog_is_accepted_for_address`, `test_subclass_with_address`: bound at once, and
+/// refused when closed.
 #[test]
 fn server_by_address_serves_between_start_and_close() {
     everywhere(|place| {
@@ -253,7 +255,7 @@ fn full_pool_serves_again_when_a_handler_ends() {
         served.short.set();
         assert_eq!(read(short).unwrap(), "hello");
         served.works();
-        // The two that had gone meanwhile are nobody's trouble.
+        // The two that had left before are no failures.
         assert!(served.server.stop_timeout(Duration::ZERO));
     });
 }
@@ -305,7 +307,8 @@ fn echo_server_greets_and_echoes_each_client() {
     });
 }
 
-/// gevent: `examples/portforwarder.py` and its test: connections live on when the server is closed, and main when they end.
+/// gevent: `examples/portforwarder.py` and its test: connections live on when the server is closed,
+/// and main when they end.
 #[test]
 fn forwarder_that_is_closed_lets_its_connections_end() {
     within(LIMIT, || {

@@ -46,7 +46,8 @@ fn alarm_is_raised_in_main_by_its_handler() {
     });
 }
 
-/// gevent, section 6.9 of the reference: the handler may block, repeats are merged, `cancel` can be repeated.
+/// gevent, section 6.9 of the reference: the handler may block, repeats are merged, `cancel` can be
+/// repeated.
 #[test]
 fn handler_blocks_and_repeats_are_merged() {
     within(LIMIT, || {

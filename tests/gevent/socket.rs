@@ -1,5 +1,5 @@
-//! gevent's tests of sockets (`test__socket.py`, `test__socket_close.py`, `test__socket_errors.py`, `test__socket_ex.py`,
-//! `test__socket_timeout.py`, `test__socketpair.py`), restated.
+//! gevent's tests of sockets (`test__socket.py`, `test__socket_close.py`, `test__socket_errors.py`,
+//! `test__socket_ex.py`, `test__socket_timeout.py`, `test__socketpair.py`), restated.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -32,7 +32,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-/// What a server reads that accepts one connection and reads it to its end.
+/// Returns the data of a server that accepts one connection and reads it to its end.
 fn reading_server(listener: TcpListener) -> Greenlet<Vec<u8>> {
     spawn(move || {
         let mut data = Vec::new();
@@ -51,8 +51,8 @@ fn sends(data: &[u8], send: impl FnOnce(&TcpStream, &[u8]) -> io::Result<()>) {
     assert!(server.get().unwrap() == data, "what arrives is what was sent");
 }
 
-/// gevent: `TestTCP::test_sendall_str`, `test_sendall_array`, `test_sendall_empty`, `..._with_timeout`,
-/// `test_sendall_nonblocking`, `test_empty_send`.
+/// gevent: `TestTCP::test_sendall_str`, `test_sendall_array`, `test_sendall_empty`,
+/// `..._with_timeout`, `test_sendall_nonblocking`, `test_empty_send`.
 #[test]
 fn all_that_is_sent_arrives() {
     within(LIMIT, || {
@@ -115,7 +115,8 @@ fn receiving_times_out() {
     });
 }
 
-/// gevent: `TestTCP::test_sendall_timeout`. The peer is stuck, so the first wait is also the last one.
+/// gevent: `TestTCP::test_sendall_timeout`. The peer is stuck, so the first wait is also the last
+/// one.
 #[test]
 fn sending_all_of_it_to_a_peer_that_is_stuck_times_out() {
     within(LIMIT, || {
@@ -161,13 +162,14 @@ fn limit_of_the_socket_is_its_clones_too() {
     });
 }
 
-/// gevent: `TestTCP::test_connect_ex_nonblocking_bad_connection`, `TestCreateConnection::test_refuses`;
-/// `test__socket_errors.py`, `TestSocketErrors::test_connection_refused`.
+/// gevent: `TestTCP::test_connect_ex_nonblocking_bad_connection`,
+/// `TestCreateConnection::test_refuses`; `test__socket_errors.py`,
+/// `TestSocketErrors::test_connection_refused`.
 #[test]
 fn refusal_is_an_error_of_that_name() {
     within(LIMIT, || {
-        let nobody = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = TcpStream::connect(nobody).unwrap_err();
+        let closed = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = TcpStream::connect(closed).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert!(error.to_string().contains("refused"), "{error}");
     });
@@ -178,15 +180,15 @@ fn refusal_is_an_error_of_that_name() {
 #[test]
 fn refusal_comes_to_a_socket_that_was_bound_first() {
     within(LIMIT, || {
-        let nobody = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let socket = ramie::io::Cooperative::new(socket).unwrap();
-        let error = match socket.get_ref().connect(&nobody.into()) {
+        let error = match socket.get_ref().connect(&closed.into()) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => error,
             _ => {
                 socket.wait_writable().unwrap();
-                socket.get_ref().take_error().unwrap().expect("nobody listens")
+                socket.get_ref().take_error().unwrap().expect("the port is closed")
             }
         };
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -240,7 +242,7 @@ fn closed_socket_refuses_everything_at_once() {
         ] {
             assert_eq!(error.raw_os_error(), Some(EBADF));
         }
-        assert!(!switched.get(), "nobody else runs");
+        assert!(!switched.get(), "no other greenlet runs");
         other.join();
     });
 }

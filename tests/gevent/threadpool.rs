@@ -1,4 +1,5 @@
-//! gevent's tests of the pool of threads (`test__threadpool.py`), restated. `thread_pool.rs` has the rest.
+//! gevent's tests of the pool of threads (`test__threadpool.py`), restated. `thread_pool.rs` has
+//! the rest.
 
 use std::cell::Cell;
 use std::iter;
@@ -148,7 +149,8 @@ fn mapping_on_threads_is_mapping() {
     });
 }
 
-/// gevent: `TestPool::test_imap_list_small`, `test_imap_it_small`, `test_imap_it_large`, `test_imap_random`.
+/// gevent: `TestPool::test_imap_list_small`, `test_imap_it_small`, `test_imap_it_large`,
+/// `test_imap_random`.
 #[test]
 fn ordered_results_come_in_order() {
     each_size(|pool, _| come_in_order(&pool, nap));
@@ -166,7 +168,8 @@ fn unordered_results_come_as_the_jobs_end() {
     each_size(|pool, size| {
         let free = Event::new();
         let holds = free.clone();
-        // The first runs until it is told that the others have come, unless there is but one thread.
+        // The first runs until it is told that the others have come, unless there is but one
+        // thread.
         let results = pool.imap_unordered([10, 1, 2], move |x| {
             if x == 10 && size > 1 {
                 holds.wait();
@@ -207,7 +210,8 @@ fn a_kill_waits_for_what_runs_and_for_what_is_queued() {
         });
         pool.kill();
         opener.join().expect("it sleeps and sets");
-        // The mapping greenlet goes on, and starts threads anew for what it has not spawned yet.
+        // The mapping greenlet continues, and starts new threads for the jobs that it has not
+        // spawned yet.
         assert_eq!(mapping.take().expect("no job fails"), squares(2 * size as u64 + 3));
     });
 }
@@ -395,7 +399,7 @@ fn jobs_and_results_are_let_go_of_at_once() {
         assert_eq!(Arc::strong_count(&token), 2, "the result has one");
         drop(result);
         assert_eq!(Arc::strong_count(&token), 1);
-        // And one that nobody waits for.
+        // And one that no greenlet waits for.
         let returned = token.clone();
         drop(pool.spawn(move || returned));
         pool.join();
@@ -452,7 +456,7 @@ fn a_result_calls_back() {
         assert_eq!(result.get().expect("it does not fail"), 42);
         log.expect("first second");
         errors.expect("a callback fails");
-        // The pass that woke this greenlet goes on first.
+        // The pass that woke this greenlet continues first.
         yield_now();
         result.rawlink(Box::new(log.adder("late")));
         yield_now();

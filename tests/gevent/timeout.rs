@@ -61,7 +61,8 @@ fn a_silent_timeout_is_raised_all_the_same() {
     within(LIMIT, || check_expires(&Timeout::new(SHORT).silent()));
 }
 
-/// gevent: `Test::test_expires_str`; a string is an exception like any other here, and is itself raised.
+/// gevent: `Test::test_expires_str`; a string is an exception like any other here, and is itself
+/// raised.
 #[test]
 fn a_string_is_raised_and_ends_the_text() {
     within(LIMIT, || {
@@ -203,7 +204,8 @@ fn a_timeout_can_be_cancelled_inside_its_block() {
     });
 }
 
-/// gevent: `Test::test_api`, the part about `False`: whoever does not look at the result goes on after the block.
+/// gevent: `Test::test_api`, the part about `False`: code that ignores the result continues after
+/// the block.
 #[test]
 fn a_scope_whose_result_is_ignored_is_silent() {
     within(LIMIT, || {

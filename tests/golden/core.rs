@@ -1,8 +1,8 @@
-//! The golden traces: small programs whose exact log is known from gevent.
+//! The golden traces: small programs with an exact log that is known from gevent.
 //!
-//! Each test is named after its trace's number, and its log is gevent's. Where it is not, the test names the
-//! hazard, one of the behaviours of gevent that look accidental and are not kept. Here are the loop, links and kills;
-//! timeouts and what greenlets wait for are in `golden_waits.rs`.
+//! Each test is named after its trace's number, and its log is gevent's. Where it is not, the test
+//! names the hazard, one of the behaviours of gevent that look accidental and are not kept. Here
+//! are the loop, links and kills; timeouts and what greenlets wait for are in `golden_waits.rs`.
 
 use std::cell::Cell;
 #[cfg(unix)]
@@ -37,7 +37,7 @@ fn busy(millis: u64) {
     thread::sleep(ms(millis));
 }
 
-/// Runs `f` and logs when it is killed; the exception goes on.
+/// Runs `f` and logs when it is killed; the exception passes through.
 fn noting_exit<R>(log: &Log, word: &str, f: impl FnOnce() -> R) -> R {
     catch::<GreenletExit, R>(f).unwrap_or_else(|exit| {
         log.add(word);
@@ -109,7 +109,8 @@ fn b_02_an_iteration_serves_by_kind_and_priority() {
         while log.words().len() < 12 {
             sleep(ms(50));
         }
-        // The order of sources of one priority is the system's and not promised; gevent shows theirs reversed.
+        // The order of sources of one priority is the system's and not promised; gevent shows
+        // theirs reversed.
         let mut words = log.words();
         words[7..10].sort_unstable();
         let order = "prepare callback nested io+2 check timer5 timer10 io1 io2 io3 timeout7 idle";

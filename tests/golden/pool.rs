@@ -236,7 +236,7 @@ fn b_49_an_error_is_one_item_and_the_next_one_follows() {
                 Err(failure) => log.add(format!("({failure})")),
             }
         }
-        // Hazard 4: in gevent this would wait for ever.
+        // Hazard 4: in gevent this would wait forever.
         assert!(results.next().is_none() && results.next().is_none());
         log.expect("10 (division by zero) 5");
         errors.expect("division by zero");

@@ -1,4 +1,5 @@
-//! The golden traces of timeouts, events, semaphores and sockets; see `golden.rs` for the others and the rules.
+//! The golden traces of timeouts, events, semaphores and sockets; see `golden.rs` for the others
+//! and the rules.
 
 use std::io::{self, Read, Write};
 #[cfg(unix)]
@@ -194,7 +195,8 @@ fn b_52_who_waits_on_an_event_just_set_comes_last() {
 
 #[test]
 fn b_53_a_set_event_wakes_its_late_waiter_when_the_others_are_killed() {
-    // Hazard 1: in gevent the pass is called off with the last ordinary waiter, and main gets LoopExit.
+    // Hazard 1: in gevent the pass is called off with the last ordinary waiter, and main gets
+    // LoopExit.
     within(LIMIT, || {
         let event = Event::new();
         let waiter = event.clone();
@@ -271,7 +273,8 @@ fn b_62_closing_tells_the_reader_in_a_later_turn() -> io::Result<()> {
 
 #[test]
 fn b_65_a_waiter_that_expires_takes_nobodys_wake_up_along() {
-    // Hazards 1 and 6: in gevent the first waiter times out and the setter sleeps for ever; "w-False set".
+    // Hazards 1 and 6: in gevent the first waiter times out and the setter sleeps forever; "w-False
+    // set".
     within(LIMIT, || {
         let log = Log::new();
         let event = Event::new();

@@ -1,4 +1,5 @@
-//! Destructors that wait while a kill unwinds their greenlet: nothing interrupts them, and they disturb nobody.
+//! Destructors that wait while a kill unwinds their greenlet: nothing interrupts them, and they
+//! disturb no other greenlet.
 
 use std::thread;
 use std::time::Duration;
@@ -31,7 +32,8 @@ impl Drop for WaitsInDrop {
     }
 }
 
-/// A greenlet asleep with something on its stack that waits in its destructor; then it runs `after`.
+/// A greenlet asleep with something on its stack that waits in its destructor; then it runs
+/// `after`.
 fn cleaner(log: &Log, may_end: &Event, after: impl FnOnce() + 'static) -> Greenlet<()> {
     let waits = WaitsInDrop(log.clone(), may_end.clone());
     let g = spawn(move || {

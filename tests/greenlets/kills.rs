@@ -1,4 +1,4 @@
-//! What a kill does to its target, to its killer and to everybody in between, rule by rule.
+//! The effects of a kill on its target, its killer and every greenlet in between, rule by rule.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Runs `f` and says whether others ran meanwhile.
+/// Runs `f` and returns `true` if others ran during the call.
 fn yields(f: impl FnOnce()) -> bool {
     let log = Log::new();
     spawn(log.adder("other"));
@@ -205,7 +205,7 @@ fn a_kill_with_an_error_fails_the_target_and_not_the_killer() {
     });
 }
 
-// --- who kills ------------------------------------------------------------------------------------------------------
+// --- killers --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn killing_oneself_raises_out_of_the_call() {
@@ -233,12 +233,12 @@ fn killing_oneself_without_waiting_raises_at_the_next_wait() {
         let body = log.clone();
         let g = spawn(move || {
             getcurrent().kill_nowait();
-            body.add("goes on");
+            body.add("continues");
             yield_now();
             body.add("after");
         });
         g.join();
-        log.expect("goes on");
+        log.expect("continues");
         assert!(g.successful());
     });
 }

@@ -1,4 +1,5 @@
-//! What nothing takes is dropped where its destructor may wait: values, closures, and what a callback leaves when it unwinds.
+//! Values that are not taken are dropped where their destructors may wait: results, closures, and
+//! values of a callback that unwinds.
 
 use std::cell::{Cell, RefCell};
 use std::io::{BufWriter, Read, Write};
@@ -20,10 +21,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(5);
 
-/// A value whose destructor waits, and then notes the greenlet that it was dropped in.
+/// A value with a destructor that waits, and then notes the greenlet that it was dropped in.
 type Slow = OnDrop<Box<dyn FnMut()>>;
 
-/// Where values were dropped.
+/// The greenlets in which values were dropped.
 #[derive(Clone, Default)]
 struct Places(Rc<RefCell<Vec<AnyGreenlet>>>);
 
@@ -185,7 +186,8 @@ fn destructors_wait_while_a_callback_unwinds() {
             let (log, event) = (log.clone(), event.clone());
             get_hub().run_callback(move || {
                 let _late = OnDrop(|| {
-                    // Whatever waits: a sleep, a join, an event that another greenlet sets, borrowed work.
+                    // Whatever waits: a sleep, a join, an event that another greenlet sets,
+                    // borrowed work.
                     sleep(SHORT);
                     assert!(with_timeout(LONG, || spawn(|| 5).get().unwrap()) == Ok(5));
                     spawn({
@@ -202,7 +204,7 @@ fn destructors_wait_while_a_callback_unwinds() {
                 resume_unwind(Box::new("callback"));
             });
         }
-        // Main goes on when all three are over, which stand on its stack.
+        // Main continues when all three, which are on its stack, are over.
         yield_now();
         assert_eq!(log.len(), 3);
         assert_eq!(errors.len(), 3);

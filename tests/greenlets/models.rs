@@ -1,7 +1,8 @@
-//! Random operations of many greenlets, compared with simple models: what ends how, and in which order.
+//! Random operations of many greenlets, compared with simple models: what ends how, and in which
+//! order.
 //!
-//! Each operation runs in a greenlet of its own. The greenlets of one batch are queued together, so that wakes, kills and
-//! newcomers meet in between. No test depends on time.
+//! Each operation runs in a greenlet of its own. The greenlets of one batch are queued together, so
+//! that wakes, kills and newcomers meet in between. No test depends on time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -39,7 +40,7 @@ where
     });
 }
 
-/// How an operation ended, or that it has not.
+/// The result of an operation, or that it has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Done,
@@ -93,7 +94,7 @@ fn earlier(number: usize, random: usize) -> Option<usize> {
     (number > 0).then(|| random % number)
 }
 
-/// What the hub has queued beside the greenlets of a batch.
+/// The items that the hub has queued beside the greenlets of a batch.
 #[derive(Debug)]
 enum Item {
     Pass,
@@ -133,13 +134,13 @@ fn script() -> impl Strategy<Value = (Option<usize>, Vec<Vec<Op>>)> {
 /// Which item comes out next: its place among those that were put.
 type Choose = fn(&[u8]) -> usize;
 
-/// A queue: who asks first is served at once, who waits is served in turns of both sides.
+/// A queue: a first call is served at once; waiters are served in turns of both sides.
 struct Model {
     choose: Choose,
     room: Option<usize>,
     items: Vec<u8>,
     putters: VecDeque<(usize, u8)>,
-    /// Whether each takes what it gets.
+    /// The getters, each with `true` if it takes the item that it gets.
     getters: VecDeque<(usize, bool)>,
     queued: VecDeque<Item>,
     ends: Ends,
@@ -344,7 +345,8 @@ fn a_channel_with_room_is_the_model_of_a_queue() {
     });
 }
 
-/// Where nothing is stored every message is received once, or is not sent; and nobody waits for somebody who waits.
+/// Without capacity every message is received once, or is not sent; and no two waiters wait for
+/// each other.
 #[test]
 fn a_channel_without_room_loses_and_doubles_nothing() {
     random(200, script(), |(_, batches)| {
@@ -496,18 +498,18 @@ fn a_semaphore_is_its_model() {
 
 // --- read-write locks ---------------------------------------------------------------------------------------------------
 
-/// How one uses the lock: whether to write, whether only to try, for how many turns, and how many turns later the next
-/// one comes.
+/// One use of the lock: to write or not, to try only or not, for how many turns, and how many turns
+/// later the next one comes.
 type Use = (bool, bool, usize, usize);
 
-/// Writers are alone, and everybody who waits gets the lock in the end, whoever is killed meanwhile.
+/// Writers are alone, and every waiter gets the lock in the end, even if others are killed.
 #[test]
 fn a_rwlock_keeps_writers_alone_and_nobody_out() {
     let uses = vec((any::<bool>(), any::<bool>(), 0..4_usize, 0..3_usize), 1..20);
     random(300, (uses, vec(any::<usize>(), 0..6)), |(uses, kills): (Vec<Use>, Vec<usize>)| {
         let lock = Rc::new(RwLock::new(0_usize));
         let inside = Rc::new((Cell::new(0_usize), Cell::new(0_usize)));
-        /// Counts one who is inside for as long as it lives.
+        /// Counts one greenlet that is inside, for as long as the value lives.
         struct Inside(Rc<(Cell<usize>, Cell<usize>)>, bool);
         impl Inside {
             fn count(&self) -> &Cell<usize> {
@@ -557,7 +559,7 @@ fn a_rwlock_keeps_writers_alone_and_nobody_out() {
             yield_now();
         }
         get_hub().join();
-        assert!(greenlets.iter().all(|greenlet| greenlet.successful()), "somebody saw what must not be");
+        assert!(greenlets.iter().all(|greenlet| greenlet.successful()), "a greenlet saw a forbidden state");
         assert!(lock.try_write().is_some());
     });
 }

@@ -17,7 +17,8 @@ use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A producer and a consumer that always had something to do for each other kept everybody else from running for ever.
+/// A producer and a consumer that always had work for each other kept all other greenlets from
+/// running.
 #[test]
 fn putters_and_getters_that_serve_each_other_let_others_run() {
     within(LIMIT, || {
@@ -52,7 +53,7 @@ fn senders_and_receivers_that_serve_each_other_let_others_run() {
     }
 }
 
-/// So did two who hand over without a store.
+/// So did two greenlets with a rendezvous.
 #[test]
 fn two_who_meet_again_and_again_let_others_run() {
     within(LIMIT, || {
@@ -77,7 +78,8 @@ fn two_who_meet_again_and_again_let_others_run() {
     });
 }
 
-/// So did one who waited again and again for what was ready: a queue, or a greenlet that had ended.
+/// So did a greenlet that waited again and again for a ready object: a queue, or a greenlet that
+/// had ended.
 #[test]
 fn waiting_again_for_what_is_ready_lets_others_run() {
     within(LIMIT, || {
@@ -110,7 +112,7 @@ fn waiting_again_for_what_is_ready_lets_others_run() {
     });
 }
 
-/// The result stayed borrowed while its value was cloned, so that setting it meanwhile panicked.
+/// The result stayed borrowed while its value was cloned, so that setting it in `clone` panicked.
 #[test]
 fn a_result_may_be_set_while_its_value_is_cloned() {
     struct Slow(u32);
@@ -135,8 +137,8 @@ fn a_result_may_be_set_while_its_value_is_cloned() {
     });
 }
 
-/// The pattern of an arm that has to match whatever comes could be one that does not: the message was lost, and the
-/// default taken. Now it does not compile; what has alternatives still does.
+/// The pattern of an arm that has to match whatever comes could be one that does not: the message
+/// was lost, and the default taken. Now it does not compile; what has alternatives still does.
 #[test]
 fn the_pattern_of_an_arm_may_have_alternatives() {
     within(LIMIT, || {
@@ -150,7 +152,8 @@ fn the_pattern_of_an_arm_may_have_alternatives() {
     });
 }
 
-/// An item whose destructor panics left the rest of a queue that was shut down at once neither dropped nor counted.
+/// An item with a destructor that panics left the rest of a queue that was shut down at once
+/// neither dropped nor counted.
 #[test]
 fn an_immediate_shutdown_counts_everything_whatever_is_dropped() {
     struct Grenade(bool);
@@ -174,7 +177,7 @@ fn an_immediate_shutdown_counts_everything_whatever_is_dropped() {
     });
 }
 
-/// An order that panics left an item in the queue that nobody was told of.
+/// An order that panics left an item in the queue that no getter was woken for.
 #[test]
 fn an_item_whose_order_panics_is_still_there() {
     #[derive(Debug, PartialEq, Eq)]
@@ -210,7 +213,8 @@ fn a_bounded_semaphore_keeps_its_bound_when_a_scope_ends() {
     assert_eq!(semaphore.counter(), 1);
 }
 
-/// A guard whose lock was released by hand gave it back once more: below zero, or from under its next owner.
+/// A guard released its lock once more after a release by hand: below zero, or while the next owner
+/// held it.
 #[test]
 fn a_guard_gives_back_only_what_is_still_its_own() {
     within(LIMIT, || {
@@ -232,7 +236,8 @@ fn a_guard_gives_back_only_what_is_still_its_own() {
     });
 }
 
-/// A timeout that hit a raw greenlet after its end was reported only if a handle of the greenlet was left.
+/// A timeout that hit a raw greenlet after its end was reported only if a handle of the greenlet
+/// was left.
 #[test]
 fn a_stray_timeout_of_a_forgotten_raw_greenlet_is_reported() {
     within(LIMIT, || {
@@ -255,7 +260,8 @@ fn a_stray_timeout_of_a_forgotten_raw_greenlet_is_reported() {
     });
 }
 
-/// Who joined a group while others were being told of its end returned before them.
+/// A join of a group that began during the notification of its end returned before the earlier
+/// joins.
 #[test]
 fn a_late_joiner_of_an_empty_group_comes_last() {
     within(LIMIT, || {
@@ -282,8 +288,8 @@ fn a_late_joiner_of_an_empty_group_comes_last() {
     });
 }
 
-/// The reader of an ordered mapping was told only when its own turn had come: one turn late if others came before.
-/// And it was told of the end one turn after the last result.
+/// The reader of an ordered mapping was told only when its own turn had come: one turn late if
+/// others came before. And it was told of the end one turn after the last result.
 #[test]
 fn the_end_of_a_mapping_comes_with_its_last_result() {
     within(LIMIT, || {
@@ -303,7 +309,7 @@ fn the_end_of_a_mapping_comes_with_its_last_result() {
     });
 }
 
-/// A putter whose item was taken counted as one that waits, until its turn came.
+/// A putter counted as waiting after its item was taken, until its turn came.
 #[test]
 fn the_balance_of_a_channel_forgets_who_was_served() {
     within(LIMIT, || {
@@ -320,7 +326,8 @@ fn the_balance_of_a_channel_forgets_who_was_served() {
     });
 }
 
-/// A member that was added once more after all its links had been removed stayed in its pool for ever.
+/// A member that was added once more after all its links had been removed stayed in its pool
+/// forever.
 #[test]
 fn a_member_that_is_added_again_is_linked_again() {
     within(LIMIT, || {
@@ -333,7 +340,8 @@ fn a_member_that_is_added_again_is_linked_again() {
     });
 }
 
-/// Who killed one member of a group stood in line behind those who were to be told of its natural end.
+/// A greenlet that killed one member of a group stood in line behind the waiters for the member's
+/// natural end.
 #[test]
 fn a_killer_of_one_member_is_in_line_at_once() {
     within(LIMIT, || {
@@ -349,7 +357,8 @@ fn a_killer_of_one_member_is_in_line_at_once() {
     });
 }
 
-/// Who joined a queue while others were being told of its last task returned before them.
+/// A join of a queue that began during the notification of its last task returned before the
+/// earlier joins.
 #[test]
 fn a_late_joiner_of_a_queue_comes_last() {
     within(LIMIT, || {
@@ -371,7 +380,7 @@ fn a_late_joiner_of_a_queue_comes_last() {
     });
 }
 
-/// A callback of the hub passed for main, on whose stack it runs, and gave main's lock back.
+/// A callback of the hub counted as main, since it runs on main's stack, and released main's lock.
 #[test]
 fn a_callback_owns_no_lock() {
     within(LIMIT, || {
@@ -384,7 +393,8 @@ fn a_callback_owns_no_lock() {
     });
 }
 
-/// Who waited while an event was set once more in the middle of a pass had to wait for the next pass.
+/// A greenlet that was waiting when an event was set once more in the middle of a pass had to wait
+/// for the next pass.
 #[test]
 fn a_promise_made_in_the_middle_of_a_pass_is_kept_in_it() {
     within(LIMIT, || {
@@ -408,7 +418,7 @@ fn a_promise_made_in_the_middle_of_a_pass_is_kept_in_it() {
     });
 }
 
-/// A shutdown told those who waited to put before those who waited to get, unlike gevent.
+/// A shutdown woke putters before getters, unlike gevent.
 #[test]
 fn a_shutdown_tells_getters_first() {
     within(LIMIT, || {
@@ -451,7 +461,8 @@ fn a_throw_into_oneself_is_a_raise() {
     });
 }
 
-/// A member that was discarded while somebody joined, and failed before that one went on, was forgotten.
+/// A member that was discarded during a join, and failed before the joiner continued, was
+/// forgotten.
 #[test]
 fn a_discarded_member_that_fails_in_time_counts() {
     within(LIMIT, || {
@@ -471,7 +482,7 @@ fn a_discarded_member_that_fails_in_time_counts() {
     });
 }
 
-/// An immediate shutdown told those who waited to put before those who joined the queue.
+/// An immediate shutdown woke putters before joiners of the queue.
 #[test]
 fn an_immediate_shutdown_tells_joiners_first() {
     within(LIMIT, || {
@@ -499,8 +510,8 @@ fn an_immediate_shutdown_tells_joiners_first() {
     });
 }
 
-/// What was caught on behalf of somebody panicked once more when it was dropped, in places that did not expect it: fibers were
-/// left by a panic, scopes and results waited for ever.
+/// A payload that was caught on behalf of other code panicked once more when it was dropped, in
+/// places that did not expect it: fibers were left by a panic, scopes and results waited forever.
 mod twice {
     use std::fmt;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -531,7 +542,7 @@ mod twice {
         }
     }
 
-    /// An error whose text cannot be had.
+    /// An error that has no text: formatting it panics.
     #[derive(Debug)]
     struct Mute;
 

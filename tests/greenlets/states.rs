@@ -1,4 +1,4 @@
-//! What a greenlet says of itself in every state, how it starts and ends, and in which order its links run.
+//! The reported state of a greenlet at every point, its start and end, and the order of its links.
 //!
 //! The rules are those of gevent's greenlets; the kills and the timeouts have files of their own.
 
@@ -34,7 +34,8 @@ fn assert_state(g: &Greenlet<i32>, truths: &str, value: Option<i32>, error: Opti
     assert_eq!(g.exception().map(|failure| failure.to_string()).as_deref(), error);
 }
 
-/// Whether it ended by a plain kill, whose exception `get` gives, as there is no value.
+/// Returns `true` if it ended by a plain kill, with the exception that `get` returns, as there is
+/// no value.
 fn ended_by_exit(g: &Greenlet<i32>) -> bool {
     g.try_get().is_err_and(|error| error.failure().is_some_and(Failure::is_exit))
 }
@@ -211,7 +212,7 @@ fn a_failure_is_reported_at_death_before_the_links() {
         })));
         let g = spawn(fallible(|| Err::<(), _>("no-luck")));
         g.rawlink(log.linker("link"));
-        // Reported although somebody waits for it and handles it.
+        // Reported although a waiter gets it and handles it.
         assert!(g.get().is_err());
         log.expect("report:no-luck link");
     });

@@ -1,4 +1,5 @@
-//! Unwinding: destructors that wait, kills that are swallowed, panics beside panics, and what the end of main says.
+//! Unwinding: destructors that wait, kills that are swallowed, panics beside panics, and what the
+//! end of main says.
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
@@ -172,7 +173,7 @@ fn two_greenlets_unwind_at_once() {
         yield_now();
         yield_now();
         log.expect("begin0 begin1");
-        // A bystander lives a whole life meanwhile, with waits, a kill and a catch of its own.
+        // A bystander lives a whole life in between, with waits, a kill and a catch of its own.
         let bystander = spawn(|| {
             sleep(SHORT);
             let killed = sleeper(|| ());
@@ -379,7 +380,7 @@ fn swallowed_kill_beside_an_unwinding_can_be_killed_again() {
         assert!(!victim.ready());
         victim.kill_nowait();
         yield_now();
-        // At the latest when nobody unwinds any more.
+        // At the latest when no greenlet unwinds any more.
         gate.set();
         unwinding.join();
         assert!(victim.join_timeout(LIMIT));
@@ -446,11 +447,12 @@ fn payload_that_panics_when_dropped_disturbs_nobody() {
         let greenlet = spawn(|| -> () { resume_unwind(Box::new(Grenade)) });
         let failure = greenlet.get().unwrap_err();
         assert!(failure.is_panic());
-        // The turn that woke main is over after this, and with it the hub's interest in the greenlet.
+        // The turn that woke main is over after this, and with it the hub's interest in the
+        // greenlet.
         yield_now();
         drop(greenlet);
         assert!(catch_unwind(AssertUnwindSafe(|| drop(failure))).is_err());
-        // Nobody holds this one: the hub drops it.
+        // No handle of this one is left: the hub drops it.
         drop(spawn(|| resume_unwind(Box::new(Grenade))));
         sleep(SHORT);
         assert_eq!(settled(), before);
@@ -494,7 +496,8 @@ fn values_that_panic_when_dropped_disturb_nobody() {
         held.join();
         yield_now();
         assert!(catch_unwind(AssertUnwindSafe(|| drop(held))).is_err());
-        // Nobody holds these: the hub drops them, after a plain end, a join, a link, and a wake of main.
+        // No handles of these are left: the hub drops them, after a plain end, a join, a link, and
+        // a wake of main.
         drop(spawn(|| Grenade));
         yield_now();
         yield_now();

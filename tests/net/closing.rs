@@ -1,4 +1,5 @@
-//! `close` closes: the other side sees it, the address is free, and waiters are told, whatever other handles there are.
+//! `close` closes: the other side sees it, the address is free, and waiters are told, whatever
+//! other handles there are.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -46,7 +47,8 @@ impl Drop for Place {
     }
 }
 
-/// Tries until it goes: a child that another test is just starting has every descriptor until its program runs.
+/// Tries until it goes: a child that another test is just starting has every descriptor until its
+/// program runs.
 fn at_last<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
     loop {
         match attempt() {
@@ -105,14 +107,15 @@ fn child_reads_the_end_of_an_input_that_was_closed() {
         assert_eq!(text, "hello");
         assert!(child.handle().wait().unwrap().success());
 
-        // And one that writes is told when nobody reads.
+        // And a writer gets an error when no peer reads.
         let mut child = Command::new("yes").stdout(Stdio::piped()).spawn().unwrap();
         child.stdout.as_ref().unwrap().close();
         assert!(!child.wait().unwrap().success());
     });
 }
 
-/// Whoever has borrowed the descriptor finds a stream that has ended, at a number that is nobody else's.
+/// Code that has borrowed the descriptor finds a stream that has ended, at a number that no other
+/// file has.
 #[test]
 fn borrowed_descriptor_stays_valid_and_has_ended() {
     within(LIMIT, || {
@@ -169,7 +172,8 @@ fn who_waits_for_the_bare_descriptor_is_told() {
         ];
         reader.close();
         waiting.iter().for_each(|greenlet| greenlet.get().unwrap());
-        // One that comes later is told too, and nothing of the old registrations is left to confuse it.
+        // One that comes later is told too, and nothing of the old registrations is left to confuse
+        // it.
         wait_read(&*reader, None).unwrap();
         wait_write(&*reader, None).unwrap();
         while fired.get() == 0 {
@@ -194,7 +198,7 @@ fn closed_udp_socket_gives_its_port_back() {
         peer.connect(address).unwrap();
         socket.close();
         drop(at_last(|| net::UdpSocket::bind(address)));
-        let answer = peer.send(b"anybody there?").and_then(|_| peer.recv(&mut [0; 8]));
+        let answer = peer.send(b"is a peer there?").and_then(|_| peer.recv(&mut [0; 8]));
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!(receiving.get().unwrap(), Some(EBADF));
         for error in [
@@ -239,7 +243,8 @@ fn closed_listener_gives_its_port_back_and_refuses_who_waited() {
         listener.close();
         assert_eq!(early.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        // Not even a bound socket is left, which would be in the way of one that does not ask to share.
+        // Not even a bound socket is left, which would be in the way of one that does not ask to
+        // share.
         at_last(|| socket.bind(&address.into()));
         assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!(other.accept().unwrap_err().raw_os_error(), Some(EBADF));
@@ -287,7 +292,7 @@ fn closed_unix_sockets_are_gone_for_their_peers() {
     });
 }
 
-/// What a wrapper holds may be another's, so only its operations end.
+/// A wrapper may hold a descriptor of other code, so only its operations end.
 #[test]
 fn closed_wrapper_leaves_what_it_has_borrowed() {
     within(LIMIT, || {

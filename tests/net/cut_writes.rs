@@ -1,4 +1,5 @@
-//! A write that is cut short by a kill or a timeout has taken nothing: repeated, it sends every byte once.
+//! A write that is cut short by a kill or a timeout has taken nothing: repeated, it sends every
+//! byte once.
 #![cfg(unix)]
 
 use std::cell::Cell;

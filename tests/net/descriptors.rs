@@ -1,4 +1,5 @@
-//! Waiting for descriptors that somebody else holds: `wait_read`, `wait_write`, `wait_readwrite`, and `Io` beside them.
+//! Waiting for descriptors that other code holds: `wait_read`, `wait_write`, `wait_readwrite`, and
+//! `Io` beside them.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -145,7 +146,7 @@ fn several_greenlets_wait_for_one_descriptor() {
                 parked(move || wait_read(&*near, None).unwrap())
             })
             .collect();
-        // Others come and go meanwhile.
+        // Others come and go during the wait.
         for _ in 0..3 {
             assert!(timed_out(wait_read(&*near, Some(Duration::from_millis(1)))));
             wait_write(&*near, None).unwrap();

@@ -34,7 +34,8 @@ fn file(end: impl TryInto<OwnedFd, Error = io::Error>) -> File {
 /// One that never has to wait lets others run once in a while.
 #[test]
 fn kill_where_a_busy_greenlet_lets_others_run_loses_nothing() {
-    /// Has a greenlet do it again and again until it is killed in the middle; says how often it has returned.
+    /// Has a greenlet do it again and again until it is killed in the middle; says how often it has
+    /// returned.
     fn killed(op: impl Fn(u32) + 'static) -> u32 {
         let done = Rc::new(Cell::new(0));
         let busy = spawn({
@@ -240,7 +241,7 @@ fn polled_descriptor_keeps_its_mode_and_blocks_nobody() {
                 sleep(Duration::from_millis(1));
             }
         });
-        // Much more than a pipe holds: a blocking write of it would stop the thread for ever.
+        // Much more than a pipe holds: a blocking write of it would stop the thread forever.
         let writing = parked(move || {
             writer.write_all(&vec![7; 1 << 20]).unwrap();
             writer
@@ -331,7 +332,8 @@ fn regular_file_is_read_and_written_at_once() {
     });
 }
 
-/// A read of a Unix stream ends behind a message with descriptors, which must not be taken for the end of what is there.
+/// A read of a Unix stream ends behind a message with descriptors, which must not be taken for the
+/// end of what is there.
 #[test]
 fn bytes_behind_a_message_with_descriptors_are_seen() {
     within(LIMIT, || {

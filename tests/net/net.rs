@@ -288,13 +288,13 @@ fn connections_move_from_std_and_back() {
 #[test]
 fn refused_connection_says_so() {
     within(LIMIT, || {
-        let nobody = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(TcpStream::connect(nobody).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-        let error = TcpStream::connect_timeout(nobody, LONG).unwrap_err();
+        let closed = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(TcpStream::connect(closed).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let error = TcpStream::connect_timeout(closed, LONG).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         // The next address is tried.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addresses = [nobody, listener.local_addr().unwrap()];
+        let addresses = [closed, listener.local_addr().unwrap()];
         TcpStream::connect(&addresses[..]).unwrap();
         let none: &[net::SocketAddr] = &[];
         assert_eq!(TcpStream::connect(none).unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -304,7 +304,7 @@ fn refused_connection_says_so() {
 #[test]
 fn connect_timeout_ends_the_wait_for_an_answer() {
     within(LIMIT, || {
-        // A listener whose backlog is full does not answer.
+        // A listener with a full backlog does not answer.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         socket.listen(0).unwrap();
@@ -593,7 +593,8 @@ fn chatty_peer_starves_nobody() {
         let (mut near, mut far) = pair();
         let (mut quiet_near, mut quiet_far) = pair();
         let stop = Rc::new(Cell::new(false));
-        // This one can always read: it feeds itself, never has to wait, and stops only when told to.
+        // This one can always read: it feeds itself, never has to wait, and stops only when told
+        // to.
         let chatty = spawn({
             let stop = stop.clone();
             move || {
@@ -624,8 +625,8 @@ fn chatty_peer_starves_nobody() {
 #[test]
 fn descriptor_that_is_used_again_is_told_nothing_of_its_past() {
     within(LIMIT, || {
-        // Both streams become ready in one poll; the first to be served closes the other one and opens a new one,
-        // which gets its number.
+        // Both streams become ready in one poll; the first to be served closes the other one and
+        // opens a new one, which gets its number.
         let (near, mut far) = pair();
         let (other, mut other_far) = pair();
         let other = Rc::new(RefCell::new(Some(other)));
@@ -663,7 +664,7 @@ fn bytes_behind_urgent_data_are_seen() {
     });
 }
 
-/// Nobody accepts before all of them are connected.
+/// No connection is accepted before all of them are connected.
 #[test]
 fn burst_of_clients_finds_place_in_the_backlog() {
     within(LIMIT, || {

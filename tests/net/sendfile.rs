@@ -1,4 +1,4 @@
-//! `io::sendfile`: how far it came is known whatever ends it, and it goes on from there.
+//! `io::sendfile`: the amount sent is known after every end, and the next call continues there.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -23,12 +23,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_millis(10);
 /// More than twice what the buffers of a connection take.
 const LARGE: usize = 64 << 20;
-/// The bytes of the files here repeat themselves after so many: no power of two, so that what is misplaced is noticed.
+/// The bytes of the files here repeat themselves after so many: no power of two, so that what is
+/// misplaced is noticed.
 const PERIOD: usize = 65_521;
 /// The most that is compared at a time.
 const BLOCK: usize = 1 << 16;
 
-/// What the files here have from some place on, a block of it.
+/// Returns a block of the contents of the files here, from a place on.
 fn block(from: usize) -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> =
         LazyLock::new(|| (0..PERIOD + BLOCK).map(|at| ((at % PERIOD / 251) ^ (at % PERIOD)) as u8).collect());
@@ -56,7 +57,8 @@ fn connection() -> (TcpStream, TcpStream) {
     (near, listener.accept().unwrap().0)
 }
 
-/// Reads what belongs to the places from `at` on, at most `count` bytes, and returns where it ended.
+/// Reads what belongs to the places from `at` on, at most `count` bytes, and returns where it
+/// ended.
 fn receive(mut stream: impl Read, at: usize, count: usize) -> usize {
     let mut buffer = vec![0; BLOCK];
     let mut read = 0;
@@ -188,7 +190,7 @@ fn a_peer_that_is_gone_is_an_error() {
         let sending = parked(move || {
             let mut offset = 0;
             let error = sendfile(&near, &file, &mut offset, u64::MAX).unwrap_err();
-            // Once more: it is not only the first who is told.
+            // Once more: not only the first call gets it.
             let again = sendfile(&near, &file, &mut offset, u64::MAX).unwrap_err();
             (error.kind(), again.kind(), offset)
         });
@@ -201,7 +203,8 @@ fn a_peer_that_is_gone_is_an_error() {
     });
 }
 
-/// Ends a sender in three ways, each time goes on from where it says that it came to, and compares what has arrived.
+/// Ends a sender in three ways, each time continues from the reported offset, and compares the
+/// received data.
 #[test]
 fn it_goes_on_from_where_it_was_ended() {
     within(LIMIT, || {
@@ -279,7 +282,8 @@ fn a_socket_that_is_closed_ends_it() {
     });
 }
 
-/// What the system cannot send by itself goes by way of a buffer: this process's memory, seen as a file.
+/// A file that the system cannot send by itself is sent through a buffer: this process's memory,
+/// seen as a file.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_the_system_cannot_send_is_read_and_written() {

@@ -170,12 +170,12 @@ fn refusal_by_the_other_host_is_an_error_once() {
         let (near, far) = pair();
         let address = far.local_addr().unwrap();
         drop(far);
-        // Whoever waits is told; whoever comes later as well.
+        // A waiter gets the error, and so does a later call.
         let waiter = parked({
             let near = near.try_clone().unwrap();
             move || near.recv(&mut [0; 8]).unwrap_err().kind()
         });
-        near.send(b"anybody there?").unwrap();
+        near.send(b"is a peer there?").unwrap();
         assert_eq!(waiter.get().unwrap(), ErrorKind::ConnectionRefused);
         near.send(b"really?").unwrap();
         assert_eq!(near.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
@@ -310,7 +310,7 @@ fn group_is_heard_until_it_is_left() {
         let mut buffer = [0; 8];
         assert_eq!(socket.recv_from(&mut buffer).unwrap(), (5, sender.local_addr().unwrap()));
         socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();
-        sender.send_to(b"anybody?", (group, port)).unwrap();
+        sender.send_to(b"members?", (group, port)).unwrap();
         socket.set_read_timeout(Some(SHORT)).unwrap();
         assert_eq!(socket.recv(&mut buffer).unwrap_err().kind(), ErrorKind::TimedOut);
     });

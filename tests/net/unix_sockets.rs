@@ -90,7 +90,7 @@ fn paths_that_are_taken_empty_or_left_say_so() {
         assert_eq!(UnixListener::bind(&place).unwrap_err().kind(), ErrorKind::AddrInUse);
         assert_eq!(UnixDatagram::bind(&place).unwrap_err().kind(), ErrorKind::AddrInUse);
         drop(listener);
-        // As with std the file stays, and nobody listens there.
+        // As with std the file stays, and no server listens there.
         assert_eq!(UnixStream::connect(&place).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         let (one, _other) = std_unix::UnixStream::pair().unwrap();
         let nameless = one.local_addr().unwrap();
@@ -197,7 +197,7 @@ fn connect_waits_for_a_place_in_the_backlog() {
             })
             .collect();
         sleep(SHORT);
-        // Those who wait let others run, and nobody is refused.
+        // Clients that wait let others run, and no client is refused.
         let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into()).unwrap();
         let mut seen: Vec<u8> = (&listener)
             .into_iter()
@@ -240,11 +240,11 @@ fn listener_is_a_part_in_a_selection() {
     within(LIMIT, || {
         let place = Place::new();
         let listener = UnixListener::bind(&place).unwrap();
-        let nobody = select! {
+        let refused = select! {
             recv(listener) -> stream => stream.is_err(),
             default(SHORT) => true,
         };
-        assert!(nobody);
+        assert!(refused);
         let path = place.to_owned();
         let client = spawn(move || UnixStream::connect(path).unwrap());
         let (stream, _) = select! {
@@ -332,7 +332,7 @@ fn full_queue_is_timed_out_or_would_block() {
         assert!(start.elapsed() >= SHORT);
         far.recv(&mut [0; 8]).unwrap();
         near.send_to(b"x", &place).unwrap();
-        // Its end is an error for whoever waits for room.
+        // Its end is an error for a sender that waits for room.
         near.set_write_timeout(None).unwrap();
         let path = place.to_owned();
         let sender = parked(move || near.send_to(b"x", path).unwrap_err().kind());

@@ -1,4 +1,5 @@
-//! `blocking`: a call on another thread that borrows from its caller's frame, whatever becomes of the caller.
+//! `blocking`: a call on another thread that borrows from its caller's frame, whatever becomes of
+//! the caller.
 
 use std::cell::Cell;
 use std::io;
@@ -233,7 +234,7 @@ fn callbacks_of_the_hub_cannot_wait() {
         let old = get_hub().set_error_handler(Some(Rc::new(move |_, failure: &Failure| {
             log.set(failure.is::<BlockingSwitchOutError>());
         })));
-        get_hub().run_callback(|| blocking(|| unreachable!("nobody could wait for it")));
+        get_hub().run_callback(|| blocking(|| unreachable!("no greenlet could wait for it")));
         yield_now();
         get_hub().set_error_handler(old);
         assert!(seen.get());
@@ -282,7 +283,8 @@ impl Drop for Ends {
     }
 }
 
-/// Kills and timeouts at any moment; every call is made or not begun, and no frame is left while it is in use.
+/// Kills and timeouts at any moment; every call is made or not begun, and no frame is left while it
+/// is in use.
 #[test]
 fn frames_stay_while_they_are_in_use() {
     within(LIMIT, || {

@@ -1,5 +1,5 @@
-//! What the mapping functions promise beyond gevent's: one trait for every place, names for whoever waits for ever, and
-//! calls that give the user's line as their site.
+//! Promises of the mapping functions beyond gevent's: one trait for every place, names for
+//! greenlets that wait without end, and calls that give the user's line as their site.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -19,7 +19,7 @@ use crate::util::within;
 const LIMIT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(60);
 
-/// What a program can write that does not care where its functions run.
+/// A function of a program that is independent of the place where its functions run.
 fn total<P>(place: &P, upto: u32) -> u32
 where
     P: Mapping + Spawn<ramie::pool::Call<fn(u32) -> u32, u32>>,
@@ -62,8 +62,8 @@ fn workers_have_the_site_of_the_users_call() {
     });
 }
 
-/// A member of a full pool that waits for a greenlet which needs a slot waits without end: only a wait
-/// for a mapping is lent a slot. It is reported.
+/// A member of a full pool that waits for a greenlet which needs a slot waits without end: only a
+/// wait for a mapping is lent a slot. It is reported.
 #[test]
 fn members_that_wait_for_their_own_pool_are_named() {
     within(LIMIT, || {
@@ -75,7 +75,7 @@ fn members_that_wait_for_their_own_pool_are_named() {
         assert!(text.contains("the only member"), "{text}");
         assert!(text.contains(file!()), "{text}");
         assert!(text.contains("Semaphore::acquire"), "{text}");
-        // Nothing is lost: whoever is freed goes on.
+        // Nothing is lost: the released greenlet continues.
         stuck.kill();
         pool.join();
         assert_eq!(pool.free_count(), 1);
@@ -123,7 +123,7 @@ fn a_deadline_of_next_loses_nothing() {
     });
 }
 
-/// A place of the user's whose third job cannot be linked.
+/// A place of the user's that cannot link the third job.
 #[derive(Clone)]
 struct Unsound(Group, Rc<Cell<u32>>);
 

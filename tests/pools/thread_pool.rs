@@ -1,5 +1,5 @@
-//! The pool of threads: how jobs fail, who gives up on what, nested use, sizes. `thread_pool_ends.rs` has the ends of hubs
-//! and pools, `gevent_threadpool.rs` what gevent tests.
+//! The pool of threads: failures of jobs, waits that are given up, nested use, sizes.
+//! `thread_pool_ends.rs` has the ends of hubs and pools, `gevent_threadpool.rs` what gevent tests.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -23,7 +23,8 @@ use crate::util::{assert_send, within};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(2);
-/// The stand-in's greenlets have threads of their own, and so are not seen to be on a thread of a pool.
+/// The stand-in's greenlets have threads of their own, and so are not seen to be on a thread of a
+/// pool.
 const GREENLETS_APART: bool = cfg!(any(miri, ramie_fiber = "thread"));
 
 /// Panics when it is dropped, unless that would be a second panic.
@@ -51,12 +52,12 @@ fn watched() -> (Watched, Receiver<ThreadId>) {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // Nobody may be left to hear of it.
+        // Perhaps no receiver is left.
         let _ = self.0.send(thread::current().id());
     }
 }
 
-/// Whether all room is free: exactly so many jobs are accepted.
+/// Asserts that all room is free: exactly so many jobs are accepted.
 fn assert_all_room_is_free(pool: &ThreadPool) {
     pool.join();
     let free = Event::new();
@@ -125,7 +126,8 @@ fn what_is_raised_in_a_job_arrives_as_text() {
         let text = raised.downcast_ref::<FailureText>().expect("an exception does not travel");
         assert_eq!((text.kind(), text.to_string()), ("&str", String::from("no luck")));
         // The hub of the worker has nothing that could wake it.
-        let stuck = pool.spawn(|| ramie::sync::Event::new().wait()).get().expect_err("it waits in vain");
+        let stuck =
+            pool.spawn(|| ramie::sync::Event::new().wait()).get().expect_err("nothing can set the event");
         let kind = stuck.downcast_ref::<FailureText>().expect("an exception does not travel").kind();
         assert_eq!(kind, std::any::type_name::<LoopExit>());
         assert_eq!(errors.len(), 2);
@@ -164,7 +166,7 @@ fn destructors_that_panic_cost_neither_threads_nor_room() {
             5
         });
         assert!(behind.get().is_err());
-        // A value that nobody takes is dropped in the hub.
+        // A value that is not taken is dropped in the hub.
         drop(pool.spawn(|| Grenade));
         pool.join();
         yield_now();
@@ -270,7 +272,7 @@ fn a_kill_of_who_was_told_hands_the_room_on() {
             })
             .collect();
         yield_now();
-        // In the turn in which the room comes back: who was told of it is killed before it looks.
+        // In the turn in which the room comes back: the notified waiter is killed before it checks.
         let victims: Vec<_> = spawners.iter().step_by(2).cloned().collect();
         ramie::Waitable::rawlink(
             &holding[0],
@@ -545,7 +547,8 @@ fn two_pools_that_use_each_other_go_on() {
         let (there, back) = (ThreadPool::new(1), ThreadPool::new(2));
         let (inner, outer) = (back.clone(), there.clone());
         let result = there.spawn(move || {
-            // The thread of `there` waits for one of `back`, which asks for one more job of `there`, and does not wait.
+            // The thread of `there` waits for one of `back`, which asks for one more job of
+            // `there`, and does not wait.
             let asked = inner.spawn(move || drop(outer.spawn(|| ())));
             asked.get().expect("it does not fail");
             6
@@ -620,7 +623,7 @@ fn threads_have_names_and_stacks() {
         given.set_size(1).expect("it is allowed");
         let kept = given.apply(name).expect("it does not fail").expect("it has one");
         given.set_size(2).expect("it is allowed");
-        // Neither goes on before the other has begun.
+        // Neither continues before the other has begun.
         let both = Arc::new(Barrier::new(2));
         let names = [both.clone(), both].map(|both| {
             given.spawn(move || {

@@ -1,4 +1,5 @@
-//! The pool of threads at the ends of things: of hubs with outstanding jobs, of pools, of handles; and many hubs at one pool.
+//! The pool of threads at the ends of things: of hubs with outstanding jobs, of pools, of handles;
+//! and many hubs at one pool.
 
 use std::cell::RefCell;
 use std::iter;
@@ -34,7 +35,7 @@ fn watched(panics: bool) -> (Watched, Receiver<ThreadId>) {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // Nobody may be left to hear of it.
+        // Perhaps no receiver is left.
         let _ = self.tell.send(thread::current().id());
         assert!(!self.panics || thread::panicking(), "a destructor fails");
     }
@@ -46,7 +47,7 @@ fn held(free: &Event) -> impl FnOnce() + Send + use<> {
     move || free.wait()
 }
 
-/// Whether all room is free: exactly so many jobs are accepted.
+/// Asserts that all room is free: exactly so many jobs are accepted.
 fn assert_all_room_is_free(pool: &ThreadPool) {
     pool.join();
     let free = Event::new();
@@ -57,7 +58,7 @@ fn assert_all_room_is_free(pool: &ThreadPool) {
     assert!(jobs.iter().all(|job| job.successful()));
 }
 
-/// Blocks this thread, whose hub has nothing to do with it, until `told` hears of something.
+/// Blocks this thread, without its hub, until `told` receives something.
 fn hears<T>(told: &Receiver<T>) -> T {
     told.recv_timeout(LIMIT).expect("it happens")
 }
@@ -216,7 +217,7 @@ fn a_shutdown_finishes_what_has_entered_and_refuses_the_rest() {
         assert_eq!((pool.len(), pool.size()), (0, 0));
         assert!(jobs.iter().all(|job| job.successful()));
         pool.shutdown();
-        assert!(errors.is_empty(), "nobody has failed");
+        assert!(errors.is_empty(), "no job has failed");
     });
 }
 
@@ -408,7 +409,7 @@ fn customer(pool: &ThreadPool, seed: u64, ran: &Arc<AtomicUsize>) -> usize {
             })
         })
         .collect();
-    // Who is killed while it waits for room, or for a result, takes nothing with it.
+    // A greenlet that is killed while it waits for room, or for a result, takes nothing with it.
     let victims: Vec<_> = (0..4)
         .map(|_| {
             let pool = pool.clone();

@@ -1,4 +1,5 @@
-//! gevent's tests of child processes (`test__subprocess.py` and its neighbours), restated; `process.rs` has more.
+//! gevent's tests of child processes (`test__subprocess.py` and its neighbours), restated;
+//! `process.rs` has more.
 #![cfg(unix)]
 
 use std::fs::File;
@@ -83,7 +84,8 @@ fn pipe_is_in_blocking_mode_on_the_side_of_the_child() {
     alone(|| {
         let (reader, writer) = ramie::io::pipe().unwrap();
         assert!(is_nonblocking(&reader));
-        // Read fails with `WouldBlock` in a mode that has not been taken back, as nothing is there yet.
+        // Read fails with `WouldBlock` in a mode that has not been taken back, as nothing is there
+        // yet.
         let stdin = Stdio::try_from(reader).unwrap();
         let mut child = Command::new("cat").stdin(stdin).stdout(Stdio::piped()).spawn().unwrap();
         assert!(wait_timeout(&[&child], SHORT).is_empty(), "it waits for its input");
@@ -96,7 +98,8 @@ fn pipe_is_in_blocking_mode_on_the_side_of_the_child() {
     });
 }
 
-/// gevent: `TestPopen::test_check_output_keyword_error`, `RunFuncTestCase::test_returncode`, `test_check`, `test_check_zero`.
+/// gevent: `TestPopen::test_check_output_keyword_error`, `RunFuncTestCase::test_returncode`,
+/// `test_check`, `test_check_zero`.
 #[test]
 fn status_comes_with_the_output() {
     alone(|| {

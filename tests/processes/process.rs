@@ -1,4 +1,4 @@
-//! Children: their pipes, their end, and what is left of them whatever happens to whoever waits.
+//! Children: their pipes, their end, and their remains after any end of a waiter.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -25,7 +25,7 @@ const ENOUGH: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(3600);
 const MUCH: usize = 10_000_000;
 
-/// What outlives every test, unless somebody kills it.
+/// A command that outlives every test, unless it is killed.
 fn sleeper() -> Command {
     let mut command = Command::new("sleep");
     command.arg("3600");
@@ -98,7 +98,7 @@ fn much_goes_in_and_out_at_once() {
         let output = piped("tee /dev/stderr").spawn().unwrap().communicate(&input).unwrap();
         assert!(output.status.success());
         assert!(output.stdout == input && output.stderr == input);
-        // Errors fill their pipe while nobody reads the input yet.
+        // Errors fill their pipe while the input is not read yet.
         let script = "head -c 1000000 /dev/zero >&2; cat";
         let output = piped(script).spawn().unwrap().communicate(&input).unwrap();
         assert!(output.stdout == input && output.stderr.len() == 1_000_000);
@@ -184,7 +184,7 @@ fn grandchildren_that_hold_a_pipe_are_not_waited_for() {
     });
 }
 
-/// It was not killed, and how it ended is not lost.
+/// The child was not killed, and its exit status is not lost.
 #[test]
 fn limit_tells_how_a_child_had_ended_by_itself() {
     alone(|| {
@@ -307,7 +307,7 @@ fn dropped_child_runs_on_and_is_reaped() {
         // With the thread that started it, and its hub.
         thread::spawn(|| drop(shell("sleep 0.1").spawn().unwrap())).join().unwrap();
         wait_until_childless();
-        // One that has ended before anybody has looked.
+        // One that has ended before the first check.
         let child = shell("exit 1").spawn().unwrap();
         child.handle().wait().unwrap();
         drop(child);

@@ -1,4 +1,5 @@
-//! What the examples promise that serve others: each is taken as a module, and served from a greenlet.
+//! The promises of the examples that are servers: each is taken as a module, and served from a
+//! greenlet.
 #![expect(
     clippy::duplicate_mod,
     reason = "examples that are modules of one crate bring along what they share"
@@ -34,7 +35,8 @@ fn serving<T: 'static>(serve: impl FnOnce(TcpListener) -> T + 'static) -> Socket
     address
 }
 
-/// A server that takes connections one after the other, gives each its answer, and returns what it was sent: up to `end`.
+/// A server that takes connections one after the other, gives each its answer, and returns what it
+/// was sent: up to `end`.
 fn origin(end: &'static str, answers: Vec<&'static str>) -> (SocketAddr, Greenlet<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -84,7 +86,8 @@ fn the_proxy_keeps_what_is_between_neighbours_to_itself() {
              Proxy-Authorization: secret\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nUpgrade: h2c\r\n\
              Accept: */*\r\n\r\n"
         );
-        // Both are sent at once, and the second one's end is only to be seen by the end of the connection.
+        // Both are sent at once, and the second one's end is only to be seen by the end of the
+        // connection.
         let two = format!("GET http://{server} HTTP/1.1\r\nHost: {server}\r\n\r\n");
         let answers = ask(proxy(), &(one + &two));
         assert_eq!(
@@ -129,7 +132,7 @@ fn the_proxy_passes_bodies_on_as_they_are_framed() {
             sent[0].contains("\r\nTransfer-Encoding: chunked\r\n") && sent[0].ends_with(chunks),
             "{sent:?}"
         );
-        // One who does not know chunks gets what is in them.
+        // A client that does not know chunks gets their contents.
         let (server, _requests) = origin("\r\n\r\n", vec![answer]);
         assert_eq!(
             ask(proxy(), &format!("GET http://{server}/ HTTP/1.0\r\n\r\n")),

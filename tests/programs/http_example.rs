@@ -1,4 +1,5 @@
-//! The HTTP of the examples `http_server` and `https_server`: requests in every division, and those that are refused.
+//! The HTTP of the examples `http_server` and `https_server`: requests in every division, and those
+//! that are refused.
 
 #[path = "../../examples/http/mod.rs"]
 mod http;
@@ -24,7 +25,7 @@ fn server() -> StreamServer {
     server
 }
 
-/// What comes back for these bytes, in pieces of that length, until the server closes.
+/// Returns the answers to these bytes, sent in pieces of that length, until the server closes.
 fn talk_in(server: &StreamServer, request: &str, piece: usize) -> String {
     let mut stream = TcpStream::connect(server.address().unwrap()).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -178,7 +179,7 @@ fn request_that_is_cut_off_is_not_answered() {
         assert_eq!(talk(&server, "GET / HTTP/1.1\r\nHo"), "");
         assert_eq!(talk(&server, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel"), "");
         errors.expect("the request is not complete the request is not complete");
-        // A connection that asks nothing is nobody's trouble.
+        // A connection without a request is no error.
         assert_eq!(talk_in(&server, "", 1), "");
         assert!(server.stop());
         assert_eq!(errors.len(), 2);

@@ -1,4 +1,5 @@
-//! Certificates and keys as openssl makes them: of every kind, in every form, with an authority behind them.
+//! Certificates and keys as openssl makes them: of every kind, in every form, with an authority
+//! behind them.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::programs::{Programs, command, curl, with};
 use crate::site::{HELLO, Site};
 use crate::util::folder::Folder;
 
-/// What openssl would otherwise look for in a file of the system's.
+/// The configuration that openssl would otherwise read from a file of the system.
 const SETTINGS: &str = "[req]\ndistinguished_name = name\n[name]\n\
     [root]\nbasicConstraints = critical, CA:TRUE\nsubjectKeyIdentifier = hash\n\
     [middle]\nbasicConstraints = critical, CA:TRUE, pathlen:0\n\
@@ -49,7 +50,8 @@ impl<'a> Authority<'a> {
         self.programs.run(command("openssl").args(words.split_whitespace()).args(more)).bytes();
     }
 
-    /// Makes `subject.key` and `subject.pem`, signed by `issuer`; the subject is the section of the settings too.
+    /// Makes `subject.key` and `subject.pem`, signed by `issuer`; the subject is the section of the
+    /// settings too.
     fn sign(&self, subject: &str, issuer: &str, kind: &str) {
         let (settings, key, request) =
             (self.path("settings"), self.path(&format!("{subject}.key")), self.path("request"));
@@ -143,7 +145,7 @@ fn client_shows_its_certificate_too() {
         let config = ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain, key);
         let site = Site::secure(config.unwrap());
         let (chain, key) = (authority.chain("client"), authority.path("client.key"));
-        // The same key, in a certificate that nobody but itself has signed.
+        // The same key, in a self-signed certificate.
         let stranger = authority.path("stranger.pem");
         let settings = authority.path("settings");
         let own = ["-config", &settings, "-key", &key, "-out", &stranger];

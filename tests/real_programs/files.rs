@@ -1,4 +1,5 @@
-//! The file server that sends by `sendfile`, with curl asking for all of a file, for parts, and for the rest of it.
+//! The file server that sends by `sendfile`, with curl asking for all of a file, for parts, and for
+//! the rest of it.
 
 use std::fs;
 use std::ops::Range;
@@ -64,7 +65,7 @@ fn curl_takes_files_whole_and_in_parts() {
         for number in 1..=20 {
             assert!(fs::read(folder.join(number.to_string())).unwrap() == contents, "{number}");
         }
-        // Who goes in the middle takes nothing from others.
+        // A client that leaves in the middle takes nothing from others.
         let said = programs.run(curl().args(["--max-filesize", "1000", &url]));
         assert!(!said.status.success());
         assert!(programs.run(curl().arg(&url)).bytes() == contents);

@@ -1,4 +1,5 @@
-//! Clients of HTTP: curl, Python, two that measure, and one of our own that is as demanding as a browser.
+//! Clients of HTTP: curl, Python, two that measure, and one of our own that is as demanding as a
+//! browser.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,7 +22,8 @@ fn number(report: &str, before: &str) -> usize {
     digits.parse().unwrap_or_else(|_| panic!("no number after {before:?} in:\n{report}"))
 }
 
-/// How many requests a client of ours says that it has made on a connection that it had, and on new ones.
+/// The numbers of requests that a client of ours reports, on an existing connection and on new
+/// ones.
 fn connections(lines: &str) -> Vec<&str> {
     lines.lines().collect()
 }
@@ -58,7 +60,8 @@ fn curl_keeps_its_connection() {
         let site = Site::open();
         let report = ["--output", "/dev/null", "--write-out", "%{http_code} %{num_connects}\n"];
         let many = |path| site.url(path) + "?number=[1-50]";
-        // Also one that is refused does not end the connection, if where the next one begins is known.
+        // Also one that is refused does not end the connection, if where the next one begins is
+        // known.
         let mut several = curl();
         several.args(report).arg(many("/"));
         several.arg("--next").args(report).args(["--silent", "--data", "text"]).arg(many("/echo"));
@@ -129,7 +132,8 @@ fn curl_is_refused_with_the_status_that_says_why() {
             (&["--data", "text", "--header", "Transfer-Encoding: chunked"], "/echo", "501"),
             (&["--header", &long], "/", "431"),
             (&headers, "/", "431"),
-            // Ten megabytes are refused by their announcement. Who does not wait for it hears it while sending.
+            // Ten megabytes are refused by their announcement. A client that does not wait for it
+            // gets the refusal while sending.
             (&["--data-binary", &large, "--header", "Expect: 100-continue"], "/echo", "413"),
             (&["--data-binary", &large, "--header", "Expect:"], "/echo", "413"),
         ];
@@ -139,13 +143,14 @@ fn curl_is_refused_with_the_status_that_says_why() {
             let said = programs.run(asking.args(*arguments).arg(site.url(path)));
             assert_eq!(String::from_utf8_lossy(&said.output), *status, "{arguments:?}: {}", said.errors);
         }
-        // The one who did not wait is the only one whose connection may end in the middle.
+        // Only the connection of the client that did not wait may end in the middle.
         assert!(site.ends().len() <= 1, "{:?}", site.errors.words());
         assert_eq!(programs.run(curl().arg(site.url("/"))).text(), HELLO);
     });
 }
 
-/// Requests on one connection by Python's own client, a body in chunks, and many requests in one breath.
+/// Requests on one connection by Python's own client, a body in chunks, and many requests in one
+/// breath.
 const PYTHON: &str = r#"
 import http.client, socket, sys
 host, port = "127.0.0.1", int(sys.argv[1])
@@ -275,8 +280,8 @@ fn answer(reader: &mut impl BufRead) -> (String, Vec<u8>) {
     (status, body)
 }
 
-/// One of a browser's connections: asks for several things before it hears of the first, sends in odd pieces, and says
-/// when it has asked for everything. It blocks a thread of its own.
+/// One of a browser's connections: asks for several things before it hears of the first, sends in
+/// odd pieces, and says when it has asked for everything. It blocks a thread of its own.
 fn browse(site: SocketAddr, connection: usize) {
     const ROUNDS: usize = 5;
     let stream = TcpStream::connect(site).unwrap();

@@ -1,4 +1,5 @@
-//! Programs of the real world against what we serve, and ours against servers of the real world, where they are installed.
+//! Programs of the real world against what we serve, and ours against servers of the real world,
+//! where they are installed.
 #![cfg(unix)]
 #![expect(clippy::duplicate_mod, reason = "each example brings the modules that it shares with others")]
 

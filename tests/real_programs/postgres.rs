@@ -19,7 +19,8 @@ use crate::port_forwarder;
 use crate::programs::{Programs, Server, command, find, with};
 use crate::util::folder::Folder;
 
-/// Version 3.0 of the protocol, and what stands in its place to have a query of another connection cancelled.
+/// Version 3.0 of the protocol, and what stands in its place to have a query of another connection
+/// cancelled.
 const PROTOCOL: i32 = 3 << 16;
 const CANCEL: i32 = 1234 << 16 | 5678;
 
@@ -29,13 +30,13 @@ type Rows = Vec<Vec<Option<String>>>;
 /// A connection, over whatever stream.
 struct Client<S: Read + Write> {
     stream: BufReader<S>,
-    /// What the server knows this connection by.
+    /// The number by which the server knows this connection.
     key: (i32, i32),
     /// The channel and the text of what was notified.
     notified: Vec<(String, String)>,
 }
 
-/// What the server has refused, by the code of its error.
+/// The refusal of the server, by the code of its error.
 #[derive(Debug, PartialEq, Eq)]
 struct Refused(String);
 
@@ -54,7 +55,8 @@ fn text(bytes: &mut &[u8]) -> String {
     text
 }
 
-/// A message as it is sent: its kind, if it has one, and its length with the four bytes of the length itself.
+/// A message as it is sent: its kind, if it has one, and its length with the four bytes of the
+/// length itself.
 fn message(kind: Option<u8>, body: &[u8]) -> Vec<u8> {
     let length = i32::try_from(body.len() + 4).unwrap();
     kind.into_iter().chain(length.to_be_bytes()).chain(body.iter().copied()).collect()
@@ -115,7 +117,8 @@ impl<S: Read + Write> Client<S> {
                     number(&mut rest);
                     self.notified.push((text(&mut rest), text(&mut rest)));
                 }
-                // Parameters, notices, descriptions of rows, the ends of single commands, the marks around a copy.
+                // Parameters, notices, descriptions of rows, the ends of single commands, the marks
+                // around a copy.
                 b'S' | b'N' | b'T' | b'C' | b'I' | b'H' | b'c' => {}
                 other => panic!("a message of the kind {:?}", other as char),
             }
@@ -150,14 +153,14 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Makes one, with trust in everybody; or says why it cannot be.
+    /// Makes a cluster that trusts every user; or returns the reason why it cannot.
     fn start(programs: &Programs) -> Option<Self> {
         let Some(initdb) = tool("initdb").filter(|_| tool("postgres").is_some()) else {
             println!("skipped: no postgres here");
             return None;
         };
         // It refuses to be started by root.
-        let user = if geteuid().is_root() { Some(somebody()?) } else { None };
+        let user = if geteuid().is_root() { Some(unprivileged()?) } else { None };
         let by_user = |program: PathBuf| {
             let mut command = command(program);
             if let Some((uid, gid)) = user {
@@ -203,7 +206,7 @@ fn tool(name: &str) -> Option<PathBuf> {
 }
 
 /// The numbers of a user that owns nothing of importance.
-fn somebody() -> Option<(u32, u32)> {
+fn unprivileged() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let user = |name: &str| {
         let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
@@ -217,7 +220,7 @@ fn somebody() -> Option<(u32, u32)> {
     found
 }
 
-/// How many sessions are held up by a lock that another one holds.
+/// The number of sessions that wait for a lock of another session.
 const HELD_UP: &str = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
 
 /// Asks until the answer is that.
@@ -250,7 +253,7 @@ fn greenlets_query_postgresql() {
         much_at_once(&cluster, &mut main);
         let clients = "select count(*) from pg_stat_activity where backend_type = 'client backend'";
         until_it_is(&mut main, clients, "1");
-        // A server that goes says so to whom it can, or is gone; whoever waits for it is not left waiting.
+        // A server that ends reports that where it can; a waiting client does not hang.
         cluster.server.end();
         let error = main.ask("select 1").unwrap_err();
         let gone = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
@@ -281,7 +284,8 @@ fn many_at_once(cluster: &Cluster, main: &mut Client<TcpStream>) {
     assert_eq!(main.value("select count from counts"), "300");
 }
 
-/// One holds a lock that others wait for; who does not want it is answered meanwhile.
+/// One client holds a lock that others wait for; a client that does not need it is answered at
+/// once.
 fn who_waits_keeps_nobody_waiting(cluster: &Cluster, main: &mut Client<TcpStream>) {
     main.query("select pg_advisory_lock(1)");
     let order = Rc::new(RefCell::new(Vec::new()));
@@ -301,7 +305,7 @@ fn who_waits_keeps_nobody_waiting(cluster: &Cluster, main: &mut Client<TcpStream
     assert_eq!(order.borrow().len(), 20);
 }
 
-/// What one waits for another ends, by a connection of its own.
+/// A wait of one client is ended by another, on a connection of its own.
 fn cancelled_from_beside(cluster: &Cluster, main: &mut Client<TcpStream>) {
     let client = cluster.connect();
     let key = client.key;
@@ -339,7 +343,7 @@ fn killed_in_the_middle(cluster: &Cluster, main: &mut Client<TcpStream>) {
     assert_eq!(main.value("update counts set count = count + 1 returning count"), "301");
 }
 
-/// Who listens hears from everybody, in their order, once for each.
+/// A listener gets the notifications of all senders, in their order, once each.
 fn notifications(cluster: &Cluster, main: &mut Client<TcpStream>) {
     let mut listener = cluster.connect();
     listener.query("listen news");

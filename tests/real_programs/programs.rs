@@ -1,4 +1,5 @@
-//! Programs that a test starts: looked for first, listened to while other greenlets run, and gone when the test is.
+//! Programs that a test starts: looked for first, listened to while other greenlets run, and gone
+//! when the test is.
 
 use std::cell::RefCell;
 use std::env;
@@ -18,13 +19,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::util::within;
 
 const LIMIT: Duration = Duration::from_secs(100);
-/// How long a program that is told to end may take for it.
+/// The time that a program has to end.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a server is started, at most, when somebody else takes its port.
+/// The maximum number of times that a server is started, when another program takes its port.
 const ATTEMPTS: usize = 5;
 
-/// Runs a test within its limit, if these programs are installed. What it has started is killed and reaped at its end,
-/// which may be a panic, and also when it hangs.
+/// Runs a test within its limit, if these programs are installed. What it has started is killed and
+/// reaped at its end, which may be a panic, and also when it hangs.
 #[track_caller]
 pub(crate) fn with(names: &[&str], test: impl FnOnce(&Programs) + Send + 'static) {
     if let Some(name) = names.iter().find(|name| find(name).is_none()) {
@@ -36,7 +37,7 @@ pub(crate) fn with(names: &[&str], test: impl FnOnce(&Programs) + Send + 'static
     within(LIMIT, move || test(&programs));
 }
 
-/// Where a program is installed.
+/// Returns the path of an installed program.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
@@ -45,7 +46,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 /// A program that runs, or has run.
 struct Running {
     child: Child,
-    /// What ends it in order.
+    /// The signal that ends it in order.
     ends_by: Signal,
 }
 
@@ -80,7 +81,7 @@ impl Running {
     }
 }
 
-/// What a program has said, up to its end.
+/// The complete output of a program.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) status: ExitStatus,
@@ -128,8 +129,9 @@ impl Programs {
         Said { status: wait(&running), output, errors }
     }
 
-    /// Starts a server on a port that is free, to be ended by that signal. It is there when it says `ready` on one of its lines. The command is asked
-    /// for again if it ends before that, as it does when somebody else has taken the port meanwhile.
+    /// Starts a server on a port that is free, to be ended by that signal. It is there when it says
+    /// `ready` on one of its lines. The command is asked for again if it ends before that, as it
+    /// does when another program has taken the port in between.
     pub(crate) fn serve(&self, ready: &str, ends_by: Signal, command: impl Fn(u16) -> Command) -> Server {
         let mut said = String::new();
         for _ in 0..ATTEMPTS {
@@ -176,7 +178,7 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What it has said so far.
+    /// Returns its output so far.
     pub(crate) fn log(&self) -> String {
         self.log.borrow().clone()
     }
@@ -188,7 +190,7 @@ impl Server {
     }
 }
 
-/// What it has in a folder is not taken from under it.
+/// Ends the program before its folder is removed.
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = lock(&self.running).end();
@@ -225,17 +227,17 @@ fn wait(running: &Mutex<Running>) -> ExitStatus {
     }
 }
 
-/// What a failed test leaves is still to be ended.
+/// Locks a mutex, also a poisoned one: a program that a failed test has left must be ended.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A port that nobody uses at this moment.
+/// Returns a port that no program uses at this moment.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A command with what is to be the same for each call: no proxy and no settings of whoever runs the tests.
+/// Returns a command with the common settings of all calls: no proxy, and no settings of the user.
 pub(crate) fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {

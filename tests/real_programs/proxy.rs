@@ -1,4 +1,5 @@
-//! Between two others: the proxy with curl in front of it, and downloads from somebody else's server.
+//! Between two other programs: the proxy with curl in front of it, and downloads from a foreign
+//! server.
 
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
@@ -69,11 +70,11 @@ fn curl_goes_through_the_proxy() {
         let text = programs.run(through().arg("--proxytunnel").arg(site.url("/"))).text();
         assert_eq!(text, HELLO);
         assert!(site.ends().is_empty(), "{:?}", site.errors.words());
-        // Nobody is there, behind the proxy.
-        let nobody = ["--output", "/dev/null", "--write-out", "%{http_code} %{http_connect}"];
-        let said = programs.run(through().args(nobody).arg("http://127.0.0.1:1/"));
+        // No server is there, behind the proxy.
+        let status = ["--output", "/dev/null", "--write-out", "%{http_code} %{http_connect}"];
+        let said = programs.run(through().args(status).arg("http://127.0.0.1:1/"));
         assert_eq!(said.text(), "502 000");
-        let said = programs.run(through().args(nobody).arg("https://127.0.0.1:1/"));
+        let said = programs.run(through().args(status).arg("https://127.0.0.1:1/"));
         assert_eq!(String::from_utf8_lossy(&said.output), "000 502", "{}", said.errors);
     });
 }
@@ -160,7 +161,7 @@ fn everything_is_downloaded_from_python() {
             python
         });
         let url = |path: &str| format!("http://{}{path}", server.address());
-        // It has room for five in its backlog, and ends who comes beyond that.
+        // It has room for five in its backlog, and disconnects further clients.
         let downloads = Pool::new(4);
         for number in 0..FILES {
             let url = url(&format!("/{number}.txt"));

@@ -19,7 +19,7 @@ fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
-/// What redis-cli says to commands on lines of their own.
+/// Returns the answers of redis-cli to commands on lines of their own.
 fn cli(programs: &Programs, address: &str, commands: &str) -> String {
     let mut cli = command("redis-cli");
     programs.run_with(cli.args(["-h", "127.0.0.1", "-p", port_of(address)]), commands).text()
@@ -83,7 +83,8 @@ const SERVER: [&str; 2] = ["redis-server", "redis-cli"];
 const CONNECTIONS: usize = 8;
 const GREENLETS: usize = 50;
 
-/// Sets, counts and reads keys of its own by pipelines, each answer checked; how often it has counted.
+/// Sets, counts and reads keys of its own by pipelines, each answer checked; how often it has
+/// counted.
 fn work(pool: &Connections, number: usize, rounds: usize, counted: &Cell<usize>) -> RedisResult<()> {
     for round in 0..rounds {
         let (key, value) = (format!("own:{number}"), format!("{number}.{round}"));
@@ -112,7 +113,7 @@ fn greenlets_share_connections_to_redis() {
         assert_eq!(counted.get(), 20 * GREENLETS);
         assert_eq!(pool.made(), CONNECTIONS);
         assert_eq!(pool.get().unwrap().get::<_, usize>("count").unwrap(), 20 * GREENLETS);
-        // Somebody else sees the same, and as many connections as there are.
+        // Another client sees the same, and as many connections as there are.
         assert_eq!(cli(programs, &server.address(), "GET count\n").trim(), (20 * GREENLETS).to_string());
         let clients = cli(programs, &server.address(), "CLIENT LIST TYPE normal\n");
         assert_eq!(clients.matches(" addr=").count(), CONNECTIONS + 1, "{clients}");
@@ -135,7 +136,8 @@ fn kill_in_the_middle_of_a_command_leaves_the_pool_usable() {
         let (_folder, server) = server(programs);
         let address = server.address();
         let pool = Connections::new(address.clone(), CONNECTIONS);
-        // All connections wait for a list, and everybody else for one of them: each is killed where it is.
+        // All connections wait for a list, and all other greenlets for one of them: each is killed
+        // where it is.
         let waiting = (0..GREENLETS).map(|_| {
             let pool = pool.clone();
             spawn(move || pool.get().unwrap().blpop::<_, Option<(String, String)>>("nothing", 0.0).unwrap())
@@ -147,7 +149,7 @@ fn kill_in_the_middle_of_a_command_leaves_the_pool_usable() {
         until(blocked);
         killall(&waiting);
         assert!(waiting.iter().all(|greenlet| greenlet.get().is_err_and(|failure| failure.is_exit())));
-        // The connections are gone as well: what is pushed now is for nobody who was killed.
+        // The connections are gone as well: no killed greenlet gets an item that is pushed now.
         until(|| cli(programs, &address, "INFO clients\n").contains("blocked_clients:0\r"));
         assert_eq!(pool.get().unwrap().rpush::<_, _, usize>("nothing", "here").unwrap(), 1);
         assert_eq!(pool.made(), CONNECTIONS + 1);
@@ -207,7 +209,7 @@ fn server_that_dies_is_an_error_for_who_waits_for_it() {
         });
         first.end();
         assert!(waiting.into_iter().all(|greenlet| greenlet.take().unwrap()));
-        // Nobody is there; and no place in the pool is lost by asking.
+        // No server is there; and no place in the pool is lost by asking.
         for _ in 0..2 * CONNECTIONS {
             assert!(pool.get().is_err());
         }

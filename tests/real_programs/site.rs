@@ -1,4 +1,4 @@
-//! What the examples `http_server` and `https_server` serve, on free ports of the loopback.
+//! The site of the examples `http_server` and `https_server`, on free ports of the loopback.
 
 use std::cell::Cell;
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) const HELLO: &str = "<h1>Hello from a greenlet</h1>\n";
 pub(crate) struct Site {
     server: StreamServer,
     pub(crate) connections: Rc<Cell<usize>>,
-    /// Of the connections that have ended well.
+    /// The number of connections that have ended well.
     pub(crate) requests: Rc<Cell<usize>>,
     pub(crate) errors: Log,
 }
@@ -72,7 +72,7 @@ impl Site {
     /// Waits until the connections there are have ended, and says of what.
     #[track_caller]
     pub(crate) fn ends(&self) -> Vec<String> {
-        assert!(self.server.handlers().join_timeout(IDLE), "somebody is still there");
+        assert!(self.server.handlers().join_timeout(IDLE), "a connection is left");
         self.errors.words()
     }
 }

@@ -44,7 +44,7 @@ fn curl_trusts_the_certificate_it_was_given() {
         assert!(site.ends().is_empty(), "{:?}", site.errors.words());
         assert_eq!((site.connections.get(), site.requests.get()), (3, 41));
 
-        // Nobody else's certificate, and no other host, is trusted: such a connection is no request.
+        // No foreign certificate, and no other host, is trusted: such a connection is no request.
         let stranger = folder.join("stranger.pem");
         fs::write(&stranger, Certificate::new().pem().0).unwrap();
         let said = programs.run(https().arg("--cacert").arg(&stranger).arg(&url));

@@ -1,4 +1,5 @@
-//! `lend`: work that borrows from a greenlet's frame and runs elsewhere; the frame is not left before it is done.
+//! `lend`: work that borrows from a greenlet's frame and runs elsewhere; the frame is not left
+//! before it is done.
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -156,7 +157,7 @@ fn panics_and_exceptions_are_the_failure() {
     });
 }
 
-/// Whose text panics.
+/// An error with a text that panics.
 struct Mute;
 
 impl std::fmt::Debug for Mute {
@@ -424,7 +425,8 @@ fn what_an_abandoned_greenlet_has_lent_is_not_used_after_its_thread() {
         let dropped_with: Arc<Mutex<Option<usize>>> = Arc::default();
         let last = dropped_with.clone();
         thread::spawn(move || {
-            // It lends what belongs to its thread: one piece of work is under way when that ends, the other is not.
+            // It lends what belongs to its thread: one piece of work is under way when that ends,
+            // the other is not.
             COUNTED.set(Some(Rc::new(Counted { inside: AtomicUsize::new(0), dropped_with: last })));
             for under_way in [true, false] {
                 let (begun, keep) = (begun.clone(), keep.clone());
@@ -448,7 +450,8 @@ fn what_an_abandoned_greenlet_has_lent_is_not_used_after_its_thread() {
         })
         .join()
         .unwrap();
-        // The other one is abandoned with its borrow: then the thread-local is leaked, where that is possible.
+        // The other one is abandoned with its borrow: then the thread-local is leaked, where that
+        // is possible.
         let leaks = cfg!(all(target_os = "linux", target_env = "gnu"));
         let dropped_with = *dropped_with.lock().unwrap();
         assert_eq!(dropped_with, (!leaks).then_some(2), "the thread has waited for what was under way");
@@ -458,7 +461,7 @@ fn what_an_abandoned_greenlet_has_lent_is_not_used_after_its_thread() {
     });
 }
 
-/// What is dropped when the thread ends.
+/// A value that is dropped when the thread ends.
 type AtExit = RefCell<Option<OnDrop<Box<dyn FnMut()>>>>;
 
 thread_local! {
@@ -469,7 +472,8 @@ thread_local! {
 fn works_in_the_destructors_of_a_thread_that_ends() {
     let (tell, told) = channel();
     within(LIMIT, move || {
-        // Younger than the hub's place, older than what notices the thread's end: its destructor gets a hub of its own.
+        // Younger than the hub's place, older than what notices the thread's end: its destructor
+        // gets a hub of its own.
         getcurrent();
         OLDER.with(|older| {
             *older.borrow_mut() = Some(OnDrop(Box::new(move || {

@@ -1,4 +1,5 @@
-//! `scope`: greenlets that borrow from the frame that spawns them, which is not left before they are gone.
+//! `scope`: greenlets that borrow from the frame that spawns them, which is not left before they
+//! are gone.
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -162,7 +163,7 @@ fn failures_that_nobody_joined_are_raised_at_the_end() {
             7
         });
         assert_eq!(value, 7);
-        // Many that nobody can join any more: the first is told.
+        // Many that no handle can join any more: the first failure is raised.
         let first = left_by::<u32>(|| {
             scope(|s| (0..100_u32).for_each(|i| drop(s.spawn(move || raise(i)))));
         });
@@ -314,7 +315,8 @@ fn a_closure_that_never_runs_is_dropped_before_the_scope_is_left() {
             killed.kill();
             assert_eq!(ground.borrowers.get(), 0);
         });
-        // Its destructor waits in somebody else's frame: it counts until that is over. The killer is queued first.
+        // Its destructor waits in the frame of other code: it counts until that is over. The killer
+        // is queued first.
         let ground = Ground::new();
         let victim: Rc<RefCell<Option<AnyGreenlet>>> = Rc::default();
         let target = victim.clone();
@@ -344,7 +346,7 @@ fn destructors_of_what_a_child_owns_may_panic() {
             });
             assert_eq!(captured.join().unwrap_err().panic_message(), Some("grenade"));
         });
-        // A value that nobody can take is dropped where it was made.
+        // A value that no handle can take is dropped where it was made.
         let dropped = left_by::<Failure>(|| scope(|s| drop(s.spawn(|| Grenade))));
         assert_eq!(dropped.panic_message(), Some("grenade"));
     });
@@ -458,7 +460,7 @@ fn a_scope_that_is_abandoned_is_never_left() {
     });
 }
 
-/// What is dropped when the thread ends.
+/// A value that is dropped when the thread ends.
 type AtExit = RefCell<Option<OnDrop<Box<dyn FnMut()>>>>;
 
 thread_local! {
@@ -471,7 +473,8 @@ fn works_in_the_destructors_of_a_thread_that_ends() {
     for younger in [false, true] {
         let tell = tell.clone();
         within(LIMIT, move || {
-            // Both get a destructor that waits: before the hub has noticed the end of the thread, and after.
+            // Both get a destructor that waits: before the hub has noticed the end of the thread,
+            // and after.
             getcurrent();
             if younger {
                 yield_now();
@@ -487,7 +490,7 @@ fn works_in_the_destructors_of_a_thread_that_ends() {
                                 borrow.add(1);
                             });
                         }
-                        // Main goes on in the middle of it.
+                        // Main continues in the middle of it.
                         yield_now();
                         scope(|inner| drop(inner.spawn(yield_now)));
                         sleep(SHORT);

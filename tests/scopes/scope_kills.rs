@@ -1,4 +1,5 @@
-//! Kills, timeouts and system errors that meet a `scope`: its frame is not left before its greenlets are gone.
+//! Kills, timeouts and system errors that meet a `scope`: its frame is not left before its
+//! greenlets are gone.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -103,7 +104,7 @@ fn the_parent_is_killed_wherever_it_waits() {
                 }
                 assert_eq!(left.get(), usize::from(turn > 0), "a greenlet that was begun is left once");
                 assert_eq!(settled(), before);
-                // And everybody at once.
+                // And all at once.
                 let (_, left) = family(turns);
                 (0..turn).for_each(|_| yield_now());
                 get_hub().kill_all(None).unwrap();
@@ -220,7 +221,8 @@ fn the_killed_scope_drops_closures_whose_destructors_wait_and_fail() {
         assert_eq!(*caught.unwrap_err(), "over");
         assert_eq!(ground.sum.get(), 1);
         assert!(errors.words().iter().any(|word| word.contains("grenade")));
-        // The parent is killed while such a destructor waits on its stack: raised after that, and nothing is lost.
+        // The parent is killed while such a destructor waits on its stack: raised after that, and
+        // nothing is lost.
         let sum = g_sum.clone();
         let parent = spawn(move || {
             let ground = Ground::new();
@@ -386,7 +388,7 @@ impl Random {
     }
 }
 
-/// What one child of a random schedule does with what it has borrowed.
+/// The use that one child of a random schedule makes of its borrow.
 fn act<'scope>(
     s: &'scope Scope<'scope, '_>,
     cells: &'scope [Cell<u64>],
@@ -464,7 +466,7 @@ fn random_schedules_keep_the_books() {
                 ends.set(counts);
                 let (sum, parts) = cells.split_last().unwrap();
                 assert_eq!(sum.get(), parts.iter().map(Cell::get).sum::<u64>());
-                // Nobody is left who would change them.
+                // No borrower is left that would change them.
                 let then: Vec<u64> = cells.iter().map(Cell::get).collect();
                 for _ in 0..3 {
                     let _ = catch::<GreenletExit, _>(|| catch::<&str, _>(yield_now));

@@ -1,5 +1,5 @@
-//! `Builder::prepare` and spawn callbacks see greenlets of a scope: whatever they do with one, it runs inside the scope or
-//! never.
+//! `Builder::prepare` and spawn callbacks see greenlets of a scope: whatever they do with one, it
+//! runs inside the scope or never.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,7 +47,7 @@ const ACTIONS: [Action; 9] = [
     }),
 ];
 
-/// How `prepare` is left after that.
+/// The way in which `prepare` is left after that.
 const ENDINGS: [(&str, fn()); 5] = [
     ("returns", || ()),
     ("waits", yield_now),
@@ -56,11 +56,11 @@ const ENDINGS: [(&str, fn()); 5] = [
     ("is timed out or killed", || sleep(LONG)),
 ];
 
-/// What is done with the handle that `prepare` has kept, when the scope is over.
+/// The use of the handle that `prepare` has kept, when the scope is over.
 const AFTERWARDS: [fn(&AnyGreenlet); 4] =
     [AnyGreenlet::start, |g| g.start_later(Duration::ZERO), AnyGreenlet::kill, |g| g.throw("late")];
 
-/// Where the greenlet comes to be.
+/// The place where the greenlet is made.
 fn lend_and_leave(
     kept: &Rc<RefCell<Vec<AnyGreenlet>>>,
     action: fn(&AnyGreenlet),
@@ -269,7 +269,7 @@ fn fallible_children_keep_their_errors() {
 type Late = OnDrop<Box<dyn FnMut()>>;
 
 thread_local! {
-    /// What the closure of a child borrows.
+    /// The borrow of the closure of a child.
     static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
     static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
 }

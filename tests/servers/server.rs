@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(60);
 
-/// A client that is connected, but whom nobody need have accepted.
+/// A client that is connected, but perhaps not accepted.
 fn client(server: &StreamServer) -> TcpStream {
     TcpStream::connect(server.address().unwrap()).unwrap()
 }
@@ -44,7 +44,7 @@ fn echo() -> StreamServer {
     StreamServer::bind("127.0.0.1:0", |stream, _| io::copy(&mut &stream, &mut &stream)).unwrap()
 }
 
-/// A server whose handlers wait for the event and then say so.
+/// A server with handlers that wait for the event and then report that.
 fn gated(gate: &Rc<Event>) -> StreamServer {
     let gate = gate.clone();
     let handle = move |mut stream: TcpStream, _| {
@@ -54,7 +54,7 @@ fn gated(gate: &Rc<Event>) -> StreamServer {
     StreamServer::bind("127.0.0.1:0", handle).unwrap()
 }
 
-/// Whether nothing comes from the stream for a while.
+/// Returns `true` if nothing comes from the stream for a while.
 fn silent(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let result = stream.read(&mut [0]);
@@ -207,7 +207,7 @@ fn stop_waits_for_handlers_and_kills_those_that_are_left() {
         for stream in &mut clients {
             assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         }
-        // One that goes on after its kill is left alone.
+        // A handler that continues after its kill is left alone.
         server.start().unwrap();
         let mut stubborn = client(&server);
         stubborn.write_all(b"s").unwrap();
@@ -272,7 +272,7 @@ fn serve_forever_stops_on_every_way_out() {
                 "stop" => assert!(server.stop()),
                 "kill" => serving.kill(),
                 "close" => server.close(),
-                // Whoever ends all greenlets ends this one too.
+                // Code that ends all greenlets ends this one too.
                 "acceptor" => {
                     let all = get_hub().greenlets();
                     all.iter().find(|greenlet| greenlet.name() == "StreamServer").unwrap().kill();
@@ -439,7 +439,8 @@ fn limit_leaves_peers_in_the_backlog() {
         until(|| server.handlers().len() == 2);
         assert!(silent(&mut clients[2]));
         assert_eq!(server.handlers().len(), 2);
-        // Two handlers with their streams, two clients that they hold, and no fifth stream on this side.
+        // Two handlers with their streams, two clients that they hold, and no fifth stream on this
+        // side.
         gate.set();
         for stream in &mut clients {
             let mut answer = String::new();
@@ -529,7 +530,8 @@ fn pool_is_shared_and_a_stop_ends_the_servers_own_handlers_only() {
 #[test]
 fn slot_that_others_take_is_waited_for_again() {
     within(LIMIT, || {
-        // Who waits for the pool and the server get slots in turn; nobody is let in twice, nobody is forgotten.
+        // Waiters for the pool and the server get slots in turn; none is let in twice, none is
+        // forgotten.
         let pool = Pool::new(1);
         let server = echo();
         server.set_pool(pool.clone());

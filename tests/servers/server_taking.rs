@@ -1,4 +1,4 @@
-//! How servers take what arrives: in batches, through errors of every kind, and from sockets of every kind.
+//! Accepting: in batches, through errors of every kind, and from sockets of every kind.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 // --- a listener that does as it is told -------------------------------------------------------------------------
 
-/// What the next look at the listener finds.
+/// The result of the next attempt to accept.
 type Script = Rc<RefCell<VecDeque<io::Result<Option<u32>>>>>;
 
 /// Gives numbers instead of connections, and errors on demand. Waits for `more`.
@@ -150,7 +150,7 @@ fn peer_that_is_gone_makes_no_pause_and_is_not_reported() {
         play.server.start().unwrap();
         until(|| play.served.len() == 2);
         errors.expect("");
-        // One that fails for ever does not keep the thread.
+        // A listener that always fails does not keep the thread.
         play.script.borrow_mut().extend((0..5000).map(|_| system(ECONNABORTED)));
         play.more.set();
         let mut turns = 0;

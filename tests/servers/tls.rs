@@ -128,8 +128,8 @@ fn end_in_order_is_told_from_one_that_just_happens() {
         near.shutdown().unwrap();
         assert_eq!(near.write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
 
-        // Without a `close_notify` the data may be cut off. The server leaves: a client would leave the server's
-        // tickets unread, and so reset the connection.
+        // Without a `close_notify` the data may be cut off. The server leaves: a client would leave
+        // the server's tickets unread, and so reset the connection.
         let (mut far, near) = pair();
         near.get_ref().shutdown(Shutdown::Write).unwrap();
         assert_eq!(far.read(&mut [0]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
@@ -139,7 +139,8 @@ fn end_in_order_is_told_from_one_that_just_happens() {
 #[test]
 fn drop_ends_the_connection_in_order_unless_something_went_wrong() {
     within(LIMIT, || {
-        // The server leaves: a client would leave the server's tickets unread, and so reset the connection.
+        // The server leaves: a client would leave the server's tickets unread, and so reset the
+        // connection.
         let (mut far, mut near) = pair();
         near.write_all(b"all of it").unwrap();
         drop(near);
@@ -175,7 +176,8 @@ fn drop_ends_the_connection_in_order_unless_something_went_wrong() {
     });
 }
 
-/// A drop needs no room at the peer, lets no other greenlet run, and an interrupted write loses the end.
+/// A drop needs no room at the peer, lets no other greenlet run, and an interrupted write loses the
+/// end.
 #[test]
 fn drop_does_not_wait_for_room() {
     within(LIMIT, || {
@@ -232,9 +234,11 @@ fn record_that_was_tampered_with_is_an_error() {
     });
 }
 
-/// Writes until nothing more goes in, and returns what went in: what the two sockets hold, and little more.
+/// Writes until nothing more goes in, and returns what went in: what the two sockets hold, and
+/// little more.
 ///
-/// A moment after that the system may take more, for what it asks the other side again after 200 ms.
+/// A moment after that the system may take more, for what it asks the other side again after 200
+/// ms.
 fn clog(stream: &mut Tls, data: &[u8]) -> Vec<u8> {
     stream.get_ref().set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut sent = Vec::new();
@@ -258,7 +262,8 @@ fn writer_waits_for_a_peer_that_does_not_read() {
         let mut sent = clog(&mut near, &data);
         near.get_ref().set_write_timeout(Some(SHORT)).unwrap();
         assert!(near.flush().is_err_and(|error| error.kind() == ErrorKind::TimedOut));
-        // An error has taken nothing, and what was taken arrives, however often the writer was too late.
+        // An error has taken nothing, and what was taken arrives, however often the writer was too
+        // late.
         let slow = spawn(move || {
             let mut received = Vec::new();
             let mut buffer = vec![0; 300_000];

@@ -1,5 +1,5 @@
-//! TLS streams that are read and written at the same time, as a whole or as halves, and whose
-//! calls are interrupted.
+//! TLS streams that are read and written at the same time, as a whole or as halves, with
+//! interrupted calls.
 
 use std::cell::Cell;
 #[cfg(unix)]
@@ -39,7 +39,8 @@ impl Numbers {
     }
 }
 
-/// A greenlet that writes what `sent` says has not been taken, in pieces, each of which may be cut short.
+/// A greenlet that writes what `sent` says has not been taken, in pieces, each of which may be cut
+/// short.
 fn cut_writer<S: ReadWriteRef + Read + Write + 'static>(
     stream: &Rc<TlsStream<S>>,
     data: &Rc<Vec<u8>>,
@@ -153,7 +154,7 @@ fn unix_pair(
     (near, accepted.take().unwrap())
 }
 
-/// What a server with a buffer does when its peer is slow.
+/// A server with a buffer, and a slow peer.
 #[cfg(unix)]
 #[test]
 fn flush_that_is_cut_and_repeated_sends_every_byte_once() {
@@ -238,7 +239,8 @@ fn one_greenlet_reads_while_another_one_writes() {
 #[test]
 fn halves_end_each_by_itself_and_go_together_again() {
     within(LIMIT, || {
-        // The server forgets its half: a client would leave the tickets unread, and so reset the connection.
+        // The server forgets its half: a client would leave the tickets unread, and so reset the
+        // connection.
         let ((near, far), (other_far, mut other)) = (pair(), pair());
         let (mut reading, writing) = near.into_split();
         let (mut far_reading, mut far_writing) = far.into_split();

@@ -1,4 +1,4 @@
-//! TLS with somebody else on the other side: `openssl s_client` and `openssl s_server`, where they are installed.
+//! TLS with a foreign peer: `openssl s_client` and `openssl s_server`, where they are installed.
 #![cfg(unix)]
 
 use std::fs;
@@ -54,7 +54,7 @@ impl Drop for Files {
     }
 }
 
-/// What `openssl s_client` prints that sends a line and reads up to the end.
+/// Returns the output of an `openssl s_client` that sends a line and reads up to the end.
 fn s_client(server: &StreamServer, arguments: &[&str]) -> Output {
     let address = server.address().unwrap().to_string();
     let mut client = Command::new("openssl")

@@ -1,4 +1,5 @@
-//! std's tests of `mpsc` channels, restated for [`ramie::channel`]: sending, receiving, disconnecting.
+//! std's tests of `mpsc` channels, restated for [`ramie::channel`]: sending, receiving,
+//! disconnecting.
 //!
 //! Those of channels that store nothing are in `std_channel_zero.rs`.
 
@@ -24,7 +25,7 @@ fn both<T: 'static>() -> [(Sender<T>, Receiver<T>); 2] {
     [channel::unbounded(), channel::bounded(1)]
 }
 
-/// A message whose drops are counted.
+/// A message that counts its drops.
 struct Counted(Rc<Cell<usize>>);
 
 impl Drop for Counted {
@@ -229,7 +230,7 @@ fn the_last_sender_releases_all_who_wait_to_receive() {
     });
 }
 
-/// What was sent and never received is dropped once, at the latest with the last end.
+/// A message that was sent and never received is dropped once, at the latest with the last end.
 #[test]
 fn queued_messages_are_dropped_once() {
     within(LIMIT, || {
@@ -291,7 +292,7 @@ fn a_message_may_send_when_it_is_dropped() {
             assert_eq!(self.0.len(), 0);
             let answer = self.0.try_send(Last(self.0.clone(), self.1.clone()));
             // What is given back would come here again.
-            let TrySendError::Disconnected(refused) = answer.expect_err("nobody receives any more") else {
+            let TrySendError::Disconnected(refused) = answer.expect_err("no receiver is left") else {
                 panic!("there is room");
             };
             self.1.set(self.1.get() + 1);

@@ -48,7 +48,7 @@ fn a_sender_returns_when_its_message_was_taken() {
         assert_eq!(receiver.recv(), Err(RecvError));
         g.get().unwrap();
         assert_eq!(log.words().len(), 9);
-        // Each is taken before its sender goes on, and the next is not offered before.
+        // Each is taken before its sender continues, and the next is not offered before.
         let at = |word: String| log.words().iter().position(|logged| *logged == word).unwrap();
         for i in 0..3 {
             assert!(at(format!("offers{i}")) < at(format!("rid-of{i}")));
@@ -125,7 +125,7 @@ fn trying_succeeds_when_somebody_waits_on_the_other_side() {
         });
         yield_now();
         assert_eq!(sender.try_send(1), Ok(()));
-        // Nobody waits any more.
+        // No waiter is left.
         assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
         assert_eq!(waiter.get().unwrap(), Ok(1));
         let waiter = spawn({
@@ -139,7 +139,7 @@ fn trying_succeeds_when_somebody_waits_on_the_other_side() {
     });
 }
 
-/// Whoever tries to send more often than somebody waits is refused.
+/// A sender that tries to send more messages than receivers wait is refused.
 #[test]
 fn one_waiting_receiver_accepts_one_message() {
     within(LIMIT, || {
@@ -208,7 +208,7 @@ fn a_disconnection_wakes_whoever_waits() {
     });
 }
 
-/// A sender whose message was taken has sent it, even if every receiver is gone before it runs.
+/// A sender has sent its message once it was taken, even if every receiver is gone before it runs.
 #[test]
 fn what_was_taken_was_sent() {
     within(LIMIT, || {
@@ -221,7 +221,8 @@ fn what_was_taken_was_sent() {
     });
 }
 
-/// A sender that is killed after its message was taken and before it knows leaves the count of those right.
+/// A sender that is killed after its message was taken and before it knows leaves the count of
+/// those right.
 #[test]
 fn a_sender_killed_when_its_message_is_gone_disturbs_nobody() {
     within(LIMIT, || {

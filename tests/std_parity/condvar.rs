@@ -76,7 +76,7 @@ fn everybody_is_woken_at_once_and_locks_in_turn() {
     });
 }
 
-/// A notification is for those who wait; who comes later waits for the next.
+/// A notification is for the present waiters; a later waiter waits for the next.
 #[test]
 fn a_notification_without_a_waiter_is_lost() {
     within(LIMIT, || {
@@ -168,7 +168,7 @@ fn a_condition_may_have_a_limit() {
                 }
             }
         });
-        // Notifications in vain do not prolong it.
+        // Unused notifications do not prolong it.
         let (guard, result) = pair.1.wait_timeout_while(pair.0.lock(), SHORT * 4, |value| *value < 3);
         assert!(result.timed_out() && start.elapsed() >= SHORT * 4);
         drop(guard);
@@ -260,7 +260,7 @@ fn the_notification_of_a_waiter_that_is_killed_goes_to_the_next() {
     });
 }
 
-/// With nobody next in line it is lost, and not kept for who comes later.
+/// Without a next waiter it is lost, and not kept for a later one.
 #[test]
 fn the_notification_of_the_only_waiter_goes_with_it() {
     within(LIMIT, || {

@@ -1,6 +1,8 @@
-//! The calls of std's sockets, in std's signatures: the same code runs on std's types and on ours, and sees the same.
+//! The calls of std's sockets, in std's signatures: the same code runs on std's types and on ours,
+//! and sees the same.
 //!
-//! The code needs no second thread, so that it can run on sockets that block: what is read has been written before.
+//! The code needs no second thread, so that it can run on sockets that block: what is read has been
+//! written before.
 
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Duration;
@@ -11,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(10);
 
-/// A result as something to compare: an error by its kind, and both kinds that a timeout may have as one.
+/// A result as something to compare: an error by its kind, and both kinds that a timeout may have
+/// as one.
 fn seen<T: std::fmt::Debug>(result: std::io::Result<T>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
@@ -100,7 +103,7 @@ macro_rules! on_inet {
             let far = UdpSocket::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))][..]).unwrap();
             let (near_address, far_address) = (near.local_addr().unwrap(), far.local_addr().unwrap());
             log.push(seen(near.peer_addr()));
-            log.push(seen(near.send(b"nobody")));
+            log.push(seen(near.send(b"closed")));
             log.push(seen(near.send_to(b"hello", far_address)));
             let mut buffer = [0; 8];
             assert_eq!(far.peek_from(&mut buffer).unwrap(), (5, near_address));
@@ -201,7 +204,7 @@ macro_rules! on_unix {
             let near = UnixDatagram::unbound().unwrap();
             let far = UnixDatagram::bind(&other).unwrap();
             log.push(format!("{:?}", refused(near.peer_addr())));
-            log.push(seen(near.send(b"nobody")));
+            log.push(seen(near.send(b"closed")));
             log.push(seen(near.send_to(b"hello", &other)));
             log.push(seen(near.send_to_addr(b"again", &far.local_addr().unwrap())));
             let mut buffer = [0; 8];

@@ -157,7 +157,8 @@ fn readers_share_and_a_writer_is_alone() {
     });
 }
 
-/// Readers that keep coming do not keep a writer out, and those that waited when it left come before the next writer.
+/// Readers that keep coming do not keep a writer out, and those that waited when it left come
+/// before the next writer.
 #[test]
 fn a_writer_gets_in_and_then_the_readers_that_waited() {
     within(LIMIT, || {
@@ -220,7 +221,8 @@ fn writers_that_keep_coming_do_not_starve_a_reader() {
     });
 }
 
-/// Readers that were kept back for a writer's sake go on when it leaves the line, however it leaves.
+/// Readers that were kept back for a writer's sake go on when it leaves the line, however it
+/// leaves.
 #[test]
 fn a_writer_that_gives_up_lets_the_readers_behind_it_in() {
     within(LIMIT, || {
@@ -320,7 +322,7 @@ fn a_barrier_is_used_again_and_again() {
                     for round in 0..20 {
                         rounds.borrow_mut()[i] = round;
                         led += usize::from(barrier.wait().is_leader());
-                        // Nobody is a round ahead that has not begun.
+                        // No thread is a round ahead that has not begun.
                         assert!(rounds.borrow().iter().all(|other| *other == round || *other == round + 1));
                         (0..i).for_each(|_| yield_now());
                     }
@@ -419,7 +421,8 @@ fn a_cell_is_filled_by_the_first_who_succeeds() {
         get_hub().set_error_handler(Some(Rc::new(|_, _| ())));
         let cell = Rc::new(OnceCell::new());
         assert_eq!(cell.get(), None);
-        // One fails, one panics, one is killed at it; the fourth makes it, and the fifth waits and gets that.
+        // One fails, one panics, one is killed at it; the fourth makes it, and the fifth waits and
+        // gets that.
         let failing = spawn({
             let cell = cell.clone();
             move || {
@@ -509,7 +512,7 @@ fn a_group_is_waited_for_by_all_its_members() {
     });
 }
 
-/// Whoever is killed, waiting or working, has left the group.
+/// A killed greenlet, waiting or working, has left the group.
 #[test]
 fn a_killed_member_has_left() {
     within(LIMIT, || {

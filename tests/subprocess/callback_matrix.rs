@@ -1,8 +1,10 @@
-//! Whatever code of the user's does that ramie calls: no call of it breaks, hangs or ends the process.
+//! Whatever code of the user's does that ramie calls: no call of it breaks, hangs or ends the
+//! process.
 //!
-//! Each cell of the table is one place where code of the user's runs, times one thing that it does there. A cell runs in a
-//! process of its own, with a watchdog, so that an abort, a hang and an exit have a name. After it the hub must be as good as
-//! new. The places are those of `callback_places.rs`.
+//! Each cell of the table is one place where code of the user's runs, times one thing that it does
+//! there. A cell runs in a process of its own, with a watchdog, so that an abort, a hang and an
+//! exit have a name. After it the hub must be as good as new. The places are those of
+//! `callback_places.rs`.
 #![cfg(unix)]
 
 use std::cell::{Cell, RefCell};
@@ -35,7 +37,7 @@ const STATUS: i32 = 7;
 
 // --- what a callback does -------------------------------------------------------------------------------------------
 
-/// What a callback does, with the greenlet that it was given, if it was given one.
+/// The action of a callback, with the greenlet that it was given, if it was given one.
 pub(crate) type Act = Rc<dyn Fn(Option<&AnyGreenlet>)>;
 
 pub(crate) fn panics() {

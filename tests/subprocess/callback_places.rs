@@ -21,7 +21,7 @@ use crate::callback_matrix::{Act, panics, waits_while_it_unwinds};
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1);
 
-/// A value each of whose traits is the user's.
+/// A value with traits that are all the user's.
 struct Odd(Act);
 
 impl Drop for Odd {
@@ -84,7 +84,7 @@ impl PartialEq for Loud {
 
 impl Eq for Loud {}
 
-/// An exception whose destructor is the user's.
+/// An exception with a destructor of the user's.
 struct Thrown(#[expect(dead_code, reason = "it is dropped")] Odd);
 
 impl fmt::Display for Thrown {
@@ -99,7 +99,7 @@ impl fmt::Debug for Thrown {
     }
 }
 
-/// What is waited for here says whether it is ready by code of the user's.
+/// An object that is waited for here runs user code to report if it is ready.
 struct Asked {
     act: Act,
     ready: Cell<bool>,

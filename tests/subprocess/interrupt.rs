@@ -1,4 +1,5 @@
-//! Ctrl-C under `run`, and signals that are given back: each in a process of its own, which a signal ends.
+//! Ctrl-C under `run`, and signals that are given back: each in a process of its own, which a
+//! signal ends.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
@@ -28,7 +29,8 @@ struct Second {
 }
 
 impl Second {
-    /// Starts the part of that name, which is the name of its test, by a shell's command in front if there is one.
+    /// Starts the part of that name, which is the name of its test, by a shell's command in front
+    /// if there is one.
     fn start(test: &str, shell: Option<&str>) -> Self {
         let own = env::current_exe().unwrap();
         let mut command = match shell {
@@ -46,7 +48,8 @@ impl Second {
         Second { child, says }
     }
 
-    /// Waits until it says that; the harness may have written something in front. Returns what else it has said meanwhile.
+    /// Waits until it prints that; the harness may have written something in front. Returns its
+    /// other output up to then.
     fn hear(&mut self, word: &str) -> Vec<String> {
         let mut others = Vec::new();
         loop {
@@ -111,7 +114,8 @@ macro_rules! test {
     };
 }
 
-/// Whether this process was started with the default for `SIGINT`, where the system tells.
+/// Returns `true` if this process was started with the default for `SIGINT`, where the system
+/// reports it.
 fn has_default() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -278,7 +282,7 @@ test!(
     |mut second| {
         second.hear("ready");
         second.send(SIGINT);
-        // Nobody can see from here that it has come.
+        // The arrival cannot be seen from here.
         sleep(Duration::from_millis(300));
         second.child.stdin.as_ref().unwrap().write_all(b"x").unwrap();
         second.ends_by(SIGINT, &[]);
@@ -488,7 +492,7 @@ test!(
     }
 );
 
-/// What was ignored from the start stays so, under `run` and after a listener.
+/// A signal that was ignored from the start stays ignored, under `run` and after a listener.
 #[test]
 fn ignored_signal_stays_ignored() {
     const NAME: &str = "ignored_signal_stays_ignored";
@@ -508,7 +512,7 @@ fn ignored_signal_stays_ignored() {
         });
     }
     if !cfg!(target_os = "linux") {
-        return; // Elsewhere nobody can tell.
+        return; // Elsewhere it is unknown.
     }
     within(LIMIT, || {
         let mut second = Second::start(NAME, Some("trap '' INT TERM; exec \"$0\" \"$@\""));

@@ -50,7 +50,8 @@ fn a_hub_that_cannot_be_made_is_an_error() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("done"), "{output:?}");
 }
 
-/// Threads that end with a greenlet that does not, one after another, in a process of few descriptors.
+/// Threads that end with a greenlet that does not, one after another, in a process of few
+/// descriptors.
 #[test]
 fn an_abandoned_hub_keeps_no_descriptors() {
     if part().is_some() {

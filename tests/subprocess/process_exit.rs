@@ -1,4 +1,5 @@
-//! The end of a process: no greenlet keeps it from ending, and no thread-local is destroyed that is half-changed.
+//! The end of a process: no greenlet keeps it from ending, and no thread-local is destroyed that is
+//! half-changed.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use std::cell::RefCell;

@@ -1,4 +1,5 @@
-//! Raising and catching: exceptions by type, what arrives in main, and what is said when nobody catches it.
+//! Raising and catching: exceptions by type, exceptions that arrive in main, and the report of an
+//! uncaught one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
@@ -56,7 +57,7 @@ fn loop_exit_names_who_waits_for_what() {
         let text = exit.to_string();
         assert!(text.starts_with("this operation would block forever\n"), "{text}");
         assert!(text.contains(&format!("patient (spawned at {}:{line}:", file!())), "{text}");
-        // Nobody is worse off for it.
+        // Nothing else is disturbed by it.
         event.set();
         waits.join();
         joins.join();
@@ -137,7 +138,7 @@ fn exceptions_are_caught_by_type_through_all_levels() {
         });
         assert_eq!(*outer.unwrap_err(), "outer");
         log.expect("1");
-        // A panic is nobody's exception.
+        // A panic is no exception.
         let panic = catch_unwind(|| catch::<&str, ()>(|| resume_unwind(Box::new("a panic"))));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"a panic"));
     });
@@ -175,18 +176,18 @@ fn payload_of_a_raised_exception_can_be_looked_into() {
 fn exception_that_ends_main_is_told_on_stderr() {
     const NAME: &str = "raise::exception_that_ends_main_is_told_on_stderr";
     match part().as_deref() {
-        // Main is a thread here, whose end the harness reports as any panic's.
-        Some("raise") => raise("nobody catches this"),
+        // Main is a thread here, and the harness reports its end like that of any panic.
+        Some("raise") => raise("this is not caught"),
         Some("loop exit") => Event::new().wait(),
         Some("handled") => {
-            let _ = catch::<&str, ()>(|| raise("somebody catches this"));
+            let _ = catch::<&str, ()>(|| raise("this is caught"));
         }
         Some("joined") => drop(thread::spawn(|| raise("in a thread")).join()),
         Some("exit") => run(|| drop(spawn(|| raise(SystemExit(7))).get())),
         Some("greenlet") => drop(spawn(|| raise("in a greenlet")).get()),
         _ => {
             let output = again(NAME, "raise");
-            let told = "ramie: the main greenlet was ended by an exception: nobody catches this\n";
+            let told = "ramie: the main greenlet was ended by an exception: this is not caught\n";
             assert_eq!(stderr(&output).matches(told).count(), 1, "{output:?}");
             assert!(!output.status.success());
             let output = again(NAME, "loop exit");

@@ -1,4 +1,4 @@
-//! Where a frame that is lent can neither be waited in nor left, the process ends and says why.
+//! Aborts: a lent frame that can neither be waited in nor left ends the process with a message.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use crate::util::subprocess::{again, part, stderr};
 /// The number of this signal, which is the same on every Unix.
 const SIGABRT: i32 = 6;
 
-/// Waits for ever when it is dropped.
+/// Waits forever when it is dropped.
 struct Stuck<'a>(&'a Event);
 
 impl Drop for Stuck<'_> {

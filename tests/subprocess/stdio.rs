@@ -19,9 +19,11 @@ use crate::util::within;
 const LIMIT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(10);
 
-/// What the second process does: it answers each line, and says once between two lines that others run meanwhile.
+/// The second process: it answers each line, and prints once between two lines that other greenlets
+/// run.
 fn answer_lines() {
-    // First of all, nothing is there: whoever waits can be killed and timed out, and leaves the input to others.
+    // First of all, nothing is there: a waiter can be killed and timed out, and leaves the input to
+    // others.
     let before = settled();
     let waiting = parked(|| stdin().read_line(&mut String::new()).unwrap());
     let in_line = parked(|| drop(stdin().lock()));
@@ -74,7 +76,7 @@ fn standard_streams_wait_for_one_greenlet_only() {
         let mut output = lines(Box::new(Cooperative::new(child.stdout.take().unwrap()).unwrap()));
         let mut errors = lines(Box::new(Cooperative::new(child.stderr.take().unwrap()).unwrap()));
         for word in ["one", "two", "three"] {
-            // It waits for a line, and somebody runs all the same.
+            // It waits for a line, and another greenlet runs.
             assert_eq!(errors.next().as_deref(), Some("ticked"));
             writeln!(input, "{word}").unwrap();
             // The harness writes something of its own, also in front of an answer.
@@ -88,7 +90,7 @@ fn standard_streams_wait_for_one_greenlet_only() {
     });
 }
 
-/// What the second process does: its input is a file, or nothing.
+/// The second process: its input is a file, or nothing.
 fn count_lines() {
     let lines = stdin().lines().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(stdin().lock().read_until(b'\n', &mut Vec::new()).unwrap(), 0);
@@ -120,7 +122,7 @@ fn standard_input_may_be_a_file_or_nothing() {
     });
 }
 
-/// What the second process does: many greenlets write to its output at once.
+/// The second process: many greenlets write to its output at once.
 fn write_lines() {
     let writers: Vec<_> = (0..20)
         .map(|writer| {

@@ -1,4 +1,4 @@
-//! What the global pool of threads says when all of them are stuck.
+//! The message of the global pool of threads when all of them are stuck.
 #![cfg(unix)]
 
 use std::env;

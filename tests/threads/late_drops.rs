@@ -1,4 +1,5 @@
-//! What is kept in a thread-local is dropped when the hub of the thread has ended: no destructor asks for a hub.
+//! Values in thread-locals are dropped when the hub of the thread has ended: no destructor asks for
+//! a hub.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -25,13 +26,13 @@ use crate::util::within;
 const LIMIT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// What a test keeps to the end of its thread.
+/// The values that a test keeps to the end of its thread.
 struct Kept {
     name: Cell<&'static str>,
     value: RefCell<Option<Box<dyn Any>>>,
 }
 
-/// What was dropped, and whether there was a hub before and after that.
+/// The dropped values, each with two flags: there was a hub before, and after the drop.
 static DROPPED: Mutex<Vec<(&str, bool, bool)>> = Mutex::new(Vec::new());
 
 impl Drop for Kept {

@@ -1,4 +1,5 @@
-//! Reaching a hub from other threads: in order, exactly once, and with an answer when nobody is there any more.
+//! Reaching a hub from other threads: in order, exactly once, and with an answer when the hub has
+//! ended.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -42,7 +43,7 @@ fn messages_arrive_in_order_and_once() {
         ARRIVED.set(vec![Vec::new(); SENDERS]);
         let done = Event::new();
         DONE.set(Some(done.clone()));
-        // Something local goes on all the while, and is not starved.
+        // A local greenlet runs all the while, and is not starved.
         let turns = Rc::new(Cell::new(0));
         let count = turns.clone();
         let local = spawn(move || {
@@ -97,7 +98,7 @@ fn closures_run_in_the_hub_and_greenlets_on_stacks_of_their_own() {
         thread::spawn(move || {
             let told = send.clone();
             remote.post(move || told.send(("post", getcurrent().is_main())).unwrap()).unwrap();
-            // A posted closure cannot wait, and its panic is nobody else's.
+            // A posted closure cannot wait, and its panic affects no other code.
             remote.post(|| sleep(SHORT)).unwrap();
             remote.post(|| std::panic::resume_unwind(Box::new("posted"))).unwrap();
             let told = send.clone();
@@ -172,7 +173,8 @@ fn hub_that_is_gone_gives_the_payload_back() {
 #[test]
 fn hub_that_goes_drops_what_it_has_accepted() {
     within(LIMIT, || {
-        // A sender posts while the hub ends: each closure is run, dropped or given back, and none is lost.
+        // A sender posts while the hub ends: each closure is run, dropped or given back, and none
+        // is lost.
         static SEEN: AtomicUsize = AtomicUsize::new(0);
         struct Counted;
         impl Drop for Counted {

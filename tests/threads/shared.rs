@@ -1,4 +1,5 @@
-//! `ramie::shared`: the same primitives between greenlets of several hubs and threads that have none.
+//! `ramie::shared`: the same primitives between greenlets of several hubs and threads that have
+//! none.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -324,7 +325,8 @@ fn a_wake_that_reaches_a_hub_too_late_is_handed_on() {
                 until(|| second.linkcount() == 1);
                 done(on(kind, move || second.acquire()));
             });
-            // The greenlet is told, and killed before its turn: its thread ends without another turn of the loop.
+            // The greenlet is told, and killed before its turn: its thread ends without another
+            // turn of the loop.
             done(thread::spawn(move || {
                 spawn(move || waits.acquire());
                 yield_now();
@@ -344,7 +346,7 @@ fn a_hub_that_ends_swallows_no_message() {
         let (sender, receiver) = channel::bounded(0);
         let waits = receiver.clone();
         abandon(move || ignore(waits.recv()));
-        assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)), "nobody who is alive receives");
+        assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)), "no living receiver waits");
         let sends = thread::spawn(move || sender.send(2));
         assert_eq!(receiver.recv(), Ok(2));
         assert_eq!(done(sends), Ok(()));
@@ -403,7 +405,7 @@ fn run_drops_what_greenlets_hold() {
     });
 }
 
-// --- order, and what others do meanwhile ----------------------------------------------------------------------------
+// --- order, and the progress of other greenlets ---------------------------------------------------------------------
 
 #[test]
 fn waiters_of_all_kinds_are_told_in_order() {
@@ -445,7 +447,7 @@ fn whoever_asks_while_it_is_there_is_faster() {
         semaphore.release();
         assert!(semaphore.try_acquire());
         yield_now();
-        assert_eq!(semaphore.linkcount(), 2, "who was told in vain is back in line");
+        assert_eq!(semaphore.linkcount(), 2, "a waiter is back in line after an unused wake-up");
         semaphore.release();
         first.join();
         semaphore.release();

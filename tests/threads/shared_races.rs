@@ -1,4 +1,5 @@
-//! `ramie::shared` under kills, limits and crowds: nothing is lost, nothing is doubled, nobody hangs.
+//! `ramie::shared` under kills, limits and crowds: nothing is lost, nothing is doubled, no waiter
+//! hangs.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -252,7 +253,7 @@ fn gevent_acquire_in_one_then_another_timed() {
             let (semaphore, gave_up) = (semaphore.clone(), gave_up.clone());
             move || {
                 gave_up.wait();
-                assert_eq!(semaphore.linkcount(), 0, "nobody is left to be told");
+                assert_eq!(semaphore.linkcount(), 0, "no waiter is left");
                 semaphore.release();
             }
         });
@@ -331,7 +332,7 @@ fn gevent_dueling_threads_with_hub() {
     duel(Kind::Greenlet, Some(Duration::from_micros(50)));
 }
 
-/// `TestEventCrossThread`: who waits, with or without a limit, and who sets.
+/// `TestEventCrossThread`: waiters, with or without a limit, and setters.
 #[test]
 fn gevent_cross_thread_use() {
     for limit in [None, Some(LONG)] {
@@ -357,7 +358,8 @@ fn gevent_cross_thread_use() {
 
 // --- many -----------------------------------------------------------------------------------------------------------
 
-/// Sends `count` messages from each of four senders to three receivers, of all kinds; none is lost and none is doubled.
+/// Sends `count` messages from each of four senders to three receivers, of all kinds; none is lost
+/// and none is doubled.
 fn flood(room: Option<usize>, count: u64) {
     let (sender, receiver) = room.map_or_else(channel::unbounded, channel::bounded);
     let senders = [Kind::Plain, Kind::Main, Kind::Greenlet, Kind::Plain].map(|kind| {
@@ -395,7 +397,8 @@ fn ten_million_messages_arrive_once() {
     }
 }
 
-/// Everybody takes permits with short limits and is killed at times: in the end all permits are there.
+/// All greenlets take permits with short limits and are killed at times: in the end all permits are
+/// there.
 #[test]
 fn no_permit_is_lost_among_kills_and_limits() {
     within(LIMIT, || {
@@ -445,7 +448,7 @@ fn no_permit_is_lost_among_kills_and_limits() {
     });
 }
 
-/// Receivers are killed and time out while messages come: what was sent is received, by somebody.
+/// Receivers are killed and time out while messages come: every sent message is received.
 #[test]
 fn no_message_is_lost_among_kills_and_limits() {
     const EACH: usize = 5_000;

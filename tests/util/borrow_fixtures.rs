@@ -23,7 +23,8 @@ impl Drop for Grenade {
     }
 }
 
-/// Something on a frame that knows who still borrows it: the frame must not be left before all have let go.
+/// A value on a frame that counts its borrowers: the frame must not be left before all of them have
+/// ended.
 pub(crate) struct Ground {
     pub(crate) borrowers: Cell<usize>,
     pub(crate) sum: Cell<u64>,
@@ -63,7 +64,7 @@ impl Drop for Borrow<'_> {
     }
 }
 
-/// What a call is left with, if it is by an exception of that type.
+/// Returns the exception of that type by which a call is left, if it is.
 pub(crate) fn left_by<E: Clone + 'static>(f: impl FnOnce()) -> E {
     match catch::<E, _>(f) {
         Ok(()) => panic!("it returned"),

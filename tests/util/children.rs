@@ -20,7 +20,7 @@ pub(crate) fn alone(body: impl FnOnce() + Send + 'static) {
     });
 }
 
-/// Whether this process has no children, not even any that have ended and nobody has reaped.
+/// Returns `true` if this process has no children, not even any that have ended and are not reaped.
 pub(crate) fn childless() -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     matches!(waitid(WaitId::All, options), Err(Errno::CHILD))

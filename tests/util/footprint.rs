@@ -1,4 +1,4 @@
-//! What a hub and a process hold, so that a test can tell whether something was left behind.
+//! The footprint of a hub and of a process, by which a test detects remains.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use ramie::{get_hub, yield_now};
 
 use super::within;
 
-/// What the hub of this thread holds. Two that are equal mean that nothing was left behind in between.
+/// The footprint of this thread's hub. Two equal ones mean that nothing was left behind in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Footprint {
     pub(crate) greenlets: usize,
@@ -39,7 +39,8 @@ pub(crate) fn settled() -> Footprint {
     footprint()
 }
 
-/// Runs a test while no other one of its file runs, and looks for what it has left: entries of the hub, descriptors.
+/// Runs a test while no other one of its file runs, and looks for what it has left: entries of the
+/// hub, descriptors.
 #[track_caller]
 pub(crate) fn alone(limit: Duration, body: impl FnOnce() + Send + 'static) {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -51,22 +52,23 @@ pub(crate) fn alone(limit: Duration, body: impl FnOnce() + Send + 'static) {
     });
 }
 
-/// How many descriptors this process has open, where the system tells.
+/// Returns the number of open descriptors of this process, where the system reports it.
 pub(crate) fn descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// How many mappings this process has, where the system tells.
+/// Returns the number of mappings of this process, where the system reports it.
 pub(crate) fn mappings() -> Option<usize> {
     Some(std::fs::read_to_string("/proc/self/maps").ok()?.lines().count())
 }
 
-/// How many bytes of memory this process has in use, page tables not counted, where the system tells.
+/// Returns the memory that this process uses, in bytes and without page tables, where the system
+/// reports it.
 pub(crate) fn resident() -> Option<usize> {
     status("VmRSS:")
 }
 
-/// How many bytes the page tables of this process take, where the system tells.
+/// Returns the size of the page tables of this process in bytes, where the system reports it.
 pub(crate) fn page_tables() -> Option<usize> {
     status("VmPTE:")
 }
@@ -77,7 +79,7 @@ fn status(key: &str) -> Option<usize> {
     line.trim().trim_end_matches(" kB").parse::<usize>().ok().map(|kib| kib * 1024)
 }
 
-/// Whether a descriptor is in non-blocking mode.
+/// Returns `true` if a descriptor is in non-blocking mode.
 #[cfg(unix)]
 pub(crate) fn is_nonblocking(fd: impl std::os::fd::AsFd) -> bool {
     rustix::fs::fcntl_getfl(fd).unwrap().contains(rustix::fs::OFlags::NONBLOCK)

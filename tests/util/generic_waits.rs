@@ -1,8 +1,9 @@
 //! The two sets of tests that gevent runs over every waiting operation.
 //!
-//! WAIT is its `AbstractGenericWaitTestCase`, for operations that return when their time is over. GET is its
-//! `AbstractGenericGetTestCase`, for operations that return an error then. gevent's `timeout` argument may also be a
-//! `Timeout` object; here that is a scope around an operation without a limit.
+//! WAIT is its `AbstractGenericWaitTestCase`, for operations that return when their time is over.
+//! GET is its `AbstractGenericGetTestCase`, for operations that return an error then. gevent's
+//! `timeout` argument may also be a `Timeout` object; here that is a scope around an operation
+//! without a limit.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,8 @@ pub(crate) fn returns_after_its_timeout(operation: impl FnOnce(Duration)) {
     assert!(start.elapsed() >= SHORT, "returned after {:?}", start.elapsed());
 }
 
-/// WAIT and GET `test_outer_timeout_is_not_lost`: a timeout around the operation fires through its own limit.
+/// WAIT and GET `test_outer_timeout_is_not_lost`: a timeout around the operation fires through its
+/// own limit.
 #[track_caller]
 pub(crate) fn outer_timeout_is_not_lost(operation: impl FnOnce(Duration)) {
     let outer = Timeout::new(Duration::from_millis(1)).keep_alive(false);
@@ -31,19 +33,22 @@ pub(crate) fn outer_timeout_is_not_lost(operation: impl FnOnce(Duration)) {
     assert!(caught.expect_err("the outer timeout is raised").is(&outer));
 }
 
-/// GET `test_raises_timeout_number`: the operation, which says whether its time was over, says that it was.
+/// GET `test_raises_timeout_number`: the operation, which says whether its time was over, says that
+/// it was.
 #[track_caller]
 pub(crate) fn expires_with_an_error(operation: impl FnOnce(Duration) -> bool) {
     returns_after_its_timeout(|limit| assert!(operation(limit), "ended by something else than its limit"));
 }
 
-/// GET `test_raises_timeout_Timeout`: a timeout of the caller's ends the operation, and its scope says so.
+/// GET `test_raises_timeout_Timeout`: a timeout of the caller's ends the operation, and its scope
+/// says so.
 #[track_caller]
 pub(crate) fn ended_by_a_timeout_of_the_callers(operation: impl FnOnce()) {
     returns_after_its_timeout(|limit| assert_eq!(Timeout::new(limit).scope(operation), Err(TimedOut)));
 }
 
-/// GET `test_raises_timeout_Timeout_exc_customized`: such a timeout raises the error that was put into it.
+/// GET `test_raises_timeout_Timeout_exc_customized`: such a timeout raises the error that was put
+/// into it.
 #[track_caller]
 pub(crate) fn ended_by_a_timeout_with_an_error_of_its_own(operation: impl FnOnce()) {
     returns_after_its_timeout(|limit| {

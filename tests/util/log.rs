@@ -1,4 +1,5 @@
-//! A log that greenlets, links and callbacks of one test write to, and that the test compares with what it promises.
+//! A log that greenlets, links and callbacks of one test write to, and that the test compares with
+//! what it promises.
 
 use std::cell::RefCell;
 use std::fmt::Display;

@@ -1,4 +1,5 @@
-//! What the mapping functions do in any place: tests of pools of greenlets and of threads alike.
+//! The promises of the mapping functions in any place: tests of pools of greenlets and of threads
+//! alike.
 
 use ramie::Mapping;
 use ramie::pool::{Call, IMap, Spawn};
@@ -23,7 +24,8 @@ pub(crate) fn sorted(mut results: Vec<u64>) -> Vec<u64> {
     results
 }
 
-/// Squares come in the order of their inputs, also those of `nap`, which takes different times for them.
+/// Squares come in the order of their inputs, also those of `nap`, which takes different times for
+/// them.
 pub(crate) fn come_in_order<P>(place: &P, nap: Function)
 where
     P: Mapping + Spawn<Call<Function, u64>>,

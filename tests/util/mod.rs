@@ -1,4 +1,4 @@
-//! What the integration tests share: an alarm for a test that hangs, and assertions about types.
+//! The tools of the integration tests: an alarm for a test that hangs, and assertions about types.
 //!
 //! Not a target of its own; a test file opens with `mod util;`.
 
@@ -27,18 +27,21 @@ pub(crate) mod subprocess;
 
 /// Runs `body` on an OS thread of its own, with a hub of its own, and returns what it returns.
 ///
-/// The thread carries the name of the test, which the closure's type knows even where the harness runs tests on
-/// its main thread. The thread of a body that hangs is left behind, for the process to end.
+/// The thread carries the name of the test, which the closure's type knows even where the harness
+/// runs tests on its main thread. The thread of a body that hangs is left behind, for the process
+/// to end.
 ///
 /// # Panics
 ///
-/// With the payload of `body` when that panics, and with the name of the test when `limit` is over first.
+/// With the payload of `body` when that panics, and with the name of the test when `limit` is over
+/// first.
 #[track_caller]
 pub(crate) fn within<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(limit: Duration, body: F) -> T {
     let name = type_name::<F>().trim_end_matches("::{{closure}}");
     let (alive, watch) = channel::<()>();
     let test = thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // Dropped on return and while unwinding alike: the watch then reports a disconnection, never a message.
+        // Dropped on return and while unwinding alike: the watch then reports a disconnection,
+        // never a message.
         let _alive = alive;
         body()
     });

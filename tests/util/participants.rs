@@ -1,4 +1,5 @@
-//! The participants of a test of shared objects: greenlets of several hubs, and threads without a hub.
+//! The participants of a test of shared objects: greenlets of several hubs, and threads without a
+//! hub.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(crate) const SHORT: Duration = Duration::from_millis(10);
 /// The limit of what something else is to end.
 pub(crate) const LONG: Duration = Duration::from_secs(50);
 
-/// Who waits, or wakes.
+/// A thread or greenlet that waits, or wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A thread that has no hub, and gets none.
@@ -52,7 +53,7 @@ pub(crate) fn each_pair(test: fn(Kind, Kind)) {
     }
 }
 
-/// Waits for somebody else's doing, whichever kind of thread this is.
+/// Waits for the action of another participant, whichever kind of thread this is.
 pub(crate) fn until(condition: impl Fn() -> bool) {
     while !condition() {
         if has_hub() {

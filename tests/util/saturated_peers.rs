@@ -8,13 +8,13 @@ use ramie::net::TcpStream;
 use ramie::sleep;
 use socket2::SockRef;
 
-/// How often in a row nothing may go in before it is believed.
+/// The number of failed attempts in a row that prove that nothing more is accepted.
 const ENOUGH: u32 = 35;
 
 /// Writes until nothing more goes in, and returns how much went in.
 ///
-/// A moment later the system may take more: it adapts the size of our buffer, unless that was set, and asks the other side
-/// for room again after 200 ms. So it is asked for longer than that.
+/// A moment later the system may take more: it adapts the size of our buffer, unless that was set,
+/// and asks the other side for room again after 200 ms. So it is asked for longer than that.
 pub(crate) fn fill(stream: &TcpStream) -> usize {
     stream.set_nonblocking(true).expect("a handle's mode can be set");
     SockRef::from(stream).set_send_buffer_size(1 << 16).expect("a buffer's size can be set");
@@ -36,7 +36,8 @@ pub(crate) fn fill(stream: &TcpStream) -> usize {
     sent
 }
 
-/// A listener whose backlog is full, so that it does not answer. Both of them have to live as long as it is to be so.
+/// A listener with a full backlog, which does not answer. Both values must live as long as the
+/// backlog must be full.
 pub(crate) fn silent() -> Option<(net::SocketAddr, socket2::Socket, Vec<TcpStream>)> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();

@@ -33,7 +33,7 @@ fn finish(mut command: Command, test: &str, part: &str) -> Output {
     command.output().expect("a test can be run a second time")
 }
 
-/// What a process wrote to stderr.
+/// Returns the text that a process wrote to stderr.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -1,4 +1,5 @@
-//! Code of items that a queue calls while it is borrowed, and permits that are given back on every way out.
+//! Code of items that a queue calls while it is borrowed, and permits that are given back on every
+//! way out.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
@@ -73,7 +74,8 @@ fn a_comparison_that_waits_is_named_and_loses_no_item() {
         let text =
             "impossible to call a blocking function in a comparison of two items, which borrows the object";
         assert_eq!(refused.to_string(), text);
-        // It is in the queue all the same, and another greenlet finds the queue as usable as before.
+        // It is in the queue all the same, and another greenlet finds the queue as usable as
+        // before.
         assert_eq!(queue.len(), 2);
         waits.set(false);
         let other = spawn({
@@ -152,7 +154,7 @@ fn permits_are_given_back_on_every_way_out() {
         held.forget();
         assert_eq!((local.counter(), local.release()), (0, 1));
         let kept = RefCell::new(Some(bounded.permit_timeout(SHORT).unwrap()));
-        // One too many is released meanwhile: the bound holds.
+        // One too many is released in between: the bound holds.
         assert_eq!(bounded.release().unwrap(), 1);
         drop(kept.take());
         assert_eq!(bounded.counter(), 1);

@@ -1,7 +1,7 @@
-//! What a kill or a timeout leaves of a wait for an event, a lock, a queue or a channel: nothing.
+//! A wait for an event, a lock, a queue or a channel leaves nothing after a kill or a timeout.
 //!
-//! One table of every such wait, crossed with every way to end it, alone, with somebody next in line, and together with
-//! what it waited for. `cancel.rs` has the waits of the hub and of sockets.
+//! One table of every such wait, crossed with every way to end it, alone, with a next waiter in
+//! line, and together with what it waited for. `cancel.rs` has the waits of the hub and of sockets.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -31,11 +31,11 @@ struct Case {
     limited: Option<Rc<dyn Fn(Duration) -> bool>>,
     /// Satisfies one wait, or all of them. What waits in line is told after this returns.
     signal: Rc<dyn Fn()>,
-    /// Whether one signal does for everybody in line.
+    /// `true` if one signal wakes every waiter in line.
     serves_all: bool,
-    /// How many stand in line, where one can see that.
+    /// Returns the number of waiters in line, where it is visible.
     line: Option<Box<dyn Fn() -> usize>>,
-    /// How many signals nobody has used yet, where signals are used up.
+    /// Returns the number of unused signals, where signals are used up.
     unused: Box<dyn Fn() -> usize>,
 }
 
@@ -86,7 +86,7 @@ fn shown(object: &dyn Debug, field: &str) -> usize {
     digits.parse().expect("it is a number")
 }
 
-/// Something that the test holds until it gives the signal.
+/// An object that the test holds until it gives the signal.
 struct Held<T>(Rc<RefCell<Option<T>>>);
 
 impl<T> Clone for Held<T> {
@@ -108,7 +108,7 @@ impl<T> Held<T> {
 
 // --- the table ------------------------------------------------------------------------------------------------------
 
-/// Calls `make` with clones of an object under several names, as the closures of a case need one each.
+/// Calls `make` with clones of an object under several names, one for each closure of a case.
 macro_rules! clones {
     ($object:expr => $($name:ident),+) => {
         $(let $name = $object.clone();)+
@@ -539,7 +539,7 @@ fn selections() -> Vec<fn() -> Case> {
 
 // --- the tests ------------------------------------------------------------------------------------------------------
 
-/// How a wait is ended from outside.
+/// The way in which a wait is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Kill,
@@ -551,14 +551,14 @@ enum Way {
 
 const WAYS: [Way; 5] = [Way::Kill, Way::KillNowait, Way::Throw, Way::ScopeTimeout, Way::Limit];
 
-/// Somebody who waits, and whether the wait was satisfied.
+/// A waiter, with `true` if its wait was satisfied.
 struct Waiter {
     greenlet: Greenlet<()>,
     satisfied: Rc<Cell<bool>>,
 }
 
 impl Waiter {
-    /// One who waits without a limit and then for ever, so that a kill finds it whatever happens.
+    /// Spawns a waiter that waits without a limit and then forever, so that a kill finds it.
     fn new(case: &Case) -> Self {
         Waiter::of(case.block.clone(), |block| {
             block();
@@ -580,7 +580,7 @@ impl Waiter {
         Waiter { greenlet, satisfied }
     }
 
-    /// One who can be ended in a way; `None` when the wait has no limit of its own.
+    /// Spawns a waiter that can be ended in a way; `None` when the wait has no limit of its own.
     fn for_way(case: &Case, way: Way) -> Option<Self> {
         Some(match way {
             Way::ScopeTimeout => {
@@ -630,7 +630,7 @@ fn crossed(ways: &[Way], test: impl Fn(&Case, Way) + Send + 'static) {
     });
 }
 
-/// Nobody is in line any more, and who comes then is served by the next signal, or the last.
+/// No waiter is left in line, and a new one is served by the next signal, or the last.
 #[test]
 fn a_wait_that_is_ended_leaves_nothing() {
     crossed(&WAYS, |case, way| {
@@ -648,7 +648,7 @@ fn a_wait_that_is_ended_leaves_nothing() {
     });
 }
 
-/// Who is next in line keeps its place, and the signal that comes then is its own.
+/// The next waiter in line keeps its place, and the signal that comes then is its own.
 #[test]
 fn who_waits_behind_is_served_instead() {
     crossed(&WAYS, |case, way| {
@@ -665,7 +665,7 @@ fn who_waits_behind_is_served_instead() {
     });
 }
 
-/// Who waits in front is not disturbed.
+/// A waiter in front is not disturbed.
 #[test]
 fn who_waits_in_front_is_served_all_the_same() {
     crossed(&WAYS, |case, way| {
@@ -716,11 +716,11 @@ fn a_signal_queued_after_the_kill_goes_to_the_next() {
     });
 }
 
-/// The kill first, and nobody next: the signal is there for who comes later.
+/// The kill first, and no next waiter: the signal is there for a later one.
 #[test]
 fn a_signal_queued_after_the_kill_is_kept() {
     crossed(&[Way::Kill], |case, _| {
-        // A notification is for those in line, a round needs all who take part.
+        // A notification is for the waiters in line, a round needs all participants.
         if case.name.starts_with("Condvar") || case.name.starts_with("Barrier") {
             return;
         }
@@ -729,13 +729,13 @@ fn a_signal_queued_after_the_kill_is_kept() {
         (case.signal)();
         settle();
         assert!(!victim.satisfied.get() && victim.greenlet.dead(), "{}", case.name);
-        case.expect_line(0, "nobody waits");
+        case.expect_line(0, "no waiter is in line");
         assert!(Waiter::new(case).satisfied.get(), "{}", case.name);
     });
 }
 
-/// The time is over and the signal is given in the same iteration: the wait is satisfied (hazard 6). The thread sleeps
-/// for longer than the switch interval, which changes nothing.
+/// The time is over and the signal is given in the same iteration: the wait is satisfied (hazard
+/// 6). The thread sleeps for longer than the switch interval, which changes nothing.
 #[test]
 fn a_signal_of_the_same_iteration_beats_a_timeout() {
     crossed(&[Way::ScopeTimeout, Way::Limit], |case, way| {
@@ -751,7 +751,7 @@ fn a_signal_of_the_same_iteration_beats_a_timeout() {
     });
 }
 
-/// Both of two are killed, the signal comes in between: neither has it, and it is not lost on the third.
+/// Both of two are killed, the signal comes in between: neither has it, and the third gets it.
 #[test]
 fn a_signal_between_two_kills_goes_to_the_third() {
     crossed(&[Way::Kill], |case, _| {
@@ -774,7 +774,7 @@ fn a_signal_between_two_kills_goes_to_the_third() {
     });
 }
 
-/// Everybody at once, without and with a limit, and the object is as good as new.
+/// All waiters at once, without and with a limit, and the object works as a new one.
 #[test]
 fn killing_everybody_in_line_leaves_the_object_as_it_was() {
     crossed(&[Way::Kill], |case, _| {

@@ -1,4 +1,5 @@
-//! The arguments of `wait`, `iwait`, `joinall` and `killall`: iterables of one type, tuples of several.
+//! The arguments of `wait`, `iwait`, `joinall` and `killall`: iterables of one type, tuples of
+//! several.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Greenlets that always have something to do keep neither timers nor other sockets waiting.
 //!
-//! `cargo test --release --test waiting fairness::lateness -- --ignored --nocapture` prints how late a timer of 1 ms is
-//! under each kind of load.
+//! `cargo test --release --test waiting fairness::lateness -- --ignored --nocapture` prints how
+//! late a timer of 1 ms is under each kind of load.
 #![cfg(unix)]
 
 use std::cell::{Cell, RefCell};
@@ -34,7 +34,7 @@ fn work(time: Duration) {
     }
 }
 
-/// How much a load does: so many pieces, each with this work. It notes each piece.
+/// The amount of work of a load: so many pieces, each with this work. It notes each piece.
 #[derive(Clone)]
 struct Plan {
     pieces: u64,
@@ -65,7 +65,7 @@ type Load = fn(&Plan);
 /// Reads what a thread of its own writes without end.
 fn read(plan: &Plan, mut reader: impl Read, mut writer: impl Write + Send + 'static) {
     thread::spawn(move || while writer.write_all(&[1; 65_536]).is_ok() {});
-    let read = |reader: &mut dyn Read| reader.read_exact(&mut [0; 16]).expect("the writer goes on");
+    let read = |reader: &mut dyn Read| reader.read_exact(&mut [0; 16]).expect("the writer continues");
     read(&mut reader);
     while plan.piece() {
         read(&mut reader);
@@ -287,7 +287,8 @@ fn slow_pieces_let_the_loop_poll() {
     }
 }
 
-/// A neighbour that asks for little gets its turns: a timer of 1 ms ticks while a greenlet works on messages.
+/// A neighbour that asks for little gets its turns: a timer of 1 ms ticks while a greenlet works on
+/// messages.
 #[test]
 fn a_timer_ticks_beside_slow_pieces() {
     for (name, load) in LOADS {
@@ -307,7 +308,8 @@ fn a_timer_ticks_beside_slow_pieces() {
     }
 }
 
-/// A notification that takes long is interrupted for timers, and goes on before anything that was queued after it.
+/// A notification that takes long is interrupted for timers, and continues before anything that was
+/// queued after it.
 #[test]
 fn an_interrupted_notification_keeps_the_order() {
     within(LIMIT, || {

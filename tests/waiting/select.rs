@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(2);
 
-/// What makes an arm ready, and what that arm gives then.
+/// The action that makes an arm ready, and the result of that arm.
 type Act = (&'static str, Box<dyn Fn()>);
 
 // --- the arms -------------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ fn a_default_may_wait_first() {
     });
 }
 
-/// A limit counts from the beginning, however often somebody else is faster.
+/// A limit counts from the beginning, however often another greenlet is faster.
 #[test]
 fn wakes_that_others_use_do_not_prolong_a_default() {
     within(LIMIT, || {
@@ -252,7 +252,7 @@ fn the_message_of_an_arm_that_is_not_chosen_is_dropped_and_not_sent() {
         let event = Event::new();
         event.set();
         select! {
-            send(sender, message.clone()) -> _sent => panic!("nobody receives"),
+            send(sender, message.clone()) -> _sent => panic!("no receiver waits"),
             recv(event) -> () => (),
         }
         assert_eq!((Rc::strong_count(&message), receiver.try_recv()), (1, Err(TryRecvError::Empty)));
@@ -380,7 +380,7 @@ fn arms_that_send_and_arms_that_receive_are_chosen_equally() {
                 send(sink, 2) -> _sent => chosen[2] += 1,
             }
         }
-        // Whoever begins with the arm that is not ready goes on with the next one.
+        // A selection that begins with the arm that is not ready continues with the next one.
         assert!(chosen.iter().all(|n| *n >= 200), "{chosen:?}");
     });
 }
@@ -490,7 +490,7 @@ fn selections_on_both_ends_of_one_channel_meet_each_other() {
     });
 }
 
-/// A selection does not meet itself, nor does it try to for ever.
+/// A selection does not meet itself, and does not try to without end.
 #[test]
 fn a_selection_on_both_ends_waits_for_somebody_else() {
     within(LIMIT, || {
@@ -531,7 +531,7 @@ fn one_receiver_takes_from_one_selection() {
 
 // --- what is left ---------------------------------------------------------------------------------------------------
 
-/// A selection over one of each, of which nothing is ready, and the number of those who wait for them.
+/// A selection over one of each, none of them ready, and the number of their waiters.
 fn one_of_each() -> (impl Fn() + Clone + 'static, impl Fn() -> usize) {
     let (events, semaphores) = (Event::new(), Semaphore::new(0));
     let (results, queues) = (AsyncResult::<()>::new(), Queue::<u32>::unbounded());
@@ -593,8 +593,8 @@ fn a_selection_that_is_ended_leaves_every_line() {
     });
 }
 
-/// What becomes ready when a kill is on its way to the first selection goes to the second; what was there before the
-/// kill is the first one's.
+/// An arm that becomes ready when a kill is on its way to the first selection goes to the second;
+/// what was there before the kill is the first one's.
 #[test]
 fn a_selection_that_is_killed_takes_only_what_came_before() {
     within(LIMIT, || {

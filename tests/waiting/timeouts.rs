@@ -1,4 +1,5 @@
-//! What a timeout does, when, and what wins when two things are due at once, rule by rule.
+//! The effects of a timeout, their times, and the order of two things that are due at once, rule by
+//! rule.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -339,7 +340,8 @@ fn the_earlier_of_two_timeouts_due_together_comes_first_wherever_it_sits() {
 
 // --- races with what is waited for ----------------------------------------------------------------------------------
 
-/// Runs `wait` in a greenlet, and `signal` by a timer of the iteration in which the limits of 10 ms are due.
+/// Runs `wait` in a greenlet, and `signal` by a timer of the iteration in which the limits of 10 ms
+/// are due.
 fn both_due(wait: impl FnOnce() -> bool + 'static, signal: impl FnOnce() + 'static) {
     let g = spawn(wait);
     yield_now();
@@ -348,7 +350,8 @@ fn both_due(wait: impl FnOnce() -> bool + 'static, signal: impl FnOnce() + 'stat
     assert_eq!(g.get().ok(), Some(true), "the limit won");
 }
 
-// Hazard 6: of all these gevent lets only the sleep win. Here what is satisfied when its time is over succeeds.
+// Hazard 6: of all these gevent lets only the sleep win. Here what is satisfied when its time is
+// over succeeds.
 
 #[test]
 fn a_sleep_beats_a_timeout_of_the_same_iteration() {

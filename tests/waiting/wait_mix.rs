@@ -59,7 +59,8 @@ impl Mix {
         let meeting = Channel::new();
         mix.add(meeting.clone(), move || drop(spawn(move || meeting.put(1))));
         let (sender, receiver) = channel::unbounded();
-        // The sender goes with the trigger; a receiver that will get nothing any more is ready, too.
+        // The sender goes with the trigger; a receiver that will get nothing any more is ready,
+        // too.
         mix.add(receiver, move || sender.send(1).unwrap());
         let (full, emptied) = channel::bounded(1);
         full.send(0).unwrap();
@@ -100,12 +101,13 @@ fn everything_that_is_ready_already_is_returned() {
         assert!(wait_timeout(&mix.things, Duration::ZERO).is_empty());
         mix.triggers.into_iter().for_each(|trigger| trigger());
         assert_eq!(wait_timeout(&mix.things, LONG).len(), mix.things.len());
-        // Waiting has taken nothing, so all is ready still, but for what was never stored.
+        // Waiting has taken nothing, so all is ready still, except for what was never stored.
         assert!(mix.things.iter().filter(|thing| thing.is_ready()).count() >= mix.things.len() - 1);
     });
 }
 
-/// Neither a limit, nor a timeout around it, nor a kill leaves a link, and what comes then is not lost.
+/// Neither a limit, nor a timeout around it, nor a kill leaves a link, and what comes then is not
+/// lost.
 #[test]
 fn a_wait_for_a_mix_that_is_ended_leaves_nothing() {
     within(LIMIT, || {
@@ -126,7 +128,8 @@ fn a_wait_for_a_mix_that_is_ended_leaves_nothing() {
     });
 }
 
-/// The first of two who wait for one permit in a list is told, and does not have it; the second is told as well.
+/// The first of two waiters for one permit in a list is woken, and does not have it; the second is
+/// woken as well.
 #[test]
 fn waiting_in_a_list_takes_nothing_from_others() {
     within(LIMIT, || {
@@ -184,7 +187,8 @@ fn time_and_sockets_are_waited_for_beside_everything_else() {
     });
 }
 
-/// What is ready from a certain time on stays ready, for any number of waits; dropped, it keeps nobody.
+/// An object that is ready from a certain time on stays ready, for any number of waits; dropped, it
+/// keeps nothing alive.
 #[test]
 fn a_point_in_time_is_ready_once_it_has_come() {
     within(LIMIT, || {

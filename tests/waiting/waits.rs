@@ -1,4 +1,5 @@
-//! Sleeping, idling, waiting for several things, joining the hub, and where errors without a home go.
+//! Sleeping, idling, waiting for several things, joining the hub, and where errors without a home
+//! go.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +23,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Runs `f` and says whether others ran meanwhile.
+/// Runs `f` and returns `true` if others ran during the call.
 fn yields(f: impl FnOnce()) -> bool {
     let log = Log::new();
     spawn(log.adder("other"));

@@ -257,6 +257,7 @@ pub fn remove_spawn_callback(id: SpawnCallbackId) -> bool {
     current::core().remove_spawn_callback(id.0)
 }
 
-/// The id of a spawn callback.
+/// The id of a spawn callback of this thread, returned by [`add_spawn_callback`] and taken by
+/// [`remove_spawn_callback`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpawnCallbackId(u64, PhantomData<*const ()>);

@@ -188,7 +188,12 @@ impl AnyGreenlet {
         self.join_for(Limit::Never, "Greenlet::join");
     }
 
-    /// Waits for the end for at most `timeout`. Returns `true` if the greenlet has ended.
+    /// Waits for the end for at most `timeout`. Returns `true` if the greenlet has ended. Does not
+    /// let other greenlets run if it has ended already.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout of the caller leaves the target as it is.
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.join_for(timeout.into(), "Greenlet::join")
     }
@@ -445,6 +450,10 @@ impl<T: Clone + 'static> Greenlet<T> {
     ///
     /// [`GetError::TimedOut`] when the greenlet has not ended by then, and the errors of
     /// [`get`](Greenlet::get).
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Greenlet::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.get_for(timeout.into())
     }

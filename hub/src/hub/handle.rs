@@ -73,7 +73,7 @@ pub fn try_get_hub() -> io::Result<Hub> {
 
 impl Hub {
     /// Waits until nothing is left that could happen: no greenlet that will run, no timer, no wait
-    /// for a source.
+    /// for a source. Lets other greenlets run.
     ///
     /// Greenlets that wait for an event that cannot happen are left as they are. The hub stays
     /// usable.
@@ -81,6 +81,10 @@ impl Hub {
     /// # Panics
     ///
     /// When it is not called from the main greenlet.
+    ///
+    /// # Cancellation
+    ///
+    /// A timeout around the call leaves the greenlets as they are.
     pub fn join(&self) {
         self.join_for(Limit::Never);
     }
@@ -90,6 +94,10 @@ impl Hub {
     /// # Panics
     ///
     /// When it is not called from the main greenlet.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`join`](Hub::join).
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.join_for(timeout.into())
     }

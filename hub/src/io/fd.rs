@@ -102,6 +102,10 @@ pub fn wait_read<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Resul
 /// # Errors
 ///
 /// As [`wait_read`].
+///
+/// # Cancellation
+///
+/// As [`wait_read`].
 pub fn wait_write<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Result<()> {
     wait_fd(fd, Direction::Write, limit.into())
 }
@@ -109,6 +113,10 @@ pub fn wait_write<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Resu
 /// Waits until a descriptor may be read or written; see [`wait_read`].
 ///
 /// # Errors
+///
+/// As [`wait_read`].
+///
+/// # Cancellation
 ///
 /// As [`wait_read`].
 pub fn wait_readwrite<F: AsFd + ?Sized>(fd: &F, limit: impl Into<Limit>) -> io::Result<()> {

@@ -49,7 +49,7 @@ impl FdWatch {
         self.key.set(core.new_number());
         core.with_slot(id, |slot| {
             for direction in &self.directions {
-                slot.waiters[*direction as usize].push((self.key.get(), IoWaiter::Watcher(watch.clone())));
+                slot.add_waiter(*direction, self.key.get(), IoWaiter::Watcher(watch.clone()));
             }
         });
         Ok(())
@@ -63,17 +63,12 @@ impl FdWatch {
         let held = self.held.borrow_mut().take();
         if let Some((id, hold)) = held {
             let removed = core.with_slot(id, |slot| {
-                let key = self.key.get();
-                let mut removed = Vec::new();
-                for waiters in &mut slot.waiters {
-                    let (out, stay) = waiters.drain(..).partition(|(other, _)| *other == key);
-                    *waiters = stay;
-                    removed.push(out);
-                }
-                removed
+                let take = |direction: &Direction| slot.remove_waiter(*direction, self.key.get());
+                self.directions.iter().filter_map(take).collect::<Vec<IoWaiter>>()
             });
             drop(hold);
-            drop::<Option<Vec<Vec<(u64, IoWaiter)>>>>(removed);
+            // Dropped last: a watcher may hold a value of the user.
+            drop(removed);
         }
     }
 

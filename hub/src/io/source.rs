@@ -116,6 +116,10 @@ impl<S: Source> Io<S> {
     /// # Errors
     ///
     /// As [`read_with`](Io::read_with).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`read_with`](Io::read_with).
     pub fn write_with<R>(
         &self,
         limit: impl Into<Limit>,
@@ -128,6 +132,10 @@ impl<S: Source> Io<S> {
     /// drained, so that the next call waits without an attempt that would block.
     ///
     /// # Errors
+    ///
+    /// As [`read_with`](Io::read_with).
+    ///
+    /// # Cancellation
     ///
     /// As [`read_with`](Io::read_with).
     pub fn read_into(
@@ -228,7 +236,7 @@ impl<S: Source> Io<S> {
         };
         let link = Rc::new(Cell::new(Some(f)));
         core.with_slot(source, |slot| {
-            slot.waiters[Direction::Read as usize].push((id.0, IoWaiter::Link(link.clone())));
+            slot.add_waiter(Direction::Read, id.0, IoWaiter::Link(link.clone()));
         });
         core.add_refs(1);
         if self.maybe_readable() {
@@ -244,20 +252,30 @@ impl<S: Source> Io<S> {
         }
     }
 
-    /// Waits until the source may be read, or reports an error or its end.
+    /// Waits until the source may be read, or reports an error or its end. Lets other greenlets run
+    /// if it waits.
     ///
     /// # Errors
     ///
     /// As [`read_with`](Io::read_with).
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the source as it is.
     pub fn wait_readable(&self, limit: impl Into<Limit>) -> io::Result<()> {
         self.wait_ready(Direction::Read, limit.into())
     }
 
-    /// Waits until the source may be written, or reports an error.
+    /// Waits until the source may be written, or reports an error. Lets other greenlets run if it
+    /// waits.
     ///
     /// # Errors
     ///
     /// As [`read_with`](Io::read_with).
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the source as it is.
     pub fn wait_writable(&self, limit: impl Into<Limit>) -> io::Result<()> {
         self.wait_ready(Direction::Write, limit.into())
     }
@@ -275,7 +293,7 @@ impl<S: Source> Io<S> {
         let mut tokens = Vec::new();
         let mut links = Vec::new();
         core.with_slot(id, |slot| {
-            for (key, waiter) in slot.waiters.iter().flatten() {
+            for (key, waiter) in slot.waiters() {
                 match waiter {
                     IoWaiter::Greenlet(token) => tokens.push(*token),
                     IoWaiter::Link(link) => links.push((*key, link.clone())),

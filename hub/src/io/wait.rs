@@ -21,7 +21,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn take(core: &Core, id: SourceId, direction: Direction, waiter: IoWaiter) -> Self {
         let key = core.new_number();
-        core.with_slot(id, |slot| slot.waiters[direction as usize].push((key, waiter)));
+        core.with_slot(id, |slot| slot.add_waiter(direction, key, waiter));
         core.add_refs(1);
         Place { id, direction, key }
     }
@@ -30,9 +30,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(core) = current::try_core() {
-            core.with_slot(self.id, |slot| {
-                slot.waiters[self.direction as usize].retain(|(key, _)| *key != self.key)
-            });
+            core.with_slot(self.id, |slot| slot.remove_waiter(self.direction, self.key));
             core.add_refs(-1);
         }
     }

@@ -3,8 +3,10 @@
 #[cfg(unix)]
 mod fd_table;
 pub(crate) mod poller;
+#[cfg(unix)]
+mod registration;
 mod sources;
 
 #[cfg(unix)]
-pub(crate) use self::fd_table::BOTH;
+pub(crate) use self::registration::BOTH;
 pub(crate) use self::sources::Reactor;

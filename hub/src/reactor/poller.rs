@@ -6,6 +6,8 @@
 //! waiter is not lost.
 
 use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -31,7 +33,8 @@ pub(crate) struct Slot<W> {
     /// A duplicate that is registered instead, because the descriptor itself has been registered
     /// elsewhere.
     #[cfg(unix)]
-    pub(crate) duplicate: Option<std::os::fd::OwnedFd>,
+    duplicate: Option<OwnedFd>,
+    /// The waiters of each direction, each with the number of its wait.
     pub(crate) waiters: [Vec<(u64, W)>; 2],
 }
 
@@ -58,6 +61,41 @@ impl<W> Slot<W> {
         if !self.urgent {
             self.ready[direction as usize] = false;
         }
+    }
+
+    /// Appends a waiter, which is reported with `key` when the direction becomes ready.
+    pub(crate) fn add_waiter(&mut self, direction: Direction, key: u64, waiter: W) {
+        self.waiters[direction as usize].push((key, waiter));
+    }
+
+    /// Removes the waiter with `key`. Returns `None` if it is gone.
+    pub(crate) fn remove_waiter(&mut self, direction: Direction, key: u64) -> Option<W> {
+        let waiters = &mut self.waiters[direction as usize];
+        let at = waiters.iter().position(|(other, _)| *other == key)?;
+        Some(waiters.remove(at).1)
+    }
+
+    /// Returns the waiters of both directions, each with the key of its registration.
+    pub(crate) fn waiters(&self) -> impl Iterator<Item = &(u64, W)> {
+        self.waiters.iter().flatten()
+    }
+}
+
+#[cfg(unix)]
+impl<W> Slot<W> {
+    /// Returns the number of the duplicate that is registered instead of the descriptor, if any.
+    pub(super) fn duplicate(&self) -> Option<RawFd> {
+        self.duplicate.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Keeps a duplicate open for as long as it is registered.
+    pub(super) fn set_duplicate(&mut self, duplicate: OwnedFd) {
+        self.duplicate = Some(duplicate);
+    }
+
+    /// Takes the duplicate out, so that the caller can close it.
+    pub(super) fn take_duplicate(&mut self) -> Option<OwnedFd> {
+        self.duplicate.take()
     }
 }
 

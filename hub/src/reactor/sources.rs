@@ -11,8 +11,10 @@ use mio::Interest;
 use mio::Waker;
 
 #[cfg(unix)]
-use super::fd_table::{self, FdTable};
+use super::fd_table::FdTable;
 use super::poller::{Poller, Slot, SourceId};
+#[cfg(unix)]
+use super::registration;
 
 /// The poll, its sources with waiters of type `W`, and the table of descriptors.
 pub(crate) struct Reactor<W> {
@@ -70,19 +72,19 @@ impl<W> Reactor<W> {
 
 #[cfg(unix)]
 impl<W> Reactor<W> {
-    /// Registers a descriptor; see [`fd_table::register`].
+    /// Registers a descriptor; see [`registration::register`].
     pub(crate) fn register(&self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<SourceId>> {
-        fd_table::register(&self.poller, fd, interest)
+        registration::register(&self.poller, fd, interest)
     }
 
     /// Removes a descriptor that was registered on behalf of `fd`.
     pub(crate) fn deregister(&self, id: SourceId, fd: RawFd) {
-        fd_table::deregister(&self.poller, id, fd);
+        registration::deregister(&self.poller, id, fd);
     }
 
-    /// Makes the system check a registered descriptor again; see [`fd_table::rearm`].
+    /// Makes the system check a registered descriptor again; see [`registration::rearm`].
     pub(crate) fn rearm(&self, id: SourceId, fd: RawFd, interest: Interest) -> io::Result<()> {
-        fd_table::rearm(&self.poller, id, fd, interest)
+        registration::rearm(&self.poller, id, fd, interest)
     }
 
     /// Registers a descriptor that is watched by its number; see [`FdTable::acquire`].

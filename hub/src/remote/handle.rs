@@ -163,7 +163,12 @@ impl Waiter {
         self.wait_for(Limit::Never);
     }
 
-    /// Waits for at most `timeout`. Returns `true` if the signal has arrived.
+    /// Waits for at most `timeout`. Returns `true` if the signal has arrived. Does not let other
+    /// greenlets run if the signal has arrived.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout loses nothing: a later wait sees the signal.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }

@@ -128,11 +128,19 @@ impl<T: 'static> AsyncResult<T> {
 
     /// Waits until the result is ready. Like [`Event::wait`](crate::Event::wait), it waits behind
     /// the waiters of a notification in progress.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves nothing behind.
     pub fn wait(&self) {
         self.wait_for(Limit::Never);
     }
 
     /// Waits for at most `timeout`. Returns `true` if the result is ready.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](AsyncResult::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }
@@ -250,6 +258,10 @@ impl<T: Clone + 'static> AsyncResult<T> {
     ///
     /// [`GetError::TimedOut`] when the result is not ready by then, and the errors of
     /// [`get`](AsyncResult::get).
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](AsyncResult::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, GetError> {
         self.get_ready(timeout.into(), "AsyncResult::get");
         self.try_get()

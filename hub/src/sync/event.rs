@@ -78,7 +78,12 @@ impl<K: Sharing> Event<K> {
         self.wait_for(Limit::Never);
     }
 
-    /// Waits until the event is set, for at most `timeout`. Returns `true` if it was set.
+    /// Waits until the event is set, for at most `timeout`. Returns `true` if it was set. Lets
+    /// other greenlets run as [`wait`](Event::wait) does.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](Event::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.wait_for(timeout.into())
     }

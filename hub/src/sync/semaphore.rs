@@ -90,7 +90,11 @@ impl<K: Sharing> Semaphore<K> {
     }
 
     /// Takes a permit, waiting for at most `timeout`. Returns `true` if it took one. A zero timeout
-    /// waits for one turn of the loop.
+    /// waits for one turn of the loop. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`acquire`](Semaphore::acquire).
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.acquire_for(timeout.into())
     }
@@ -102,13 +106,21 @@ impl<K: Sharing> Semaphore<K> {
     }
 
     /// Waits until a permit is free, without taking it. Returns the number of free permits, which
-    /// may be 0 if another caller took them since.
+    /// may be 0 if another caller took them since. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the queue.
     pub fn wait(&self) -> usize {
         self.wait_for(Limit::Never)
     }
 
     /// Waits until a permit is free, for at most `timeout`, without taking it. Returns the number
-    /// of free permits.
+    /// of free permits. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](Semaphore::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.wait_for(timeout.into())
     }
@@ -167,7 +179,11 @@ impl<K: Sharing> Semaphore<K> {
     }
 
     /// Takes a permit, waiting for at most `timeout`, and returns a guard that gives it back on
-    /// drop.
+    /// drop. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`permit`](Semaphore::permit).
     pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<SemaphorePermit<'_, K>> {
         self.acquire_timeout(timeout).then(|| SemaphorePermit { semaphore: self })
     }

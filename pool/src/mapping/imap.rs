@@ -149,11 +149,15 @@ impl<R: 'static> IMap<R> {
         self
     }
 
-    /// Waits for the next item for at most `timeout`.
+    /// Waits for the next item for at most `timeout`. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
     /// [`TimedOut`] when no item has arrived by then; nothing is lost.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout during the wait takes no item.
     pub fn next_timeout(
         &mut self,
         timeout: impl Into<Limit>,

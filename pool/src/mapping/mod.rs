@@ -1,7 +1,7 @@
 //! Functions over inputs, in groups and pools.
 //!
-//! `operations` has the trait [`Mapping`], whose methods are the same for every place that can run a
-//! body; `spawn` says what such a place offers; `map` and `imap` have the greenlets behind the
+//! `operations` has the trait [`Mapping`], whose methods are the same for every place that can run
+//! a body; `spawn` says what such a place offers; `map` and `imap` have the greenlets behind the
 //! methods of those names.
 
 mod imap;

@@ -67,6 +67,10 @@ impl ThreadPool {
     /// # Panics
     ///
     /// As [`shutdown`](ThreadPool::shutdown).
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`shutdown`](ThreadPool::shutdown).
     #[track_caller]
     pub fn shutdown_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.shutdown_for(timeout.into())

@@ -322,6 +322,10 @@ impl ThreadPool {
     /// # Panics
     ///
     /// As [`join`](ThreadPool::join).
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`join`](ThreadPool::join).
     #[track_caller]
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.join_for(timeout.into())

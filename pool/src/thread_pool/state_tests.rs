@@ -255,8 +255,8 @@ impl Play {
         let count = |doing| self.threads.iter().filter(|thread| thread.doing == doing).count();
         assert_eq!(state.idle.len(), count(Doing::Rests));
         assert_eq!(state.queue.len() + count(Doing::Runs) + self.done, state.unfinished);
-        // WakePolicy 3: no thread is idle, and none is missing, while a job is queued and no thread comes
-        // to poll.
+        // Rule 3: no thread is idle, and none is missing, while a job is queued and no thread
+        // comes to poll.
         if !state.queue.is_empty() && count(Doing::Comes) + count(Doing::Starts) == 0 {
             assert_eq!(count(Doing::Rests), 0);
             // A thread that could not be started is not replaced by the present ones.

@@ -99,7 +99,12 @@ macro_rules! ends {
                 self.recv_for(timeout.into())
             }
 
-            /// Iterates over messages until every sender is dropped. Waits for each message.
+            /// Iterates over messages until every sender is dropped. Waits for each message. Lets
+            /// other greenlets run only if it waits.
+            ///
+            /// # Cancellation
+            ///
+            /// Same as for [`recv`](Receiver::recv).
             pub fn iter(&self) -> Iter<'_, T> {
                 Iter { receiver: self }
             }

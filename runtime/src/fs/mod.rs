@@ -51,8 +51,8 @@
 //!
 //! # Panics
 //!
-//! Calls that wait raise [`BlockingSwitchOutError`](crate::hub::BlockingSwitchOutError) in callbacks of
-//! the hub.
+//! Calls that wait raise [`BlockingSwitchOutError`](crate::hub::BlockingSwitchOutError) in
+//! callbacks of the hub.
 //!
 //! # Cancellation
 //!

@@ -73,12 +73,16 @@ impl<T: AsFd> Cooperative<T> {
     }
 
     /// Runs a reading operation, such as `|mut inner| inner.read(buffer)`. If it would block, waits
-    /// until the descriptor is readable and repeats it.
+    /// until the descriptor is readable and repeats it. Lets other greenlets run if it waits.
     ///
     /// # Errors
     ///
     /// Returns the error of the operation, `TimedOut` after the read timeout, or `EBADF` if the
     /// descriptor was closed.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout inside means that no operation has succeeded: nothing is read.
     ///
     /// # Examples
     ///
@@ -97,12 +101,16 @@ impl<T: AsFd> Cooperative<T> {
     }
 
     /// Runs a writing operation. If it would block, waits until the descriptor is writable and
-    /// repeats it.
+    /// repeats it. Lets other greenlets run if it waits.
     ///
     /// # Errors
     ///
     /// Returns the error of the operation, `TimedOut` after the write timeout, or `EBADF` if the
     /// descriptor was closed.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout inside means that no operation has succeeded: nothing is written.
     pub fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.handle.write_with(op)
     }

@@ -72,11 +72,16 @@ macro_rules! readable {
                 Ok(self.handle.read_timeout())
             }
 
-            /// Waits until the descriptor is readable or the peer has ended the stream.
+            /// Waits until the descriptor is readable or the peer has ended the stream. Lets other
+            /// greenlets run if it waits.
             ///
             /// # Errors
             ///
             /// Returns `TimedOut` after the read timeout, and `EBADF` if the descriptor was closed.
+            ///
+            /// # Cancellation
+            ///
+            /// A kill or a timeout leaves the descriptor as it is.
             pub fn wait_readable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_readable(self.handle.read_timeout())
             }
@@ -128,12 +133,16 @@ macro_rules! writable {
                 Ok(self.handle.write_timeout())
             }
 
-            /// Waits until the descriptor is writable.
+            /// Waits until the descriptor is writable. Lets other greenlets run if it waits.
             ///
             /// # Errors
             ///
             /// Returns `TimedOut` after the write timeout, and `EBADF` if the descriptor was
             /// closed.
+            ///
+            /// # Cancellation
+            ///
+            /// A kill or a timeout leaves the descriptor as it is.
             pub fn wait_writable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_writable(self.handle.write_timeout())
             }

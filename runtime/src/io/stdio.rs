@@ -91,6 +91,10 @@ impl Stdin {
     /// Locks standard input until the lock is dropped. Lets other greenlets run if it waits.
     ///
     /// A greenlet that locks it again while it holds the lock deadlocks.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout during the wait does not take the lock.
     pub fn lock(&self) -> StdinLock<'static> {
         StdinLock(STDIN.lock())
     }
@@ -170,6 +174,10 @@ macro_rules! output {
             ///
             /// Unlike with std, a greenlet that locks it again while it holds the lock deadlocks:
             /// it must write through the lock that it holds.
+            ///
+            /// # Cancellation
+            ///
+            /// A kill or a timeout during the wait does not take the lock.
             pub fn lock(&self) -> $lock<'static> {
                 $lock($static.lock())
             }

@@ -130,6 +130,10 @@ macro_rules! listener {
             /// # Errors
             ///
             /// Returns `TimedOut` after the timeout, and the errors of [`accept`](Self::accept).
+            ///
+            /// # Cancellation
+            ///
+            /// A kill or a timeout accepts no connection.
             pub fn accept_timeout(
                 &self,
                 timeout: impl Into<ramie_hub::Limit>,
@@ -150,11 +154,15 @@ macro_rules! listener {
                 }
             }
 
-            /// Waits until a connection may be available.
+            /// Waits until a connection may be available. Lets other greenlets run if it waits.
             ///
             /// # Errors
             ///
             /// Returns `EBADF` if the listener was closed.
+            ///
+            /// # Cancellation
+            ///
+            /// A kill or a timeout accepts no connection.
             pub fn wait_readable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_readable(None)
             }

@@ -77,8 +77,9 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Returns `InvalidInput` for a timeout of zero (as std does), `TimedOut` at the limit, or if the last address does not answer within its share.
-    /// Returns the errors of [`connect`](TcpStream::connect).
+    /// Returns `InvalidInput` for a timeout of zero (as std does), `TimedOut` at the limit, or if
+    /// the last address does not answer within its share. Returns the errors of
+    /// [`connect`](TcpStream::connect).
     ///
     /// # Examples
     ///

@@ -95,7 +95,7 @@ impl UdpSocket {
         self.handle.io().try_read_with(|socket| socket.recv_from(buffer))
     }
 
-    /// Receives a datagram of the connected peer.
+    /// Receives a datagram of the connected peer. Lets other greenlets run if it waits.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl UdpSocket {
         self.handle.write_with(|socket| socket.send_to(data, address))
     }
 
-    /// Sends a datagram to the connected peer.
+    /// Sends a datagram to the connected peer. Lets other greenlets run if it waits for room.
     ///
     /// # Errors
     ///

@@ -115,9 +115,9 @@ pub type LifoQueue<T> = Queue<T, Lifo<T>>;
 /// were put.
 ///
 /// The queue is borrowed while two items are compared. A comparison that waits raises
-/// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a comparison that uses the queue panics,
-/// both in the caller of the queue. The queue then holds the same items as before, and also an item
-/// that was being put.
+/// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a comparison that uses the queue
+/// panics, both in the caller of the queue. The queue then holds the same items as before, and also
+/// an item that was being put.
 pub type PriorityQueue<T> = Queue<T, Smallest<T>>;
 
 impl<T, O> Clone for Queue<T, O> {
@@ -235,11 +235,15 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         Ok(())
     }
 
-    /// Puts an item, waiting at most `timeout` for room.
+    /// Puts an item, waiting at most `timeout` for room. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
     /// Returns [`TryPutError`] with the item.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`put`](Queue::put).
     pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.put_for(item, timeout.into())
     }
@@ -290,11 +294,16 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         }
     }
 
-    /// Removes and returns the first item, waiting at most `timeout` for one.
+    /// Removes and returns the first item, waiting at most `timeout` for one. Lets other greenlets
+    /// run only if it waits.
     ///
     /// # Errors
     ///
     /// Returns [`TryGetError`].
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Queue::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.get_for(timeout.into())
     }
@@ -319,7 +328,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         got.unwrap_or(Err(TryGetError::Empty))
     }
 
-    /// Iterates over items until the queue is shut down and empty. Waits for each item.
+    /// Iterates over items until the queue is shut down and empty. Waits for each item. Lets other
+    /// greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Queue::get).
     pub fn iter(&self) -> Iter<'_, T, O> {
         Iter { queue: self }
     }
@@ -348,7 +362,7 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
     }
 
     /// Waits until all items that were put are reported as done. Also returns if new items are put
-    /// after that moment and before the waiter runs.
+    /// after that moment and before the waiter runs. Lets other greenlets run only if it waits.
     ///
     /// # Cancellation
     ///
@@ -357,7 +371,12 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
         self.join_for(Limit::Never);
     }
 
-    /// Waits at most `timeout` until all items are done. Returns `true` if they are.
+    /// Waits at most `timeout` until all items are done. Returns `true` if they are. Lets other
+    /// greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`join`](Queue::join).
     pub fn join_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.join_for(timeout.into())
     }
@@ -399,14 +418,19 @@ impl<T: 'static, O: Order<T> + 'static> Queue<T, O> {
 
 impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
     /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
+    /// Lets other greenlets run only if it waits.
     ///
     /// The queue is borrowed while the item is cloned. A `clone` that waits raises
-    /// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a `clone` that uses the queue panics,
-    /// both in the caller.
+    /// [`WaitWhileBorrowed`](crate::hub::WaitWhileBorrowed), and a `clone` that uses the queue
+    /// panics, both in the caller.
     ///
     /// # Errors
     ///
     /// Returns the errors of [`get`](Queue::get).
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout during the wait removes nothing.
     pub fn peek(&self) -> Result<T, ShutDown> {
         self.wait_until(Limit::Never, "Queue::peek", || self.try_peek()).map_err(|_| ShutDown(()))
     }
@@ -427,11 +451,16 @@ impl<T: Clone + 'static, O: Order<T> + 'static> Queue<T, O> {
         head.ok_or(if self.is_shutdown() { TryGetError::ShutDown } else { TryGetError::Empty })
     }
 
-    /// Returns a clone of the first item, waiting at most `timeout` for one.
+    /// Returns a clone of the first item, waiting at most `timeout` for one. Lets other greenlets
+    /// run only if it waits.
     ///
     /// # Errors
     ///
     /// Returns [`TryGetError`].
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`peek`](Queue::peek).
     pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.wait_until(timeout.into(), "Queue::peek", || self.try_peek())
     }

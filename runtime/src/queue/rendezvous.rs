@@ -114,7 +114,7 @@ impl<T: 'static> Channel<T> {
         self.queue.offers.borrow().len() as isize - getters as isize
     }
 
-    /// Hands an item over, waiting until a getter has taken it.
+    /// Hands an item over, waiting until a getter has taken it. Lets other greenlets run.
     ///
     /// # Cancellation
     ///
@@ -134,11 +134,15 @@ impl<T: 'static> Channel<T> {
         self.put_for(item, Limit::After(Duration::ZERO))
     }
 
-    /// Hands an item over, waiting at most `timeout` for a getter.
+    /// Hands an item over, waiting at most `timeout` for a getter. Lets other greenlets run.
     ///
     /// # Errors
     ///
     /// Returns [`TryPutError::Full`] with the item.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`put`](Channel::put).
     pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.put_for(item, timeout.into())
     }
@@ -158,7 +162,7 @@ impl<T: 'static> Channel<T> {
         }
     }
 
-    /// Takes an item, waiting until a putter offers one.
+    /// Takes an item, waiting until a putter offers one. Lets other greenlets run.
     ///
     /// # Cancellation
     ///
@@ -176,11 +180,15 @@ impl<T: 'static> Channel<T> {
         self.get_for(Limit::After(Duration::ZERO))
     }
 
-    /// Takes an item, waiting at most `timeout` for one.
+    /// Takes an item, waiting at most `timeout` for one. Lets other greenlets run.
     ///
     /// # Errors
     ///
     /// Returns [`TryGetError::Empty`].
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Channel::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.get_for(timeout.into())
     }

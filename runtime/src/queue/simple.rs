@@ -63,7 +63,12 @@ impl<T: 'static> SimpleQueue<T> {
         self.0.is_full()
     }
 
-    /// Puts an item, waiting for room; see [`Queue::put`].
+    /// Puts an item, waiting for room; see [`Queue::put`]. Lets other greenlets run only if it
+    /// waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`put`](Queue::put).
     pub fn put(&self, item: T) {
         // The inner queue is never shut down.
         let _ = self.0.put(item);
@@ -78,16 +83,25 @@ impl<T: 'static> SimpleQueue<T> {
         self.0.try_put(item)
     }
 
-    /// Puts an item, waiting at most `timeout` for room.
+    /// Puts an item, waiting at most `timeout` for room. Lets other greenlets run only if it waits.
     ///
     /// # Errors
     ///
     /// Returns [`TryPutError::Full`] with the item.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`put`](Queue::put).
     pub fn put_timeout(&self, item: T, timeout: impl Into<Limit>) -> Result<(), TryPutError<T>> {
         self.0.put_timeout(item, timeout)
     }
 
-    /// Removes and returns the first item, waiting for one; see [`Queue::get`].
+    /// Removes and returns the first item, waiting for one; see [`Queue::get`]. Lets other
+    /// greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Queue::get).
     pub fn get(&self) -> T {
         self.0.get().unwrap_or_else(|_| unreachable!("a simple queue is never shut down"))
     }
@@ -101,11 +115,16 @@ impl<T: 'static> SimpleQueue<T> {
         self.0.try_get()
     }
 
-    /// Removes and returns the first item, waiting at most `timeout` for one.
+    /// Removes and returns the first item, waiting at most `timeout` for one. Lets other greenlets
+    /// run only if it waits.
     ///
     /// # Errors
     ///
     /// Returns [`TryGetError::Empty`].
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`get`](Queue::get).
     pub fn get_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.0.get_timeout(timeout)
     }
@@ -113,6 +132,11 @@ impl<T: 'static> SimpleQueue<T> {
 
 impl<T: Clone + 'static> SimpleQueue<T> {
     /// Returns a clone of the first item, which stays in the queue. Waits for one if there is none.
+    /// Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`peek`](Queue::peek).
     pub fn peek(&self) -> T {
         self.0.peek().unwrap_or_else(|_| unreachable!("a simple queue is never shut down"))
     }
@@ -126,11 +150,16 @@ impl<T: Clone + 'static> SimpleQueue<T> {
         self.0.try_peek()
     }
 
-    /// Returns a clone of the first item, waiting at most `timeout` for one.
+    /// Returns a clone of the first item, waiting at most `timeout` for one. Lets other greenlets
+    /// run only if it waits.
     ///
     /// # Errors
     ///
     /// Returns [`TryGetError::Empty`].
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`peek`](Queue::peek).
     pub fn peek_timeout(&self, timeout: impl Into<Limit>) -> Result<T, TryGetError> {
         self.0.peek_timeout(timeout)
     }

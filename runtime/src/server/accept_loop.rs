@@ -1,4 +1,4 @@
-//! The accept_loop: the greenlet of a server that accepts connections or receives datagrams.
+//! The accept loop: the greenlet of a server that accepts connections or receives datagrams.
 
 use std::cell::Cell;
 use std::io;
@@ -19,7 +19,7 @@ use super::socket::Socket;
 /// available. Does not let other greenlets run.
 pub(super) type Take<S> = Box<dyn Fn(&S, &HandlerPool) -> io::Result<bool>>;
 
-/// The state that a server shares with its accept_loop.
+/// The state that a server shares with its accept loop.
 pub(super) struct Work<S> {
     pub(super) socket: S,
     pub(super) take: Take<S>,
@@ -52,7 +52,7 @@ impl<S: Socket> Work<S> {
                 taken = 0;
                 yield_now();
             }
-            // While the accept_loop waits for a slot, connections stay in the backlog.
+            // While the accept loop waits for a slot, connections stay in the backlog.
             let free = place.wait();
             if stopped.get() {
                 return Ok(());
@@ -106,8 +106,8 @@ impl<S: Socket> Work<S> {
         delay.saturating_mul(2)
     }
 
-    /// Ends the accept_loop because of a socket error. Returns the error, unless the server was told
-    /// to end.
+    /// Ends the accept loop because of a socket error. Returns the error, unless the server was
+    /// told to end.
     fn end(&self, error: io::Error, stopped: &Cell<bool>) -> io::Result<()> {
         if stopped.get() || self.closed.get() {
             return Ok(());
@@ -117,7 +117,7 @@ impl<S: Socket> Work<S> {
     }
 }
 
-/// The accept_loop greenlet, from a start of the server to its stop.
+/// The accept loop, a greenlet, from a start of the server to its stop.
 #[derive(Clone)]
 pub(super) struct Acceptor {
     greenlet: AnyGreenlet,
@@ -138,8 +138,8 @@ impl Acceptor {
 
     /// Stops accepting. Does not let other greenlets run.
     pub(super) fn stop(&self) {
-        // The accept_loop may be about to resume, and the kill is delivered only in a later iteration
-        // of the loop.
+        // The accept loop may be about to resume, and the kill is delivered only in a later
+        // iteration of the loop.
         self.stopped.set(true);
         self.greenlet.kill_nowait();
     }
@@ -153,7 +153,7 @@ impl Acceptor {
         self.greenlet.join();
     }
 
-    /// Returns the socket error that ended the accept_loop, if there was one.
+    /// Returns the socket error that ended the accept loop, if there was one.
     pub(super) fn error(&self) -> Option<io::Error> {
         let failure = self.greenlet.exception()?;
         let error = failure.downcast_ref::<io::Error>()?;

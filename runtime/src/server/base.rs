@@ -41,16 +41,16 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// An error about one peer, such as a connection that is reset before it is accepted, is ignored.
 /// Any other error, such as a lack of descriptors, is reported to the hub's error handler as
-/// [`ErrorContext::Server`](crate::hub::ErrorContext::Server) and followed by a pause. The first pause
-/// lasts 10 milliseconds, each further one is twice as long as the one before, and none is longer
-/// than a second. The server continues when the error no longer occurs. If the socket itself has
-/// become unusable, the server is closed and the error is reported.
+/// [`ErrorContext::Server`](crate::hub::ErrorContext::Server) and followed by a pause. The first
+/// pause lasts 10 milliseconds, each further one is twice as long as the one before, and none is
+/// longer than a second. The server continues when the error no longer occurs. If the socket itself
+/// has become unusable, the server is closed and the error is reported.
 ///
 /// # Lifetime
 ///
-/// While a server is started, its accept_loop waits for the socket: `Hub::join` does not return, and a
-/// wait of the main greenlet does not end with a `LoopExit`. When the last handle of a server is
-/// dropped, the server stops accepting; its handlers continue.
+/// While a server is started, its accept loop waits for the socket: `Hub::join` does not return,
+/// and a wait of the main greenlet does not end with a `LoopExit`. When the last handle of a server
+/// is dropped, the server stops accepting; its handlers continue.
 pub struct BaseServer<S: Socket> {
     inner: Rc<Inner<S>>,
 }

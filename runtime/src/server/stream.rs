@@ -123,7 +123,7 @@ impl<L: Listener> StreamServer<L> {
     /// handler's greenlet, so that a slow peer delays no other connection. See
     /// [`ramie::tls`](crate::tls).
     ///
-    /// A handshake that fails, or takes longer than the [accept_loop](crate::tls::Acceptor) allows,
+    /// A handshake that fails, or takes longer than the [acceptor](crate::tls::Acceptor) allows,
     /// ends only its own connection. It is a failure of the handler's greenlet, an
     /// [`AcceptError`](crate::tls::AcceptError), which is passed to the hub's error handler. The
     /// default report ignores it, because any peer can cause it.

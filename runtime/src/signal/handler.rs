@@ -24,8 +24,8 @@ use super::registry::{Registration, Role};
 /// is also raised in the main greenlet. The handler stays active.
 ///
 /// Waiting for signals does not keep the loop alive, unless [`SignalHandler::set_ref`] says so. If
-/// nothing else is left, [`Hub::join`](crate::hub::Hub::join) returns, and a waiting main greenlet gets
-/// its [`LoopExit`](crate::LoopExit).
+/// nothing else is left, [`Hub::join`](crate::hub::Hub::join) returns, and a waiting main greenlet
+/// gets its [`LoopExit`](crate::LoopExit).
 ///
 /// When the last listener of the signal is dropped, the signal has its previous effect again.
 ///

@@ -9,8 +9,8 @@ use super::registry::{Registration, Role};
 use super::self_pipe::SelfPipe;
 
 /// Registers for a signal and makes the hub call `act` after each one, while both returned values
-/// are alive. The `Registration` must be dropped before the watcher, which owns the self-pipe: no signal
-/// handler may write to the pipe after that. The watcher does not keep the loop alive.
+/// are alive. The `Registration` must be dropped before the watcher, which owns the self-pipe: no
+/// signal handler may write to the pipe after that. The watcher does not keep the loop alive.
 pub(super) fn register(
     signal: i32,
     role: Role,

@@ -59,8 +59,8 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Registers for a signal. The handler writes a byte to `self_pipe` after each signal, unless the
-    /// pipe is full.
+    /// Registers for a signal. The handler writes a byte to `self_pipe` after each signal, unless
+    /// the pipe is full.
     pub(super) fn new(signal: i32, role: Role, self_pipe: &UnixStream) -> io::Result<Self> {
         if FORBIDDEN.contains(&signal) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "this signal cannot be handled"));

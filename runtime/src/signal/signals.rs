@@ -17,9 +17,9 @@ use crate::io::handle::Handle;
 /// arrive while no greenlet waits are kept. When the last listener of a signal is dropped, the
 /// signal has its previous effect again.
 ///
-/// * Signals of one registry that arrive before they are taken are merged into one, as by the system
-///   itself. Signals of several kinds are each reported, in the order in which the kinds were
-///   given.
+/// * Signals of one registry that arrive before they are taken are merged into one, as by the
+///   system itself. Signals of several kinds are each reported, in the order in which the kinds
+///   were given.
 /// * Every `Signals`, and every [`signal_handler`](super::signal_handler), of any thread, gets each
 ///   signal. Greenlets that wait on the same `Signals` compete: each signal goes to one of them.
 /// * A wait keeps the loop alive, because a signal may still arrive: it does not end with a
@@ -99,6 +99,10 @@ impl Signals {
     /// [`wait`](Signals::wait).
     ///
     /// # Errors
+    ///
+    /// Same as for [`wait`](Signals::wait).
+    ///
+    /// # Cancellation
     ///
     /// Same as for [`wait`](Signals::wait).
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> io::Result<Option<i32>> {

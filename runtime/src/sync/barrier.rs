@@ -61,7 +61,7 @@ impl Barrier {
     }
 
     /// Waits until all greenlets of the round have arrived. The last one does not wait and is the
-    /// leader.
+    /// leader. Lets other greenlets run only if it waits.
     ///
     /// # Cancellation
     ///

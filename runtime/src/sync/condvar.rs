@@ -96,7 +96,11 @@ impl Condvar {
         self.wait_for(guard, Limit::Never).0
     }
 
-    /// Waits while `condition` returns `true`.
+    /// Waits while `condition` returns `true`. Lets other greenlets run if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](Condvar::wait).
     pub fn wait_while<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -109,7 +113,12 @@ impl Condvar {
         guard
     }
 
-    /// Waits at most `timeout` for a notification. The time to lock again is not limited.
+    /// Waits at most `timeout` for a notification. The time to lock again is not limited. Lets
+    /// other greenlets run.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](Condvar::wait).
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -118,7 +127,12 @@ impl Condvar {
         self.wait_for(guard, timeout.into())
     }
 
-    /// Waits at most `timeout`, while `condition` returns `true`.
+    /// Waits at most `timeout`, while `condition` returns `true`. Lets other greenlets run if it
+    /// waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`wait`](Condvar::wait).
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,

@@ -1,6 +1,6 @@
 //! The traits that all guards of values have.
 
-/// Implements `Deref`, `Debug` and `Display` for a guard whose field `value` leads to the value.
+/// Implements `Deref`, `Debug` and `Display` for a guard with a field `value` that leads to the value.
 macro_rules! guard {
     ([$($generics:tt)*] $Guard:ty) => {
         impl<$($generics)*> std::ops::Deref for $Guard {

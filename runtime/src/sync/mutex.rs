@@ -58,7 +58,11 @@ impl<T: ?Sized, K: Sharing> Mutex<T, K> {
         self.free.try_permit().map(|permit| self.guard(permit))
     }
 
-    /// Locks, waiting at most `timeout`.
+    /// Locks, waiting at most `timeout`. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`lock`](Mutex::lock).
     pub fn lock_timeout(&self, timeout: impl Into<Limit>) -> Option<MutexGuard<'_, T, K>> {
         self.free.permit_timeout(timeout).map(|permit| self.guard(permit))
     }

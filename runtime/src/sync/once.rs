@@ -41,11 +41,16 @@ impl<T> OnceCell<T> {
         self.value.get_mut()
     }
 
-    /// Sets the value. Waits while another greenlet initializes it.
+    /// Sets the value. Waits while another greenlet initializes it. Lets other greenlets run only
+    /// if it waits.
     ///
     /// # Errors
     ///
     /// Returns the given value if the cell already has one.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout during the wait sets nothing and drops the value.
     pub fn set(&self, value: T) -> Result<(), T> {
         if self.value.get().is_some() {
             return Err(value);
@@ -138,11 +143,15 @@ impl Once {
     }
 
     /// Calls `f` unless an earlier call has completed. Waits while another greenlet runs its
-    /// closure.
+    /// closure. Lets other greenlets run only if it waits, or `f` does.
     ///
     /// # Panics
     ///
     /// Panics if `f` panics. The next caller tries again.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout inside `f` leaves the call to the next caller.
     pub fn call_once(&self, f: impl FnOnce()) {
         self.done.get_or_init(f);
     }

@@ -108,7 +108,12 @@ impl RLock {
         self.again() || self.owned_if(self.state.free.try_acquire())
     }
 
-    /// Acquires the lock, waiting at most `timeout`. Returns `true` if it was acquired.
+    /// Acquires the lock, waiting at most `timeout`. Returns `true` if it was acquired. Lets other
+    /// greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`acquire`](RLock::acquire).
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.again() || self.owned_if(self.state.free.acquire_timeout(timeout))
     }

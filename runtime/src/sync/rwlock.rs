@@ -151,7 +151,11 @@ impl<T: ?Sized> RwLock<T> {
         (!self.queue.writing.get() && writers == 0).then(|| self.reading())
     }
 
-    /// Locks for reading, waiting at most `timeout`.
+    /// Locks for reading, waiting at most `timeout`. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`read`](RwLock::read).
     pub fn read_timeout(&self, timeout: impl Into<Limit>) -> Option<RwLockReadGuard<'_, T>> {
         self.read_for(timeout.into())
     }
@@ -176,7 +180,11 @@ impl<T: ?Sized> RwLock<T> {
         (free && self.queue.admitted.get().min(readers) == 0).then(|| self.writing())
     }
 
-    /// Locks for writing, waiting at most `timeout`.
+    /// Locks for writing, waiting at most `timeout`. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`write`](RwLock::write).
     pub fn write_timeout(&self, timeout: impl Into<Limit>) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_for(timeout.into())
     }

@@ -64,18 +64,32 @@ impl BoundedSemaphore {
         self.semaphore.try_acquire()
     }
 
-    /// Acquires a permit, waiting at most `timeout`. Returns `true` if it was acquired.
+    /// Acquires a permit, waiting at most `timeout`. Returns `true` if it was acquired. Lets other
+    /// greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`Semaphore::acquire`].
     pub fn acquire_timeout(&self, timeout: impl Into<Limit>) -> bool {
         self.semaphore.acquire_timeout(timeout)
     }
 
-    /// Waits until a permit is free, without acquiring it. Returns the number of free permits.
+    /// Waits until a permit is free, without acquiring it. Returns the number of free permits. Lets
+    /// other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the queue.
     pub fn wait(&self) -> usize {
         self.semaphore.wait()
     }
 
     /// Waits at most `timeout` until a permit is free, without acquiring it. Returns the number of
-    /// free permits.
+    /// free permits. Lets other greenlets run only if it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// A kill or a timeout leaves the queue.
     pub fn wait_timeout(&self, timeout: impl Into<Limit>) -> usize {
         self.semaphore.wait_timeout(timeout)
     }
@@ -120,7 +134,12 @@ impl BoundedSemaphore {
         self.try_acquire().then(|| BoundedSemaphorePermit { semaphore: self })
     }
 
-    /// Acquires a permit with a guard, waiting at most `timeout`.
+    /// Acquires a permit with a guard, waiting at most `timeout`. Lets other greenlets run only if
+    /// it waits.
+    ///
+    /// # Cancellation
+    ///
+    /// Same as for [`permit`](BoundedSemaphore::permit).
     pub fn permit_timeout(&self, timeout: impl Into<Limit>) -> Option<BoundedSemaphorePermit<'_>> {
         self.acquire_timeout(timeout).then(|| BoundedSemaphorePermit { semaphore: self })
     }

@@ -45,7 +45,7 @@ impl WaitGroup {
         WaitGroup { group: Rc::new(Group { empty: Event::new() }) }
     }
 
-    /// Leaves the group and waits until it is empty.
+    /// Leaves the group and waits until it is empty. Lets other greenlets run only if it waits.
     ///
     /// # Cancellation
     ///

@@ -231,11 +231,11 @@ impl Session {
         self.forgotten.set(true);
     }
 
-    /// Sends a `close_notify` after the remaining data, for a destructor: does not wait and does not
-    /// let other greenlets run.
+    /// Sends a `close_notify` after the remaining data, for a destructor: does not wait and does
+    /// not let other greenlets run.
     ///
-    /// An unwinding destructor sends nothing, since the peer must not take the data for complete. At
-    /// the end of its thread there is no hub that could send.
+    /// An unwinding destructor sends nothing, since the peer must not take the data for complete.
+    /// At the end of its thread there is no hub that could send.
     pub(super) fn close(&self, wire: &mut impl Write) {
         // Without unwinding a refused wait would end the process.
         let silent = cfg!(panic = "abort") || !has_hub() || unwinding() || self.forgotten.get();

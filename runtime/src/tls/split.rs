@@ -20,8 +20,8 @@ pub struct OwnedReadHalf<S> {
 
 /// The writing half of a TLS connection. Returned by [`TlsStream::into_split`].
 ///
-/// Dropping it sends a `close_notify` as a drop of the [whole](TlsStream#closing) does, unless it was
-/// [forgotten](OwnedWriteHalf::forget).
+/// Dropping it sends a `close_notify` as a drop of the [whole](TlsStream#closing) does, unless it
+/// was [forgotten](OwnedWriteHalf::forget).
 /// [`shutdown_write`](crate::io::ShutdownWrite::shutdown_write) waits, and returns errors.
 ///
 /// # Examples

@@ -40,9 +40,9 @@ use crate::io::{ReadWriteRef, ShutdownWrite};
 ///
 /// [`shutdown`](TlsStream::shutdown) ends the connection in order, and returns errors. A drop sends
 /// the remaining data and a `close_notify` as far as this needs no wait, and does not let other
-/// greenlets run. A drop during an unwinding, after a panic, a kill or a timeout, does not: the peer
-/// gets `UnexpectedEof`, and does not take the data for complete. The peer gets it too if it has left
-/// no room for the remaining data.
+/// greenlets run. A drop during an unwinding, after a panic, a kill or a timeout, does not: the
+/// peer gets `UnexpectedEof`, and does not take the data for complete. The peer gets it too if it
+/// has left no room for the remaining data.
 ///
 /// # Cancellation
 ///

@@ -1,4 +1,4 @@
-"""Runs steps: whose turn it is, what came of it, and the steps that have steps inside them."""
+"""Runs steps, records their results in the trace, and runs the steps inside of others."""
 import gevent
 from gevent import GreenletExit, Timeout, getcurrent
 from gevent.exceptions import LoopExit
@@ -9,7 +9,7 @@ from greenlets import GreenletSteps
 from pools import PoolSteps
 from words import Error, value_word
 
-# Steps that may be handed somebody's error as their result.
+# Steps that may get an error of another body as their result.
 CARRIERS = {'get', 'get_result', 'joinall', 'pool_join', 'apply', 'apply_cb', 'map', 'map_cb', 'next'}
 
 
@@ -55,7 +55,7 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
         except BaseException as error:
             if world.over:
                 raise
-            # Somebody's error is this step's result, however it came here: the same rule as in the other world.
+            # An error of another body is this step's result, however it came here, as in the other world.
             if op in CARRIERS and world.name(error) in world.ended:
                 self.say(step, path, 'err %s' % world.name(error))
                 if step.get('raising'):
@@ -122,7 +122,7 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
         return value
 
     def leave(self, step, path, run):
-        """Says how a block was left."""
+        """Records how a block was left."""
         try:
             value = run()
         except BaseException as error:

@@ -260,7 +260,7 @@ class EventSteps(object):
         except OSError as error:
             return os_word(error)
 
-    # --- whatever can be asked
+    # --- queries of any object
 
     def op_look(self, step):
         kind = self.kind_of(step)

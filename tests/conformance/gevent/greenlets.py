@@ -196,7 +196,7 @@ class GreenletSteps(object):
         return [(at, it) for at, it in handles if it is not None and (raw or not is_raw(it))]
 
     def waitables(self, step):
-        """What a step waits for, and the names of that in the trace."""
+        """The objects that a step waits for, and their names in the trace."""
         objects = []
         names = {}
         for at, greenlet in self.several(step, False):

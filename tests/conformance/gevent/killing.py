@@ -4,7 +4,7 @@ from gevent.greenlet import Greenlet
 
 
 class Killable(Greenlet):
-    """A greenlet that no kill reaches once it has its result: its death by a SystemExit goes on."""
+    """A greenlet that no kill reaches once it has its result: its death by a SystemExit continues."""
 
     world = None
 
@@ -25,7 +25,7 @@ pool.Greenlet = Killable
 
 
 def dead_raw(world, error):
-    """Whether an error is that of a kill which found a raw greenlet dead: it does nothing here."""
+    """True if an error is that of a kill which found a raw greenlet dead: it does nothing here."""
     raw = getattr(error, 'thrown_into', None)
     if raw is not None and world.ends.get(raw) is not error:
         world.fired('kill of a dead raw greenlet')
@@ -44,7 +44,7 @@ def throw(world, greenlet, error):
 
 
 def killed_together(world, greenlets):
-    """The greenlets that killall takes for living: no dead raw one, none that has its result."""
+    """The greenlets that killall takes for living: no dead raw greenlet, none that has its result."""
     if len(set(greenlets)) < len(greenlets):
         world.cut('killed twice at once')
     living = [it for it in greenlets if isinstance(it, Greenlet) or not it.dead]

@@ -140,7 +140,7 @@ class PoolSteps(object):
         return lambda *item: world.run_body(body, item[0] if item else 0)
 
     def callback(self, step):
-        """What is called with a result."""
+        """The function that is called with a result."""
         if 'cb' not in step:
             return None
         world, body = self.world, step['cb']
@@ -204,7 +204,7 @@ class PoolSteps(object):
         source = Input(self.input(step))
         made = getattr(group, method)(self.function(step), source, maxsize=step.get('v'))
         mapping = shims.Mapping(self.world, group, made, source, method == 'imap', bool(step.get('v')))
-        # A mapping whose slot is taken goes on: what a drop stops is for tests of ramie alone.
+        # A mapping continues after its slot is taken: the effects of a drop are for tests of ramie alone.
         self.world.all_mappings.append(mapping)
         self.world.mappings[step.get('l', 0)] = mapping
         return 'ok'

@@ -1,6 +1,6 @@
 """Runs programs on gevent: reads one a line from stdin, answers each with its trace on a line of stdout.
 
-The counterpart is `src/runner`; whoever changes one changes the other. `README.md` documents both formats.
+The counterpart is `src/runner`; a change of one needs a change of the other. `README.md` documents both formats.
 """
 import gc
 import json
@@ -17,7 +17,7 @@ from words import ProgramOver
 from world import World
 
 JOINS = 5
-# How long a turn of callbacks may last, in seconds: for as long as it takes, in both worlds.
+# The limit of a batch of callbacks, in seconds: as long as it takes, in both worlds.
 UNLIMITED = 1000
 COLLECT_EVERY = 200
 
@@ -52,11 +52,11 @@ def run(program, tick):
 
 
 def clean_up(world, hub):
-    """Ends whatever is left, so that nothing reaches the next program."""
+    """Ends all remaining greenlets, so that nothing reaches the next program."""
     for timeout in world.timeouts_made:
         timeout.close()
     deadline = time.monotonic() + 2
-    # What is still queued for main would arrive while the hub is destroyed.
+    # Items that are still queued for main would arrive while the hub is destroyed.
     quiet = world.joined
     while time.monotonic() < deadline:
         left = [greenlet for greenlet in world.everybody if not greenlet.dead]

@@ -1,7 +1,7 @@
-"""Where ramie departs from gevent on purpose: each departure is applied to gevent here, as narrowly as it goes.
+"""The intended differences of ramie: each one is applied to gevent here, as narrowly as possible.
 
 Every name that is counted here has its entry in `deviations.json`, which says what it is and why. `fired` counts a
-departure that was applied and goes on comparing; `cut` ends the comparison of the program at that point.
+difference that was applied, and the comparison continues; `cut` ends the comparison of the program at that point.
 """
 import gevent
 from gevent import GreenletExit, Timeout, event, getcurrent, pool
@@ -14,7 +14,7 @@ from killing import Killable
 
 
 class Switches(object):
-    """Counts how often this thread has gone from one greenlet to another."""
+    """Counts the switches of this thread between greenlets."""
 
     count = 0
 
@@ -34,7 +34,7 @@ def switches():
 
 
 class Late(object):
-    """Keeps the pass over an object that somebody late waits for, when its last link is removed."""
+    """Keeps the pass over an object with a late waiter, when its last link is removed."""
 
     def __init__(self, world):
         super(Late, self).__init__()
@@ -49,7 +49,7 @@ class Late(object):
         self.passing = False
 
     def told(self):
-        """A waiter was told: until the next callback this object's pass may be under way."""
+        """A waiter was notified: until the next callback this object's pass may be running."""
         if not self.passing:
             self.passing = True
             self.world.hub.loop.run_callback(self.all_served)
@@ -87,7 +87,7 @@ class Late(object):
                 self.world.fired('satisfied wait')
             return True
         if result and self.sets == sets:
-            # Told of a setting that was over before it came.
+            # Notified of a setting that was over before it came.
             self.world.cut('told of an earlier setting')
         if result:
             self.told()
@@ -99,7 +99,7 @@ def ignore(_):
 
 
 class Since(object):
-    """The link of a wait for several to a clear event: notices that it is told of an earlier setting."""
+    """The link of a wait for several to a clear event: notices that it is notified of an earlier setting."""
 
     def __init__(self, event, link):
         self.sets = event.sets
@@ -160,7 +160,7 @@ class AsyncResult(Late, event.AsyncResult):
 
 
 class Watched(object):
-    """Notices what a wait for several missed."""
+    """Notices the wake-ups that a wait for several objects missed."""
 
     def __init__(self, world, objects, count):
         self.world = world
@@ -172,7 +172,7 @@ class Watched(object):
             it.eager += 1
 
     def times_given(self, it):
-        """How often an object was set or released so far."""
+        """The number of times that an object was set or released so far."""
         return it.sets if isinstance(it, Late) else self.world.releases.get(id(it), 0)
 
     def told(self, one):
@@ -196,7 +196,7 @@ class Watched(object):
 
 
 def waits_for_none(world, count):
-    """Whether a wait for several is for none of them: then nothing is linked here."""
+    """True if a wait for several is for none of them: then nothing is linked here."""
     if count == 0:
         world.fired('wait for none')
     return count == 0
@@ -206,7 +206,7 @@ def waits_for_none(world, count):
 
 
 class Listener(object):
-    """A join that hears of the failures of the greenlets that are members when it begins."""
+    """A join that gets the failures of the greenlets that are members when it begins."""
 
     def __init__(self, members):
         self.members = list(members)
@@ -222,7 +222,7 @@ class Listener(object):
                 self.discarded.append(greenlet)
 
     def first(self):
-        """The failure that the group was told of first; those it was not told of come last."""
+        """The failure that was reported to the group first; unreported failures come last."""
         for greenlet in self.told + self.members + self.discarded:
             if greenlet.exception is not None:
                 return greenlet
@@ -317,7 +317,7 @@ class Members(object):
 
 
 class Progress(object):
-    """How far a map_async has come: one that is killed stops the members that it has started."""
+    """The state of a map_async: a killed one stops the members that it has started."""
 
     def __init__(self, group):
         self.group = group
@@ -433,7 +433,7 @@ def group_of(world, members):
 
 
 class Mapping(object):
-    """An imap that ends for good."""
+    """An imap that stays at its end."""
 
     def __init__(self, world, group, mapping, source, ordered, limited):
         self.world = world
@@ -496,7 +496,7 @@ def joinall(world, greenlets, raise_error, options):
 
 
 def taken(world, got, again):
-    """A wait for what can be taken has ended by its limit; here it has another look."""
+    """A wait for an object that can be taken has ended by its limit; here it checks once more."""
     if not got:
         got = again()
         if got:
@@ -505,7 +505,7 @@ def taken(world, got, again):
 
 
 class Tasks(object):
-    """When the tasks of a queue were last all done."""
+    """The time at which the tasks of a queue were last all done."""
 
     def __init__(self, world):
         self.world = world
@@ -541,7 +541,7 @@ class Tasks(object):
 
 
 def fresh(world, step):
-    """The time of a step whose timer gevent would start from the beginning of the loop's iteration."""
+    """The time of a step with a timer that gevent starts from the beginning of the loop's iteration."""
     if 't' not in step:
         return None
     world.hub.loop.update_now()
@@ -555,7 +555,7 @@ def resized(world, queue):
 
 
 class Held(object):
-    """A lock around a block; one that was given back meanwhile is not given back twice."""
+    """A lock around a block; a lock that was released inside the block is not released twice."""
 
     def __init__(self, world, lock):
         self.world = world
@@ -573,7 +573,7 @@ class Held(object):
 
 
 class Idlers(object):
-    """Those that wait for an idle loop, served in the order in which they came."""
+    """The greenlets that wait for an idle loop, served in the order in which they came."""
 
     def __init__(self, world):
         self.world = world
@@ -605,7 +605,7 @@ class Idlers(object):
 
 
 def join_hub(world, timeout):
-    """Joins the hub. Without any time, whether it was over first depends on where the loop is."""
+    """Joins the hub. Without any time, the result depends on the position of the loop."""
     if timeout is not None and world.limited_iwaits:
         world.cut('limit of an iteration')
     joined = bool(world.hub.join(timeout))
@@ -615,7 +615,7 @@ def join_hub(world, timeout):
 
 
 def shut(world, queue, step):
-    """Whether a queue was shut down in the very iteration in which a limit on it was reached."""
+    """True if a queue was shut down in the very iteration in which a limit on it was reached."""
     if not step.get('nowait') and getattr(queue, 'is_shutdown', False):
         world.fired('satisfied wait')
         return True
@@ -623,7 +623,7 @@ def shut(world, queue, step):
 
 
 def left(world, queue, method):
-    """What a getter gets whose wait a shutdown has ended: an item, if one is left."""
+    """The result of a getter after a shutdown has ended its wait: an item, if one is left."""
     if not queue.qsize():
         return 'ShutDown'
     world.fired('items left at a shutdown')
@@ -631,7 +631,7 @@ def left(world, queue, method):
 
 
 class Readers(object):
-    """Notices a send to an end that was closed while somebody read there: gevent closes it only later."""
+    """Notices a send to an end that was closed while a greenlet read from it: gevent closes it only later."""
 
     def __init__(self, world):
         self.world = world
@@ -648,14 +648,14 @@ class Readers(object):
 
 
 def pending(world, timeout):
-    """Whether a timeout is pending. One that is due in this iteration is so in gevent until its turn comes."""
+    """True if a timeout is pending. In gevent a timeout that is due in this iteration is pending until its turn."""
     if timeout.pending and timeout.timer.pending:
         world.cut('pending until it is thrown')
     return bool(timeout.pending)
 
 
 def overfull(world, queue):
-    """Notices that an item is taken from a queue that holds more than it may while somebody waits to put."""
+    """Notices that an item is taken from a queue that holds more than it may while a putter waits."""
     limit = getattr(queue, 'maxsize', None)
     if world.putters[id(queue)] and limit and len(queue) > limit:
         world.cut('overfull queue')

@@ -1,4 +1,4 @@
-"""The words of the trace: one vocabulary for what both worlds raise."""
+"""The words of the trace: one vocabulary for the exceptions of both worlds."""
 import errno
 
 from gevent import GreenletExit, Timeout
@@ -6,7 +6,7 @@ from gevent.exceptions import BlockingSwitchOutError, LoopExit
 
 
 class ProgramOver(BaseException):
-    """Ends what a program has left behind."""
+    """Ends the greenlets that a program has left behind."""
 
 
 class Error(Exception):

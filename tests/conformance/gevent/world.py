@@ -1,4 +1,4 @@
-"""What a running program shares: its objects, its slots, its trace, and the bodies that it runs."""
+"""The state of a running program: its objects, its slots, its trace, and the bodies that it runs."""
 from gevent import getcurrent, queue, socket
 from gevent.greenlet import Greenlet
 from gevent.lock import BoundedSemaphore, RLock, Semaphore
@@ -118,7 +118,7 @@ class World(object):
     # --- exceptions
 
     def exception(self, kind):
-        """What a step raises or throws: an instance of the program's own errors, a class of gevent's."""
+        """The exception that a step raises or throws: an instance of the program's own errors, a class of gevent's."""
         if kind == 'exit':
             return GreenletExit
         if kind == 'system':
@@ -143,7 +143,7 @@ class World(object):
         self.releases[id(lock)] = self.releases.get(id(lock), 0) + 1
 
     def is_result(self, error):
-        """Whether an error can only be a worker's result: one has ended with it, none was killed with it."""
+        """True if an error can only be a worker's result: a worker has ended with it, and none was killed with it."""
         name = self.name(error)
         return isinstance(error, Error) and name in self.ended and name not in self.thrown
 
@@ -175,7 +175,7 @@ class World(object):
         return None if ticks is None else ticks * self.tick
 
     def run_body(self, body, argument):
-        """Runs a body to its end, in whatever greenlet calls it."""
+        """Runs a body to its end, in the greenlet that calls it."""
         if self.over:
             return 0
         if body >= len(self.program['bodies']):

@@ -1,4 +1,4 @@
-//! What it means that both worlds did the same.
+//! The comparison of the traces of both worlds.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use crate::gevent::{Answer, Gevent, Missing};
 use crate::program::Program;
 use crate::runner::{self, HANG};
 
-/// How long a tick is, at the first attempt and at those after a difference. What depends on the machine goes away
-/// as the ticks grow; a real difference stays.
+/// The length of a tick, at the first attempt and at those after a difference. An effect of the
+/// machine disappears as the ticks grow; a real difference stays.
 const TICKS: [Duration; 3] = [Duration::from_millis(4), Duration::from_millis(20), Duration::from_millis(80)];
 
-/// What came of one program.
+/// The result of one program.
 #[derive(Debug)]
 pub struct Judged {
-    /// What ramie did.
+    /// The trace of ramie.
     pub ramie: Vec<String>,
-    /// What gevent did.
+    /// The trace of gevent.
     pub gevent: Answer,
     /// The first line that differs.
     pub difference: Option<usize>,
-    /// How many attempts it took.
+    /// The number of attempts.
     pub attempts: usize,
-    /// What ramie's run has shown.
+    /// The coverage of ramie's run.
     pub coverage: Coverage,
 }
 
@@ -60,7 +60,7 @@ pub fn judge(program: &Program, gevent: &mut Gevent) -> Result<Judged, Missing> 
 }
 
 impl Judged {
-    /// Whether it did not come to its end in one of the worlds.
+    /// Returns `true` if it did not end in one of the worlds.
     pub fn hangs(&self) -> bool {
         let hangs = |trace: &[String]| trace.first().is_some_and(|line| line == HANG);
         hangs(&self.ramie) || hangs(&self.gevent.trace)

@@ -15,7 +15,7 @@ use crate::program::Program;
 pub struct Recorded {
     /// The program.
     pub program: Program,
-    /// What gevent did with it; nothing until it is recorded.
+    /// The trace of gevent; empty until it is recorded.
     #[serde(default)]
     pub gevent: Answer,
 }

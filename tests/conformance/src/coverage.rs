@@ -5,19 +5,20 @@ use std::fmt;
 
 use crate::program::Op;
 
-/// How often each kind of step was done, by the state of the greenlet that it is about or of who did it.
+/// The number of times that each kind of step was done, by the state of the greenlet that it
+/// concerns, or of the greenlet that did it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<(Op, &'static str), usize>);
 
 /// The states of a greenlet that a step is about.
 pub const TARGETS: [&str; 8] = ["unset", "created", "started", "self", "raw", "returned", "failed", "killed"];
 
-/// The states of who does a step that is about no greenlet.
+/// The states of the greenlet that does a step that concerns no greenlet.
 pub const PLACES: [&str; 7] =
     ["in main", "in greenlet", "in raw", "in hub", "in handler", "in clean-up", "in scope"];
 
 impl Op {
-    /// Whether the step is about a greenlet that is there already.
+    /// Returns `true` if the step concerns a greenlet that exists already.
     pub fn has_target(self) -> bool {
         matches!(
             self,
@@ -43,7 +44,8 @@ impl Op {
         )
     }
 
-    /// Whether the hub itself may do the step in a program: it can neither wait nor be the owner of anything.
+    /// Returns `true` if the hub itself may do the step in a program: it can neither wait nor own
+    /// anything.
     pub fn in_hub(self) -> bool {
         matches!(
             self,
@@ -79,7 +81,7 @@ impl Coverage {
         }
     }
 
-    /// How often a step was done in a state.
+    /// Returns the number of times that a step was done in a state.
     pub fn count(&self, op: Op, state: &'static str) -> usize {
         self.0.get(&(op, state)).copied().unwrap_or(0)
     }
@@ -96,7 +98,7 @@ impl Coverage {
         PLACES.into_iter().filter(|place| *place != "in hub" || op.in_hub()).collect()
     }
 
-    /// What is missing: the steps that were not done in a state in which they can be.
+    /// Returns the missing steps: those that were not done in a state in which they can be.
     pub fn missing(&self) -> Vec<(Op, &'static str)> {
         let all = Op::ALL.iter().flat_map(|op| Self::states(*op).into_iter().map(|state| (*op, state)));
         all.filter(|(op, state)| self.count(*op, state) == 0).collect()
@@ -107,7 +109,7 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tables: [(&str, bool, &[&'static str]); 2] = [
             ("by the state of the greenlet it is about", true, &TARGETS),
-            ("by who does it", false, &PLACES),
+            ("by the greenlet that does it", false, &PLACES),
         ];
         for (title, targets, states) in tables {
             write!(f, "{:<18}", "")?;

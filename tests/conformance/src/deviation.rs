@@ -17,25 +17,26 @@ pub struct Deviation {
     /// The hazard in the reference of gevent's behaviour, if it is one of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hazard: Option<u32>,
-    /// What is different.
+    /// The difference.
     pub what: String,
     /// Why that is wanted.
     pub why: String,
-    /// How it is applied: `shim` goes on comparing, `cut` ends the comparison there.
+    /// The way in which it is applied: `shim` continues to compare, `cut` ends the comparison
+    /// there.
     pub how: How,
 }
 
-/// How a deviation is applied.
+/// The way in which a deviation is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// gevent is made to behave like ramie at that point.
     Shim,
-    /// What follows is not compared.
+    /// Steps after it are not compared.
     Cut,
 }
 
-/// How often each deviation was used.
+/// The number of times that each deviation was used.
 pub type Counts = BTreeMap<String, usize>;
 
 /// All of them.

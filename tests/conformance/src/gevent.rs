@@ -18,7 +18,7 @@ use crate::runner::{HANG, PATIENCE};
 /// The folder of this package.
 pub const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What gevent did.
+/// The answer of gevent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The trace.
@@ -68,8 +68,8 @@ struct Request<'a> {
 }
 
 impl Gevent {
-    /// Starts it from the environment variable `RAMIE_GEVENT_PYTHON`, or from the virtual environment under the target
-    /// directory.
+    /// Starts it from the environment variable `RAMIE_GEVENT_PYTHON`, or from the virtual
+    /// environment under the target directory.
     ///
     /// # Errors
     ///
@@ -103,7 +103,8 @@ impl Gevent {
         }
     }
 
-    /// Runs a program there. One that does not come back answers with a hang, and gevent is started anew.
+    /// Runs a program there. A program that does not end is answered with a hang, and gevent is
+    /// started again.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
-//! Whether ramie does what gevent does, by running the same programs on both.
+//! Checks that ramie does the same as gevent, by running the same programs on both.
 //!
-//! `README.md` beside this package documents the format of the programs, the commands and the deviations.
+//! `README.md` beside this package documents the format of the programs, the commands and the
+//! deviations.
 
 pub mod compare;
 pub mod corpus;

@@ -20,10 +20,10 @@ use ramie_conformance::program::Program;
 use ramie_conformance::runner;
 use ramie_conformance::shrink::shrink;
 
-/// How many pairs of runners work side by side.
+/// The number of pairs of runners that work side by side.
 const LANES: usize = 4;
 
-/// How long a difference may be shrunk.
+/// The time for which a difference may be shrunk.
 const SHRINKING: Duration = Duration::from_secs(15);
 
 /// After how many differences a range is given up.
@@ -79,7 +79,7 @@ struct Totals {
     programs: usize,
     identical: usize,
     deviating: usize,
-    /// How many of those were compared up to a cut only.
+    /// The number of those that were compared up to a cut only.
     cut: usize,
     different: Vec<(u64, Program)>,
     repeated: usize,
@@ -221,7 +221,7 @@ fn programs_of_one(text: &str) -> bool {
     serde_json::from_str::<Program>(text).is_ok()
 }
 
-/// Records gevent's traces of the whole corpus anew.
+/// Records gevent's traces of the whole corpus again.
 fn record() -> Result<bool, Complaint> {
     let mut gevent = Gevent::start().map_err(missing)?;
     let mut same = true;

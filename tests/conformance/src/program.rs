@@ -1,4 +1,5 @@
-//! What both worlds run: a program of bodies made of steps. `README.md` beside this package documents the format.
+//! A program for both worlds: bodies made of steps. `README.md` beside this package documents the
+//! format.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ fn off(flag: &bool) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
-    /// What it shows, for programs of the corpus.
+    /// The subject that a program of the corpus shows.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// The objects that steps name by their place.
@@ -47,7 +48,7 @@ pub enum Object {
         /// The limit, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         n: Option<usize>,
-        /// What is in it at the beginning.
+        /// The contents at the beginning.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         items: Vec<i64>,
     },
@@ -79,7 +80,8 @@ pub enum Order {
     Simple,
 }
 
-/// What is raised or thrown. Each `A` and `B` is a new exception with a number of its own.
+/// An exception that is raised or thrown. Each `A` and `B` is a new exception with a number of its
+/// own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -93,7 +95,7 @@ pub enum Kind {
     System,
 }
 
-/// What a `try` step catches.
+/// The exceptions that a `try` step catches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Catch {
@@ -113,7 +115,7 @@ pub enum Catch {
 
 macro_rules! ops {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a step does.
+        /// The action of a step.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Op {
@@ -188,7 +190,7 @@ ops! {
     TimeoutStart,
     /// Cancels the timeout in slot `l`.
     TimeoutCancel,
-    /// Whether the timeout in slot `l` is pending.
+    /// Reads if the timeout in slot `l` is pending.
     TimeoutPending,
     // Several at once.
     /// `wait(gs + os, t, count n)`.
@@ -293,7 +295,7 @@ ops! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// What it does.
+    /// The action.
     pub op: Op,
     /// The greenlet's slot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -313,10 +315,10 @@ pub struct Step {
     /// A time in ticks; none means no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub t: Option<u32>,
-    /// What is raised or thrown.
+    /// The exception that is raised or thrown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exc: Option<Kind>,
-    /// What is caught.
+    /// The exceptions that are caught.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catch: Option<Catch>,
     /// A value.
@@ -331,7 +333,7 @@ pub struct Step {
     /// `block=False`.
     #[serde(default, skip_serializing_if = "off")]
     pub nowait: bool,
-    /// `raise_error=True`; for what returns an error, whether the body goes on to raise it.
+    /// `raise_error=True`; for a step that returns an error: `true` if the body then raises it.
     #[serde(default, skip_serializing_if = "off")]
     pub raising: bool,
     /// `Timeout(t, False)`.
@@ -340,7 +342,7 @@ pub struct Step {
     /// `shutdown(immediate=True)`.
     #[serde(default, skip_serializing_if = "off")]
     pub immediate: bool,
-    /// Whether the input of a mapping yields before each item.
+    /// `true` if the input of a mapping yields before each item.
     #[serde(default, skip_serializing_if = "off")]
     pub slow: bool,
     /// Slots of greenlets.
@@ -421,21 +423,21 @@ impl Program {
         }
     }
 
-    /// Whether any step takes real time.
+    /// Returns `true` if any step takes real time.
     pub fn is_timed(&self) -> bool {
         let mut timed = false;
         self.for_each(&mut |step| timed |= step.t.is_some_and(|t| t > 0));
         timed
     }
 
-    /// How many steps it has.
+    /// Returns the number of steps.
     pub fn len(&self) -> usize {
         let mut len = 0;
         self.for_each(&mut |_| len += 1);
         len
     }
 
-    /// Whether it has no step.
+    /// Returns `true` if it has no step.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

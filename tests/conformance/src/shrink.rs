@@ -4,8 +4,8 @@ use crate::program::{Program, Step};
 
 /// Makes a program smaller as long as `shows` holds for it.
 ///
-/// Each round tries, in order: to leave out steps, to replace a block by its steps, to leave out arguments, to leave out
-/// objects at the end. It ends when a whole round has changed nothing.
+/// Each round tries, in order: to leave out steps, to replace a block by its steps, to leave out
+/// arguments, to leave out objects at the end. It ends when a whole round has changed nothing.
 pub fn shrink(program: &Program, mut shows: impl FnMut(&Program) -> bool) -> Program {
     let mut best = program.clone();
     loop {
@@ -28,7 +28,8 @@ fn adopt(best: &mut Program, candidate: Program, shows: &mut impl FnMut(&Program
     better
 }
 
-/// Calls `f` with the list that holds step number `at`, in the order of [`Program::for_each`], and its place there.
+/// Calls `f` with the list that holds step number `at`, in the order of [`Program::for_each`], and
+/// its place there.
 fn edit<R>(program: &mut Program, at: usize, f: impl FnOnce(&mut Vec<Step>, usize) -> R) -> Option<R> {
     fn walk<R, F: FnOnce(&mut Vec<Step>, usize) -> R>(
         steps: &mut Vec<Step>,

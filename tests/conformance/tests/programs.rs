@@ -8,7 +8,8 @@ use ramie_conformance::program::{Op, Program, Step};
 use ramie_conformance::runner;
 use ramie_conformance::shrink::shrink;
 
-/// How many programs have to do for a nearly complete coverage; the rest, the `coverage` command shows, is rare.
+/// The number of programs that must suffice for a nearly complete coverage; the rest, which the
+/// `coverage` command shows, is rare.
 const PROGRAMS: u64 = 4000;
 
 #[test]
@@ -97,7 +98,8 @@ fn the_generator_reaches_steps_in_all_states() {
     assert!(never.is_empty(), "{never:?}");
 }
 
-/// As many steps as there are, of which only two matter: one in a block, and one in a body of its own.
+/// As many steps as there are, of which only two matter: one in a block, and one in a body of its
+/// own.
 #[test]
 fn the_shrinker_leaves_what_matters() {
     let step = |op| Step::new(op);

@@ -1,7 +1,7 @@
 //! Programs from a seed.
 //!
-//! A program has a subject or two, so that its steps meet each other, and few objects and slots. A body runs only
-//! bodies with higher numbers: no program goes on for ever.
+//! A program has a subject or two, so that its steps meet each other, and few objects and slots. A
+//! body runs only bodies with higher numbers, so every program ends.
 
 use crate::program::{Catch, Kind, Object, Op, Order, Program, Step};
 use crate::random::Random;
@@ -10,7 +10,7 @@ mod subjects;
 
 use subjects::{ALWAYS, Subject};
 
-/// How many slots for greenlets a program uses at most.
+/// The maximum number of slots for greenlets in a program.
 const SLOTS: usize = 5;
 
 /// Slots for links, timeouts and mappings.
@@ -19,12 +19,12 @@ const SMALL_SLOTS: usize = 2;
 /// One program in so many takes real time.
 const TIMED: usize = 12;
 
-/// The times of a program, in ticks: each is used once, so that no two sums of them are equal, and what happens
-/// after different ones never happens at the same time.
+/// The times of a program, in ticks: each is used once, so that no two sums of them are equal, and
+/// what happens after different ones never happens at the same time.
 const TIMES: [u32; 4] = [1, 2, 4, 8];
 
-/// What a zero stands for in a program without real time. Timers of different priorities that are due in the same
-/// iteration are told apart on purpose in ramie, so a program has only one kind.
+/// The meaning of a zero in a program without real time. Timers of different priorities that are
+/// due in the same iteration are told apart on purpose in ramie, so a program has only one kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Zero {
     Limits,
@@ -54,8 +54,9 @@ pub fn generate(seed: u64) -> Program {
     }
 }
 
-/// Whether a step that takes real time may be run more than once. What two greenlets do after the same time happens in
-/// the order of deadlines that are microseconds apart, and twice a time may be another one. Neither is a promise.
+/// Returns `true` if a step that takes real time may be run more than once. The actions of two
+/// greenlets after the same time happen in the order of deadlines that are microseconds apart, and
+/// twice a time may be another one. Neither is a promise.
 fn has_twin_times(program: &Program) -> bool {
     let mut runs = vec![0_usize; program.bodies.len()];
     runs[0] = 1;
@@ -66,8 +67,8 @@ fn has_twin_times(program: &Program) -> bool {
     })
 }
 
-/// Whether one of these steps takes real time and is run more than once, when all of them are run so many times. Counts
-/// the runs of the bodies that they run.
+/// Returns `true` if one of these steps takes real time and is run more than once, when all of them
+/// are run so many times. Counts the runs of the bodies that they run.
 fn repeats_time(steps: &[Step], times: usize, runs: &mut [usize]) -> bool {
     let mut repeated = false;
     for step in steps {

@@ -1,4 +1,5 @@
-//! What programs are about: which objects and which steps belong together, and how often each is drawn.
+//! The subjects of programs: the objects and steps that belong together, and how often each is
+//! drawn.
 
 use crate::program::{Object, Op, Order};
 use crate::random::Random;

@@ -144,7 +144,7 @@ impl Actor<'_> {
 
     // --- several at once ----------------------------------------------------------------------------------------
 
-    /// What a step waits for, and the names of that in the trace.
+    /// The objects that a step waits for, and their names in the trace.
     pub(super) fn waitables(&self, step: &Step) -> (Vec<Rc<dyn Waitable>>, Vec<String>) {
         let mut objects: Vec<Rc<dyn Waitable>> = Vec::new();
         let mut names = Vec::new();

@@ -1,7 +1,7 @@
 //! Runs a program on ramie and writes its trace.
 //!
-//! Every program has a thread, and so a hub, of its own. The counterpart is `gevent/runner.py`; whoever changes one
-//! changes the other.
+//! Every program has a thread, and so a hub, of its own. The counterpart is `gevent/runner.py`;
+//! a change of one needs a change of the other.
 
 mod blocks;
 mod events;
@@ -25,16 +25,17 @@ use crate::program::Program;
 use words::attempt;
 use world::World;
 
-/// How long a program may take in all before it is said to hang.
+/// The total time that a program has, before it counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The last line of a trace that did not come to its end.
 pub const HANG: &str = "HANG";
 
-/// How often main joins the hub at the end: each exception that arrives there takes one.
+/// The number of times that main joins the hub at the end: each exception that arrives there takes
+/// one.
 const JOINS: usize = 5;
 
-/// What a run has shown.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The trace.

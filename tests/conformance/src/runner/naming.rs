@@ -1,4 +1,4 @@
-//! What results and failures are called in the trace.
+//! The names of results and failures in the trace.
 
 use std::fmt;
 

@@ -188,7 +188,7 @@ impl Actor<'_> {
         move |item| world.run_body(body, item)
     }
 
-    /// What is called with a result.
+    /// Returns the callback for a result.
     fn callback(&self, step: &Step) -> Option<impl FnOnce(i64) + 'static> {
         let (world, body) = (self.world.clone(), step.cb?);
         Some(move |value| {

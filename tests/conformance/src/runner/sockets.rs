@@ -7,7 +7,7 @@ use super::words::Done;
 use super::world::{Actor, Thing};
 use crate::program::{Op, Step};
 
-/// How much a receiving step asks for.
+/// The number of bytes that a receiving step asks for.
 const MOST: usize = 64;
 
 fn error_word(error: &std::io::Error) -> Done {

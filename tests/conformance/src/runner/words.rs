@@ -29,7 +29,7 @@ impl fmt::Display for Panicked {
     }
 }
 
-/// What a step has come to: its word in the trace, and the error that it returned, if it did.
+/// The result of a step: its word in the trace, and the error that it returned, if it did.
 pub(super) struct Done {
     pub(super) word: String,
     pub(super) error: Option<Exception>,
@@ -53,7 +53,7 @@ impl Done {
         Done::word("unset")
     }
 
-    /// What did not come in time.
+    /// Returns the word for a result that did not come in time.
     pub(super) fn timeout() -> Self {
         Done::word("timeout")
     }

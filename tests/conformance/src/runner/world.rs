@@ -1,4 +1,4 @@
-//! What a running program shares: its objects, its slots, its trace, and the bodies that it runs.
+//! The state of a running program: its objects, its slots, its trace, and the bodies that it runs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -73,27 +73,27 @@ pub(super) struct World {
     pub(super) links: RefCell<Vec<Option<(AnyGreenlet, LinkId)>>>,
     pub(super) timeouts: RefCell<Vec<Option<Timeout>>>,
     pub(super) mappings: RefCell<Vec<Option<Mapping>>>,
-    /// Keeps a mapping whose slot was taken: gevent's goes on without a reader.
+    /// Keeps a mapping after its slot was taken: gevent's continues without a reader.
     pub(super) all_mappings: RefCell<Vec<Mapping>>,
     /// Every timeout of a scope, by its number in the trace.
     names: RefCell<Vec<Timeout>>,
-    /// Errors that somebody may be handed as a result.
+    /// Errors that a step may get as a result.
     ended: RefCell<BTreeSet<String>>,
     runs: RefCell<Vec<usize>>,
     errors: Cell<usize>,
     steps: Cell<usize>,
     trace: RefCell<Vec<String>>,
     pub(super) coverage: RefCell<Coverage>,
-    /// The trace is complete: whoever still runs only ends.
+    /// `true` once the trace is complete: greenlets that still run only end.
     pub(super) over: Cell<bool>,
 }
 
-/// Who does a step, and what it has at hand.
+/// The greenlet that does a step, and the values that the step can use.
 pub(super) struct Actor<'a> {
     pub(super) world: &'a Rc<World>,
     pub(super) who: String,
     pub(super) value: i64,
-    /// Where in its body it is, for the coverage.
+    /// The position in its body, for the coverage.
     pub(super) place: Cell<&'static str>,
 }
 
@@ -154,7 +154,7 @@ impl World {
         })
     }
 
-    /// Ends the trace, and lets go of everything that refers to greenlets.
+    /// Ends the trace, and drops everything that refers to greenlets.
     pub(super) fn clear(&self) -> Outcome {
         self.mappings.take();
         self.all_mappings.take();
@@ -209,7 +209,7 @@ impl World {
         Exception::new(Error { kind, number: self.errors.get() })
     }
 
-    /// Remembers an error that may now be somebody's result.
+    /// Remembers an error that may now be the result of a step.
     pub(super) fn may_be_returned(&self, exception: &Exception) {
         self.ended.borrow_mut().insert(self.name(exception));
     }
@@ -351,8 +351,8 @@ impl Actor<'_> {
                     raise(error);
                 }
             }
-            // Somebody's error is this step's result, however it came here: the same rule as in the other world,
-            // where both are raised.
+            // An error of another body is this step's result, however it came here: the same rule
+            // as in the other world, where both are raised.
             Err(exception) if carries(step.op) && self.world.may_be_a_result(&exception) => {
                 self.say(step, path, &format!("err {}", self.world.name(&exception)));
                 if step.raising {
@@ -416,7 +416,8 @@ impl Actor<'_> {
         }
     }
 
-    /// What the coverage counts a step under: the state of the greenlet it is about, else who does it.
+    /// Returns the state under which the coverage counts a step: that of the greenlet it concerns,
+    /// else of the greenlet that does it.
     fn state_of(&self, step: &Step) -> &'static str {
         if step.g.is_some() && step.op.has_target() {
             let Some(handle) = self.world.greenlet(step) else { return "unset" };
@@ -451,7 +452,7 @@ impl Actor<'_> {
     }
 }
 
-/// Whether a step may be handed somebody's error as its result.
+/// Returns `true` if a step may get an error of another body as its result.
 fn carries(op: Op) -> bool {
     matches!(
         op,

@@ -122,7 +122,7 @@ impl UnixDatagram {
         Ok(received)
     }
 
-    /// Receives a datagram.
+    /// Receives a datagram. Lets other greenlets run if it waits.
     ///
     /// # Errors
     ///
