@@ -210,7 +210,7 @@ impl AnyGreenlet {
         let id = core.new_link();
         let links = &self.task().links;
         links.add_waiter(Lane::First, id, token);
-        let place = LinkGuard::new(links, id, false);
+        let place = LinkGuard::of_greenlet(&self.record, id, token);
         let timer = TimerGuard::limit(&core, token, deadline);
         core.park_with((timer, place), token, reason) == WakeReason::Woken || self.ready()
     }
@@ -275,11 +275,17 @@ impl AnyGreenlet {
     fn add_link(&self, target: Target) -> LinkId {
         let core = current::core();
         let id = core.new_link();
-        self.task().links.add(Lane::First, id, target);
+        let links = &self.task().links;
+        core.make_pass(links, || self.notified());
+        links.add(Lane::First, id, target);
         if self.ready() {
-            core.notify(Notified::Greenlet(self.record.clone()));
+            core.notify(links, || self.notified());
         }
         id
+    }
+
+    fn notified(&self) -> Notified {
+        Notified::Greenlet(self.record.clone())
     }
 
     /// Removes a link, even during a notification that has not reached it yet. Does nothing if the
@@ -291,6 +297,9 @@ impl AnyGreenlet {
     /// Removes every link. Greenlets that wait for this greenlet are then woken only by other
     /// events they wait for.
     pub fn unlink_all(&self) {
+        if let Some(core) = current::try_core() {
+            core.make_pass(&self.task().links, || self.notified());
+        }
         self.task().links.clear();
     }
 

@@ -153,7 +153,7 @@ impl Core {
             let _ = task.failure.set(failure.clone());
         }
         task.state.set(State::Ready);
-        self.notify(Notified::Greenlet(record.clone()));
+        self.notify(&task.links, || Notified::Greenlet(record.clone()));
         // An exception that a scope passes on to its greenlets is raised in the scope; a system
         // error goes to main from here.
         let told = |failure: &Failure| {

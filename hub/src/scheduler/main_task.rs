@@ -27,6 +27,8 @@ pub(super) struct MainTask {
     joins: Cell<bool>,
     /// Set while `Hub::kill_all` waits for the next greenlet to die.
     death_waiter: Cell<Option<WaitToken>>,
+    /// The number of urgent exceptions, to be read at every switch.
+    urgent_count: Cell<usize>,
     /// Exceptions that are delivered before everything else.
     urgent: RefCell<VecDeque<Exception>>,
 }
@@ -45,6 +47,7 @@ impl MainTask {
             overdue: Cell::new(false),
             joins: Cell::new(false),
             death_waiter: Cell::new(None),
+            urgent_count: Cell::new(0),
             urgent: RefCell::default(),
         }
     }
@@ -101,19 +104,23 @@ impl MainTask {
 
     #[inline(always)]
     pub(super) fn has_urgent(&self) -> bool {
-        !self.urgent.borrow().is_empty()
+        self.urgent_count.get() > 0
     }
 
     pub(super) fn push_urgent(&self, exception: Exception) {
         self.urgent.borrow_mut().push_back(exception);
+        self.urgent_count.set(self.urgent_count.get() + 1);
     }
 
     fn pop_urgent(&self) -> Option<Exception> {
-        self.urgent.borrow_mut().pop_front()
+        let exception = self.urgent.borrow_mut().pop_front()?;
+        self.urgent_count.set(self.urgent_count.get() - 1);
+        Some(exception)
     }
 
     /// Drops the exceptions.
     pub(super) fn close(&self) {
+        self.urgent_count.set(0);
         guard_drop(self.urgent.take());
     }
 
@@ -165,7 +172,7 @@ impl Core {
             if main.shielded.get() {
                 main.mask(Interrupt::new(exception));
             } else {
-                main.thrown.set(Some(exception));
+                main.interrupt(exception);
             }
             self.switch_to(TaskPtr::of(self.main.record()));
         }
@@ -193,7 +200,7 @@ impl Core {
             ));
             std::process::abort();
         }
-        main.thrown.set(Some(exception));
+        main.interrupt(exception);
         self.switch_to(TaskPtr::of(self.main.record()));
     }
 }

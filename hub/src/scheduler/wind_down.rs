@@ -128,6 +128,7 @@ impl Core {
         }
         self.cancel_timer(timer);
         self.main.set_resumed(false);
+        self.main.task().interrupted.set(false);
         self.main.task().thrown.take();
         self.mode.set(Mode::Main);
     }

@@ -23,6 +23,13 @@
 //!    object was last seen ready. A pass serves entries up to that id, and the id may grow during
 //!    the pass. Entries up to it are served even if the object has become unready since, or was
 //!    ready only for a moment during the pass; later entries are not served for that readiness.
+//! 6. If the only entry is a waiter, the pass over it is a *direct wake*: an item of the queue that
+//!    resumes the waiter and does nothing else. `notifier` is then `Direct` with the waiter's wait.
+//!    The pass is queued while the entry is in its lane, and runs from the resumption of the waiter
+//!    until the waiter waits again; afterwards it is over, although `notifier` stays as it is. Code
+//!    that adds a second entry, or removes the entry and leaves the pass, calls
+//!    [`Core::make_pass`](crate::scheduler::Core::make_pass) first: from then on it is an ordinary
+//!    pass, at the same position. The waiter removes its own entry, and checks the object itself.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
@@ -54,6 +61,8 @@ pub(super) struct Entry {
 pub(super) enum Notifier {
     Idle,
     Queued(u64),
+    /// The direct wake of the only waiter, in this lane and wait (rule 6).
+    Direct(Lane, u64),
     Running,
 }
 
@@ -164,6 +173,8 @@ impl Line {
 
 /// The two lanes.
 pub(crate) struct Links {
+    /// The number of entries in both lanes.
+    count: Cell<usize>,
     first: RefCell<Line>,
     /// Allocated at its first use: greenlets never need it, and few objects do.
     second: OnceCell<Box<RefCell<Line>>>,
@@ -174,6 +185,7 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) const fn new() -> Self {
         Links {
+            count: Cell::new(0),
             first: RefCell::new(Line::new()),
             second: OnceCell::new(),
             notifier: Cell::new(Notifier::Idle),
@@ -196,6 +208,7 @@ impl Links {
     }
 
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
+        self.count.set(self.count.get() + 1);
         self.line(lane).borrow_mut().push(Entry { id, target });
     }
 
@@ -203,6 +216,7 @@ impl Links {
     /// store-forwarding stall.
     #[inline(always)]
     pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: WaitToken) {
+        self.count.set(self.count.get() + 1);
         let mut line = self.line(lane).borrow_mut();
         if line.is_empty() {
             line.head = Some(Entry { id, target: Target::Wake(token) });
@@ -230,7 +244,22 @@ impl Links {
         // The entry is dropped after the borrow: the captures of a closure may run user code.
         let removed = take_entry(&self.first, id)
             .or_else(|| self.second.get().and_then(|second| take_entry(second, id)));
+        if removed.is_some() {
+            self.count.set(self.count.get() - 1);
+        }
         removed.is_some()
+    }
+
+    /// Removes the head of a lane, unless it was added after `end`.
+    #[inline]
+    pub(super) fn pop(&self, lane: Lane, end: Option<LinkId>) -> Option<Target> {
+        let mut line = self.lane(lane)?.borrow_mut();
+        let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
+        if !due {
+            return None;
+        }
+        self.count.set(self.count.get() - 1);
+        line.pop().map(|entry| entry.target)
     }
 
     /// Cancels a queued pass without entries (rules 2 and 4).
@@ -241,6 +270,7 @@ impl Links {
     }
 
     pub(crate) fn clear(&self) {
+        self.count.set(0);
         for lane in self.lanes() {
             let entries = lane.take();
             drop(entries);
@@ -251,6 +281,7 @@ impl Links {
     /// putters, as in gevent.
     pub(crate) fn take_waiters(&self) -> Vec<WaitToken> {
         let mut tokens = Vec::new();
+        let before = self.count.get();
         for lane in self.lanes().rev() {
             let mut lane = lane.borrow_mut();
             let Line { head, rest } = std::mem::take(&mut *lane);
@@ -261,6 +292,7 @@ impl Links {
                 }
             }
         }
+        self.count.set(before - tokens.len());
         tokens
     }
 
@@ -270,13 +302,33 @@ impl Links {
         [Lane::First, Lane::Second].map(|lane| self.lane(lane).map_or(0, |line| line.borrow().len()))
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.waiting().iter().sum()
+        self.count.get()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.borrow().is_empty() && self.second.get().is_none_or(|second| second.borrow().is_empty())
+        self.count.get() == 0
+    }
+
+    /// Returns the only entry and its lane, if that is a waiter.
+    #[inline]
+    fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
+        if self.len() != 1 {
+            return None;
+        }
+        let of = |lane| Some((lane, self.first_waiter(lane)?));
+        of(Lane::First).or_else(|| of(Lane::Second))
+    }
+
+    /// Returns the first entry of a lane, if that is a waiter.
+    #[inline]
+    fn first_waiter(&self, lane: Lane) -> Option<WaitToken> {
+        match self.lane(lane)?.borrow().head {
+            Some(Entry { target: Target::Wake(token), .. }) => Some(token),
+            _ => None,
+        }
     }
 
     /// Promises service to every entry in the first lane (rule 5).
@@ -295,17 +347,45 @@ impl Links {
     /// Returns `true` if a pass is queued or running.
     #[inline]
     pub(crate) fn notifying(&self) -> bool {
-        self.notifier.get() != Notifier::Idle
+        match self.notifier.get() {
+            Notifier::Idle => false,
+            Notifier::Queued(_) | Notifier::Running => true,
+            Notifier::Direct(lane, wait) => self.first_waiter(lane).is_some_and(|token| token.wait == wait),
+        }
     }
 
-    /// Marks a pass as queued. Returns `false` when one is queued or running already, or there are
-    /// no entries.
-    pub(crate) fn begin_queue(&self, ticket: u64) -> bool {
-        if self.notifying() || self.is_empty() {
-            return false;
-        }
+    /// Begins the direct wake of the only waiter, if the only entry is one. No pass may be queued
+    /// or running. Returns the wait to end.
+    #[inline]
+    pub(crate) fn begin_direct(&self) -> Option<WaitToken> {
+        let (lane, token) = self.only_waiter()?;
+        self.notifier.set(Notifier::Direct(lane, token.wait));
+        Some(token)
+    }
+
+    /// Marks a pass as queued. No pass may be queued or running.
+    pub(crate) fn begin_queue(&self, ticket: u64) {
         self.notifier.set(Notifier::Queued(ticket));
-        true
+    }
+
+    /// Returns the lane and the wait of the direct wake that was begun last, if no other pass has
+    /// begun since. It may be over.
+    #[inline]
+    pub(crate) fn direct(&self) -> Option<(Lane, u64)> {
+        match self.notifier.get() {
+            Notifier::Direct(lane, wait) => Some((lane, wait)),
+            _ => None,
+        }
+    }
+
+    /// Ends a direct wake.
+    pub(crate) fn end_direct(&self) {
+        self.notifier.set(Notifier::Idle);
+    }
+
+    /// Makes a direct wake that runs an ordinary pass that runs.
+    pub(super) fn run_on(&self) {
+        self.notifier.set(Notifier::Running);
     }
 }
 

@@ -111,11 +111,13 @@ pub(crate) struct Task {
     /// `true` while it waits for borrowers of its frames: interrupts then go to `masked` and only
     /// wake it.
     pub(crate) shielded: Cell<bool>,
+    /// `true` if it is resumed to raise `thrown` instead of returning from its wait.
+    pub(crate) interrupted: Cell<bool>,
     /// Its slot in the hub while it is started and not dead; `u32::MAX` otherwise.
     pub(crate) index: Cell<u32>,
     /// The number of the wait that it is parked in; 0 while it runs or before it starts.
     pub(crate) wait: Cell<u64>,
-    /// Set by the hub just before it resumes the task: the task raises this instead of returning.
+    /// The exception that the task raises when it is resumed as interrupted.
     pub(crate) thrown: Cell<Option<Exception>>,
     rare: OnceCell<Box<Cold>>,
     pub(crate) reason: Cell<&'static str>,
@@ -187,6 +189,7 @@ impl Task {
             unwind_state: Cell::new(UnwindState::No),
             raised: Cell::new(false),
             shielded: Cell::new(false),
+            interrupted: Cell::new(false),
             index: Cell::new(NO_INDEX),
             wait: Cell::new(0),
             thrown: Cell::new(None),
@@ -237,6 +240,12 @@ impl Task {
         if timeout.is_some() || self.rare.get().is_some() {
             self.cold().timeout.set(timeout);
         }
+    }
+
+    /// Sets the exception that the task raises when the hub resumes it, which is next.
+    pub(crate) fn interrupt(&self, exception: Exception) {
+        self.thrown.set(Some(exception));
+        self.interrupted.set(true);
     }
 
     /// Defers an interrupt.

@@ -19,7 +19,8 @@ use std::ptr::NonNull;
 
 use slab::Slab;
 
-use super::{NO_INDEX, Task, TaskRef, WaitToken, switch};
+use super::switch::{self, Home};
+use super::{NO_INDEX, Task, TaskRef, WaitToken};
 
 /// A task with a slot. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
@@ -28,6 +29,12 @@ pub(crate) struct TaskPtr(NonNull<Task>);
 impl TaskPtr {
     pub(crate) fn of(record: &TaskRef) -> TaskPtr {
         TaskPtr(NonNull::from(&record.task))
+    }
+
+    /// Returns `true` if both are the same task.
+    #[inline(always)]
+    pub(crate) fn is(self, other: TaskPtr) -> bool {
+        self.0 == other.0
     }
 }
 
@@ -50,6 +57,7 @@ pub(crate) struct TaskTable {
     residents: RefCell<Vec<Option<TaskPtr>>>,
     running: Cell<TaskPtr>,
     main: TaskPtr,
+    home: Home,
 }
 
 impl TaskTable {
@@ -60,6 +68,7 @@ impl TaskTable {
             residents: RefCell::default(),
             running: Cell::new(TaskPtr::of(main)),
             main: TaskPtr::of(main),
+            home: Home::default(),
         };
         tasks.insert(main);
         tasks
@@ -140,9 +149,15 @@ impl TaskTable {
         self.running.set(task);
     }
 
-    /// Records that the hub has control again.
+    /// Records that the hub has control again. Returns the task that ran last.
     #[inline(always)]
-    pub(crate) fn leave(&self) {
-        self.running.set(self.main);
+    pub(crate) fn leave(&self) -> TaskPtr {
+        self.running.replace(self.main)
+    }
+
+    /// Returns the resumption point of the hub, for [`switch::resume`].
+    #[inline(always)]
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 }
