@@ -45,10 +45,7 @@
 //! 2. A stack that is dropped is out forever. Its memory is neither reused nor unmapped.
 //! 3. `idle` has capacity for every slot of its class, so a return never allocates.
 
-#![expect(
-    unsafe_code,
-    reason = "reads and writes the mark and the canary of a stack, and decides when pages may go"
-)]
+#![expect(unsafe_code, reason = "reads and writes marks on idle stacks, and discards pages")]
 
 use std::env;
 use std::fmt;
