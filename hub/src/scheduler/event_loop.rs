@@ -236,7 +236,10 @@ impl Core {
     fn take_step(&self, step: Step) -> Next {
         match step {
             Step::Wake(token, verdict) => return Some((token, verdict)),
-            Step::Throw(record, throw) => self.throw(record, throw),
+            Step::Throw(record, throw) => {
+                self.queue.fetch_thrown(PREFETCH_THRESHOLD);
+                self.throw(record, throw);
+            }
             Step::Serve(pass) => return self.continue_pass(pass),
         }
         None

@@ -17,7 +17,7 @@ use super::ring::Ring;
 use super::unwind::guard_drop;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Message;
-use crate::task::{Interrupt, ScopeTimeout, TaskRef, WaitToken, WakeReason};
+use crate::task::{Interrupt, ScopeTimeout, TaskRef, WaitToken, WakeReason, switch};
 use crate::task::{Lane, Links, Notification, Notified};
 
 /// An item of the queue.
@@ -247,6 +247,22 @@ impl RunQueue {
     fn pop_some_step(&self) -> Option<Step> {
         self.steps.set(self.steps.get() - 1);
         self.agenda.borrow_mut().pop_front()
+    }
+
+    /// Prefetches for the next two throws, if there are at least this many steps: the record of the
+    /// next but one, and the stack of the next one.
+    #[inline(never)]
+    pub(super) fn fetch_thrown(&self, threshold: usize) {
+        let agenda = self.agenda.borrow();
+        if agenda.len() < threshold {
+            return;
+        }
+        if let Some(Step::Throw(record, _)) = agenda.get(1) {
+            record.task.fetch();
+        }
+        if let Some(Step::Throw(record, _)) = agenda.front() {
+            switch::fetch_stack(&record.task.fiber);
+        }
     }
 
     /// Adds a step that comes before all others.

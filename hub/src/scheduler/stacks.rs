@@ -58,6 +58,13 @@ impl Stacks {
         self.pool.borrow_mut().trim();
     }
 
+    /// Returns the memory of idle stacks, and their address space where no stack is in use beside
+    /// them.
+    pub(super) fn close(&self) {
+        self.settle();
+        self.pool.borrow_mut().close();
+    }
+
     pub(super) fn stats(&self) -> StackStats {
         self.settle();
         self.pool.borrow().stats()

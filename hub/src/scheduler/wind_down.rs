@@ -190,7 +190,7 @@ impl Core {
         self.main.close();
         self.reactor.close().into_iter().for_each(guard_drop);
         // If the hub is leaked, only the stacks in use are leaked with it.
-        self.stacks.trim();
+        self.stacks.close();
         self.tasks.close();
         // Last, and only if no frame can be using them.
         if unfinished == 0 && !in_use {

@@ -84,6 +84,9 @@ impl StackPool {
     /// Does nothing: no idle stack holds memory.
     pub(crate) fn trim(&mut self) {}
 
+    /// Does nothing: nothing is mapped here.
+    pub(crate) fn close(&mut self) {}
+
     /// Returns the counts of the stacks.
     pub(crate) fn stats(&self) -> StackStats {
         StackStats { in_use: self.in_use, idle: 0, reserved_bytes: self.reserved_bytes }

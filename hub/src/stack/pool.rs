@@ -32,9 +32,11 @@
 //! *Reuse.* The stack that was returned last is handed out first: its pages are in memory, and
 //! possibly in the cache. Pages stay with an idle stack, except when it was used deeper than about
 //! 30 KiB: then the pages below are discarded, since otherwise one deep call on each stack would
-//! raise the memory in use permanently. Depth is judged by a canary, 128 bytes that are zero unless
-//! a frame was there. A frame that skips them or holds zeroes there goes unnoticed;
-//! [`StackPool::trim`] does not use the canary and includes such stacks.
+//! raise the memory in use permanently. Depth is judged by two places of 128 bytes. The *mark* ends
+//! the first 4 KiB and has a pattern; the *canary* lies about 30 KiB deep and is zero. A stack whose
+//! mark is intact was not deep. Only behind an overwritten mark is the canary read, since the first
+//! read costs a page fault. A frame that skips the mark or the canary, or that holds zeroes in the
+//! canary, goes unnoticed; [`StackPool::trim`] uses neither and includes such stacks.
 //!
 //! The rules of the state:
 //!
@@ -43,7 +45,7 @@
 //! 2. A stack that is dropped is out forever. Its memory is neither reused nor unmapped.
 //! 3. `idle` has capacity for every slot of its class, so a return never allocates.
 
-#![expect(unsafe_code, reason = "reads the canary of a returned stack, and decides when pages may go")]
+#![expect(unsafe_code, reason = "reads and writes marks on idle stacks, and discards pages")]
 
 use std::env;
 use std::fmt;
@@ -79,6 +81,13 @@ const GUARD: usize = 64 * KIB;
 /// The number of bytes below the highest address of a slot that stay in memory when a stack is
 /// returned.
 const KEEP: usize = 32 * KIB;
+/// The size of the part of a slot that a small greenlet touches. The mark is its lowest end, which is
+/// in the same page as the top, whatever the system's page size and the colour.
+const FIRST_BLOCK: usize = 4 * KIB;
+/// The content of the mark, which no frame is likely to have. Not zeroes, which many buffers hold.
+const MARK: [u64; CANARY_WORDS] = [0x9E37_79B9_7F4A_7C15; CANARY_WORDS];
+const _: () = assert!(MAX_COLOUR + size_of_val(&MARK) < FIRST_BLOCK);
+
 /// The depth of the canary below every top, whatever its colour. The canary is therefore inside the
 /// lowest part of the kept memory: it shares no cache sets with its neighbours' canaries and needs
 /// no page fault after a trim.
@@ -125,19 +134,42 @@ impl Stack {
         self.size
     }
 
+    fn mark(&self) -> *mut [u64; CANARY_WORDS] {
+        ptr::with_exposed_provenance_mut((self.top - 1) & !(FIRST_BLOCK - 1))
+    }
+
     fn canary(&self) -> *mut [u64; CANARY_WORDS] {
         ptr::with_exposed_provenance_mut(self.top - CANARY_DEPTH)
     }
 
-    /// Returns `true` if a frame has written at the depth of the canary.
+    /// Writes the mark. Only for a stack of a class with canaries.
+    fn set_mark(&self) {
+        // SAFETY: the mark lies in the slot, above the guard, since the stack is larger than KEEP. It
+        // is aligned to FIRST_BLOCK. The slot is mapped until its pool unmaps it. We have the stack,
+        // and no greenlet runs on it.
+        unsafe { self.mark().write(MARK) };
+    }
+
+    /// Returns `true` if a frame has overwritten the mark.
     ///
     /// Only for a returned stack of a class with canaries: the stack is larger than [`KEEP`].
     #[inline]
+    fn left_first_block(&self) -> bool {
+        // SAFETY: the mark lies in the slot, above the guard, since the stack is larger than KEEP. It
+        // is aligned to FIRST_BLOCK. The slot is mapped until its pool unmaps it. No other code writes
+        // to it: we own the stack by value, so no greenlet runs on it. Its bytes were written by
+        // `set_mark`, stored by machine code, or are the system's zeroes.
+        let words = unsafe { self.mark().read() };
+        words.iter().zip(MARK).fold(0, |all, (word, mark)| all | (word ^ mark)) != 0
+    }
+
+    /// Returns `true` if a frame has written at the depth of the canary, and writes the mark again.
+    ///
+    /// Only for a returned stack of a class with canaries: the stack is larger than [`KEEP`].
+    #[inline(never)]
     fn was_deep(&self) -> bool {
-        // SAFETY: the canary lies in the slot, above the guard, since the stack is larger than
-        // KEEP. It is aligned, since `top` is a multiple of 128. The slot is mapped until its pool
-        // unmaps it. No other code writes to it: we own the stack by value, so no greenlet runs on
-        // it. Its bytes are the system's zeroes or were stored by machine code.
+        self.set_mark();
+        // SAFETY: as in `left_first_block`; the canary is aligned, since `top` is a multiple of 128.
         let words = unsafe { self.canary().read() };
         words.iter().fold(0, |all, word| all | word) != 0
     }
@@ -145,7 +177,7 @@ impl Stack {
     /// Discards the pages deeper than [`KEEP`] and resets the canary.
     #[cold]
     fn trim_depth(&self, stride: usize) {
-        // SAFETY: as in `was_deep`; and the remains of a finished greenlet are not read.
+        // SAFETY: as in `left_first_block`; and the remains of a finished greenlet are not read.
         unsafe { self.canary().write([0; CANARY_WORDS]) };
         let start = self.guard().end;
         let page = mmap::page_size();
@@ -189,7 +221,7 @@ struct Class {
     size: usize,
     /// The size of a whole slot: guard, stack, and space for the colour.
     stride: usize,
-    /// `true` if the canary of a returned stack is checked.
+    /// `true` if the stacks have a mark and a canary, which are checked on return.
     has_canary: bool,
     idle: Vec<Stack>,
     /// The number of stacks at the bottom of `idle` that have no pages left to trim.
@@ -224,14 +256,18 @@ impl Class {
         unsafe { mmap::guard(limit, guard_len) }.map_err(|error| StackError::guard(self.size, error))?;
         let top = limit + self.stride - chunk.cut % COLOURS * COLOUR_STEP;
         chunk.cut += 1;
-        Ok(Stack {
+        let stack = Stack {
             top,
             limit,
             size: self.size,
             guard_len: small(guard_len),
             class: small(class),
             chunk: small(number),
-        })
+        };
+        if self.has_canary {
+            stack.set_mark();
+        }
+        Ok(stack)
     }
 
     /// Maps one more chunk, twice as large as the last, or as large as the system allows.
@@ -259,6 +295,37 @@ impl Class {
         }
         self.trimmed = self.idle.len();
     }
+
+    fn close(&mut self) {
+        let mut idle = vec![0; self.chunks.len()];
+        for stack in &self.idle {
+            idle[stack.chunk as usize] += 1;
+        }
+        let mut position = 0;
+        self.idle.retain(|stack| {
+            let number = stack.chunk as usize;
+            let stays = self.chunks[number].cut != idle[number];
+            if stays && position >= self.trimmed {
+                stack.trim_all(self.stride);
+            }
+            position += 1;
+            stays
+        });
+        self.trimmed = self.idle.len();
+        for (chunk, idle) in self.chunks.iter_mut().zip(idle) {
+            if chunk.cut == idle && chunk.len > 0 {
+                // SAFETY: the chunk was reserved as a whole. All slots ever cut from it were idle
+                // (rule 1), and the stacks of these slots were dropped above, so nothing can refer
+                // to it.
+                unsafe { mmap::unmap(chunk.start, chunk.len) };
+                *chunk = Chunk { start: 0, len: 0, cut: 0, slots: 0 };
+            }
+        }
+        // The others keep their places, by which their stacks name them.
+        while self.chunks.last().is_some_and(|chunk| chunk.len == 0) {
+            self.chunks.pop();
+        }
+    }
 }
 
 /// Converts a page size or a number of chunks, both far below 2^32.
@@ -279,8 +346,7 @@ pub(crate) fn under_valgrind() -> bool {
 /// The stacks of one hub: takes them from the system, and keeps returned stacks.
 ///
 /// Taking and returning cost a few nanoseconds each. A stack that must be cut first costs less than
-/// a microsecond, or two where a guard needs a mapping of its own; its first return costs a page
-/// fault, for the canary.
+/// a few microseconds, for its guard and its first page.
 ///
 /// When the pool is dropped, mappings with a stack that is still out stay forever. The others are
 /// unmapped.
@@ -339,7 +405,7 @@ impl StackPool {
         // this pool.
         let ours = class.chunks.get(stack.chunk as usize).is_some_and(|chunk| chunk.holds(&stack));
         assert!(ours, "a stack must be returned to its own pool");
-        if class.has_canary && stack.was_deep() {
+        if class.has_canary && stack.left_first_block() && stack.was_deep() {
             stack.trim_depth(class.stride);
         }
         class.idle.push(stack);
@@ -352,6 +418,12 @@ impl StackPool {
         for class in &mut self.classes {
             class.trim();
         }
+    }
+
+    /// Unmaps each mapping that no stack is out of, and returns the memory of all other idle stacks
+    /// to the system.
+    pub(crate) fn close(&mut self) {
+        self.classes.iter_mut().for_each(Class::close);
     }
 
     /// Returns the counts of the stacks.
@@ -398,19 +470,7 @@ impl StackPool {
 
 impl Drop for StackPool {
     fn drop(&mut self) {
-        for class in &mut self.classes {
-            let mut idle = vec![0; class.chunks.len()];
-            for stack in class.idle.drain(..) {
-                idle[stack.chunk as usize] += 1;
-            }
-            for (chunk, idle) in class.chunks.drain(..).zip(idle) {
-                if chunk.cut == idle {
-                    // SAFETY: the chunk was reserved as a whole. All slots ever cut from it were
-                    // idle (rule 1), so no stack of it is out and nothing can refer to it.
-                    unsafe { mmap::unmap(chunk.start, chunk.len) };
-                }
-            }
-        }
+        self.close();
     }
 }
 

@@ -182,6 +182,75 @@ fn deep_use_gives_pages_back() {
 }
 
 #[test]
+fn small_use_touches_one_page_and_a_return_none() {
+    if super::pool::under_valgrind() {
+        return;
+    }
+    let mut pool = StackPool::new();
+    // More than there are colours. The mark of a stack that was cut lately is in memory.
+    let stacks: Vec<Stack> = (0..30).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack")).collect();
+    stacks.iter().for_each(|stack| fill(stack, 1 << 10));
+    stacks.into_iter().for_each(|stack| pool.give_back(stack));
+    for _ in 0..30 {
+        let stack = pool.take(DEFAULT_STACK_SIZE).expect("a stack");
+        assert_eq!(resident_pages(&stack), 1);
+    }
+}
+
+#[test]
+fn deep_use_is_noticed_on_each_colour_and_behind_zeroes() {
+    if super::pool::under_valgrind() {
+        return;
+    }
+    let mut pool = StackPool::new();
+    for _ in 0..2 {
+        let stacks: Vec<Stack> = (0..30).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack")).collect();
+        for stack in &stacks {
+            fill(stack, 100 << 10);
+            // A buffer of zeroes where the mark was.
+            for address in stack.top() - (8 << 10)..stack.top() {
+                // SAFETY: the stack was taken, and nothing runs on it.
+                unsafe { ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(0) };
+            }
+        }
+        stacks.into_iter().for_each(|stack| pool.give_back(stack));
+        let stacks: Vec<Stack> = (0..30).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack")).collect();
+        for stack in &stacks {
+            assert!(resident_pages(stack) * mmap::page_size() <= 32 << 10);
+        }
+        stacks.into_iter().for_each(|stack| pool.give_back(stack));
+    }
+}
+
+#[test]
+fn a_closed_pool_unmaps_what_is_unused_and_still_works() {
+    if !in_child() {
+        return assert_passed(&run_again("a_closed_pool_unmaps_what_is_unused_and_still_works"));
+    }
+    let mut pool = StackPool::new();
+    let mut stacks: Vec<Stack> = (0..60).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack")).collect();
+    // The first chunk has 16 stacks, the second has 32. One of the second stays out.
+    let out = stacks.swap_remove(20);
+    let neighbour = stacks.iter().map(Stack::top).find(|top| top.abs_diff(out.top()) < 1 << 20);
+    let neighbour = neighbour.expect("chunks are not one slot apart") - 1;
+    let (first, third) = (stacks[0].top() - 1, stacks[55].top() - 1);
+    stacks.iter().for_each(|stack| fill(stack, 1 << 10));
+    stacks.into_iter().for_each(|stack| pool.give_back(stack));
+    pool.close();
+    assert!(!is_mapped(first) && !is_mapped(third) && is_mapped(neighbour));
+    let stats = pool.stats();
+    assert_eq!((stats.in_use, stats.idle), (1, 31));
+    let taken: Vec<Stack> = (0..40).map(|_| pool.take(DEFAULT_STACK_SIZE).expect("a stack")).collect();
+    assert!(taken.iter().take(31).all(|stack| resident_pages(stack) == 0));
+    taken.iter().for_each(|stack| fill(stack, 1 << 10));
+    taken.into_iter().for_each(|stack| pool.give_back(stack));
+    pool.give_back(out);
+    pool.close();
+    assert!(!is_mapped(neighbour));
+    assert_eq!(pool.stats(), super::StackStats::default());
+}
+
+#[test]
 fn trim_gives_all_idle_pages_back_and_keeps_the_guard() {
     if in_child() {
         let mut pool = StackPool::new();
