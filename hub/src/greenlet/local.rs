@@ -48,7 +48,7 @@ impl<T: 'static> LocalKey<T> {
         let locals = match self.scope {
             LocalScope::Greenlet => &record.task.cold().locals,
             LocalScope::Tree => {
-                tree = record.task.tree.get_or_init(|| Rc::<Locals>::default()).clone();
+                tree = record.task.tree.get_or_init(Rc::<Locals>::default).clone();
                 &*tree
             }
         };

@@ -182,7 +182,7 @@ impl WeakTaskRef {
     pub(crate) fn upgrade(&self) -> Option<TaskRef> {
         // SAFETY: the block exists while there is a weak reference (rule 2), and the count is not
         // dropped with the task. No reference to the task, which may be dropped, is made.
-        let strong = unsafe { &*(&raw const (*self.0.as_ptr()).strong) };
+        let strong = unsafe { &(*self.0.as_ptr()).strong };
         if strong.get() == 0 {
             return None;
         }
@@ -195,12 +195,12 @@ impl Drop for WeakTaskRef {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: as in `upgrade`.
-        let weak = unsafe { &*(&raw const (*self.0.as_ptr()).weak) };
+        let weak = unsafe { &(*self.0.as_ptr()).weak };
         let left = weak.get() - 1;
         weak.set(left);
         if left == 0 {
             // SAFETY: as above; this field has no destructor.
-            let kind = unsafe { *(&raw const (*self.0.as_ptr()).kind) };
+            let kind = unsafe { (*self.0.as_ptr()).kind };
             // SAFETY: the block was taken with this shape. No reference to it is left (rules 1
             // and 2).
             unsafe { blocks::give_back(self.0.cast(), &kind.shape) };
