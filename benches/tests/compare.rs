@@ -110,14 +110,3 @@ fn a_contender_needs_a_free_name_and_a_command() {
         assert!(!output.status.success() && errors.contains(complaint), "{argument}: {errors}");
     }
 }
-
-#[test]
-fn the_workloads_of_the_summary_exist() {
-    let output = text(&compare(&["--list"]));
-    for workload in
-        ["ring/10000", "sleepers-cpu/100000", "timeout-yield", "pool-imap_unordered/1000000", "channel/100"]
-    {
-        assert!(output.contains(workload), "{workload} is not in\n{output}");
-    }
-    assert!(output.contains("least-hub"));
-}

@@ -365,3 +365,61 @@ impl<S: Source + Read + Write> Ready<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_take_turns_and_are_joined() {
+        let order = run(|main| {
+            let order = Rc::new(RefCell::new(Vec::new()));
+            let member = |number| {
+                let order = order.clone();
+                main.hub.spawn(move |current| {
+                    for _ in 0..2 {
+                        order.borrow_mut().push(number);
+                        current.yield_now();
+                    }
+                })
+            };
+            let pair = [member(1), member(2)];
+            pair.into_iter().for_each(|one| main.join(one));
+            // It has ended, and its number may be another task's by now.
+            main.join(pair[0]);
+            order.take()
+        });
+        assert_eq!(order, [1, 2, 1, 2]);
+    }
+
+    #[test]
+    fn messages_arrive_in_order_through_little_room() {
+        let messages = run(|main| {
+            let receiver = Rc::new(Channel::new(main.hub, 1));
+            let sender = receiver.clone();
+            main.hub.spawn(move |current| (0..100).for_each(|n| sender.send(current, n)));
+            (0..100).map(|_| receiver.receive(main)).collect::<Vec<_>>()
+        });
+        assert!(messages.into_iter().eq(0..100));
+    }
+
+    #[test]
+    fn sleepers_wake_in_the_order_of_their_deadlines_and_cancelled_timers_hold_nothing_up() {
+        let order = run(|main| {
+            let order = Rc::new(RefCell::new(Vec::new()));
+            let sleeper = |millis| {
+                let order = order.clone();
+                main.hub.spawn(move |current| {
+                    current.sleep(Duration::from_millis(millis));
+                    order.borrow_mut().push(millis);
+                })
+            };
+            let sleepers = [sleeper(9), sleeper(1), sleeper(5)];
+            let timer = main.hub.start_timer(Duration::from_secs(3600), main.id);
+            sleepers.into_iter().for_each(|one| main.join(one));
+            main.hub.cancel_timer(timer);
+            order.take()
+        });
+        assert_eq!(order, [1, 5, 9]);
+    }
+}

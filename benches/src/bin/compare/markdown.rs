@@ -174,9 +174,10 @@ fn readable(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{readable, summary, whole};
+    use super::{SUMMARY, readable, summary, whole};
     use crate::report::{Outcome, Row};
     use crate::stats::Stats;
+    use crate::table::WORKLOADS;
 
     fn rows(values: &[(&'static str, f64)], disturbed: bool) -> [Row; 1] {
         let outcome = |&(contender, value): &(&'static str, f64)| Outcome {
@@ -209,6 +210,18 @@ mod tests {
         assert!(behind.contains("| 20 | boost 10 |"), "{behind}");
         let tie = summary(&rows(&[("ramie", 20.0), ("boost", 21.0)], false));
         assert!(tie.contains("| 20 (tie) | boost 21 |"), "{tie}");
+    }
+
+    #[test]
+    fn each_row_of_the_summary_is_measured() {
+        let labels: Vec<String> = WORKLOADS
+            .iter()
+            .flat_map(|workload| workload.sizes.iter().map(|size| workload.label(*size)))
+            .collect();
+        for row in SUMMARY {
+            let label = row.strip_suffix("-cpu").filter(|label| label.starts_with("echo")).unwrap_or(row);
+            assert!(labels.iter().any(|measured| measured == label), "{row}");
+        }
     }
 
     #[test]
