@@ -111,8 +111,9 @@ impl Hub {
 
     /// Makes a task, which runs in its turn.
     pub(crate) fn spawn(&'static self, body: impl FnOnce(&Current<'_>) + 'static) -> Handle {
-        let mut task = self.free.borrow_mut().pop().unwrap_or_else(|| self.new_task());
-        let stack = self.stacks.borrow_mut().pop().unwrap_or_else(|| self.new_stack());
+        let (task, stack) = (self.free.borrow_mut().pop(), self.stacks.borrow_mut().pop());
+        let mut task = task.unwrap_or_else(|| self.new_task());
+        let stack = stack.unwrap_or_else(|| self.new_stack());
         let (hub, id) = (self, task.id);
         *task.body =
             Some(Coroutine::with_stack(stack, move |yielder, ()| body(&Current { hub, id, yielder })));
