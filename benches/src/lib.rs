@@ -1,6 +1,7 @@
-//! What the benchmarks share: calls inside each other, time by the piece when the work comes in batches, and stacks
-//! for bare coroutines.
+//! What the benchmarks share: calls inside each other, time by the piece when the work comes in batches, stacks for
+//! bare coroutines, and the smallest hub that runs them.
 
+pub mod least_hub;
 pub mod slots;
 
 use std::hint::black_box;

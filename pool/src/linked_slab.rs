@@ -51,6 +51,11 @@ impl<T> LinkedSlab<T> {
         self.pushed
     }
 
+    /// Returns the key that the next entry will have.
+    pub(crate) fn next_key(&self) -> Key {
+        Key { place: self.entries.vacant_key(), number: self.pushed }
+    }
+
     pub(crate) fn push(&mut self, value: T) -> Key {
         let number = self.pushed;
         self.pushed += 1;
@@ -108,6 +113,10 @@ mod tests {
     fn order_is_that_of_coming_wherever_the_places_are() {
         let mut linked_slab = LinkedSlab::default();
         let [a, b, c] = ['a', 'b', 'c'].map(|value| linked_slab.push(value));
+        let next = linked_slab.next_key();
+        let d = linked_slab.push('d');
+        assert_eq!((next.place, next.number), (d.place, d.number));
+        assert_eq!(linked_slab.remove(next), Some('d'));
         assert_eq!(linked_slab.remove(b), Some('b'));
         linked_slab.push('d');
         assert_eq!(linked_slab.remove(a), Some('a'));
@@ -115,7 +124,7 @@ mod tests {
         assert_eq!(values(&linked_slab), "cde");
         assert_eq!(linked_slab.remove(c), Some('c'));
         assert_eq!(linked_slab.take_all(), ['d', 'e']);
-        assert_eq!((linked_slab.len(), linked_slab.pushed()), (0, 5));
+        assert_eq!((linked_slab.len(), linked_slab.pushed()), (0, 6));
         linked_slab.push('f');
         assert_eq!(values(&linked_slab), "f");
     }

@@ -25,7 +25,7 @@ use crate::linked_slab::{Key, LinkedSlab};
 
 struct Member {
     greenlet: AnyGreenlet,
-    link: Cell<Option<LinkId>>,
+    link: Cell<LinkId>,
     /// The number of slots that this member holds.
     slots: Cell<usize>,
     /// `true` once the member was killed through the group.
@@ -296,7 +296,7 @@ impl Members {
     fn make<B: Body>(&self, body: B, site: Option<&'static Location<'static>>) -> Greenlet<B::Value> {
         match site {
             None => self.builder.create(body),
-            Some(site) => self.builder.clone().spawn_site(site).create(body),
+            Some(site) => self.builder.create_at(body, site),
         }
     }
 
@@ -313,7 +313,10 @@ impl Members {
             drop(table);
             // Links once more, since any holder may have removed all links of the greenlet. The
             // first link that is called counts.
-            self.await_end(greenlet, key);
+            let link = self.await_end(greenlet, key);
+            if let Some(member) = self.table.borrow().members.get(key) {
+                member.link.set(link);
+            }
         } else {
             drop(table);
             self.enter_new(greenlet);
@@ -327,33 +330,32 @@ impl Members {
     }
 
     fn enter_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
-        let key = self.table.borrow_mut().push(Member {
+        let key = self.table.borrow().members.next_key();
+        // The link is called in a later turn, even if the greenlet has ended.
+        let link = self.await_end(greenlet, key);
+        self.table.borrow_mut().push(Member {
             greenlet: greenlet.clone(),
-            link: Cell::new(None),
+            link: Cell::new(link),
             slots: Cell::new(self.share()),
             dying: Cell::new(false),
             waits: Cell::new(false),
         });
         add(&self.held.all, self.share());
-        self.await_end(greenlet, key);
     }
 
-    /// Links a member, so that it leaves after its end.
-    fn await_end(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) {
+    /// Links a member with this key, so that it leaves after its end. Returns the link.
+    fn await_end(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) -> LinkId {
         self.empty.clear();
         // The member does not keep the group alive: a group without handles cannot be observed.
         let group: Weak<Self> = Rc::downgrade(self);
-        let link = Waitable::rawlink(
+        Waitable::rawlink(
             greenlet,
             Box::new(move || {
                 if let Some(group) = group.upgrade() {
                     group.leave(key);
                 }
             }),
-        );
-        if let Some(member) = self.table.borrow().members.get(key) {
-            member.link.set(Some(link));
-        }
+        )
     }
 
     /// Returns the number of slots that one addition takes.
@@ -397,7 +399,7 @@ impl Members {
             }
             self.lend_if_stuck();
         }
-        member.link.get()
+        Some(member.link.get())
     }
 
     // --- joining ------------------------------------------------------------------------------------------------

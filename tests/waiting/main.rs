@@ -4,6 +4,7 @@ mod borrowed;
 mod cancel_matrix;
 mod collections;
 mod fairness;
+mod hand_over;
 mod select;
 mod timeouts;
 #[path = "../util/mod.rs"]

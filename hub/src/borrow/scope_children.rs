@@ -172,7 +172,7 @@ impl Drop for Ask {
 impl Gone for Child {
     fn gone(self: Rc<Self>, task: &Task, wake: &mut dyn FnMut(WaitToken)) {
         let children = self.children.clone();
-        let failure = task.failure.get().filter(|failure| {
+        let failure = task.failure().filter(|failure| {
             // A system error goes to main, whether it is also read elsewhere or not.
             !self.seen.get() && !failure.is_exit() && !failure.is::<SystemExit>()
         });

@@ -27,62 +27,59 @@ use super::Context;
 /// is in x30.
 pub(super) const RETURN_ADDRESS: usize = 0;
 
-/// Continues at `context`, and stores there where this side continues. Returns when the other side
-/// switches back or has left permanently. The result is the argument of the switch back, or null
-/// after a permanent leave.
+/// Continues at `to`, and stores in `from` where this side continues. Returns when other code
+/// continues at `from`.
 ///
 /// # Safety
 ///
-/// `context` must hold where the other side of this stack pair stopped, or the entry of a fresh
-/// fiber, and must not be accessed by other code during the switch.
+/// `to` must be another context than `from`. It must hold where the code of another stack stopped,
+/// or the entry of a fresh fiber. Neither may be accessed by other code during the switch.
 #[inline(always)]
-pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
-    let back;
+pub(super) unsafe fn switch(from: *mut Context, to: *mut Context) {
     // The zero in x30 is the return address of a fiber's first function, which ends every
-    // backtrace.
-    // SAFETY: the other side's registers are loaded and its code continues as after a call. When it
-    // switches back, the stack pointer, x19 and x29 have their old values, and all other registers
-    // are declared as overwritten.
+    // backtrace. x0 is its argument.
+    // SAFETY: the registers of the other side are loaded and its code continues as after a call.
+    // When this side is continued, the stack pointer, x19 and x29 have their old values, and all
+    // other registers are declared as overwritten.
     unsafe {
         asm!(
             "adr x9, 2f",
             "mov x10, sp",
-            "ldp x16, x12, [x0]",
-            "ldp x13, x14, [x0, #16]",
+            "ldp x16, x12, [x1]",
+            "ldp x13, x14, [x1, #16]",
             "stp x9, x10, [x0]",
             "stp x29, x19, [x0, #16]",
             "mov sp, x12",
             "mov x29, x13",
             "mov x19, x14",
             "mov x30, xzr",
+            "mov x0, x1",
             "br x16",
             "2:",
             "hint #36", // bti j
-            inout("x0") context => back,
+            inout("x0") from => _, inout("x1") to => _,
             out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _,
             out("x25") _, out("x26") _, out("x27") _, out("x28") _,
             clobber_abi("C"),
         );
     }
-    back
 }
 
-/// Continues at `context` permanently.
+/// Continues at `to` permanently.
 ///
 /// # Safety
 ///
 /// As for [`switch`]; and nothing on this stack may be needed any more.
 #[inline(always)]
-pub(super) unsafe fn leave(context: *mut Context) -> ! {
+pub(super) unsafe fn leave(to: *mut Context) -> ! {
     // SAFETY: as in `switch`. Control never returns here.
     unsafe {
         asm!(
             "ldp x16, x12, [x0]",
             "ldp x29, x19, [x0, #16]",
             "mov sp, x12",
-            "mov x0, xzr",
             "br x16",
-            in("x0") context,
+            in("x0") to,
             options(noreturn),
         );
     }

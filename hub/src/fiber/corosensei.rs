@@ -85,20 +85,19 @@ impl Fiber {
         Fiber { link, done: Cell::new(false), coroutine: UnsafeCell::new(ManuallyDrop::new(coroutine)) }
     }
 
-    /// Runs the fiber until it suspends or ends. Returns `true` if it has ended.
+    /// Runs the fiber until it suspends or ends.
     ///
     /// # Safety
     ///
     /// The caller must be on the thread that made the fiber and not inside a fiber. The fiber must
     /// not be done and must not have moved since its first resume.
     #[inline]
-    pub(crate) unsafe fn resume(&self) -> bool {
+    pub(crate) unsafe fn resume(&self, _home: &Home) {
         // SAFETY: no other reference to the coroutine exists: `suspend` and `done` do not access
         // it, and the hub is here once at a time, since the caller is not inside a fiber.
         let coroutine = unsafe { &mut *self.coroutine.get() };
         let done = matches!(coroutine.resume(()), CoroutineResult::Return(()));
         self.done.set(done);
-        done
     }
 
     /// Switches to the hub. Returns when the hub resumes this fiber again, which may be never.
@@ -111,6 +110,11 @@ impl Fiber {
         // SAFETY: the fiber runs, so its first resume has filled the link, and its ground exists.
         let yielder = unsafe { self.link.yielder() };
         yielder.suspend(());
+    }
+
+    /// Never called: see [`HANDS_OVER`].
+    pub(crate) unsafe fn hand_over(&self, _to: &Fiber) {
+        unreachable!("these fibers switch through the hub");
     }
 
     /// Does nothing: corosensei does not expose the position of the frames.
@@ -162,6 +166,13 @@ impl Drop for Fiber {
         }
     }
 }
+
+/// Fibers switch to each other through the hub.
+pub(crate) const HANDS_OVER: bool = false;
+
+/// Nothing: this implementation keeps the resumption point of the hub itself.
+#[derive(Default)]
+pub(crate) struct Home;
 
 /// Does nothing, so that callers need no knowledge of the implementation.
 #[inline]

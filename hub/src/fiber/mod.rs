@@ -7,15 +7,20 @@
 //!
 //!   make     Fiber::new(stack, body)     ....             body waits, nothing has run
 //!   resume   fiber.resume() ─────────────────────────▶    body runs
-//!            returns false  ◀─────────────────────────    fiber.suspend()          suspend
+//!            returns        ◀─────────────────────────    fiber.suspend()          suspend
 //!            fiber.resume() ─────────────────────────▶    suspend returns
-//!            returns true   ◀─────────────────────────    body returns: done
+//!            returns        ◀─────────────────────────    body returns: done
 //!   recycle  Fiber::take_stack(fiber)                     the stack is free for the next one
 //! ```
 //!
+//! A fifth verb, `hand_over`, is a suspend and the resume of another fiber in one switch; it exists
+//! only where [`HANDS_OVER`] is true. `resume` then returns when the fiber that runs last suspends
+//! or ends.
+//!
 //! The rules, which every implementation may rely on and which are not checked at run time:
 //!
-//! 1. Only the hub resumes: from the thread's own stack, never from inside a fiber.
+//! 1. Only the hub resumes: from the thread's own stack, never from inside a fiber. A fiber hands
+//!    over only to another one of the same hub that is suspended.
 //! 2. A fiber stays on the thread that made it, so its body need not be `Send`.
 //! 3. Only the code that runs on a fiber suspends that fiber.
 //! 4. No panic crosses the switch. The body catches every panic; a panic that leaves it aborts the
@@ -62,7 +67,7 @@ mod imp;
 #[cfg(all(ramie_fiber = "native", not(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))))]
 compile_error!("the native switch is for x86-64 and AArch64 Unix; leave `ramie_fiber` to its default");
 
-pub(crate) use self::imp::{Fiber, fetch};
+pub(crate) use self::imp::{Fiber, HANDS_OVER, Home, fetch};
 
 #[cfg(test)]
 mod tests;

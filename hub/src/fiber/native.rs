@@ -1,13 +1,12 @@
-//! The four verbs by a switch of our own, for x86-64 and AArch64 Unix.
+//! The five verbs by a switch of our own, for x86-64 and AArch64 Unix.
 //!
-//! A switch exchanges the resumption point of one side for that of the other, in one place, the
-//! fiber's [`Context`]:
+//! A switch stores where this side continues in the [`Context`] of this side, and continues where
+//! the context of the other side says. Each fiber has a context, and the hub has one, its [`Home`]:
 //!
 //! ```text
-//!   while the fiber is suspended    context = where the fiber continues
-//!   while the fiber runs            context = where the hub continues
-//!
-//!   resume, suspend:   swap (code address, stack pointer, two registers) with the context; jump
+//!   resume      hub   -> fiber
+//!   suspend     fiber -> hub
+//!   hand_over   fiber -> another fiber
 //! ```
 //!
 //! The switch is a block of assembly that is inlined where it is used. There is no call with
@@ -66,6 +65,7 @@ const LINE: usize = 64;
 const FETCHED_LINES: usize = 5;
 
 /// The resumption point of code that was left. The blocks of assembly depend on its layout.
+#[derive(Default)]
 #[repr(C)]
 struct Context {
     code: usize,
@@ -74,6 +74,12 @@ struct Context {
     frame: usize,
     /// rbx or x19.
     base: usize,
+}
+
+/// The resumption point of the hub while a fiber runs.
+#[derive(Default)]
+pub(crate) struct Home {
+    context: UnsafeCell<Context>,
 }
 
 /// Code on a stack of its own.
@@ -88,6 +94,8 @@ struct Context {
 pub(crate) struct Fiber {
     /// First, so that the address that the switch passes is also the address of the fiber.
     context: UnsafeCell<Context>,
+    /// The hub's side, set when the fiber is resumed.
+    home: Cell<*const Home>,
     done: Cell<bool>,
     /// The function that drops the body on the stack; `None` once the body has started. A caller
     /// must answer the `# Safety` section of [`drop_body`].
@@ -124,6 +132,7 @@ impl Fiber {
             .then(|| ValgrindStackRegistration::new(pointer(stack.limit()), stack.top() - stack.limit()));
         Fiber {
             context: UnsafeCell::new(context),
+            home: Cell::new(ptr::null()),
             done: Cell::new(false),
             unrun: Cell::new(Some(drop_body::<F>)),
             stack,
@@ -131,33 +140,48 @@ impl Fiber {
         }
     }
 
-    /// Runs the fiber until it suspends or ends. Returns `true` if it has ended.
+    /// Runs the fiber, and those to which it [hands over](Fiber::hand_over), until one of them
+    /// suspends or ends.
     ///
     /// # Safety
     ///
     /// The caller must be on the thread that made the fiber and not inside a fiber. The fiber must
-    /// not be done and must not have moved since its first resume.
+    /// not be done and must not have moved since its first resume. No other resume with this
+    /// `home` may be under way.
     #[inline(always)]
-    pub(crate) unsafe fn resume(&self) -> bool {
-        // SAFETY: the fiber is suspended or fresh, since other code has control, so the context is
-        // the fiber's. The hub is here once at a time.
-        let back = unsafe { arch::switch(self.context()) };
-        let done = back.is_null();
-        if done {
-            self.done.set(true);
-        }
-        done
+    pub(crate) unsafe fn resume(&self, home: &Home) {
+        self.home.set(home);
+        // SAFETY: the fiber is suspended or fresh, since other code has control, so its context is
+        // valid. The context of the hub is another one, and the hub is here once at a time.
+        unsafe { arch::switch(home.context.get(), self.context()) };
     }
 
-    /// Switches to the hub. Returns when the hub resumes this fiber again, which may be never.
+    /// Switches to the hub. Returns when this fiber is resumed again, which may be never.
     ///
     /// # Safety
     ///
     /// The caller must run on this fiber.
     #[inline(always)]
     pub(crate) unsafe fn suspend(&self) {
-        // SAFETY: the fiber runs, so the context belongs to the hub, which is in `resume`.
-        unsafe { arch::switch(self.context()) };
+        // SAFETY: the fiber runs, so `resume` or `hand_over` has set its home, which exists until the
+        // hub's call of `resume` returns.
+        let home = unsafe { &*self.home.get() };
+        // SAFETY: the fiber runs, so the hub is in `resume` and its context is valid.
+        unsafe { arch::switch(self.context(), home.context.get()) };
+    }
+
+    /// Switches to another fiber, as if this one had suspended and the hub had resumed the other.
+    /// Returns when this fiber is resumed again, which may be never.
+    ///
+    /// # Safety
+    ///
+    /// The caller must run on this fiber. The other one must be suspended, not done, and last
+    /// resumed with the same home, and must not have moved since its first resume.
+    #[inline(always)]
+    pub(crate) unsafe fn hand_over(&self, to: &Fiber) {
+        debug_assert_eq!(self.home.get(), to.home.get(), "one hub resumes both fibers");
+        // SAFETY: the other fiber is suspended, so it is not this one and its context is valid.
+        unsafe { arch::switch(self.context(), to.context()) };
     }
 
     /// Prefetches the part of the stack that the next resume touches. A hint without other effects.
@@ -233,6 +257,9 @@ impl fmt::Debug for Fiber {
     }
 }
 
+/// Fibers can switch to each other without the hub.
+pub(crate) const HANDS_OVER: bool = true;
+
 /// Prefetches that many cache lines from this address on. A hint: any address is allowed.
 #[inline(always)]
 pub(crate) fn fetch(address: usize, lines: usize) {
@@ -244,17 +271,20 @@ pub(crate) fn fetch(address: usize, lines: usize) {
 /// The first function on each stack: entered by a jump at the first resume as if it had been
 /// called, and left by a jump.
 extern "C" fn start<F: FnOnce()>(context: *mut Context) -> ! {
-    // SAFETY: `resume` has passed this pointer, made from a reference to the whole fiber. The fiber
-    // exists as long as it is resumed, and does not move.
+    // SAFETY: the switch has passed this pointer, made from a reference to the whole fiber. The
+    // fiber exists as long as it is resumed, and does not move.
     let fiber = unsafe { &*context.cast::<Fiber>() };
     fiber.unrun.set(None);
     // SAFETY: the body was written there when the fiber was made. It is moved out, and `unrun` no
     // longer gives access to it.
     let body = unsafe { pointer::<F>(place_of::<F>(&fiber.stack)).read() };
     run_body(body);
-    // SAFETY: the hub is in `resume`, and the context holds its side. No frame is left on this
-    // stack except this one, which has nothing to drop.
-    unsafe { arch::leave(context) }
+    fiber.done.set(true);
+    // SAFETY: the fiber runs, so its home is set, and exists until the hub's `resume` returns.
+    let home = unsafe { &*fiber.home.get() };
+    // SAFETY: the hub is in `resume`, so its context is valid. No frame is left on this stack
+    // except this one, which has nothing to drop.
+    unsafe { arch::leave(home.context.get()) }
 }
 
 /// Returns the place of the body before it runs.

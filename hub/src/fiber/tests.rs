@@ -1,4 +1,4 @@
-//! Tests of the four verbs, the same for every implementation.
+//! Tests of the verbs, the same for every implementation.
 
 #![expect(unsafe_code, reason = "resuming and suspending have conditions, which the tests keep")]
 
@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Output};
 use std::rc::{Rc, Weak};
 
-use super::Fiber;
+use super::{Fiber, HANDS_OVER, Home};
 use crate::stack::{DEFAULT_STACK_SIZE, Stack, StackPool};
 
 fn stack() -> Stack {
@@ -17,9 +17,14 @@ fn stack() -> Stack {
 }
 
 fn resume(fiber: &Fiber) -> bool {
+    resume_with(&Home::default(), fiber)
+}
+
+fn resume_with(home: &Home, fiber: &Fiber) -> bool {
     assert!(!fiber.done());
     // SAFETY: every test resumes from its own thread's stack, and never a fiber that is done.
-    unsafe { fiber.resume() }
+    unsafe { fiber.resume(home) };
+    fiber.done()
 }
 
 /// Creates a fiber with a body that has a reference to the fiber, as the hub's record gives a
@@ -42,6 +47,11 @@ fn fiber(body: impl FnOnce(&Fiber) + 'static) -> Rc<Fiber> {
 fn suspend(fiber: &Fiber) {
     // SAFETY: every body suspends the fiber it was given, which is its own.
     unsafe { fiber.suspend() };
+}
+
+fn hand_over(fiber: &Fiber, to: &Fiber) {
+    // SAFETY: every body passes the fiber it was given, and one that is suspended.
+    unsafe { fiber.hand_over(to) };
 }
 
 #[test]
@@ -456,4 +466,48 @@ fn an_overflow_on_a_fiber_is_explained() {
     assert!(!output.status.success());
     assert!(text.contains("ramie: an unnamed greenlet (spawned at "), "{text}");
     assert!(text.contains("has overflowed its stack of 256 KiB"), "{text}");
+}
+
+#[test]
+fn fibers_hand_over_to_each_other_and_the_last_one_returns_to_the_hub() {
+    if !HANDS_OVER {
+        return;
+    }
+    const FIBERS: usize = 5;
+    const ROUNDS: u64 = 1000;
+    let alone: Vec<_> = (0..FIBERS as u64).map(|seed| juggle(seed, || ())).collect();
+    let ring: Rc<RefCell<Vec<Rc<Fiber>>>> = Rc::default();
+    let results = Rc::new(RefCell::new(vec![None; FIBERS]));
+    let switches = Rc::new(Cell::new(0));
+    for at in 0..FIBERS {
+        let (ring_, results, switches) = (Rc::clone(&ring), Rc::clone(&results), Rc::clone(&switches));
+        let made = fiber(move |fiber| {
+            suspend(fiber);
+            let next = Rc::as_ptr(&ring_.borrow()[(at + 1) % FIBERS]);
+            // SAFETY: the ring holds every fiber to the end of the test.
+            let next = unsafe { &*next };
+            let pass = || {
+                switches.set(switches.get() + 1);
+                hand_over(fiber, next);
+            };
+            let result = juggle(at as u64, pass);
+            (0..ROUNDS).for_each(|_| pass());
+            results.borrow_mut()[at] = Some(result);
+            drop((ring_, results.clone()));
+            suspend(fiber);
+        });
+        ring.borrow_mut().push(made);
+    }
+    let home = Home::default();
+    let fibers = ring.borrow().clone();
+    fibers.iter().for_each(|fiber| assert!(!resume_with(&home, fiber)));
+    // The first one starts the ring; each ends its rounds in turn and then returns to the hub.
+    for fiber in &fibers {
+        assert!(!resume_with(&home, fiber));
+    }
+    assert_eq!(switches.get(), FIBERS as u64 * (ROUNDS + 40));
+    assert_eq!(*results.borrow(), alone.into_iter().map(Some).collect::<Vec<_>>());
+    for fiber in &fibers {
+        assert!(resume_with(&home, fiber), "the body returns");
+    }
 }

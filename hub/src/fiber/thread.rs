@@ -56,7 +56,7 @@ impl Fiber {
         }
     }
 
-    /// Runs the fiber until it suspends or ends. Returns `true` if it has ended.
+    /// Runs the fiber until it suspends or ends.
     ///
     /// # Panics
     ///
@@ -66,7 +66,7 @@ impl Fiber {
     ///
     /// The caller must be on the thread that made the fiber and not inside a fiber. The fiber must
     /// not be done and must not have moved since its first resume.
-    pub(crate) unsafe fn resume(&self) -> bool {
+    pub(crate) unsafe fn resume(&self, _home: &Home) {
         if let Some(body) = self.body.take() {
             self.start(body);
         }
@@ -79,7 +79,6 @@ impl Fiber {
             thread.join().expect("a panic in the body would have aborted");
         }
         self.done.set(done);
-        done
     }
 
     fn start(&self, body: Box<dyn FnOnce()>) {
@@ -109,6 +108,11 @@ impl Fiber {
         baton.wait_until(|holder| holder == Holder::Fiber);
     }
 
+    /// Never called: see [`HANDS_OVER`].
+    pub(crate) unsafe fn hand_over(&self, _to: &Fiber) {
+        unreachable!("these fibers switch through the hub");
+    }
+
     /// Does nothing: the system manages a thread's stack.
     #[inline]
     pub(crate) fn fetch(&self) {}
@@ -131,6 +135,13 @@ impl Fiber {
         self.done.get()
     }
 }
+
+/// Fibers switch to each other through the hub.
+pub(crate) const HANDS_OVER: bool = false;
+
+/// Nothing: this implementation keeps the resumption point of the hub itself.
+#[derive(Default)]
+pub(crate) struct Home;
 
 /// Does nothing, so that callers need no knowledge of the implementation.
 #[inline]

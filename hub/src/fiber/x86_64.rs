@@ -22,52 +22,47 @@ use super::Context;
 /// return address is zero, which ends every backtrace.
 pub(super) const RETURN_ADDRESS: usize = 8;
 
-/// Continues at `context`, and stores there where this side continues. Returns when the other side
-/// switches back or has left permanently. The result is the argument of the switch back, or null
-/// after a permanent leave.
+/// Continues at `to`, and stores in `from` where this side continues. Returns when other code
+/// continues at `from`.
 ///
 /// # Safety
 ///
-/// `context` must hold where the other side of this stack pair stopped, or the entry of a fresh
-/// fiber, and must not be accessed by other code during the switch.
+/// `to` must be another context than `from`. It must hold where the code of another stack stopped,
+/// or the entry of a fresh fiber. Neither may be accessed by other code during the switch.
 #[inline(always)]
-pub(super) unsafe fn switch(context: *mut Context) -> *mut Context {
-    let back;
-    // SAFETY: the other side's registers are loaded and its code continues as after a call. When it
-    // switches back, the stack pointer, rbx and rbp have their old values, and all other registers
-    // are declared as overwritten.
+pub(super) unsafe fn switch(from: *mut Context, to: *mut Context) {
+    // SAFETY: the registers of the other side are loaded and its code continues as after a call.
+    // When this side is continued, the stack pointer, rbx and rbp have their old values, and all
+    // other registers are declared as overwritten.
     unsafe {
         asm!(
             "lea rax, [rip + 2f]",
-            "mov rcx, [rdi]",
-            "mov rdx, [rdi + 8]",
-            "mov rsi, [rdi + 16]",
-            "mov r8, [rdi + 24]",
+            "mov rcx, [rsi]",
             "mov [rdi], rax",
             "mov [rdi + 8], rsp",
             "mov [rdi + 16], rbp",
             "mov [rdi + 24], rbx",
-            "mov rsp, rdx",
-            "mov rbp, rsi",
-            "mov rbx, r8",
+            "mov rsp, [rsi + 8]",
+            "mov rbp, [rsi + 16]",
+            "mov rbx, [rsi + 24]",
+            "mov rdi, rsi", // the argument of the first function of a fiber
             "jmp rcx",
             "2:",
             "endbr64",
-            inout("rdi") context => back,
+            inout("rdi") from => _, inout("rsi") to => _,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             clobber_abi("C"),
         );
     }
-    back
 }
 
-/// Continues at `context` permanently.
+/// Continues at `to` permanently.
 ///
 /// # Safety
 ///
 /// As for [`switch`]; and nothing on this stack may be needed any more.
 #[inline(always)]
-pub(super) unsafe fn leave(context: *mut Context) -> ! {
+pub(super) unsafe fn leave(to: *mut Context) -> ! {
     // SAFETY: as in `switch`. Control never returns here.
     unsafe {
         asm!(
@@ -75,9 +70,8 @@ pub(super) unsafe fn leave(context: *mut Context) -> ! {
             "mov rsp, [rdi + 8]",
             "mov rbp, [rdi + 16]",
             "mov rbx, [rdi + 24]",
-            "xor edi, edi",
             "jmp rcx",
-            in("rdi") context,
+            in("rdi") to,
             options(noreturn),
         );
     }

@@ -99,7 +99,12 @@ impl Builder {
     /// Creates a greenlet without starting it.
     #[track_caller]
     pub fn create<B: Body>(&self, body: B) -> Greenlet<B::Value> {
-        let site = self.site_or(Location::caller());
+        self.create_at(body, self.site_or(Location::caller()))
+    }
+
+    /// Creates a greenlet like [`create`](Builder::create), with this spawn site.
+    #[doc(hidden)]
+    pub fn create_at<B: Body>(&self, body: B, site: &'static Location<'static>) -> Greenlet<B::Value> {
         let greenlet = Greenlet::from_record(self.record(body, site));
         self.prepare_one(&greenlet);
         greenlet
@@ -185,7 +190,10 @@ impl fmt::Debug for Builder {
 /// ```
 #[track_caller]
 pub fn spawn<B: Body>(body: B) -> Greenlet<B::Value> {
-    Builder::new().spawn(body)
+    let core = current::core();
+    let record = core.record(Kind::Greenlet, body, Location::caller(), DEFAULT_STACK_SIZE);
+    core.start(&record);
+    Greenlet::from_record(record)
 }
 
 /// Creates a greenlet that starts after a delay. Does not let other greenlets run.
@@ -221,8 +229,7 @@ pub fn spawn_later<B: Body>(after: Duration, body: B) -> Greenlet<B::Value> {
 pub fn spawn_raw(f: impl FnOnce() + 'static) -> AnyGreenlet {
     let core = current::core();
     let record = core.record(Kind::Raw, f, Location::caller(), DEFAULT_STACK_SIZE);
-    let token = core.admit(&record);
-    core.push_resume(token);
+    core.start(&record);
     AnyGreenlet { record }
 }
 

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::GetError;
@@ -14,7 +14,7 @@ use crate::exception::Failure;
 use crate::scheduler::TimerAction;
 use crate::scheduler::current;
 use crate::scheduler::unwind::guard;
-use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, WakeReason};
+use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, WakeReason, WeakTaskRef};
 use crate::task::{Lane, LinkId, Notified, Target};
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
@@ -93,12 +93,12 @@ impl AnyGreenlet {
     /// Returns the failure that the greenlet ended with. `None` also for a plain kill, which counts
     /// as a good end.
     pub fn exception(&self) -> Option<Failure> {
-        self.task().failure.get().filter(|failure| !failure.is_exit()).cloned()
+        self.task().failure().filter(|failure| !failure.is_exit()).cloned()
     }
 
     /// Returns the failure that the greenlet ended with, including a plain kill.
     pub(crate) fn ended_by(&self) -> Option<Failure> {
-        self.task().failure.get().cloned()
+        self.task().failure().cloned()
     }
 
     /// Returns `true` if this is the main greenlet, which runs on the thread's own stack.
@@ -132,20 +132,20 @@ impl AnyGreenlet {
 
     /// Returns the greenlet that created this one, while that greenlet is still referenced.
     pub fn spawning_greenlet(&self) -> Option<AnyGreenlet> {
-        let record = self.task().spawner.as_ref().and_then(Weak::upgrade)?;
+        let record = self.task().spawner.as_ref().and_then(WeakTaskRef::upgrade)?;
         Some(AnyGreenlet { record })
     }
 
     /// Returns the place in the program where the greenlet was created; for the main greenlet,
     /// where its hub was created.
     pub fn spawn_site(&self) -> &'static Location<'static> {
-        self.task().site
+        self.task().site()
     }
 
     /// Returns the greenlet with its result's type, if that type is `T`.
     pub fn downcast<T: 'static>(&self) -> Option<Greenlet<T>> {
         self.record
-            .body
+            .body()
             .value()
             .is::<RefCell<Option<T>>>()
             .then(|| Greenlet::from_record(self.record.clone()))
@@ -157,9 +157,7 @@ impl AnyGreenlet {
     /// let other greenlets run.
     pub fn start(&self) {
         if self.task().state.get() == State::Created && !self.dead() {
-            let core = current::core();
-            let token = core.admit(&self.record);
-            core.push_resume(token);
+            current::core().start(&self.record);
         }
     }
 
@@ -174,7 +172,7 @@ impl AnyGreenlet {
                 return;
             }
             let timer = core.start_timer(core.deadline(after), || TimerAction::Wake(token), true);
-            self.task().start_timer.set(Some(timer));
+            self.task().cold().start_timer.set(Some(timer));
         }
     }
 
@@ -210,7 +208,7 @@ impl AnyGreenlet {
         let id = core.new_link();
         let links = &self.task().links;
         links.add_waiter(Lane::First, id, token);
-        let place = LinkGuard::new(links, id, false);
+        let place = LinkGuard::of_greenlet(&self.record, id, token);
         let timer = TimerGuard::limit(&core, token, deadline);
         core.park_with((timer, place), token, reason) == WakeReason::Woken || self.ready()
     }
@@ -250,7 +248,7 @@ impl AnyGreenlet {
     fn link_if(&self, wanted: fn(&AnyGreenlet) -> bool, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
         // The entry does not count as a reference to its own greenlet: a cycle would keep an unused
         // greenlet alive forever.
-        let weak = Rc::downgrade(&self.record);
+        let weak = self.record.downgrade();
         self.add_link(Target::Spawn(Box::new(move || {
             if let Some(record) = weak.upgrade() {
                 let greenlet = AnyGreenlet { record };
@@ -264,7 +262,7 @@ impl AnyGreenlet {
     /// Calls `f` in the hub when this greenlet has ended. `f` must not wait. Does not let other
     /// greenlets run.
     pub fn rawlink(&self, f: impl FnOnce(&AnyGreenlet) + 'static) -> LinkId {
-        let weak = Rc::downgrade(&self.record);
+        let weak = self.record.downgrade();
         self.add_link(Target::Call(Box::new(move || {
             if let Some(record) = weak.upgrade() {
                 f(&AnyGreenlet { record });
@@ -275,11 +273,17 @@ impl AnyGreenlet {
     fn add_link(&self, target: Target) -> LinkId {
         let core = current::core();
         let id = core.new_link();
-        self.task().links.add(Lane::First, id, target);
+        let links = &self.task().links;
+        core.make_pass(links, || self.notified());
+        links.add(Lane::First, id, target);
         if self.ready() {
-            core.notify(Notified::Greenlet(self.record.clone()));
+            core.notify(links, || self.notified());
         }
         id
+    }
+
+    fn notified(&self) -> Notified {
+        Notified::Greenlet(self.record.clone())
     }
 
     /// Removes a link, even during a notification that has not reached it yet. Does nothing if the
@@ -291,6 +295,9 @@ impl AnyGreenlet {
     /// Removes every link. Greenlets that wait for this greenlet are then woken only by other
     /// events they wait for.
     pub fn unlink_all(&self) {
+        if let Some(core) = current::try_core() {
+            core.make_pass(&self.task().links, || self.notified());
+        }
         self.task().links.clear();
     }
 
@@ -351,7 +358,7 @@ impl<T: 'static> Greenlet<T> {
     }
 
     fn cell(&self) -> &RefCell<Option<T>> {
-        self.any.record.body.value().downcast_ref().expect("the handle has the type of the record")
+        self.any.record.body().value().downcast_ref().expect("the handle has the type of the record")
     }
 
     fn outcome<R>(&self, f: impl FnOnce(&RefCell<Option<T>>) -> Option<R>) -> Result<R, Failure> {

@@ -46,9 +46,9 @@ impl<T: 'static> LocalKey<T> {
         let record = current::core().current();
         let tree;
         let locals = match self.scope {
-            LocalScope::Greenlet => &record.task.locals,
+            LocalScope::Greenlet => &record.task.cold().locals,
             LocalScope::Tree => {
-                tree = record.task.tree.get_or_init(|| Rc::new(Locals::new())).clone();
+                tree = record.task.tree.get_or_init(|| Rc::<Locals>::default()).clone();
                 &*tree
             }
         };

@@ -25,6 +25,7 @@ impl Core {
             None => {}
         }
         if let Some(exception) = failure.exception().filter(|exception| exception.is::<SystemExit>()) {
+            self.pace.call_for_loop();
             self.main.push_urgent(exception.clone());
             if self.in_hub() {
                 self.deliver_urgent();

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::events::{Event, IoWaiter, TimerAction};
 use super::loop_state::{Class, Phase};
-use super::run_queue::{Item, Step};
+use super::run_queue::{Entry, Item, Step};
 use super::watches::WatchKind;
 use super::{Core, Mode};
 use crate::exception::Exception;
@@ -110,14 +110,30 @@ impl Core {
         if self.pace.due() && self.look(0) {
             return None;
         }
-        let Some((token, ahead)) = self.queue.pop_resume(PREFETCH_THRESHOLD) else {
-            return self.next_other();
-        };
-        if let Some(next) = ahead {
-            self.fetch_ahead(next);
+        match self.queue.next_resume() {
+            Some(entry) => {
+                self.take_resume(entry);
+                Some((entry.token()?, WakeReason::Woken))
+            }
+            None => self.next_other(),
+        }
+    }
+
+    /// Removes the next item, which ends a wait and does nothing else. No check of the clock may be
+    /// due.
+    #[inline(always)]
+    pub(super) fn take_resume(&self, entry: Entry) {
+        self.queue.take_resume(entry);
+        if self.queue.len() >= PREFETCH_THRESHOLD {
+            self.fetch_queued();
         }
         self.pace.spend();
-        Some((token, WakeReason::Woken))
+    }
+
+    // Not inlined: a switch would have fewer registers.
+    #[inline(never)]
+    fn fetch_queued(&self) {
+        self.fetch_ahead(self.queue.ahead());
     }
 
     /// Prefetches for the next switches: the record of the next but one, and the stack of the next
@@ -168,6 +184,10 @@ impl Core {
     fn run_item(&self, item: Item) -> Next {
         match item {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
+            Item::Direct(token) => {
+                self.queue.begin_serving(token.wait);
+                return Some((token, WakeReason::Woken));
+            }
             Item::Limit(token) => return Some((token, WakeReason::TimedOut)),
             Item::Timeout(timeout) => {
                 if let Some((owner, throw)) = timeout.fire() {
@@ -251,7 +271,7 @@ impl Core {
         let Some(target) = target else {
             let again = pass.end();
             if again {
-                self.notify(pass.of);
+                self.notify(pass.of.links(), || pass.of.clone());
             }
             return None;
         };

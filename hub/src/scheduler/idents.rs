@@ -8,7 +8,7 @@ use std::fmt;
 use super::Core;
 use crate::error::Waiting;
 use crate::scheduler::current;
-use crate::task::{AnyGreenlet, Kind, LinkId, Task, TaskRef};
+use crate::task::{AnyGreenlet, Cold, Kind, LinkId, Task, TaskRef};
 
 /// The numbers that a hub assigns. Only an ident is assigned again, when its record is gone.
 pub(super) struct Ids {
@@ -63,7 +63,8 @@ impl Ids {
     /// Returns the smallest number that no living record of this hub has, assigned at the first
     /// call.
     fn ident(&self, task: &Task) -> u32 {
-        if let Some(ident) = task.ident.get() {
+        let place = &task.cold().ident;
+        if let Some(ident) = place.get() {
             return ident;
         }
         let free = self.free_idents.borrow_mut().pop();
@@ -71,7 +72,7 @@ impl Ids {
             Some(Reverse(ident)) => ident,
             None => self.next_ident.replace(self.next_ident.get() + 1),
         };
-        task.ident.set(Some(ident));
+        place.set(Some(ident));
         ident
     }
 
@@ -115,7 +116,7 @@ impl Core {
 
     /// Returns the name of a greenlet, with the place where it was spawned and the call it waits in.
     pub(super) fn describe(&self, record: &TaskRef) -> Waiting {
-        let site = (record.task.kind != Kind::Main).then_some(record.task.site);
+        let site = (record.task.kind != Kind::Main).then(|| record.task.site());
         Waiting { name: self.name(record), site, reason: record.task.reason.get() }
     }
 
@@ -131,7 +132,7 @@ impl Core {
     }
 }
 
-impl Drop for Task {
+impl Drop for Cold {
     fn drop(&mut self) {
         if let (Some(ident), Some(core)) = (self.ident.get(), current::try_core()) {
             core.ids.free_ident(ident);
@@ -149,7 +150,7 @@ impl fmt::Debug for AnyGreenlet {
         };
         write!(f, "<{name} {:?}", task.state.get())?;
         if task.kind != Kind::Main {
-            write!(f, ", spawned at {}", task.site)?;
+            write!(f, ", spawned at {}", task.site())?;
         }
         f.write_str(">")
     }

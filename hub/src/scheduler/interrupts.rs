@@ -24,19 +24,26 @@ pub(super) struct Unwinding {
     resumed_panicking: Cell<bool>,
     /// The number of parked tasks, and of nested waits, that are known to be unwinding.
     parked: Cell<usize>,
+    /// `true` if there are deferred interrupts, to be read at every switch.
+    any_deferred: Cell<bool>,
     /// The tasks with an interrupt that waits for the end of their unwinding.
     deferred: RefCell<Vec<TaskRef>>,
 }
 
 impl Unwinding {
     pub(super) fn new() -> Unwinding {
-        Unwinding { resumed_panicking: Cell::new(false), parked: Cell::new(0), deferred: RefCell::default() }
+        Unwinding {
+            resumed_panicking: Cell::new(false),
+            parked: Cell::new(0),
+            any_deferred: Cell::new(false),
+            deferred: RefCell::default(),
+        }
     }
 
-    /// Records std's panic count when a task is resumed.
+    /// Records whether std counts a panic on this thread when a task is resumed.
     #[inline(always)]
-    pub(super) fn note_resumed(&self) {
-        self.resumed_panicking.set(thread::panicking());
+    pub(super) fn note_resumed(&self, panicking: bool) {
+        self.resumed_panicking.set(panicking);
     }
 
     /// Counts a task that is parked in the middle of its unwinding.
@@ -59,20 +66,22 @@ impl Unwinding {
     /// Returns `true` if an interrupt waits for the end of an unwinding.
     #[inline(always)]
     pub(super) fn has_deferred(&self) -> bool {
-        !self.deferred.borrow().is_empty()
+        self.any_deferred.get()
     }
 
     pub(super) fn defer(&self, record: TaskRef) {
+        self.any_deferred.set(true);
         self.deferred.borrow_mut().push(record);
     }
 
     fn take_deferred(&self) -> Vec<TaskRef> {
+        self.any_deferred.set(false);
         self.deferred.take()
     }
 
     /// Drops the references to the tasks.
     pub(super) fn close(&self) {
-        guard_drop(self.deferred.take());
+        guard_drop(self.take_deferred());
     }
 }
 
@@ -90,6 +99,7 @@ pub fn unwinding() -> bool {
 impl Core {
     /// Records that the task has an interrupt that waits for the end of its unwinding.
     pub(crate) fn defer(&self, record: TaskRef) {
+        self.pace.call_for_loop();
         self.unwinding.defer(record);
     }
 
@@ -169,7 +179,7 @@ impl Core {
         task.mask(Interrupt { exception, timeout }.unclaimed());
         // If the next wait cannot tell whether the task is unwinding itself, the interrupt is
         // raised when that is known.
-        self.unwinding.defer(self.current());
+        self.defer(self.current());
     }
 
     /// Returns `true` if an interrupt may be raised in the task at its present position.

@@ -11,15 +11,16 @@ use crate::exception::{Exception, Failure, GreenletExit, SystemExit};
 use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard};
-use crate::stack::{DEFAULT_STACK_SIZE, StackStats};
+use crate::stack::{DEFAULT_STACK_SIZE, StackError, StackStats};
 use crate::task::Notified;
 use crate::task::body::Body;
 use crate::task::{
-    AnyGreenlet, Kind, Locals, NO_INDEX, Record, SpawnCallback, State, Task, TaskRef, WaitToken, switch,
+    AnyGreenlet, Kind, Locals, NO_INDEX, SpawnCallback, State, Task, TaskRef, WaitToken, switch,
 };
 
 impl Core {
     /// Creates the record of a task that is not started. The running task becomes its spawner.
+    #[inline]
     pub(crate) fn record<B: Body>(
         &self,
         kind: Kind,
@@ -27,20 +28,32 @@ impl Core {
         site: &'static Location<'static>,
         stack_size: usize,
     ) -> TaskRef {
-        let spawner = self.current();
-        let tree = (spawner.task.kind != Kind::Main)
-            .then(|| spawner.task.tree.get_or_init(|| Rc::new(Locals::new())).clone());
-        let task = Task::new(kind, site, stack_size, Some(Rc::downgrade(&spawner)), tree);
-        Rc::new(Record { task, body: Bound::new(body) })
+        TaskRef::new(Bound::new(body), || {
+            let spawner = self.tasks.running();
+            let tree =
+                (spawner.kind != Kind::Main).then(|| spawner.tree.get_or_init(Rc::<Locals>::default).clone());
+            Task::new(kind, site, stack_size, Some(spawner.downgrade()), tree)
+        })
+    }
+
+    /// Queues the start of a created task.
+    #[inline]
+    pub(crate) fn start(&self, record: &TaskRef) {
+        let token = self.admit(record);
+        self.push_resume(token);
     }
 
     /// Assigns a slot to a created task, which begins when its first token is resumed.
+    #[inline(always)]
     pub(crate) fn admit(&self, record: &TaskRef) -> WaitToken {
         self.enrol(record);
-        self.tell_spawn_callbacks(record);
+        if self.hooks.has_spawn_callbacks() {
+            self.tell_spawn_callbacks(record);
+        }
         record.task.token()
     }
 
+    #[inline(always)]
     fn enrol(&self, record: &TaskRef) {
         self.tasks.insert(record);
         record.task.hub.set(self.number());
@@ -83,7 +96,7 @@ impl Core {
             // A destructor of the closure is waiting: the end of the task is already in progress.
             return;
         }
-        if let Some(timer) = task.start_timer.take() {
+        if let Some(timer) = task.cold_if_used().and_then(|cold| cold.start_timer.take()) {
             self.cancel_timer(timer);
         }
         self.dismiss(task);
@@ -99,7 +112,7 @@ impl Core {
     /// running task that is raised there is returned, to be raised again; failures of the
     /// destructors themselves are reported.
     fn discard(&self, record: &TaskRef) -> Option<Exception> {
-        let escape = guard(|| record.body.discard()).err()?;
+        let escape = guard(|| record.body().discard()).err()?;
         if let Escape::Exception(exception) = &escape {
             let delivered = self.tasks.running().cold().delivered.take();
             if delivered.is_some_and(|delivered| delivered.same(exception)) {
@@ -121,12 +134,14 @@ impl Core {
     /// Drops the value of a body that has returned, on the stack of its greenlet, if no handle is
     /// left that could take the value. The destructor may wait. Returns the exception that
     /// interrupted the greenlet there.
+    #[inline(always)]
     fn drop_untaken(&self, record: &TaskRef) -> Option<Failure> {
         // One reference belongs to the hub, one to the caller.
-        if Rc::strong_count(record) > 2 || !record.task.links.is_empty() {
-            return None;
-        }
-        match guard(|| record.body.drop_value()).err()? {
+        if record.count() > 2 || !record.task.links.is_empty() { None } else { self.drop_value(record) }
+    }
+
+    fn drop_value(&self, record: &TaskRef) -> Option<Failure> {
+        match guard(|| record.body().drop_value()).err()? {
             Escape::Exception(exception) => Some(Failure::raised(exception)),
             escape @ Escape::Panic(_) => {
                 self.report(&ErrorContext::Destructor, escape);
@@ -136,30 +151,44 @@ impl Core {
     }
 
     /// Ends a greenlet, as the last action on its own stack.
-    pub(crate) fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
+    #[inline(always)]
+    fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        record.task.locals.clear(|value| {
-            if let Err(escape) = guard(|| drop(value)) {
-                self.report(&ErrorContext::Destructor, escape);
-            }
-        });
+        if let Some(cold) = record.task.cold_if_used() {
+            cold.locals.clear(|value| {
+                if let Err(escape) = guard(|| drop(value)) {
+                    self.report(&ErrorContext::Destructor, escape);
+                }
+            });
+        }
     }
 
     /// Records the result, queues the links, and reports a failure, in gevent's order.
+    #[inline(always)]
     fn record_end(&self, record: &TaskRef, failure: Option<Failure>) {
         let task = &record.task;
         task.raised.set(false);
-        if let Some(failure) = &failure {
-            let _ = task.failure.set(failure.clone());
+        match failure {
+            None => self.become_ready(record),
+            Some(failure) => self.record_failure(record, failure),
         }
-        task.state.set(State::Ready);
-        self.notify(Notified::Greenlet(record.clone()));
+    }
+
+    #[inline(always)]
+    fn become_ready(&self, record: &TaskRef) {
+        record.task.state.set(State::Ready);
+        self.notify(&record.task.links, || Notified::Greenlet(record.clone()));
+    }
+
+    #[cold]
+    fn record_failure(&self, record: &TaskRef, failure: Failure) {
+        let task = &record.task;
+        let _ = task.cold().failure.set(failure.clone());
+        self.become_ready(record);
         // An exception that a scope passes on to its greenlets is raised in the scope; a system
         // error goes to main from here.
-        let told = |failure: &Failure| {
-            failure.is_exit() || task.was_recalled(failure) && !failure.is::<SystemExit>()
-        };
-        if let Some(failure) = failure.filter(|failure| !told(failure)) {
+        let told = failure.is_exit() || task.was_recalled(&failure) && !failure.is::<SystemExit>();
+        if !told {
             let greenlet = AnyGreenlet::from(record);
             let context = match task.kind {
                 Kind::Raw => ErrorContext::Raw(greenlet),
@@ -170,6 +199,7 @@ impl Core {
     }
 
     /// Notifies the owning scope that the task's closure and fiber are gone.
+    #[inline(always)]
     fn gone(&self, task: &Task) {
         if let Some(child) = task.take_child() {
             child.gone(task, &mut |parent| self.push_resume(parent));
@@ -178,6 +208,7 @@ impl Core {
 
     /// Releases the slot of a task, if it has one. Returns its record, which may be the last
     /// reference.
+    #[inline(always)]
     fn dismiss(&self, task: &Task) -> Option<TaskRef> {
         let index = task.index.replace(NO_INDEX);
         task.wait.set(0);
@@ -208,32 +239,41 @@ impl Core {
     /// there is no stack for it.
     #[inline(never)]
     pub(super) fn begin(&self, task: &Task) -> bool {
-        task.start_timer.set(None);
+        if let Some(cold) = task.cold_if_used() {
+            cold.start_timer.set(None);
+        }
         self.thread_exit.renew();
-        let stack = self.stacks.take(task.stack_size);
-        match stack {
+        match self.stacks.take(task.stack_size) {
             Ok(stack) => {
                 task.state.set(State::Running);
-                let hub_handle = current::hub_handle(self.number());
-                switch::make(&task.fiber, &task.overflow, stack, move || {
-                    if switch::COUNTS_APART {
-                        // In this build each fiber is a thread of its own.
+                if switch::COUNTS_APART {
+                    // In this build each fiber is a thread of its own.
+                    let hub_handle = current::hub_handle(self.number());
+                    switch::make(&task.fiber, &task.overflow, stack, move || {
                         current::adopt(hub_handle);
-                    }
-                    run_body();
-                });
+                        run_body();
+                    });
+                } else {
+                    switch::make(&task.fiber, &task.overflow, stack, run_body);
+                }
+                true
             }
             Err(error) => {
-                let Some(record) = self.dismiss(task) else { return false };
-                record.task.dead.set(true);
-                // In the hub no interrupt arrives in between.
-                let _ = self.discard(&record);
-                self.record_end(&record, Some(Failure::raised(Exception::new(error))));
-                self.gone(&record.task);
-                return false;
+                self.refuse(task, error);
+                false
             }
         }
-        true
+    }
+
+    /// Ends a task that gets no stack.
+    #[cold]
+    fn refuse(&self, task: &Task, error: StackError) {
+        let Some(record) = self.dismiss(task) else { return };
+        record.task.dead.set(true);
+        // In the hub no interrupt arrives in between.
+        let _ = self.discard(&record);
+        self.record_end(&record, Some(Failure::raised(Exception::new(error))));
+        self.gone(&record.task);
     }
 
     pub(crate) fn stack_stats(&self) -> StackStats {
@@ -254,10 +294,8 @@ impl Core {
         self.hooks.remove_spawn_callback(number).is_some()
     }
 
+    #[cold]
     fn tell_spawn_callbacks(&self, record: &TaskRef) {
-        if !self.hooks.has_spawn_callbacks() {
-            return;
-        }
         let greenlet = AnyGreenlet::from(record);
         for callback in self.hooks.spawn_callbacks() {
             self.as_hub(|| {
@@ -273,7 +311,7 @@ impl Core {
 fn run_body() {
     let core = current::core();
     let record = core.current();
-    let failure = match record.body.run() {
+    let failure = match record.body().run() {
         Ok(Ok(())) => core.drop_untaken(&record),
         Ok(Err(exception)) => Some(Failure::raised(exception)),
         Err(payload) => Some(Escape::sort(payload).into_failure()),

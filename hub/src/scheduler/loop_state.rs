@@ -75,6 +75,12 @@ impl LoopState {
         self.phase.get()
     }
 
+    /// Returns `true` if the queue is served.
+    #[inline(always)]
+    pub(super) fn serves_callbacks(&self) -> bool {
+        self.phase.get() == Phase::Callbacks
+    }
+
     #[inline(always)]
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.set(phase);

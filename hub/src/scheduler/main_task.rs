@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
-use std::rc::Rc;
 
 use super::Core;
 use super::unwind::guard_drop;
 use crate::error::LoopExit;
 use crate::exception::Exception;
 use crate::stderr;
-use crate::task::{Interrupt, Kind, NoBody, Record, State, Task, TaskPtr, TaskRef, WaitToken, WakeReason};
+use crate::task::{Interrupt, Kind, NoBody, State, Task, TaskPtr, TaskRef, WaitToken, WakeReason};
 
 /// The main greenlet, and what it alone waits for.
 pub(super) struct MainTask {
@@ -27,6 +26,8 @@ pub(super) struct MainTask {
     joins: Cell<bool>,
     /// Set while `Hub::kill_all` waits for the next greenlet to die.
     death_waiter: Cell<Option<WaitToken>>,
+    /// The number of urgent exceptions, to be read at every switch.
+    urgent_count: Cell<usize>,
     /// Exceptions that are delivered before everything else.
     urgent: RefCell<VecDeque<Exception>>,
 }
@@ -38,13 +39,14 @@ impl MainTask {
         task.state = Cell::new(State::Running);
         task.hub = Cell::new(hub);
         MainTask {
-            record: Rc::new(Record { task, body: NoBody }),
+            record: TaskRef::new(NoBody, || task),
             resumed: Cell::new(false),
             drives: Cell::new(0),
             lent: Cell::new(0),
             overdue: Cell::new(false),
             joins: Cell::new(false),
             death_waiter: Cell::new(None),
+            urgent_count: Cell::new(0),
             urgent: RefCell::default(),
         }
     }
@@ -61,7 +63,7 @@ impl MainTask {
 
     /// Returns `true` if this is the record of main.
     pub(super) fn is(&self, record: &TaskRef) -> bool {
-        Rc::ptr_eq(record, &self.record)
+        record.is(&self.record)
     }
 
     /// Returns `true` if the loop must return to main.
@@ -101,25 +103,31 @@ impl MainTask {
 
     #[inline(always)]
     pub(super) fn has_urgent(&self) -> bool {
-        !self.urgent.borrow().is_empty()
+        self.urgent_count.get() > 0
     }
 
     pub(super) fn push_urgent(&self, exception: Exception) {
         self.urgent.borrow_mut().push_back(exception);
+        self.urgent_count.set(self.urgent_count.get() + 1);
     }
 
     fn pop_urgent(&self) -> Option<Exception> {
-        self.urgent.borrow_mut().pop_front()
+        let exception = self.urgent.borrow_mut().pop_front()?;
+        self.urgent_count.set(self.urgent_count.get() - 1);
+        Some(exception)
     }
 
     /// Drops the exceptions.
     pub(super) fn close(&self) {
+        self.urgent_count.set(0);
         guard_drop(self.urgent.take());
     }
 
     /// Drops the locals of main, which no frame uses any more.
     pub(super) fn clear_locals(&self) {
-        self.task().locals.clear(guard_drop);
+        if let Some(cold) = self.task().cold_if_used() {
+            cold.locals.clear(guard_drop);
+        }
     }
 }
 
@@ -165,7 +173,7 @@ impl Core {
             if main.shielded.get() {
                 main.mask(Interrupt::new(exception));
             } else {
-                main.thrown.set(Some(exception));
+                main.interrupt(exception);
             }
             self.switch_to(TaskPtr::of(self.main.record()));
         }
@@ -193,7 +201,7 @@ impl Core {
             ));
             std::process::abort();
         }
-        main.thrown.set(Some(exception));
+        main.interrupt(exception);
         self.switch_to(TaskPtr::of(self.main.record()));
     }
 }

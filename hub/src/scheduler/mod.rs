@@ -29,6 +29,7 @@ mod nested;
 mod pace;
 mod park;
 pub(crate) mod report;
+mod ring;
 mod run_queue;
 mod sources;
 mod stacks;

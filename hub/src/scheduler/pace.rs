@@ -60,6 +60,9 @@ pub(crate) struct Pace {
     /// `true` if the last check found the time up and units that take long.
     overdue: Cell<bool>,
     interval: Cell<u64>,
+    /// With that many units left, a greenlet that waits switches to the hub: 0 if it may hand over to
+    /// the next greenlet until a check is due, and the maximum if something calls for the loop.
+    hub_at: Cell<u32>,
     /// The number of operations left to the running greenlet.
     io_budget: Cell<u32>,
 }
@@ -75,6 +78,7 @@ impl Pace {
             poll_by: Cell::new(nanos(SWITCH_INTERVAL)),
             overdue: Cell::new(false),
             interval: Cell::new(nanos(SWITCH_INTERVAL)),
+            hub_at: Cell::new(u32::MAX),
             io_budget: Cell::new(IO_BUDGET),
         }
     }
@@ -91,6 +95,25 @@ impl Pace {
     #[inline(always)]
     pub(super) fn due(&self) -> bool {
         self.left.get() == 0
+    }
+
+    /// Sets whether the greenlet that is resumed next may hand over to others.
+    #[inline(always)]
+    pub(super) fn allow_hand_over(&self, allowed: bool) {
+        self.hub_at.set(if allowed { 0 } else { u32::MAX });
+    }
+
+    /// Makes the running greenlet switch to the hub when it waits: the loop has more to do than to
+    /// serve the next item.
+    #[inline]
+    pub(super) fn call_for_loop(&self) {
+        self.allow_hand_over(false);
+    }
+
+    /// Returns `true` if a greenlet that waits must switch to the hub.
+    #[inline(always)]
+    pub(super) fn calls_for_loop(&self) -> bool {
+        self.left.get() <= self.hub_at.get()
     }
 
     /// Counts an item of the queue. No check may be due.

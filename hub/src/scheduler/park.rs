@@ -1,6 +1,7 @@
 //! Suspending, resuming and interrupting tasks.
 
 use std::panic::resume_unwind;
+use std::thread;
 
 use super::{Core, Mode};
 use crate::exception::{Exception, Failure};
@@ -10,6 +11,9 @@ use crate::stderr;
 use crate::task::{
     AnyGreenlet, Interrupt, Kind, State, TaskPtr, TaskRef, UnwindState, WaitToken, WakeReason, switch,
 };
+
+/// The wait of a greenlet that yields.
+const YIELD: &str = "sleep(0)";
 
 impl Core {
     /// Suspends the running task until a holder of the token ends its wait.
@@ -26,7 +30,25 @@ impl Core {
     // Inlined, with `raise`, and the guards are dropped first, so that a kill unwinds fewer frames.
     #[inline(always)]
     pub(crate) fn park_with<G>(&self, guards: G, token: WaitToken, reason: &'static str) -> WakeReason {
-        let verdict = self.suspend_apart(token, reason);
+        self.park_while(guards, token, reason, || false)
+    }
+
+    /// Suspends like [`park_with`](Core::park_with), and suspends again in the same wait when the
+    /// task was woken for nothing, as `again` tells. `again` must not wait.
+    #[inline(always)]
+    pub(crate) fn park_while<G>(
+        &self,
+        guards: G,
+        token: WaitToken,
+        reason: &'static str,
+        again: impl Fn() -> bool,
+    ) -> WakeReason {
+        let verdict = loop {
+            let verdict = self.suspend_apart(token, reason);
+            if verdict != Some(WakeReason::Woken) || !again() {
+                break verdict;
+            }
+        };
         drop(guards);
         match verdict {
             Some(verdict) => verdict,
@@ -36,43 +58,112 @@ impl Core {
 
     #[inline(never)]
     pub(super) fn suspend_apart(&self, token: WaitToken, reason: &'static str) -> Option<WakeReason> {
-        self.suspend(token, reason)
-    }
-
-    /// Suspends the running task. Returns `None` when the task was interrupted.
-    #[inline(always)]
-    fn suspend(&self, token: WaitToken, reason: &'static str) -> Option<WakeReason> {
         if self.in_hub() {
             return self.suspend_in_hub(token, reason);
         }
+        self.suspend(token, reason)
+    }
+
+    /// Suspends the running task. Returns `None` when the task was interrupted. Must not be called in
+    /// the hub.
+    #[inline(always)]
+    fn suspend(&self, token: WaitToken, reason: &'static str) -> Option<WakeReason> {
         #[cfg(debug_assertions)]
         super::wait_check::check(reason);
         let task = self.tasks.running();
+        if thread::panicking() {
+            return self.suspend_while_counted(task, token, reason);
+        }
+        // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
+        task.raised.set(false);
+        task.unwind_state.set(UnwindState::No);
+        if task.has_masked() && !task.shielded.get() {
+            self.raise_masked(&task);
+        }
+        self.switch_away(task, token, reason, false)
+    }
+
+    /// Suspends the running task while std counts a panic on this thread: of this task, or of one
+    /// that waits in a destructor.
+    #[cold]
+    #[inline(never)]
+    fn suspend_while_counted(
+        &self,
+        task: TaskPtr,
+        token: WaitToken,
+        reason: &'static str,
+    ) -> Option<WakeReason> {
         let unwind_state = self.unwind_state(&task);
         task.unwind_state.set(unwind_state);
         if unwind_state == UnwindState::No && task.has_masked() && !task.shielded.get() {
             self.raise_masked(&task);
         }
-        task.reason.set(reason);
-        task.wait.set(token.wait);
         if unwind_state == UnwindState::Yes {
             self.unwinding.park();
         }
-        if task.kind == Kind::Main {
-            self.suspend_main();
-        } else {
-            switch::suspend(&task.fiber);
-        }
+        let verdict = self.switch_away(task, token, reason, true);
         if unwind_state == UnwindState::Yes {
             self.unwinding.unpark();
         }
-        if !task.shielded.get() {
-            if let Some(exception) = task.thrown.take() {
-                task.thrown.set(Some(exception));
+        verdict
+    }
+
+    /// Switches from the running task, which waits from now on, to the code that runs next: directly
+    /// to another greenlet, or to the hub. `panicking` is std's answer now. Returns `None` when the
+    /// task was interrupted.
+    #[inline(always)]
+    fn switch_away(
+        &self,
+        task: TaskPtr,
+        token: WaitToken,
+        reason: &'static str,
+        panicking: bool,
+    ) -> Option<WakeReason> {
+        task.reason.set(reason);
+        task.wait.set(token.wait);
+        self.queue.end_serving();
+        if task.kind == Kind::Main {
+            self.suspend_main();
+        } else if !self.hand_over(task, panicking) {
+            switch::suspend(&task.fiber);
+        }
+        if task.interrupted.get() {
+            task.interrupted.set(false);
+            if !task.shielded.get() {
                 return None;
             }
         }
         Some(task.verdict.get())
+    }
+
+    /// Serves the next item of the queue by a switch from the running task, if the loop would do just
+    /// that now: nothing calls for the loop, and the item resumes a greenlet that has begun. Returns
+    /// `false` when the loop must run, which decides everything else, and so the order.
+    #[inline(always)]
+    fn hand_over(&self, task: TaskPtr, panicking: bool) -> bool {
+        if !switch::HANDS_OVER || self.pace.calls_for_loop() {
+            return false;
+        }
+        let Some(item) = self.queue.next_resume() else { return false };
+        let Some(next) = item.token().and_then(|token| self.tasks.parked(token)) else { return false };
+        // Main has no fiber, nor has a greenlet that has not begun.
+        let Some(fiber) = next.fiber.begun() else { return false };
+        self.take_resume(item);
+        next.verdict.set(WakeReason::Woken);
+        self.enter(next, panicking);
+        if !next.is(task) {
+            switch::hand_over(&task.fiber, fiber, &next.overflow);
+        }
+        true
+    }
+
+    /// Marks a task that is about to continue as running.
+    #[inline(always)]
+    fn enter(&self, task: TaskPtr, panicking: bool) {
+        task.wait.set(0);
+        self.pace.renew_budget();
+        self.unwinding.note_resumed(panicking);
+        self.tasks.enter(task);
     }
 
     /// Runs the loop until main's wait is over.
@@ -84,7 +175,7 @@ impl Core {
             self.deliver_urgent();
         }
         self.drive();
-        self.unwinding.note_resumed();
+        self.unwinding.note_resumed(thread::panicking());
         self.pace.renew_budget();
     }
 
@@ -106,10 +197,14 @@ impl Core {
     pub(crate) fn yield_now(&self) {
         if self.in_hub() {
             self.refuse_in_hub();
+            let token = self.token();
+            self.push_resume(token);
+            self.park(token, YIELD);
+            return;
         }
         let token = self.token();
         self.push_resume(token);
-        if self.suspend(token, "sleep(0)").is_none() {
+        if self.suspend(token, YIELD).is_none() {
             resume_unwind(self.thrown());
         }
     }
@@ -183,29 +278,35 @@ impl Core {
             task.verdict.set(verdict);
             self.switch_to(task);
         } else {
+            // A direct wake that has come too late serves no task.
+            self.queue.end_serving();
             self.resume_nested(token, verdict);
         }
     }
 
-    /// Switches to a task and returns when it waits again or has ended. Main is only marked.
+    /// Switches to a task and returns when it, or a task that it has handed over to, waits again or
+    /// has ended. Main is only marked.
     #[inline(always)]
     pub(crate) fn switch_to(&self, task: TaskPtr) {
-        task.wait.set(0);
         if task.kind == Kind::Main {
+            task.wait.set(0);
             self.main.set_resumed(true);
             return;
         }
-        if task.state.get() == State::Started && !self.begin(&task) {
-            return;
+        if task.state.get() == State::Started {
+            task.wait.set(0);
+            if !self.begin(&task) {
+                return;
+            }
         }
-        self.pace.renew_budget();
-        self.unwinding.note_resumed();
         self.mode.set(Mode::Greenlet);
-        self.tasks.enter(task);
-        let done = switch::resume(&task.fiber, &task.overflow);
-        self.tasks.leave();
+        self.pace.allow_hand_over(self.serves_queue_only());
+        self.enter(task, thread::panicking());
+        switch::resume(&task.fiber, &task.overflow, self.tasks.home());
+        let task = self.tasks.leave();
         self.mode.set(Mode::Hub);
-        let ended = if done { self.reap(&task) } else { None };
+        self.queue.end_serving();
+        let ended = if switch::done(&task.fiber) { self.reap(&task) } else { None };
         if self.main.has_urgent() {
             self.deliver_urgent();
         }
@@ -214,6 +315,16 @@ impl Core {
         }
         // Last, since an unread value may panic when it is dropped.
         drop(ended);
+    }
+
+    /// Returns `true` if the loop would serve the next item of the queue now: the queue is served, and
+    /// neither a step of the present item nor an exception comes first.
+    #[inline(always)]
+    fn serves_queue_only(&self) -> bool {
+        self.loop_state.serves_callbacks()
+            && !self.queue.has_steps()
+            && !self.main.has_urgent()
+            && !self.unwinding.has_deferred()
     }
 
     /// Interrupts a task at once: it is resumed and raises, unless it has not run, has ended, or is
@@ -249,7 +360,7 @@ impl Core {
                     self.switch_to(TaskPtr::of(&record));
                 } else if throw.claim() {
                     task.note_timeout(throw.timeout);
-                    task.thrown.set(Some(throw.exception));
+                    task.interrupt(throw.exception);
                     self.switch_to(TaskPtr::of(&record));
                 }
             }

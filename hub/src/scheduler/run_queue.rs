@@ -1,22 +1,31 @@
 //! The queue of all work that is not immediate, and the remaining steps of the present item.
+//!
+//! Nearly every item ends a wait or starts a greenlet, and is no more than a token. So the queue is
+//! a ring of entries of 16 bytes. An item of another kind has an entry too, and lies in a queue
+//! beside the ring, in the same order.
+//!
+//! The wake of the only waiter of an object is a token with a mark: a *direct wake*, in place of a
+//! pass over the object's links (rule 6 of [`Links`]).
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::mem::ManuallyDrop;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::Core;
 use super::callback::CallbackState;
+use super::ring::Ring;
 use super::unwind::guard_drop;
 use crate::exception::Exception;
 use crate::inbox::hub_inbox::Message;
 use crate::task::{Interrupt, ScopeTimeout, TaskRef, WaitToken, WakeReason};
-use crate::task::{Notification, Notified};
+use crate::task::{Lane, Links, Notification, Notified};
 
-/// An entry of the callback queue.
+/// An item of the queue.
 pub(crate) enum Item {
     /// Resumes a task, if it is still in this wait.
     Resume(WaitToken),
+    /// Resumes a task that was the only waiter of an object, if it is still in this wait.
+    Direct(WaitToken),
     /// Ends a wait that reached its own limit.
     Limit(WaitToken),
     /// Fires a scope timeout.
@@ -39,17 +48,7 @@ pub(crate) enum Item {
     Bury(TaskRef),
 }
 
-// The largest variant sets the size of all, and nearly all are small: large and rare variants are
-// boxed.
-const _: () = assert!(size_of::<Item>() <= 32);
-
 impl Item {
-    /// Returns the token of the wait that this ends, if it does nothing else.
-    #[inline(always)]
-    pub(super) fn resumed(&self) -> Option<WaitToken> {
-        if let Item::Resume(token) = self { Some(*token) } else { None }
-    }
-
     pub(crate) fn throw(into: Vec<TaskRef>, exception: Exception, killer: Option<WaitToken>) -> Item {
         Item::Throw(Box::new((into, exception, killer)))
     }
@@ -72,90 +71,204 @@ pub(super) enum Step {
     Serve(Notification),
 }
 
+/// The place of an item in the queue.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    /// The wait that the item ends.
+    wait: u64,
+    /// The slot of the task in that wait, with the mark [`DIRECT`] for a direct wake; or [`OTHER`].
+    index: u32,
+}
+
+/// The mark of a direct wake.
+const DIRECT: u32 = 1 << 31;
+
+/// The slot in the entry of an item that does something else than to end a wait.
+const OTHER: u32 = u32::MAX;
+
+impl Entry {
+    /// Returns the wait that the item ends, if it does nothing else.
+    #[inline(always)]
+    pub(super) fn token(self) -> Option<WaitToken> {
+        (self.index != OTHER).then_some(WaitToken { index: self.index & !DIRECT, wait: self.wait })
+    }
+
+    #[inline(always)]
+    fn is_direct(self) -> bool {
+        self.index >= DIRECT
+    }
+}
+
+const _: () = assert!(size_of::<Entry>() == 16);
+
 /// The items in the order of their turns, and the agenda: the remaining steps of the present item.
-#[derive(Default)]
 pub(super) struct RunQueue {
-    items: RefCell<VecDeque<Item>>,
+    entries: Ring<Entry>,
+    /// The items of the entries that end no wait, in the order of these entries.
+    others: RefCell<VecDeque<Item>>,
+    /// The wait that the last direct wake has ended, while its task runs; otherwise 0.
+    served: Cell<u64>,
+    /// The number of passes in `passes`, to be read at every direct wake.
+    pass_count: Cell<usize>,
+    /// The passes that direct wakes have become, with their tickets, by the wait of the wake.
+    passes: RefCell<HashMap<u64, (Notified, u64)>>,
+    /// The number of steps, to be read at every switch.
+    steps: Cell<usize>,
     agenda: RefCell<VecDeque<Step>>,
 }
 
 impl RunQueue {
+    pub(super) fn new() -> RunQueue {
+        RunQueue {
+            entries: Ring::new(),
+            others: RefCell::default(),
+            served: Cell::new(0),
+            pass_count: Cell::new(0),
+            passes: RefCell::default(),
+            steps: Cell::new(0),
+            agenda: RefCell::default(),
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.items.borrow().len()
+        self.entries.len()
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.items.borrow().is_empty()
+        self.entries.is_empty()
+    }
+
+    /// Queues the end of a wait.
+    #[inline(always)]
+    pub(super) fn push_resume(&self, token: WaitToken) {
+        debug_assert!(token.index < DIRECT, "the wait of a task without a slot cannot end");
+        self.entries.push_back(Entry { wait: token.wait, index: token.index });
+    }
+
+    /// Queues the direct wake of a waiter.
+    #[inline(always)]
+    fn push_direct(&self, token: WaitToken) {
+        debug_assert!(token.index < DIRECT, "the wait of a task without a slot cannot end");
+        self.entries.push_back(Entry { wait: token.wait, index: token.index | DIRECT });
     }
 
     #[inline]
     pub(super) fn push(&self, item: Item) {
-        self.items.borrow_mut().push_back(item);
+        match item {
+            Item::Resume(token) => self.push_resume(token),
+            other => {
+                self.others.borrow_mut().push_back(other);
+                self.entries.push_back(Entry { wait: 0, index: OTHER });
+            }
+        }
     }
 
     /// Queues an item that comes before all others.
     #[inline]
     pub(super) fn push_front(&self, item: Item) {
-        self.items.borrow_mut().push_front(item);
+        self.others.borrow_mut().push_front(item);
+        self.entries.push_front(Entry { wait: 0, index: OTHER });
     }
 
-    /// Pushes an item that `make` constructs directly in its slot. Building it on the stack first
-    /// would copy it right after writing it, a store-forwarding stall.
+    /// Returns the next item, if it ends a wait and does nothing else.
     #[inline(always)]
-    fn push_made(&self, make: impl FnOnce() -> Item) {
-        let mut items = self.items.borrow_mut();
-        if items.len() == items.capacity() {
-            items.reserve(1);
-        }
-        if items.len() < items.capacity() {
-            items.push_back(make());
+    pub(super) fn next_resume(&self) -> Option<Entry> {
+        let entry = self.entries.get(0)?;
+        let ends_wait = !entry.is_direct() || self.pass_count.get() == 0 && entry.index != OTHER;
+        ends_wait.then_some(entry)
+    }
+
+    /// Removes the item that [`next_resume`](RunQueue::next_resume) has returned.
+    #[inline(always)]
+    pub(super) fn take_resume(&self, entry: Entry) {
+        self.entries.drop_front();
+        if entry.is_direct() {
+            self.served.set(entry.wait);
         }
     }
 
-    /// Takes the next item if it ends a wait, as nearly all items do. With `many` items left behind
-    /// it, also returns the waits that the next two of them end.
+    /// Returns the waits that the next two items end.
     #[inline(always)]
-    pub(super) fn pop_resume(&self, many: usize) -> Option<(WaitToken, Option<[Option<WaitToken>; 2]>)> {
-        let mut items = self.items.borrow_mut();
-        // Read in place: moving it out first costs more than the rest of a wake-up.
-        let Some(&Item::Resume(token)) = items.front() else { return None };
-        let _nothing_to_drop = ManuallyDrop::new(items.pop_front());
-        let ahead = (items.len() >= many).then(|| [items.front(), items.get(1)].map(|item| item?.resumed()));
-        Some((token, ahead))
+    pub(super) fn ahead(&self) -> [Option<WaitToken>; 2] {
+        [0, 1].map(|behind| self.entries.get(behind)?.token())
     }
 
     /// Takes the next item of any kind.
-    #[inline(always)]
     pub(super) fn pop(&self) -> Option<Item> {
-        self.items.borrow_mut().pop_front()
+        let entry = self.entries.pop_front()?;
+        match entry.token() {
+            None => self.others.borrow_mut().pop_front(),
+            Some(token) if entry.is_direct() => {
+                Some(self.pop_pass(entry.wait).unwrap_or(Item::Direct(token)))
+            }
+            Some(token) => Some(Item::Resume(token)),
+        }
+    }
+
+    /// Takes the pass that the direct wake of this wait has become.
+    fn pop_pass(&self, wait: u64) -> Option<Item> {
+        let (of, ticket) = self.passes.borrow_mut().remove(&wait)?;
+        self.pass_count.set(self.pass_count.get() - 1);
+        Some(Item::Notify(of, ticket))
+    }
+
+    /// Makes the direct wake of this wait a pass, at the same position.
+    fn replace_direct(&self, wait: u64, of: Notified, ticket: u64) {
+        self.pass_count.set(self.pass_count.get() + 1);
+        self.passes.borrow_mut().insert(wait, (of, ticket));
+    }
+
+    /// Records that a direct wake resumes its task now.
+    #[inline(always)]
+    pub(super) fn begin_serving(&self, wait: u64) {
+        self.served.set(wait);
+    }
+
+    /// Records that the running task waits again or has ended.
+    #[inline(always)]
+    pub(super) fn end_serving(&self) {
+        self.served.set(0);
     }
 
     /// Returns `true` if steps of the present item remain.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_steps(&self) -> bool {
-        !self.agenda.borrow().is_empty()
+        self.steps.get() > 0
     }
 
     #[inline(always)]
     pub(super) fn pop_step(&self) -> Option<Step> {
+        if self.has_steps() { self.pop_some_step() } else { None }
+    }
+
+    #[inline]
+    fn pop_some_step(&self) -> Option<Step> {
+        self.steps.set(self.steps.get() - 1);
         self.agenda.borrow_mut().pop_front()
     }
 
     /// Adds a step that comes before all others.
     #[inline(always)]
     pub(super) fn push_step_front(&self, step: Step) {
+        self.steps.set(self.steps.get() + 1);
         self.agenda.borrow_mut().push_front(step);
     }
 
     pub(super) fn push_step(&self, step: Step) {
+        self.steps.set(self.steps.get() + 1);
         self.agenda.borrow_mut().push_back(step);
     }
 
     /// Drops every step and every item. Their values are user values.
     pub(super) fn close(&self) {
+        self.steps.set(0);
         self.agenda.take().into_iter().for_each(guard_drop);
-        self.items.take().into_iter().for_each(guard_drop);
+        self.entries.clear();
+        self.pass_count.set(0);
+        self.passes.take().into_iter().for_each(guard_drop);
+        self.others.take().into_iter().for_each(guard_drop);
     }
 }
 
@@ -167,7 +280,7 @@ impl Core {
     /// Queues the end of a wait, or the start of a greenlet, which nearly all items are.
     #[inline]
     pub(crate) fn push_resume(&self, token: WaitToken) {
-        self.queue.push_made(|| Item::Resume(token));
+        self.queue.push_resume(token);
     }
 
     /// Returns the number of queued items.
@@ -179,6 +292,8 @@ impl Core {
     /// the queue.
     pub(crate) fn wake(&self, token: WaitToken) {
         if self.in_hub() {
+            // A callback of the hub may be running on the stack of a greenlet.
+            self.pace.call_for_loop();
             self.queue.push_step_front(Step::Wake(token, WakeReason::Woken));
         } else {
             self.push_resume(token);
@@ -189,6 +304,7 @@ impl Core {
     /// none in the hub, where the interrupt comes next.
     pub(crate) fn throw_first(&self, record: TaskRef, exception: Exception) -> Option<WaitToken> {
         if self.in_hub() {
+            self.pace.call_for_loop();
             self.queue.push_step_front(Step::Throw(record, Interrupt::new(exception)));
             return None;
         }
@@ -197,11 +313,50 @@ impl Core {
         Some(token)
     }
 
-    /// Queues a pass over an object's links, unless one is queued or running or there are no links.
-    pub(crate) fn notify(&self, of: Notified) {
-        let ticket = self.new_number();
-        if of.links().begin_queue(ticket) {
-            self.queue.push_made(|| Item::Notify(of, ticket));
+    /// Queues a pass over the links of an object, unless one is queued or running or there are no
+    /// links.
+    #[inline]
+    pub(crate) fn notify(&self, links: &Links, of: impl FnOnce() -> Notified) {
+        if links.is_empty() || links.notifying() {
+            return;
         }
+        if let Some(token) = links.begin_direct() {
+            self.queue.push_direct(token);
+        } else {
+            let ticket = self.new_number();
+            links.begin_queue(ticket);
+            self.queue.push(Item::Notify(of(), ticket));
+        }
+    }
+
+    /// Makes the direct wake of an object's waiter, if one is queued or running, an ordinary pass:
+    /// entries are about to be added or removed.
+    #[inline]
+    pub(crate) fn make_pass(&self, links: &Links, of: impl FnOnce() -> Notified) {
+        if let Some((lane, wait)) = links.direct() {
+            self.replace_direct(links, lane, wait, of);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn replace_direct(&self, links: &Links, lane: Lane, wait: u64, of: impl FnOnce() -> Notified) {
+        if self.serves(wait) {
+            self.pace.call_for_loop();
+            self.queue.push_step_front(Step::Serve(Notification::after_direct(of(), lane)));
+        } else if links.notifying() {
+            let ticket = self.new_number();
+            links.begin_queue(ticket);
+            self.queue.replace_direct(wait, of(), ticket);
+        } else {
+            links.end_direct();
+        }
+    }
+
+    /// Returns `true` if the running task was resumed by the direct wake of this wait, and has not
+    /// waited since.
+    #[inline(always)]
+    pub(crate) fn serves(&self, wait: u64) -> bool {
+        self.queue.served.get() == wait
     }
 }

@@ -41,7 +41,7 @@ impl Core {
             mode: Cell::new(Mode::Main),
             tasks: TaskTable::new(main.record()),
             main,
-            queue: RunQueue::default(),
+            queue: RunQueue::new(),
             loop_state: LoopState::new(),
             timers: TimerQueue::new(),
             reactor,

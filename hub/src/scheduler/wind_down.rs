@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
-use std::rc::Rc;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::scheduler::TimerAction;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::stderr;
-use crate::task::{Interrupt, WaitToken};
+use crate::task::{Interrupt, Record, WaitToken};
 
 /// The time that greenlets have to end with their thread.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -128,14 +128,15 @@ impl Core {
         }
         self.cancel_timer(timer);
         self.main.set_resumed(false);
+        self.main.task().interrupted.set(false);
         self.main.task().thrown.take();
         self.mode.set(Mode::Main);
     }
 
     /// Kills every greenlet that is not in `killed`.
-    fn kill_left(&self, killed: &mut HashSet<*const ()>) {
+    fn kill_left(&self, killed: &mut HashSet<NonNull<Record>>) {
         for record in self.tasks.records() {
-            if !self.main.is(&record) && killed.insert(Rc::as_ptr(&record).cast()) {
+            if !self.main.is(&record) && killed.insert(record.as_ptr()) {
                 let throw = Interrupt::new(Exception::new(GreenletExit));
                 self.queue.push_step(Step::Throw(record, throw));
             }
@@ -190,6 +191,7 @@ impl Core {
         self.reactor.close().into_iter().for_each(guard_drop);
         // If the hub is leaked, only the stacks in use are leaked with it.
         self.stacks.trim();
+        self.tasks.close();
         // Last, and only if no frame can be using them.
         if unfinished == 0 && !in_use {
             self.main.clear_locals();

@@ -49,6 +49,11 @@ impl OverflowInfo {
         self.size.set(size);
     }
 
+    /// Returns the place where the greenlet was spawned.
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.site
+    }
+
     /// Records the greenlet's name.
     pub(crate) fn set_name(&self, name: &Rc<str>) {
         let old = self.name.replace(Some(Rc::clone(name)));

@@ -18,8 +18,7 @@ pub struct AnyGreenlet {
 impl AnyGreenlet {
     /// Returns `true` if both are the same greenlet.
     pub fn is(&self, other: &AnyGreenlet) -> bool {
-        // Compares addresses, not fat pointers: one type may have several vtables.
-        std::ptr::addr_eq(Rc::as_ptr(&self.record), Rc::as_ptr(&other.record))
+        self.record.is(&other.record)
     }
 }
 
@@ -41,7 +40,7 @@ impl Eq for AnyGreenlet {}
 impl Hash for AnyGreenlet {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Only the address, as in `is`.
-        Rc::as_ptr(&self.record).cast::<()>().hash(state);
+        self.record.as_ptr().hash(state);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::record::TaskRef;
+use super::reference::TaskRef;
 use crate::exception::Exception;
 
 /// A scope timeout, as the hub uses it: its timer fires it, and the interrupt that it sends may

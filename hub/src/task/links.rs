@@ -23,6 +23,13 @@
 //!    object was last seen ready. A pass serves entries up to that id, and the id may grow during
 //!    the pass. Entries up to it are served even if the object has become unready since, or was
 //!    ready only for a moment during the pass; later entries are not served for that readiness.
+//! 6. If the only entry is a waiter, the pass over it is a *direct wake*: an item of the queue that
+//!    resumes the waiter and does nothing else. `notifier` is then `Direct` with the waiter's wait.
+//!    The pass is queued while the entry is in its lane, and runs from the resumption of the waiter
+//!    until the waiter waits again; afterwards it is over, although `notifier` stays as it is. Code
+//!    that adds a second entry, or removes the entry and leaves the pass, calls
+//!    [`Core::make_pass`](crate::scheduler::Core::make_pass) first: from then on it is an ordinary
+//!    pass, at the same position. The waiter removes its own entry, and checks the object itself.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
@@ -54,6 +61,8 @@ pub(super) struct Entry {
 pub(super) enum Notifier {
     Idle,
     Queued(u64),
+    /// The direct wake of the only waiter, in this lane and wait (rule 6).
+    Direct(Lane, u64),
     Running,
 }
 
@@ -162,8 +171,30 @@ impl Line {
     }
 }
 
+/// The only entry of a list, if that is a waiter and came when the list was empty.
+#[derive(Clone, Copy)]
+struct Alone {
+    id: LinkId,
+    wait: u64,
+    index: u32,
+    lane: Lane,
+}
+
+impl Alone {
+    #[inline(always)]
+    fn token(self) -> WaitToken {
+        WaitToken { index: self.index, wait: self.wait }
+    }
+}
+
 /// The two lanes.
+///
+/// Nearly all lists have one entry at most, a waiter. It is not in its lane but apart, in a cell,
+/// until a second entry comes or a pass serves the lanes.
 pub(crate) struct Links {
+    /// The number of entries in both lanes.
+    count: Cell<usize>,
+    alone: Cell<Option<Alone>>,
     first: RefCell<Line>,
     /// Allocated at its first use: greenlets never need it, and few objects do.
     second: OnceCell<Box<RefCell<Line>>>,
@@ -174,6 +205,8 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) const fn new() -> Self {
         Links {
+            count: Cell::new(0),
+            alone: Cell::new(None),
             first: RefCell::new(Line::new()),
             second: OnceCell::new(),
             notifier: Cell::new(Notifier::Idle),
@@ -184,10 +217,20 @@ impl Links {
     /// Returns a lane, if it was ever used.
     #[inline]
     pub(super) fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
+        if let Some(alone) = self.alone.take() {
+            self.join_lane(alone);
+        }
         match lane {
             Lane::First => Some(&self.first),
             Lane::Second => self.second.get().map(|line| &**line),
         }
+    }
+
+    /// Moves the waiter that was alone into its lane.
+    #[inline(never)]
+    fn join_lane(&self, alone: Alone) {
+        let target = Target::Wake(alone.token());
+        self.line(alone.lane).borrow_mut().push(Entry { id: alone.id, target });
     }
 
     /// Iterates over the lanes that were ever used.
@@ -196,19 +239,22 @@ impl Links {
     }
 
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
+        self.count.set(self.count.get() + 1);
+        if let Some(alone) = self.alone.take() {
+            self.join_lane(alone);
+        }
         self.line(lane).borrow_mut().push(Entry { id, target });
     }
 
-    /// Adds a waiter like `add`, constructed in place: a copy right after the write would be a
-    /// store-forwarding stall.
+    /// Adds a waiter like `add`.
     #[inline(always)]
     pub(crate) fn add_waiter(&self, lane: Lane, id: LinkId, token: WaitToken) {
-        let mut line = self.line(lane).borrow_mut();
-        if line.is_empty() {
-            line.head = Some(Entry { id, target: Target::Wake(token) });
-        } else {
-            line.push_behind(Entry { id, target: Target::Wake(token) });
+        if self.count.get() > 0 {
+            self.add(lane, id, Target::Wake(token));
+            return;
         }
+        self.count.set(1);
+        self.alone.set(Some(Alone { id, wait: token.wait, index: token.index, lane }));
     }
 
     #[inline]
@@ -220,17 +266,40 @@ impl Links {
     }
 
     /// Removes an entry. Returns `false` when it was served or removed before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&self, id: LinkId) -> bool {
-        // Usually it was the only entry, and has been served.
-        !self.is_empty() && self.take_out(id)
+        match self.alone.get() {
+            Some(alone) if alone.id == id => {
+                self.alone.set(None);
+                self.count.set(0);
+                true
+            }
+            // Usually the list is empty: it was the only entry, and has been served.
+            _ => self.count.get() > 0 && self.take_out(id),
+        }
     }
 
+    #[inline(never)]
     fn take_out(&self, id: LinkId) -> bool {
         // The entry is dropped after the borrow: the captures of a closure may run user code.
         let removed = take_entry(&self.first, id)
             .or_else(|| self.second.get().and_then(|second| take_entry(second, id)));
+        if removed.is_some() {
+            self.count.set(self.count.get() - 1);
+        }
         removed.is_some()
+    }
+
+    /// Removes the head of a lane, unless it was added after `end`.
+    #[inline]
+    pub(super) fn pop(&self, lane: Lane, end: Option<LinkId>) -> Option<Target> {
+        let mut line = self.lane(lane)?.borrow_mut();
+        let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
+        if !due {
+            return None;
+        }
+        self.count.set(self.count.get() - 1);
+        line.pop().map(|entry| entry.target)
     }
 
     /// Cancels a queued pass without entries (rules 2 and 4).
@@ -241,6 +310,7 @@ impl Links {
     }
 
     pub(crate) fn clear(&self) {
+        self.count.set(0);
         for lane in self.lanes() {
             let entries = lane.take();
             drop(entries);
@@ -251,6 +321,7 @@ impl Links {
     /// putters, as in gevent.
     pub(crate) fn take_waiters(&self) -> Vec<WaitToken> {
         let mut tokens = Vec::new();
+        let before = self.count.get();
         for lane in self.lanes().rev() {
             let mut lane = lane.borrow_mut();
             let Line { head, rest } = std::mem::take(&mut *lane);
@@ -261,51 +332,129 @@ impl Links {
                 }
             }
         }
+        self.count.set(before - tokens.len());
         tokens
     }
 
     /// Returns the number of entries in each lane.
     #[inline]
     pub(crate) fn waiting(&self) -> [usize; 2] {
+        if self.count.get() == 0 {
+            return [0, 0];
+        }
+        if let Some(alone) = self.alone.get() {
+            return [usize::from(alone.lane == Lane::First), usize::from(alone.lane == Lane::Second)];
+        }
         [Lane::First, Lane::Second].map(|lane| self.lane(lane).map_or(0, |line| line.borrow().len()))
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.waiting().iter().sum()
+        self.count.get()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.borrow().is_empty() && self.second.get().is_none_or(|second| second.borrow().is_empty())
+        self.count.get() == 0
+    }
+
+    /// Returns the only entry and its lane, if that is a waiter.
+    #[inline]
+    fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
+        if let Some(alone) = self.alone.get() {
+            return Some((alone.lane, alone.token()));
+        }
+        if self.len() != 1 {
+            return None;
+        }
+        let of = |lane| Some((lane, self.first_waiter(lane)?));
+        of(Lane::First).or_else(|| of(Lane::Second))
+    }
+
+    /// Returns the first entry of a lane, if that is a waiter.
+    #[inline]
+    fn first_waiter(&self, lane: Lane) -> Option<WaitToken> {
+        if let Some(alone) = self.alone.get() {
+            return (alone.lane == lane).then(|| alone.token());
+        }
+        match self.lane(lane)?.borrow().head {
+            Some(Entry { target: Target::Wake(token), .. }) => Some(token),
+            _ => None,
+        }
     }
 
     /// Promises service to every entry in the first lane (rule 5).
+    #[inline]
     pub(super) fn promise(&self) {
+        if let Some(alone) = self.alone.get() {
+            if alone.lane == Lane::First {
+                self.promised.set(alone.id);
+            }
+            return;
+        }
         if let Some(last) = self.first.borrow().last() {
             self.promised.set(last.id);
         }
     }
 
     /// Returns `true` if any entry is promised service (rules 4 and 5).
+    #[inline]
     pub(super) fn owes(&self) -> bool {
+        if let Some(alone) = self.alone.get() {
+            return alone.lane == Lane::Second || alone.id <= self.promised.get();
+        }
         let first = self.first.borrow().head.as_ref().is_some_and(|entry| entry.id <= self.promised.get());
         first || self.second.get().is_some_and(|second| !second.borrow().is_empty())
     }
 
     /// Returns `true` if a pass is queued or running.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notifying(&self) -> bool {
-        self.notifier.get() != Notifier::Idle
+        match (self.notifier.get(), self.alone.get()) {
+            (Notifier::Idle, _) => false,
+            (Notifier::Direct(_, wait), Some(alone)) => alone.wait == wait,
+            (notifier, _) => self.is_queued_or_running(notifier),
+        }
     }
 
-    /// Marks a pass as queued. Returns `false` when one is queued or running already, or there are
-    /// no entries.
-    pub(crate) fn begin_queue(&self, ticket: u64) -> bool {
-        if self.notifying() || self.is_empty() {
-            return false;
-        }
+    #[inline(never)]
+    fn is_queued_or_running(&self, notifier: Notifier) -> bool {
+        let Notifier::Direct(lane, wait) = notifier else { return true };
+        self.len() > 0 && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
+    }
+
+    /// Begins the direct wake of the only waiter, if the only entry is one. No pass may be queued
+    /// or running. Returns the wait to end.
+    #[inline]
+    pub(crate) fn begin_direct(&self) -> Option<WaitToken> {
+        let (lane, token) = self.only_waiter()?;
+        self.notifier.set(Notifier::Direct(lane, token.wait));
+        Some(token)
+    }
+
+    /// Marks a pass as queued. No pass may be queued or running.
+    pub(crate) fn begin_queue(&self, ticket: u64) {
         self.notifier.set(Notifier::Queued(ticket));
-        true
+    }
+
+    /// Returns the lane and the wait of the direct wake that was begun last, if no other pass has
+    /// begun since. It may be over.
+    #[inline]
+    pub(crate) fn direct(&self) -> Option<(Lane, u64)> {
+        match self.notifier.get() {
+            Notifier::Direct(lane, wait) => Some((lane, wait)),
+            _ => None,
+        }
+    }
+
+    /// Ends a direct wake.
+    pub(crate) fn end_direct(&self) {
+        self.notifier.set(Notifier::Idle);
+    }
+
+    /// Makes a direct wake that runs an ordinary pass that runs.
+    pub(super) fn run_on(&self) {
+        self.notifier.set(Notifier::Running);
     }
 }
 

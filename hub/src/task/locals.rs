@@ -9,13 +9,10 @@ use std::rc::Rc;
 type Values = HashMap<usize, Rc<dyn Any>>;
 
 /// The values of one greenlet or one tree. Nothing is allocated before the first value.
+#[derive(Default)]
 pub(crate) struct Locals(RefCell<Option<Box<Values>>>);
 
 impl Locals {
-    pub(crate) const fn new() -> Self {
-        Locals(RefCell::new(None))
-    }
-
     pub(crate) fn get<T: 'static>(&self, key: usize) -> Option<Rc<T>> {
         let value = self.0.borrow().as_ref()?.get(&key)?.clone();
         Some(value.downcast().expect("a key's address belongs to one type"))

@@ -1,6 +1,7 @@
 //! The greenlet as the hub sees it: its record, its slot in the table, and the fiber that it runs
 //! on. Independent of the hub.
 
+mod blocks;
 pub(crate) mod body;
 mod handle;
 mod interrupt;
@@ -8,6 +9,7 @@ mod links;
 mod locals;
 mod notify;
 mod record;
+mod reference;
 pub(crate) mod switch;
 mod table;
 mod wait_token;
@@ -19,6 +21,7 @@ pub use self::links::{Lane, LinkId, WakePolicy};
 pub(crate) use self::links::{Links, Target};
 pub(crate) use self::locals::Locals;
 pub(crate) use self::notify::{Linkable, Notification, Notified, owed};
-pub(crate) use self::record::{Gone, Kind, NO_INDEX, NoBody, Record, Run, State, Task, TaskRef, UnwindState};
+pub(crate) use self::record::{Cold, Gone, Kind, NO_INDEX, NoBody, Run, State, Task, UnwindState};
+pub(crate) use self::reference::{Record, TaskRef, WeakTaskRef};
 pub(crate) use self::table::{TaskPtr, TaskTable};
 pub(crate) use self::wait_token::{WaitToken, WakeReason};

@@ -93,12 +93,24 @@ impl Notification {
         Some(Notification { of, stage: Stage::Begin, left })
     }
 
+    /// Continues the pass whose first target, in this lane, is running after its direct wake.
+    pub(crate) fn after_direct(of: Notified, lane: Lane) -> Notification {
+        let links = of.links();
+        links.run_on();
+        let stage = match &of {
+            Notified::Object(object) if object.rule() == WakePolicy::Ordered => Stage::After(Some(lane)),
+            // Nothing is left of the lane: the entry was the only one.
+            _ => Stage::Until(lane, LinkId(0)),
+        };
+        Notification { of, stage, left: MOST_NEWCOMERS }
+    }
+
     /// Returns the next target, or `None` when the pass is over.
     pub(crate) fn next(&mut self) -> Option<Target> {
         let links = self.of.links();
         let Notified::Object(object) = &self.of else {
             self.left = self.left.checked_sub(1)?;
-            return pop(links, Lane::First, None);
+            return links.pop(Lane::First, None);
         };
         let stopped = Stopped(links);
         let target = next_of(object, links, &mut self.stage, &mut self.left);
@@ -119,14 +131,6 @@ impl Notification {
         self.of.links().notifier.set(Notifier::Idle);
         self.of.owed()
     }
-}
-
-/// Removes the head of a lane, unless it was added after `end`.
-#[inline]
-fn pop(links: &Links, lane: Lane, end: Option<LinkId>) -> Option<Target> {
-    let mut line = links.lane(lane)?.borrow_mut();
-    let due = line.head.as_ref().is_some_and(|entry| end.is_none_or(|end| entry.id <= end));
-    if due { line.pop().map(|entry| entry.target) } else { None }
 }
 
 /// Returns the stage that serves the present entries of a lane.
@@ -151,7 +155,7 @@ fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &m
                 let lane = object.next_lane(last)?;
                 *left = left.checked_sub(1)?;
                 *stage = Stage::After(Some(lane));
-                return pop(links, lane, None);
+                return links.pop(lane, None);
             }
             Stage::Until(lane, end) => {
                 if object.rule() == WakePolicy::WhileReady && !object.ready() {
@@ -159,7 +163,7 @@ fn next_of(object: &Rc<dyn Linkable>, links: &Links, stage: &mut Stage, left: &m
                 }
                 let promised = lane == Lane::First && object.rule() == WakePolicy::All;
                 let end = if promised { end.min(links.promised.get()) } else { end };
-                if let Some(target) = pop(links, lane, Some(end)) {
+                if let Some(target) = links.pop(lane, Some(end)) {
                     return Some(target);
                 }
                 let late = if lane == Lane::First { until(links, Lane::Second) } else { None };

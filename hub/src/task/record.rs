@@ -1,19 +1,19 @@
-//! The record of a greenlet: its fiber, its state, its result and its links.
+//! The state of a greenlet: its fiber, its progress, its links, and what its body must offer.
 //!
-//! A record is one allocation: the [`Task`], which has the same type for all greenlets, followed by
-//! the body with its typed result. The hub's slab holds a record from its start until its end;
-//! handles may hold it longer.
+//! The hub's slab holds the record of a task from its start until its end; handles may hold it
+//! longer.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::panic::Location;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::thread;
 
 use super::interrupt::{Interrupt, ScopeTimeout};
 use super::locals::Locals;
+use super::reference::WeakTaskRef;
 use super::switch::FiberCell;
 use super::wait_token::{WaitToken, WakeReason};
 use crate::exception::{Exception, Failure};
@@ -21,15 +21,6 @@ use crate::fiber;
 use crate::stack::overflow::OverflowInfo;
 use crate::task::Links;
 use crate::timers::TimerId;
-
-/// A record with a type-erased body.
-pub(crate) type TaskRef = Rc<Record<dyn Run>>;
-
-/// A task and its body.
-pub(crate) struct Record<B: ?Sized> {
-    pub(crate) task: Task,
-    pub(crate) body: B,
-}
 
 /// The operations of a body that the hub needs.
 pub(crate) trait Run: 'static {
@@ -111,11 +102,13 @@ pub(crate) struct Task {
     /// `true` while it waits for borrowers of its frames: interrupts then go to `masked` and only
     /// wake it.
     pub(crate) shielded: Cell<bool>,
+    /// `true` if it is resumed to raise `thrown` instead of returning from its wait.
+    pub(crate) interrupted: Cell<bool>,
     /// Its slot in the hub while it is started and not dead; `u32::MAX` otherwise.
     pub(crate) index: Cell<u32>,
     /// The number of the wait that it is parked in; 0 while it runs or before it starts.
     pub(crate) wait: Cell<u64>,
-    /// Set by the hub just before it resumes the task: the task raises this instead of returning.
+    /// The exception that the task raises when it is resumed as interrupted.
     pub(crate) thrown: Cell<Option<Exception>>,
     rare: OnceCell<Box<Cold>>,
     pub(crate) reason: Cell<&'static str>,
@@ -127,13 +120,8 @@ pub(crate) struct Task {
     pub(crate) raises: Cell<u64>,
     pub(crate) stack_size: usize,
     pub(crate) links: Links,
-    pub(crate) failure: OnceCell<Failure>,
-    pub(crate) start_timer: Cell<Option<TimerId>>,
-    pub(crate) ident: Cell<Option<u32>>,
-    pub(crate) site: &'static Location<'static>,
-    pub(crate) spawner: Option<Weak<Record<dyn Run>>>,
+    pub(crate) spawner: Option<WeakTaskRef>,
     pub(crate) tree: OnceCell<Rc<Locals>>,
-    pub(crate) locals: Locals,
 }
 
 /// An observer of the complete end of a task.
@@ -146,6 +134,13 @@ pub(crate) trait Gone {
 /// The fields that few tasks need.
 #[derive(Default)]
 pub(crate) struct Cold {
+    /// The failure that the task has ended with.
+    pub(crate) failure: OnceCell<Failure>,
+    /// The timer of a start with a delay, until the task begins.
+    pub(crate) start_timer: Cell<Option<TimerId>>,
+    /// The number for its name, once it was asked for.
+    pub(crate) ident: Cell<Option<u32>>,
+    pub(crate) locals: Locals,
     /// The exception raised at its last wait, to distinguish it from an exception that the code
     /// there raises itself.
     pub(crate) delivered: Cell<Option<Exception>>,
@@ -175,7 +170,7 @@ impl Task {
         kind: Kind,
         site: &'static Location<'static>,
         stack_size: usize,
-        spawner: Option<Weak<Record<dyn Run>>>,
+        spawner: Option<WeakTaskRef>,
         tree: Option<Rc<Locals>>,
     ) -> Self {
         Task {
@@ -187,6 +182,7 @@ impl Task {
             unwind_state: Cell::new(UnwindState::No),
             raised: Cell::new(false),
             shielded: Cell::new(false),
+            interrupted: Cell::new(false),
             index: Cell::new(NO_INDEX),
             wait: Cell::new(0),
             thrown: Cell::new(None),
@@ -197,13 +193,8 @@ impl Task {
             raises: Cell::new(0),
             stack_size,
             links: Links::new(),
-            failure: OnceCell::new(),
-            start_timer: Cell::new(None),
-            ident: Cell::new(None),
-            site,
             spawner,
             tree: tree.map_or_else(OnceCell::new, OnceCell::from),
-            locals: Locals::new(),
         }
     }
 
@@ -225,6 +216,22 @@ impl Task {
         self.rare.get_or_init(Box::default)
     }
 
+    /// Returns the rare fields, if any of them was ever set.
+    #[inline(always)]
+    pub(crate) fn cold_if_used(&self) -> Option<&Cold> {
+        self.rare.get().map(|rare| &**rare)
+    }
+
+    /// Returns the failure that the task has ended with.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.rare.get()?.failure.get()
+    }
+
+    /// Returns the place in the program where the task was spawned.
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.overflow.site()
+    }
+
     /// Returns `true` if an interrupt waits for the end of the task's unwinding.
     #[inline]
     pub(crate) fn has_masked(&self) -> bool {
@@ -237,6 +244,12 @@ impl Task {
         if timeout.is_some() || self.rare.get().is_some() {
             self.cold().timeout.set(timeout);
         }
+    }
+
+    /// Sets the exception that the task raises when the hub resumes it, which is next.
+    pub(crate) fn interrupt(&self, exception: Exception) {
+        self.thrown.set(Some(exception));
+        self.interrupted.set(true);
     }
 
     /// Defers an interrupt.
@@ -268,7 +281,7 @@ impl Task {
 
     /// Returns `true` if it ended well: it returned, or left by `GreenletExit`.
     pub(crate) fn successful(&self) -> bool {
-        self.ready() && self.failure.get().is_none_or(Failure::is_exit)
+        self.ready() && self.failure().is_none_or(Failure::is_exit)
     }
 
     /// Returns the token of the wait that it is parked in.

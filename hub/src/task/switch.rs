@@ -4,6 +4,7 @@
 use std::cell::UnsafeCell;
 
 use crate::fiber::Fiber;
+pub(crate) use crate::fiber::{HANDS_OVER, Home};
 use crate::stack::Stack;
 use crate::stack::overflow::{self, OverflowInfo};
 
@@ -26,6 +27,12 @@ impl FiberCell {
         unsafe { &*self.0.get() }.as_ref()
     }
 
+    /// Returns the fiber, if the task has begun and its fiber was not reclaimed.
+    #[inline(always)]
+    pub(crate) fn begun(&self) -> Option<&Fiber> {
+        self.peek()
+    }
+
     #[inline(always)]
     fn get(&self) -> &Fiber {
         self.peek().expect("a running task has a fiber until it is reaped")
@@ -45,38 +52,55 @@ pub(crate) fn make(cell: &FiberCell, notice: &OverflowInfo, stack: Stack, body: 
 /// Reclaims the stack of a task when its fiber has returned.
 pub(crate) fn reclaim(cell: &FiberCell) -> Stack {
     assert!(cell.get().done(), "the stack of a suspended fiber is in use");
-    // SAFETY: the fiber has returned: `resume` has come back finally and `suspend` is never called
-    // on it again. Those two have the only references.
+    // SAFETY: the fiber has returned, so `suspend` and `hand_over` are never called on it again, and
+    // `resume` is not under way. Those have the only references.
     let place = unsafe { &mut *cell.0.get() };
     Fiber::take_stack(place)
 }
 
-/// Runs a task until it suspends. Returns `true` when it has ended. Called only by the hub, on
-/// main's stack.
+/// Runs a task, and those to which it hands over, until one of them suspends or ends. Called only
+/// by the hub, on main's stack.
 // Inlined up to the loop. Any call still open on the hub's side when a greenlet resumes would leave
 // the CPU's return-address predictor one entry off for every return of that greenlet.
 #[inline(always)]
-pub(crate) fn resume(cell: &FiberCell, notice: &OverflowInfo) -> bool {
+pub(crate) fn resume(cell: &FiberCell, notice: &OverflowInfo, home: &Home) {
     let fiber = cell.get();
-    // SAFETY: both are in the record of a task that has a slot in the hub until its fiber has
-    // returned, and so outlives the run, which ends below.
+    // SAFETY: the record of a task has a slot in the hub until its fiber has returned, and so
+    // outlives the run of the task, which ends at the next `set_running`.
     unsafe { overflow::set_running(notice) };
     // SAFETY: only `Core::switch_to` calls this, in hub mode, so on the stack of the hub and on its
-    // thread (records are not Send). The task was parked or new and is marked as running from now
-    // on, so it is not resumed twice. A task that has ended is removed from the slab and never
-    // switched to again. The fiber is in the record, which does not move.
-    let done = unsafe { fiber.resume() };
+    // thread (records are not Send), where no other resume is under way. The task was parked or new
+    // and is marked as running from now on, so it is not resumed twice. A task that has ended is
+    // removed from the slab and never switched to again. The fiber is in the record, which does not
+    // move.
+    unsafe { fiber.resume(home) };
     // SAFETY: null means that no greenlet runs.
     unsafe { overflow::set_running(std::ptr::null()) };
-    done
+}
+
+/// Returns `true` if the fiber of a task has returned.
+#[inline(always)]
+pub(crate) fn done(cell: &FiberCell) -> bool {
+    cell.get().done()
 }
 
 /// Suspends the running task, which owns this fiber, until the hub resumes it.
 #[inline(always)]
 pub(crate) fn suspend(cell: &FiberCell) {
-    // SAFETY: `Core::park` passes the cell of the current task in greenlet mode, and the hub has
-    // resumed the fiber of the current task last: this code runs on that fiber.
+    // SAFETY: `Core::suspend` passes the cell of the running task in greenlet mode, and the fiber of
+    // the running task was resumed last: this code runs on that fiber.
     unsafe { cell.get().suspend() };
+}
+
+/// Suspends the running task, which owns this fiber, and runs the task of another fiber, with that
+/// task's overflow info. Returns when the first task is resumed.
+#[inline(always)]
+pub(crate) fn hand_over(cell: &FiberCell, to: &Fiber, notice: &OverflowInfo) {
+    // SAFETY: as in `resume`, for the record of the other task.
+    unsafe { overflow::set_running(notice) };
+    // SAFETY: this code runs on the first fiber, as in `suspend`. The other one is that of a parked
+    // task of this hub that has begun and not ended, and is marked as running from now on.
+    unsafe { cell.get().hand_over(to) };
 }
 
 /// Prefetches the part of this fiber's stack that a switch touches. A hint.

@@ -13,21 +13,45 @@
 
 #![expect(unsafe_code, reason = "points to running tasks without counting references")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, UnsafeCell};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
 use slab::Slab;
 
-use super::{NO_INDEX, Task, TaskRef, WaitToken, switch};
+use super::reference::Record;
+use super::switch::{self, Home};
+use super::{NO_INDEX, Task, TaskRef, WaitToken, WeakTaskRef, blocks};
 
 /// A task with a slot. Must not be stored in a value that outlives the call it is used in.
 #[derive(Clone, Copy)]
-pub(crate) struct TaskPtr(NonNull<Task>);
+pub(crate) struct TaskPtr(NonNull<Record>);
 
 impl TaskPtr {
+    #[inline(always)]
     pub(crate) fn of(record: &TaskRef) -> TaskPtr {
-        TaskPtr(NonNull::from(&record.task))
+        TaskPtr(record.as_ptr())
+    }
+
+    /// Returns a reference that does not keep the task alive.
+    #[inline(always)]
+    pub(crate) fn downgrade(self) -> WeakTaskRef {
+        // SAFETY: as in `record`.
+        unsafe { WeakTaskRef::another(self.0) }
+    }
+
+    /// Returns a reference to the record.
+    #[inline(always)]
+    pub(crate) fn record(self) -> TaskRef {
+        // SAFETY: the pointer is the address of a record, and the slab holds a reference as long as
+        // residents of it are in use, by the rules above.
+        unsafe { TaskRef::another(self.0) }
+    }
+
+    /// Returns `true` if both are the same task.
+    #[inline(always)]
+    pub(crate) fn is(self, other: TaskPtr) -> bool {
+        self.0 == other.0
     }
 }
 
@@ -38,73 +62,87 @@ impl Deref for TaskPtr {
     fn deref(&self) -> &Task {
         // SAFETY: the pointer was made from a record, which does not move in memory and which the
         // slab holds as long as residents of it are in use, by the rules above.
-        unsafe { self.0.as_ref() }
+        &unsafe { self.0.as_ref() }.task
     }
 }
 
 /// The tasks with a slot in the hub.
 pub(crate) struct TaskTable {
-    records: RefCell<Slab<TaskRef>>,
-    /// The residents by slot: a record needs a lookup of its type to find its task, and is twice as
-    /// large.
-    residents: RefCell<Vec<Option<TaskPtr>>>,
+    /// Accessed by [`slab`](TaskTable::slab) alone.
+    records: UnsafeCell<Slab<TaskRef>>,
     running: Cell<TaskPtr>,
     main: TaskPtr,
+    home: Home,
 }
 
 impl TaskTable {
     /// Creates the tasks of a new hub: main, which runs.
     pub(crate) fn new(main: &TaskRef) -> TaskTable {
+        // Miri finds a use of a dropped record if its memory is not used again.
+        if !cfg!(miri) {
+            blocks::open();
+        }
         let tasks = TaskTable {
-            records: RefCell::default(),
-            residents: RefCell::default(),
+            records: UnsafeCell::default(),
             running: Cell::new(TaskPtr::of(main)),
             main: TaskPtr::of(main),
+            home: Home::default(),
         };
         tasks.insert(main);
         tasks
     }
 
+    /// Calls `f` with the slab. `f` must drop no record and call nothing but methods of the slab
+    /// and of references.
+    #[inline(always)]
+    fn slab<R>(&self, f: impl FnOnce(&mut Slab<TaskRef>) -> R) -> R {
+        // SAFETY: the table is not shared between threads. Only the methods of this table call this
+        // one, with functions that cannot come back here: they run no code of others, except the
+        // allocator, which uses no greenlets.
+        f(unsafe { &mut *self.records.get() })
+    }
+
     /// Assigns a slot to a task.
+    #[inline]
     pub(crate) fn insert(&self, record: &TaskRef) {
-        let place = self.records.borrow_mut().insert(record.clone());
+        let place = self.slab(|slab| slab.insert(record.clone()));
         let index = u32::try_from(place).ok().filter(|index| *index != NO_INDEX);
         record.task.index.set(index.expect("fewer than 2^32 greenlets are alive"));
-        let mut residents = self.residents.borrow_mut();
-        if place == residents.len() {
-            residents.push(None);
-        }
-        residents[place] = Some(TaskPtr::of(record));
     }
 
     /// Removes a task that has ended, or that has not run and never will.
+    #[inline]
     pub(crate) fn remove(&self, index: u32) -> TaskRef {
-        self.residents.borrow_mut()[index as usize] = None;
-        self.records.borrow_mut().remove(index as usize)
+        self.slab(|slab| slab.remove(index as usize))
     }
 
     /// Returns the number of tasks, including main.
     pub(crate) fn len(&self) -> usize {
-        self.records.borrow().len()
+        self.slab(|slab| slab.len())
     }
 
     /// Returns all tasks, main first.
     pub(crate) fn records(&self) -> Vec<TaskRef> {
-        self.records.borrow().iter().map(|(_, record)| record.clone()).collect()
+        self.slab(|slab| slab.iter().map(|(_, record)| record.clone()).collect())
     }
 
     /// Returns the task that is in this wait, if there is one.
     #[inline(always)]
     pub(crate) fn parked(&self, token: WaitToken) -> Option<TaskPtr> {
-        let residents = self.residents.borrow();
-        let task = (*residents.get(token.index as usize)?)?;
+        let task = self.at(token)?;
         (task.wait.get() == token.wait).then_some(task)
+    }
+
+    /// Returns the task in the slot of this token.
+    #[inline(always)]
+    fn at(&self, token: WaitToken) -> Option<TaskPtr> {
+        self.slab(|slab| slab.get(token.index as usize).map(TaskPtr::of))
     }
 
     /// Prefetches the record of the task of this token. A hint.
     #[inline(always)]
     pub(crate) fn fetch_record(&self, token: WaitToken) {
-        if let Some(Some(task)) = self.residents.borrow().get(token.index as usize) {
+        if let Some(task) = self.at(token) {
             task.fetch();
         }
     }
@@ -125,13 +163,13 @@ impl TaskTable {
 
     /// Runs `f` on the record of the running task.
     pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
-        let index = self.running.get().index.get();
-        f(self.records.borrow().get(index as usize).expect("a running task has a slot"))
+        f(&self.current())
     }
 
     /// Returns the record of the running task.
+    #[inline(always)]
     pub(crate) fn current(&self) -> TaskRef {
-        self.with_current(TaskRef::clone)
+        self.running.get().record()
     }
 
     /// Records that a task is switched to.
@@ -140,9 +178,20 @@ impl TaskTable {
         self.running.set(task);
     }
 
-    /// Records that the hub has control again.
+    /// Records that the hub has control again. Returns the task that ran last.
     #[inline(always)]
-    pub(crate) fn leave(&self) {
-        self.running.set(self.main);
+    pub(crate) fn leave(&self) -> TaskPtr {
+        self.running.replace(self.main)
+    }
+
+    /// Returns the resumption point of the hub, for [`switch::resume`].
+    #[inline(always)]
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Frees the memory that is kept for the records of further tasks.
+    pub(crate) fn close(&self) {
+        blocks::close();
     }
 }

@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::TimedOut;
@@ -16,7 +16,7 @@ use crate::exception::Exception;
 use crate::scheduler::TimerAction;
 use crate::scheduler::current;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
-use crate::task::{Interrupt, Kind, Record, Run, ScopeTimeout, TaskRef};
+use crate::task::{Interrupt, Kind, ScopeTimeout, TaskRef, WeakTaskRef};
 use crate::timers::TimerId;
 use crate::wait::limit::Limit;
 
@@ -35,7 +35,7 @@ enum State {
 /// The greenlet that a timeout is armed for.
 enum Owner {
     /// A greenlet without a reference: if it has ended, the timeout has no target.
-    Greenlet(Weak<Record<dyn Run>>),
+    Greenlet(WeakTaskRef),
     /// A greenlet with a reference: an end before its timeout is an error, which is reported.
     Raw(TaskRef),
 }
@@ -297,7 +297,7 @@ impl Timeout {
         };
         let owner = core.with_current(|current| match current.task.kind {
             Kind::Raw => Owner::Raw(current.clone()),
-            _ => Owner::Greenlet(Rc::downgrade(current)),
+            _ => Owner::Greenlet(current.downgrade()),
         });
         // A fired timeout may still have its last owner. Otherwise there is nothing to take out,
         // and no write to wait for.

@@ -15,8 +15,8 @@ use std::rc::Rc;
 use crate::error::TimedOut;
 use crate::scheduler::current;
 use crate::scheduler::{Core, Item};
-use crate::task::WakeReason;
 use crate::task::{Lane, LinkId, Linkable, Links, Notified, Target, WakePolicy, owed};
+use crate::task::{WaitToken, WakeReason};
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
 use crate::wait::turn::Turn;
@@ -167,17 +167,28 @@ impl<S: Waits> WaitQueue<S> {
 
     /// Queues a pass over the waiters, if any of them can be served. Must be called after every
     /// change that may have made the object ready. Does not let other greenlets run.
+    #[inline]
     pub fn check(&self) {
-        if S::RULE != WakePolicy::All && self.inner.links.notifying() {
-            // The pass that is queued or running checks again at its end.
-            return;
+        let links = &self.inner.links;
+        // A pass that is queued or running checks again at its end.
+        let checks_later = S::RULE != WakePolicy::All && links.notifying();
+        if !links.is_empty() && !checks_later {
+            self.check_waiters();
         }
+    }
+
+    #[inline(never)]
+    fn check_waiters(&self) {
         // Destructors call this. Waiters of a hub that has ended never run again.
         if owed(&*self.inner) {
             if let Some(core) = current::try_core() {
-                core.notify(Notified::Object(self.inner.clone()));
+                core.notify(&self.inner.links, || self.notified());
             }
         }
+    }
+
+    fn notified(&self) -> Notified {
+        Notified::Object(self.inner.clone())
     }
 
     /// Calls `look` with the state until it returns `Some`. Waits in the lane between two calls,
@@ -241,33 +252,50 @@ impl<S: Waits> WaitQueue<S> {
         let token = core.token();
         let id = core.new_link();
         let late = S::RULE == WakePolicy::All && self.inner.state.is_ready();
+        if late || !links.is_empty() {
+            core.make_pass(links, || self.notified());
+        }
         links.add_waiter(if late { Lane::Second } else { lane }, id, token);
-        let place = LinkGuard::new(links, id, true);
-        if S::RULE == WakePolicy::Ordered {
+        let place = LinkGuard::new(links, id);
+        if S::RULE == WakePolicy::Ordered && links.len() > 1 {
             // This waiter may unblock the opposite lane (a receiver unblocks a sender).
             self.check();
         }
         let timer = TimerGuard::limit(core, token, deadline);
-        core.park_with((timer, place), token, reason)
+        core.park_while((timer, place), token, reason, || self.woken_for_nothing(core, token))
+    }
+
+    /// Returns `true` if a direct wake has resumed the waiter of this token, and the pass that it
+    /// stands for would not have: the object is not ready any more.
+    #[inline(always)]
+    fn woken_for_nothing(&self, core: &Core, token: WaitToken) -> bool {
+        if S::RULE == WakePolicy::All || !core.serves(token.wait) || owed(&*self.inner) {
+            return false;
+        }
+        self.inner.links.end_direct();
+        true
     }
 
     /// Ends the wait of all waiters with [`WaitError::Closed`], in a later turn. Does not let other
     /// greenlets run.
     pub fn close(&self) {
-        let tokens = self.inner.links.take_waiters();
-        if tokens.is_empty() {
-            return;
-        }
         // Destructors call this. Waiters of a hub that has ended never run again.
-        if let Some(core) = current::try_core() {
+        let core = current::try_core();
+        if let Some(core) = &core {
+            core.make_pass(&self.inner.links, || self.notified());
+        }
+        let tokens = self.inner.links.take_waiters();
+        if let Some(core) = core.filter(|_| !tokens.is_empty()) {
             core.push(Item::Close(tokens));
         }
     }
 
     /// Returns `true` if a pass is queued or running.
     pub fn notifying(&self) -> bool {
+        let links = &self.inner.links;
         // A pass that the hub of an ending thread has not run yet will never run.
-        self.inner.links.notifying() && current::try_core().is_some()
+        let Some(core) = current::try_core() else { return false };
+        links.notifying() || links.direct().is_some_and(|(_, wait)| core.serves(wait))
     }
 
     /// Returns the number of waiters in each lane, including raw links.
@@ -287,7 +315,9 @@ impl<S: Waits> WaitQueue<S> {
 
     /// Adds a function to a lane, to be called in the hub in the lane's order.
     pub fn rawlink_in(&self, lane: Lane, f: Box<dyn FnOnce()>) -> LinkId {
-        let id = current::core().new_link();
+        let core = current::core();
+        let id = core.new_link();
+        core.make_pass(&self.inner.links, || self.notified());
         self.inner.links.add(lane, id, Target::Call(f));
         self.check();
         id

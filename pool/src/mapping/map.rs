@@ -38,12 +38,13 @@ impl<J> Progress<J> {
                 results.push(job.take()?);
                 continue;
             }
+            if !waits {
+                self.jobs.borrow_mut().push_front(job);
+                return Ok(());
+            }
             // The job stays in the list while it is waited for, so that a kill finds it.
             let again = job.clone();
             self.jobs.borrow_mut().push_front(again);
-            if !waits {
-                return Ok(());
-            }
             let result = job.take();
             let again = self.jobs.borrow_mut().pop_front();
             drop(again);

@@ -244,15 +244,38 @@ impl<T: 'static> Sender<T> {
                 SendTimeoutError::Disconnected(message) => TrySendError::Disconnected(message),
             });
         }
-        if !self.queue.has_room() {
-            return Err(TrySendError::Full(message));
+        self.store(message).map_err(TrySendError::Full)
+    }
+
+    /// Stores a message if there is room. There must be a receiver.
+    #[inline]
+    fn store(&self, message: T) -> Result<(), T> {
+        let mut parcels = self.queue.parcels.borrow_mut();
+        if self.queue.room.is_some_and(|room| parcels.len() >= room) {
+            return Err(message);
         }
-        self.queue.parcels.borrow_mut().push_back(Parcel { message, taken: None });
+        parcels.push_back(Parcel { message, taken: None });
+        drop(parcels);
         self.queue.check();
         Ok(())
     }
 
+    #[inline]
     fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
+        if self.queue.receivers.get() > 0 {
+            // A wait begins with the same attempt.
+            match self.store(message) {
+                Ok(()) => Ok(()),
+                Err(message) => self.send_slowly(message, limit),
+            }
+        } else {
+            Err(SendTimeoutError::Disconnected(message))
+        }
+    }
+
+    /// Sends a message that there was no room for.
+    #[inline(never)]
+    fn send_slowly(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
         if self.queue.stores_nothing() {
             return self.offer(message, limit);
         }
@@ -289,20 +312,36 @@ impl<T: 'static> Receiver<T> {
     ///
     /// Returns [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let parcel = self.queue.parcels.borrow_mut().pop_front();
-        let Some(parcel) = parcel else {
+        self.take().ok_or_else(|| {
             let gone = self.queue.senders.get() == 0;
-            return Err(if gone { TryRecvError::Disconnected } else { TryRecvError::Empty });
-        };
+            if gone { TryRecvError::Disconnected } else { TryRecvError::Empty }
+        })
+    }
+
+    /// Takes the first message.
+    #[inline]
+    fn take(&self) -> Option<T> {
+        let parcel = self.queue.parcels.borrow_mut().pop_front()?;
         if let Some(taken) = parcel.taken {
             taken.set(true);
             self.queue.taken.set(self.queue.taken.get() + 1);
         }
         self.queue.check();
-        Ok(parcel.message)
+        Some(parcel.message)
     }
 
+    #[inline]
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
+        // A wait begins with the same attempt.
+        match self.take() {
+            Some(message) => Ok(message),
+            None => self.recv_slowly(limit),
+        }
+    }
+
+    /// Receives a message when there was none.
+    #[inline(never)]
+    fn recv_slowly(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
         let received =
             self.queue.wait(RECEIVERS, limit, "Receiver::recv", |_, _| unless_empty(self.try_recv()));
         match received {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -48,9 +48,8 @@ impl fmt::Display for Missing {
         write!(
             f,
             "gevent cannot be run ({}). To install it:\n  python3 -m venv {venv}\n  \
-             {venv}/bin/pip install -r {}/gevent/requirements.txt",
+             {venv}/bin/pip install -r tests/conformance/gevent/requirements.txt",
             self.0,
-            Path::new(HOME).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
         )
     }
 }
@@ -97,6 +96,9 @@ impl Gevent {
         let gevent = Gevent { child, requests, answers };
         match gevent.answers.recv_timeout(PATIENCE) {
             Ok(line) if line.contains("gevent") => Ok(gevent),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(Missing(format!("{} has not started within {} s", python.display(), PATIENCE.as_secs())))
+            }
             _ => Err(Missing(format!("{} has no gevent", python.display()))),
         }
     }

@@ -35,6 +35,35 @@ fn no_time_is_used_twice() {
     assert!((0..PROGRAMS).map(count).sum::<usize>() > 100);
 }
 
+/// A mapping over no items calls its callback: its body runs, and must not run elsewhere too if it takes real time.
+#[test]
+fn no_time_is_used_twice_by_a_callback() {
+    fn count(steps: &[Step], runs: &mut [usize], timed: &mut bool) {
+        for step in steps {
+            step.cb
+                .iter()
+                .chain(step.body.iter().filter(|_| step.n != Some(0)))
+                .for_each(|body| runs[*body] += 1);
+            *timed |= step.t.is_some_and(|t| t > 0);
+            step.blocks().into_iter().for_each(|(_, block)| count(block, runs, timed));
+        }
+    }
+    for seed in (0..PROGRAMS).chain([60_378_894]) {
+        let program = generate(seed);
+        let mut runs = vec![0; program.bodies.len()];
+        // A body runs only later ones.
+        let mut timed = vec![false; program.bodies.len()];
+        for (body, steps) in program.bodies.iter().enumerate() {
+            if body == 0 || runs[body] > 0 {
+                count(steps, &mut runs, &mut timed[body]);
+            }
+        }
+        for (body, (runs, timed)) in runs.iter().zip(timed).enumerate() {
+            assert!(*runs <= 1 || !timed, "seed {seed}: body {body} has {runs} runs");
+        }
+    }
+}
+
 #[test]
 fn a_program_survives_the_format() {
     for seed in 0..200 {

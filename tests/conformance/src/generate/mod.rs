@@ -72,8 +72,12 @@ fn repeats_time(steps: &[Step], times: usize, runs: &mut [usize]) -> bool {
     let mut repeated = false;
     for step in steps {
         repeated |= times > 1 && step.t.is_some_and(|t| t > 0);
-        for run in step.body.into_iter().chain(step.cb) {
-            runs[run] = runs[run].saturating_add(times.saturating_mul(step.n.unwrap_or(1)));
+        let n = step.n.unwrap_or(1);
+        // A mapping over no items calls its callback all the same.
+        for (run, each) in
+            step.body.map(|body| (body, n)).into_iter().chain(step.cb.map(|body| (body, n.max(1))))
+        {
+            runs[run] = runs[run].saturating_add(times.saturating_mul(each));
         }
         // An iteration runs its block for each of its objects.
         let inside = if step.op == Op::Iwait { times.saturating_mul(2) } else { times };
