@@ -6,10 +6,12 @@
 #include <boost/fiber/all.hpp>
 #include <boost/version.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -106,7 +108,8 @@ static double spawn(std::size_t by) {
 }
 
 static double ping_pong() {
-    return cost(1, [](std::uint64_t turns) {
+    // A ping-pong goes there and back.
+    return cost(2, [](std::uint64_t turns) {
         fibers::buffered_channel<std::uint64_t> ping{2}, pong{2};
         fibers::fiber echo{[&] {
             for (std::uint64_t n; ping.pop(n) == fibers::channel_op_status::success;) {
@@ -129,7 +132,7 @@ static double ping_pong() {
     });
 }
 
-static double throughput() {
+static double stream() {
     constexpr std::uint64_t messages = 100'000;
     return cost(messages, [](std::uint64_t batches) {
         fibers::buffered_channel<std::uint64_t> channel{128};
@@ -177,6 +180,26 @@ static double sleepers(std::size_t count) {
     });
 }
 
+// The processor's time that this process has taken.
+static Seconds process_time() {
+    timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return Seconds(static_cast<double>(now.tv_sec) + now.tv_nsec * 1e-9);
+}
+
+static double sleepers_cpu(std::size_t count) {
+    const Seconds before = process_time();
+    std::vector<fibers::fiber> all;
+    all.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        all.emplace_back([] { boost::this_fiber::sleep_for(std::chrono::seconds(2)); });
+    }
+    for (auto& sleeper : all) {
+        sleeper.join();
+    }
+    return each(process_time() - before, count);
+}
+
 // The resident memory and the page tables of this process, in bytes.
 static double used() {
     std::ifstream status("/proc/self/status");
@@ -200,7 +223,7 @@ static double memory(std::size_t count) {
     }
     boost::this_fiber::yield();
     const double figure = (used() - before) / count;
-    // Nobody wants to wait for their ends.
+    // Their ends are not waited for.
     std::printf("%f bytes\n", figure);
     std::fflush(stdout);
     std::_Exit(0);
@@ -228,6 +251,62 @@ static double pool(std::size_t jobs) {
     return each(since(start), jobs);
 }
 
+static double pool_map(std::size_t jobs) {
+    fibers::buffered_channel<std::size_t> queue{128};
+    std::vector<std::size_t> results(jobs);
+    std::vector<fibers::fiber> workers;
+    const auto start = Clock::now();
+    for (int i = 0; i < 100; ++i) {
+        workers.emplace_back([&] {
+            for (std::size_t job; queue.pop(job) == fibers::channel_op_status::success;) {
+                boost::this_fiber::yield();
+                results[job] = job;
+            }
+        });
+    }
+    for (std::size_t job = 0; job < jobs; ++job) {
+        queue.push(job);
+    }
+    queue.close();
+    for (auto& worker : workers) {
+        worker.join();
+    }
+    const auto took = since(start);
+    sink = results.back();
+    return each(took, jobs);
+}
+
+static double pool_unordered(std::size_t jobs) {
+    fibers::buffered_channel<std::size_t> queue{128}, results{128};
+    std::vector<fibers::fiber> workers;
+    const auto start = Clock::now();
+    for (int i = 0; i < 100; ++i) {
+        workers.emplace_back([&] {
+            for (std::size_t job; queue.pop(job) == fibers::channel_op_status::success;) {
+                boost::this_fiber::yield();
+                results.push(job);
+            }
+        });
+    }
+    fibers::fiber feeding{[&] {
+        for (std::size_t job = 0; job < jobs; ++job) {
+            queue.push(job);
+        }
+        queue.close();
+    }};
+    std::uint64_t sum = 0;
+    for (std::size_t taken = 0; taken < jobs; ++taken) {
+        sum += results.value_pop();
+    }
+    const auto took = since(start);
+    feeding.join();
+    for (auto& worker : workers) {
+        worker.join();
+    }
+    sink = sum;
+    return each(took, jobs);
+}
+
 int main(int, char** arguments) {
     const std::string workload = arguments[1];
     if (workload == "version") {
@@ -245,14 +324,20 @@ int main(int, char** arguments) {
         figure = spawn(size);
     } else if (workload == "ping-pong") {
         figure = ping_pong();
-    } else if (workload == "throughput") {
-        figure = throughput();
+    } else if (workload == "channel") {
+        figure = stream();
     } else if (workload == "sleepers") {
         figure = sleepers(size);
+    } else if (workload == "sleepers-cpu") {
+        figure = sleepers_cpu(size);
     } else if (workload == "memory") {
         figure = memory(size);
     } else if (workload == "pool") {
         figure = pool(size);
+    } else if (workload == "pool-map") {
+        figure = pool_map(size);
+    } else if (workload == "pool-imap_unordered") {
+        figure = pool_unordered(size);
     } else {
         std::fprintf(stderr, "there is no such workload here\n");
         return 1;

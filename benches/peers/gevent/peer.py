@@ -41,7 +41,20 @@ def descend(depth, seed):
     return below ^ seed
 
 
-def ring(size, depth):
+def at(depth):
+    """A yield so many calls deep."""
+    if depth:
+        return lambda: descend(depth, 1)
+    return lambda: gevent.sleep(0)
+
+
+def limited():
+    """A yield with a limit around it."""
+    with gevent.Timeout(10):
+        gevent.sleep(0)
+
+
+def ring(size, piece):
     def run(rounds):
         start = []
 
@@ -50,10 +63,7 @@ def ring(size, depth):
             if not start:
                 start.append(time.perf_counter())
             for _ in range(rounds):
-                if depth:
-                    descend(depth, 1)
-                else:
-                    gevent.sleep(0)
+                piece()
 
         gevent.joinall([gevent.spawn(member) for _ in range(size)])
         return time.perf_counter() - start[0]
@@ -71,7 +81,7 @@ def pend(count):
 
 def pending():
     timers = pend(SIZE)
-    figure = ring(2, 0)
+    figure = ring(2, at(0))
     for timer in timers:
         timer.close()
     return figure
@@ -109,12 +119,13 @@ def ping_pong():
         gevent.spawn(echo)
         return gevent.spawn(play).get()
 
-    return cost(1, run)
+    # A ping-pong goes there and back.
+    return cost(2, run)
 
 
-def throughput():
+def stream():
     def run(batches):
-        channel = queue.Queue(100)
+        channel = queue.Queue(SIZE)
 
         def send():
             for n in range(batches * MESSAGES):
@@ -151,6 +162,12 @@ def sleepers():
     return cost(SIZE, run)
 
 
+def sleepers_cpu():
+    before = time.process_time()
+    gevent.joinall([gevent.spawn(gevent.sleep, 2) for _ in range(SIZE)])
+    return each(time.process_time() - before, SIZE)
+
+
 def timeout():
     timers = pend(SIZE)
 
@@ -185,17 +202,34 @@ def memory():
     return (used() - before) / SIZE
 
 
-def jobs():
-    def job(number):
-        gevent.sleep(0)
-        return number
+def job(number):
+    gevent.sleep(0)
+    return number
 
+
+def jobs():
     hundred = pool.Pool(100)
     start = time.perf_counter()
     for number in range(SIZE):
         hundred.spawn(job, number)
     hundred.join()
     return each(time.perf_counter() - start, SIZE)
+
+
+def jobs_mapped():
+    start = time.perf_counter()
+    results = pool.Pool(100).map(job, range(SIZE))
+    took = time.perf_counter() - start
+    assert len(results) == SIZE
+    return each(took, SIZE)
+
+
+def jobs_unordered():
+    start = time.perf_counter()
+    came = sum(1 for _ in pool.Pool(100).imap_unordered(job, range(SIZE)))
+    took = time.perf_counter() - start
+    assert came == SIZE
+    return each(took, SIZE)
 
 
 def kill():
@@ -231,16 +265,20 @@ def echo():
 
 
 WORKLOADS = {
-    "yield": lambda: ring(2, SIZE),
-    "ring": lambda: ring(SIZE, 0),
+    "yield": lambda: ring(2, at(SIZE)),
+    "ring": lambda: ring(SIZE, at(0)),
     "pending": pending,
     "spawn": spawn,
     "ping-pong": ping_pong,
-    "throughput": throughput,
+    "channel": stream,
     "sleepers": sleepers,
+    "sleepers-cpu": sleepers_cpu,
     "timeout": timeout,
+    "timeout-yield": lambda: ring(2, limited),
     "memory": memory,
     "pool": jobs,
+    "pool-map": jobs_mapped,
+    "pool-imap_unordered": jobs_unordered,
     "kill": kill,
 }
 

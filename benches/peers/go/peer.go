@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -34,29 +35,37 @@ func main() {
 	target = time.Duration(millis) * time.Millisecond
 	switch os.Args[1] {
 	case "yield":
-		report(cost(2, func(rounds int) time.Duration { return ring(2, size, rounds) }))
+		report(cost(2, func(rounds int) time.Duration { return ring(2, at(size), rounds) }))
 	case "ring":
-		report(cost(size, func(rounds int) time.Duration { return ring(size, 0, rounds) }))
+		report(cost(size, func(rounds int) time.Duration { return ring(size, runtime.Gosched, rounds) }))
 	case "pending":
 		others := pend(size)
-		report(cost(2, func(rounds int) time.Duration { return ring(2, 0, rounds) }))
+		report(cost(2, func(rounds int) time.Duration { return ring(2, runtime.Gosched, rounds) }))
 		runtime.KeepAlive(others)
 	case "spawn":
 		report(cost(size, func(batches int) time.Duration { return spawn(size, batches) }))
 	case "ping-pong":
-		report(cost(1, pingPong))
-	case "throughput":
-		report(cost(messages, throughput))
+		report(cost(2, pingPong))
+	case "channel":
+		report(cost(messages, func(batches int) time.Duration { return stream(size, batches) }))
 	case "sleepers":
 		report(cost(size, func(rounds int) time.Duration { return sleepers(size, rounds) }))
+	case "sleepers-cpu":
+		report(sleepersCPU(size))
 	case "timeout":
 		others := pend(size)
 		report(cost(1, timeouts))
 		runtime.KeepAlive(others)
+	case "timeout-yield":
+		report(cost(2, func(rounds int) time.Duration { return ring(2, limited, rounds) }))
 	case "memory":
 		fmt.Println(memory(size), "bytes")
 	case "pool":
 		report(pool(size))
+	case "pool-map":
+		report(poolMap(size))
+	case "pool-imap_unordered":
+		report(poolUnordered(size))
 	case "kill":
 		report(kill(size))
 	case "echo":
@@ -133,7 +142,22 @@ func descend(depth int, seed uint64) uint64 {
 	return below<<7 | below>>57
 }
 
-func ring(size, depth, rounds int) time.Duration {
+// at is a yield so many calls deep.
+func at(depth int) func() {
+	if depth == 0 {
+		return runtime.Gosched
+	}
+	return func() { atomic.StoreUint64(&sink, descend(depth, 1)) }
+}
+
+// limited is a yield with a limit around it.
+func limited() {
+	limit := time.NewTimer(10 * time.Second)
+	runtime.Gosched()
+	limit.Stop()
+}
+
+func ring(size int, piece func(), rounds int) time.Duration {
 	var ended, ready sync.WaitGroup
 	gate := make(chan struct{})
 	ended.Add(size)
@@ -142,15 +166,9 @@ func ring(size, depth, rounds int) time.Duration {
 		go func() {
 			ready.Done()
 			<-gate
-			work := uint64(1)
 			for round := 0; round < rounds; round++ {
-				if depth == 0 {
-					runtime.Gosched()
-				} else {
-					work = descend(depth, work)
-				}
+				piece()
 			}
-			atomic.AddUint64(&sink, work)
 			ended.Done()
 		}()
 	}
@@ -205,8 +223,8 @@ func pingPong(turns int) time.Duration {
 
 const messages = 100_000
 
-func throughput(batches int) time.Duration {
-	channel := make(chan uint64, 100)
+func stream(room, batches int) time.Duration {
+	channel := make(chan uint64, room)
 	sum := make(chan uint64)
 	start := time.Now()
 	go func() {
@@ -246,6 +264,27 @@ func sleepers(count, rounds int) time.Duration {
 	close(gate)
 	ended.Wait()
 	return time.Since(start)
+}
+
+// processTime is what this process has taken of the processor.
+func processTime() time.Duration {
+	var usage syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func sleepersCPU(count int) float64 {
+	var ended sync.WaitGroup
+	before := processTime()
+	ended.Add(count)
+	for i := 0; i < count; i++ {
+		go func() {
+			time.Sleep(2 * time.Second)
+			ended.Done()
+		}()
+	}
+	ended.Wait()
+	return each(processTime()-before, count)
 }
 
 func timeouts(times int) time.Duration {
@@ -309,6 +348,62 @@ func pool(jobs int) float64 {
 	close(queue)
 	ended.Wait()
 	return each(time.Since(start), jobs)
+}
+
+// feed hands out the jobs.
+func feed(jobs int) <-chan int {
+	queue := make(chan int, 100)
+	go func() {
+		for job := 0; job < jobs; job++ {
+			queue <- job
+		}
+		close(queue)
+	}()
+	return queue
+}
+
+func poolMap(jobs int) float64 {
+	var ended sync.WaitGroup
+	results := make([]int, jobs)
+	start := time.Now()
+	queue := feed(jobs)
+	for i := 0; i < 100; i++ {
+		ended.Add(1)
+		go func() {
+			for job := range queue {
+				runtime.Gosched()
+				results[job] = job
+			}
+			ended.Done()
+		}()
+	}
+	ended.Wait()
+	took := time.Since(start)
+	runtime.KeepAlive(results)
+	return each(took, jobs)
+}
+
+func poolUnordered(jobs int) float64 {
+	results := make(chan int, 100)
+	start := time.Now()
+	queue := feed(jobs)
+	for i := 0; i < 100; i++ {
+		go func() {
+			for job := range queue {
+				runtime.Gosched()
+				results <- job
+			}
+		}()
+	}
+	sum := 0
+	for i := 0; i < jobs; i++ {
+		sum += <-results
+	}
+	took := time.Since(start)
+	if sum != jobs*(jobs-1)/2 {
+		panic("not all results have come")
+	}
+	return each(took, jobs)
 }
 
 func kill(count int) float64 {

@@ -9,7 +9,6 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::scheduler::current;
-use crate::task::Locals;
 
 /// The set of greenlets that share a value.
 #[doc(hidden)]
@@ -48,7 +47,7 @@ impl<T: 'static> LocalKey<T> {
         let locals = match self.scope {
             LocalScope::Greenlet => &record.task.cold().locals,
             LocalScope::Tree => {
-                tree = record.task.tree.get_or_init(Rc::<Locals>::default).clone();
+                tree = record.task.tree();
                 &*tree
             }
         };

@@ -14,9 +14,7 @@ use crate::scheduler::unwind::{Escape, guard};
 use crate::stack::{DEFAULT_STACK_SIZE, StackError, StackStats};
 use crate::task::Notified;
 use crate::task::body::Body;
-use crate::task::{
-    AnyGreenlet, Kind, Locals, NO_INDEX, SpawnCallback, State, Task, TaskRef, WaitToken, switch,
-};
+use crate::task::{AnyGreenlet, Kind, NO_INDEX, SpawnCallback, State, Task, TaskRef, WaitToken, switch};
 
 impl Core {
     /// Creates the record of a task that is not started. The running task becomes its spawner.
@@ -30,8 +28,7 @@ impl Core {
     ) -> TaskRef {
         TaskRef::new(Bound::new(body), || {
             let spawner = self.tasks.running();
-            let tree =
-                (spawner.kind != Kind::Main).then(|| spawner.tree.get_or_init(Rc::<Locals>::default).clone());
+            let tree = (spawner.kind != Kind::Main).then(|| spawner.tree());
             Task::new(kind, site, stack_size, Some(spawner.downgrade()), tree)
         })
     }
@@ -102,6 +99,7 @@ impl Core {
         self.dismiss(task);
         let interrupted = self.discard(record);
         self.record_end(record, Some(Failure::raised(exception)));
+        self.release_values(task);
         self.gone(task);
         if let Some(exception) = interrupted {
             self.raise(exception);
@@ -154,12 +152,31 @@ impl Core {
     #[inline(always)]
     fn finish(&self, record: &TaskRef, failure: Option<Failure>) {
         self.record_end(record, failure);
-        if let Some(cold) = record.task.cold_if_used() {
-            cold.locals.clear(|value| {
-                if let Err(escape) = guard(|| drop(value)) {
-                    self.report(&ErrorContext::Destructor, escape);
-                }
-            });
+        self.release_values(&record.task);
+    }
+
+    /// Drops the user values that a task refers to only while it lives: its locals, those of its tree
+    /// if it was the last of it, and the exceptions that were raised in it. With the last handle they
+    /// would be dropped in any frame.
+    #[inline(always)]
+    fn release_values(&self, task: &Task) {
+        if let Some(cold) = task.cold_if_used() {
+            cold.locals.clear(|value| self.drop_reported(value));
+            self.drop_reported(cold.delivered.take());
+            self.drop_reported(cold.swallowed.take());
+            self.drop_reported(cold.timeout.take());
+        }
+        if let Some(tree) = task.take_tree() {
+            if Rc::strong_count(&tree) == 1 {
+                tree.clear(|value| self.drop_reported(value));
+            }
+        }
+    }
+
+    /// Drops a user value, and reports what its destructor raises.
+    fn drop_reported<T>(&self, value: T) {
+        if let Err(escape) = guard(|| drop(value)) {
+            self.report(&ErrorContext::Destructor, escape);
         }
     }
 

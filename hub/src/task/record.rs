@@ -121,7 +121,8 @@ pub(crate) struct Task {
     pub(crate) stack_size: usize,
     pub(crate) links: Links,
     pub(crate) spawner: Option<WeakTaskRef>,
-    pub(crate) tree: OnceCell<Rc<Locals>>,
+    /// The values of its tree, until it ends. See [`Task::tree`].
+    tree: Cell<Option<Rc<Locals>>>,
 }
 
 /// An observer of the complete end of a task.
@@ -194,7 +195,7 @@ impl Task {
             stack_size,
             links: Links::new(),
             spawner,
-            tree: tree.map_or_else(OnceCell::new, OnceCell::from),
+            tree: Cell::new(tree),
         }
     }
 
@@ -250,6 +251,19 @@ impl Task {
     pub(crate) fn interrupt(&self, exception: Exception) {
         self.thrown.set(Some(exception));
         self.interrupted.set(true);
+    }
+
+    /// Returns the values of the tree that it belongs to. It begins one if it has none.
+    pub(crate) fn tree(&self) -> Rc<Locals> {
+        let tree = self.tree.take().unwrap_or_default();
+        self.tree.set(Some(tree.clone()));
+        tree
+    }
+
+    /// Takes the values of the tree from a task that has ended.
+    #[inline]
+    pub(crate) fn take_tree(&self) -> Option<Rc<Locals>> {
+        self.tree.take()
     }
 
     /// Defers an interrupt.

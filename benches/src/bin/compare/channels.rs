@@ -1,29 +1,34 @@
 //! Messages between two.
 //!
-//! * `ping-pong`: one message there and one back, through channels with room for one: two messages, two waits, two
-//!   switches.
-//! * `throughput`: one message through a channel with room for a hundred, from one sender to one receiver, of 100,000.
+//! * `ping-pong`: one message of those that go there and back, through channels with room for one:
+//!   one message, one wait, one switch.
+//! * `channel`: one message through a channel with room for so many, from one sender to one
+//!   receiver, of 100,000.
 //!
-//! may's channels have no limit, so there nobody waits for room; Boost.Fiber's have room for a power of two, less one:
-//! 1 and 127. Threads use `std::sync::mpsc`. Making the channels and the two is not in it.
+//! may's channels have no limit, so there no sender waits for room; Boost.Fiber's have room for a
+//! power of two, less one: 1 and 127. Threads use `std::sync::mpsc`. Making the channels and the two
+//! is not in it.
 
 use std::hint::black_box;
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::least_hub::{self, Channel};
 use crate::measure::cost;
 use crate::runtimes::{CurrentThread, InLocalSet, Tokio, Workers, on_may, on_smol};
 use crate::workload::{Run, Workload};
 
 pub(crate) const PING_PONG: Workload = Workload {
     name: "ping-pong",
-    what: "a message to another and one back, through channels with room for one",
+    what: "a message of those that go to another and back, through channels with room for one",
     unit: "ns",
     sizes: &[0],
     growth: &[],
     run: Run::Cost(&[
         ("ramie", |_| ramie_ping_pong()),
+        ("least-hub", |_| least_ping_pong()),
         ("may", |_| may_ping_pong(Workers::Cores)),
         ("may-1", |_| may_ping_pong(Workers::One)),
         ("tokio", |_| tokio_ping_pong::<CurrentThread>()),
@@ -34,25 +39,27 @@ pub(crate) const PING_PONG: Workload = Workload {
     peers: &["go", "go-1", "gevent", "boost"],
 };
 
-pub(crate) const THROUGHPUT: Workload = Workload {
-    name: "throughput",
-    what: "a message through a channel with room for a hundred",
+pub(crate) const CHANNEL: Workload = Workload {
+    name: "channel",
+    what: "a message through a channel with room for so many",
     unit: "ns",
-    sizes: &[0],
+    sizes: &[100],
     growth: &[],
     run: Run::Cost(&[
-        ("ramie", |_| ramie_throughput()),
-        ("may", |_| may_throughput(Workers::Cores)),
-        ("may-1", |_| may_throughput(Workers::One)),
-        ("tokio", |_| tokio_throughput::<CurrentThread>()),
-        ("tokio-local", |_| tokio_throughput::<InLocalSet>()),
-        ("smol", |_| smol_throughput()),
-        ("threads", |_| threads_throughput()),
+        ("ramie", ramie_channel),
+        ("least-hub", least_channel),
+        ("may", |_| may_channel(Workers::Cores)),
+        ("may-1", |_| may_channel(Workers::One)),
+        ("tokio", tokio_channel::<CurrentThread>),
+        ("tokio-local", tokio_channel::<InLocalSet>),
+        ("smol", smol_channel),
+        ("threads", threads_channel),
     ]),
     peers: &["go", "go-1", "gevent", "boost"],
 };
 
-const ROOM: usize = 100;
+/// A ping-pong goes there and back.
+const THERE_AND_BACK: u64 = 2;
 const MESSAGES: u64 = 100_000;
 
 /// Plays `turns` of ping-pong through whatever sends and receives.
@@ -68,21 +75,21 @@ macro_rules! play {
 }
 
 fn ramie_ping_pong() -> f64 {
-    cost(1, |turns| {
+    cost(THERE_AND_BACK, |turns| {
         let (ping, pinged) = ramie::channel::bounded(1);
         let (pong, ponged) = ramie::channel::bounded(1);
         let echo =
             ramie::spawn(move || pinged.iter().for_each(|n: u64| pong.send(n).expect("it is waited for")));
         let play = ramie::spawn(move || play!(turns, n => ping.send(n), ponged.recv()));
-        let took = play.get().expect("nobody kills it");
+        let took = play.get().expect("it is not killed");
         echo.join();
         took
     })
 }
 
-fn ramie_throughput() -> f64 {
+fn ramie_channel(room: u64) -> f64 {
     cost(MESSAGES, |batches| {
-        let (sender, receiver) = ramie::channel::bounded(ROOM);
+        let (sender, receiver) = ramie::channel::bounded(room as usize);
         let start = Instant::now();
         ramie::spawn(move || (0..batches * MESSAGES).for_each(|n| sender.send(n).expect("it is received")));
         let receiving = ramie::spawn(move || black_box(receiver.iter().fold(0, u64::wrapping_add)));
@@ -91,9 +98,50 @@ fn ramie_throughput() -> f64 {
     })
 }
 
+fn least_ping_pong() -> f64 {
+    cost(THERE_AND_BACK, |turns| {
+        least_hub::run(move |main| {
+            let ping = Rc::new(Channel::new(main.hub, 1));
+            let pong = Rc::new(Channel::new(main.hub, 1));
+            let (pinged, ponged) = (ping.clone(), pong.clone());
+            let echo = main.hub.spawn(move |current| {
+                for _ in 0..turns {
+                    let n: u64 = pinged.receive(current);
+                    ponged.send(current, n);
+                }
+            });
+            let start = Instant::now();
+            for n in 0..turns {
+                ping.send(main, n);
+                black_box(pong.receive(main));
+            }
+            let took = start.elapsed();
+            main.join(echo);
+            took
+        })
+    })
+}
+
+fn least_channel(room: u64) -> f64 {
+    cost(MESSAGES, |batches| {
+        least_hub::run(move |main| {
+            let channel = Rc::new(Channel::new(main.hub, room as usize));
+            let receiver = channel.clone();
+            let start = Instant::now();
+            main.hub.spawn(move |current| (0..batches * MESSAGES).for_each(|n| channel.send(current, n)));
+            let receiving = main.hub.spawn(move |current| {
+                let receive = |sum: u64, _| sum.wrapping_add(receiver.receive(current));
+                black_box((0..batches * MESSAGES).fold(0, receive));
+            });
+            main.join(receiving);
+            start.elapsed()
+        })
+    })
+}
+
 fn may_ping_pong(workers: Workers) -> f64 {
     on_may(workers, || {
-        cost(1, |turns| {
+        cost(THERE_AND_BACK, |turns| {
             let (ping, pinged) = may::sync::mpsc::channel();
             let (pong, ponged) = may::sync::mpsc::channel();
             let echo =
@@ -106,7 +154,7 @@ fn may_ping_pong(workers: Workers) -> f64 {
     })
 }
 
-fn may_throughput(workers: Workers) -> f64 {
+fn may_channel(workers: Workers) -> f64 {
     on_may(workers, || {
         cost(MESSAGES, |batches| {
             let (sender, receiver) = may::sync::mpsc::channel();
@@ -122,7 +170,7 @@ fn may_throughput(workers: Workers) -> f64 {
 }
 
 fn tokio_ping_pong<T: Tokio>() -> f64 {
-    cost(1, |turns| {
+    cost(THERE_AND_BACK, |turns| {
         T::block_on(async {
             let (ping, mut pinged) = tokio::sync::mpsc::channel(1);
             let (pong, mut ponged) = tokio::sync::mpsc::channel(1);
@@ -133,15 +181,15 @@ fn tokio_ping_pong<T: Tokio>() -> f64 {
                 }
             });
             let play = async move { play!(turns, n => ping.send(n).await, ponged.recv().await) };
-            T::spawn(play).await.expect("nobody aborts it")
+            T::spawn(play).await.expect("it is not aborted")
         })
     })
 }
 
-fn tokio_throughput<T: Tokio>() -> f64 {
+fn tokio_channel<T: Tokio>(room: u64) -> f64 {
     cost(MESSAGES, |batches| {
         T::block_on(async move {
-            let (sender, mut receiver) = tokio::sync::mpsc::channel(ROOM);
+            let (sender, mut receiver) = tokio::sync::mpsc::channel(room as usize);
             let start = Instant::now();
             T::spawn(async move {
                 for n in 0..batches * MESSAGES {
@@ -155,14 +203,14 @@ fn tokio_throughput<T: Tokio>() -> f64 {
                 }
                 black_box(sum)
             });
-            receiving.await.expect("nobody aborts it");
+            receiving.await.expect("it is not aborted");
             start.elapsed()
         })
     })
 }
 
 fn smol_ping_pong() -> f64 {
-    cost(1, |turns| {
+    cost(THERE_AND_BACK, |turns| {
         on_smol(async |executor| {
             let (ping, pinged) = smol::channel::bounded(1);
             let (pong, ponged) = smol::channel::bounded(1);
@@ -180,10 +228,10 @@ fn smol_ping_pong() -> f64 {
     })
 }
 
-fn smol_throughput() -> f64 {
+fn smol_channel(room: u64) -> f64 {
     cost(MESSAGES, |batches| {
         on_smol(async |executor| {
-            let (sender, receiver) = smol::channel::bounded(ROOM);
+            let (sender, receiver) = smol::channel::bounded(room as usize);
             let start = Instant::now();
             let sending = executor.spawn(async move {
                 for n in 0..batches * MESSAGES {
@@ -213,7 +261,7 @@ fn beside_a_thread(other: impl FnOnce() + Send + 'static, measured: impl FnOnce(
 }
 
 fn threads_ping_pong() -> f64 {
-    cost(1, |turns| {
+    cost(THERE_AND_BACK, |turns| {
         let (ping, pinged) = mpsc::sync_channel(1);
         let (pong, ponged) = mpsc::sync_channel(1);
         let echo = move || pinged.iter().for_each(|n: u64| pong.send(n).expect("it is waited for"));
@@ -221,9 +269,9 @@ fn threads_ping_pong() -> f64 {
     })
 }
 
-fn threads_throughput() -> f64 {
+fn threads_channel(room: u64) -> f64 {
     cost(MESSAGES, |batches| {
-        let (sender, receiver) = mpsc::sync_channel(ROOM);
+        let (sender, receiver) = mpsc::sync_channel(room as usize);
         let send = move || (0..batches * MESSAGES).for_each(|n| sender.send(n).expect("it is received"));
         beside_a_thread(send, || {
             let start = Instant::now();

@@ -1,6 +1,6 @@
 //! The processes that measure: one for each figure of a round, and two for the served ones.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -8,8 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::CpuSet;
 
+use crate::affinity::{self, Cores};
+use crate::protocol::{self, Figure, Line, Missing};
 use crate::workload::Workload;
 
 /// A program that runs a contender when it is told the workload, the size and the milliseconds.
@@ -21,14 +23,31 @@ pub(crate) struct Program {
     /// What comes before the workload.
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(&'static str, &'static str)>,
+    /// The workloads that it is asked for.
+    pub(crate) workloads: Workloads,
+    /// Whether it has all cores where it runs by itself. A server has one in any case.
+    pub(crate) on_all_cores: bool,
 }
 
-/// What a child reports: the value, its unit, and which part of the figure it is, if there are several.
-#[derive(Clone, Debug)]
-pub(crate) struct Figure {
-    pub(crate) value: f64,
-    pub(crate) unit: String,
-    pub(crate) part: String,
+/// The workloads that a program is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Workloads {
+    /// Those whose lists have its name.
+    Listed,
+    /// Those whose lists have another name, as it is the same contender built otherwise.
+    Of(&'static str),
+    /// All; it skips those that it does not know.
+    All,
+}
+
+impl Program {
+    pub(crate) fn takes_part(&self, workload: &Workload) -> bool {
+        match self.workloads {
+            Workloads::Listed => workload.has(self.name),
+            Workloads::Of(other) => workload.has(other),
+            Workloads::All => true,
+        }
+    }
 }
 
 /// How children are run.
@@ -38,61 +57,60 @@ pub(crate) struct Conditions {
     pub(crate) millis: u64,
     /// How long a child may take in all.
     pub(crate) limit: Duration,
-    /// The cores of the server and of its client, where there are two.
-    pub(crate) cores: Option<(CpuSet, CpuSet)>,
+    pub(crate) cores: Cores,
 }
 
 impl Conditions {
     pub(crate) fn new(millis: u64, limit: Duration) -> Conditions {
         allow_files();
-        Conditions { millis, limit, cores: two_cores() }
+        Conditions { millis, limit, cores: Cores::find() }
     }
 
-    /// Runs a contender once, in processes of its own.
+    /// Runs a contender once, in processes of its own, which have ended when this returns.
     ///
     /// # Errors
     ///
-    /// What there is to say of one that does not come to a figure.
+    /// The reason why there is no figure.
     pub(crate) fn run(
         &self,
         program: &Program,
         workload: &Workload,
         size: u64,
-    ) -> Result<Vec<Figure>, String> {
+    ) -> Result<Vec<Figure>, Missing> {
         let mut command = Command::new(&program.path);
         command.args(&program.arguments).arg(workload.name);
         command.args([size.to_string(), self.millis.to_string()]);
         command.envs(program.environment.iter().copied());
-        if workload.is_served() { self.serve(command, workload, size) } else { self.measure(command) }
+        if workload.is_served() {
+            self.serve(command, workload, size)
+        } else {
+            self.measure(command, program.on_all_cores)
+        }
     }
 
-    fn measure(&self, command: Command) -> Result<Vec<Figure>, String> {
-        let mut running = Running::start(command, None).map_err(|error| error.to_string())?;
-        let figures: Vec<_> =
-            running.lines(self.limit)?.iter().filter_map(|line| Figure::parse(line)).collect();
-        if figures.is_empty() { Err("it reports nothing".to_owned()) } else { Ok(figures) }
+    fn measure(&self, command: Command, on_all_cores: bool) -> Result<Vec<Figure>, Missing> {
+        let core = self.cores.measured.as_ref().filter(|_| !on_all_cores);
+        protocol::figures(&Running::start(command, core)?.lines(self.limit)?)
     }
 
-    fn serve(&self, command: Command, workload: &Workload, size: u64) -> Result<Vec<Figure>, String> {
-        let (server_core, client_core) = self.cores.as_ref().map(|(a, b)| (a, b)).unzip();
-        let mut server = Running::start(command, server_core).map_err(|error| error.to_string())?;
-        let port = server.line(self.limit)?;
-        let port = port.strip_prefix("port ").ok_or("it does not say where it listens")?;
-        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    fn serve(&self, command: Command, workload: &Workload, size: u64) -> Result<Vec<Figure>, Missing> {
+        let mut server = Running::start(command, self.cores.measured.as_ref())?;
+        let line = server.line(self.limit)?;
+        let port = match Line::parse(&line) {
+            Some(Line::Port(port)) => port,
+            Some(Line::Skip(reason)) => return Err(Missing::Skipped(reason)),
+            _ => return Err(Missing::Failed("it does not say where it listens".to_owned())),
+        };
+        let own = std::env::current_exe().map_err(|error| Missing::Failed(error.to_string()))?;
         let mut client = Command::new(own);
-        client.args(["--load", workload.name, port, &server.child.id().to_string()]);
+        client.args(["--load", workload.name, &port.to_string(), &server.child.id().to_string()]);
         client.args([size.to_string(), self.millis.to_string()]);
-        let mut client = Running::start(client, client_core).map_err(|error| error.to_string())?;
-        let lines = client.lines(self.limit).map_err(|error| format!("the client: {error}"))?;
-        Ok(lines.iter().filter_map(|line| Figure::parse(line)).collect())
-    }
-}
-
-impl Figure {
-    fn parse(line: &str) -> Option<Figure> {
-        let mut words = line.split_whitespace().map(str::to_owned);
-        let value = words.next()?.parse().ok()?;
-        Some(Figure { value, unit: words.next()?, part: words.next().unwrap_or_default() })
+        let client_core = self.cores.client.as_ref().or(self.cores.measured.as_ref());
+        let lines = Running::start(client, client_core)?.lines(self.limit);
+        protocol::figures(&lines.map_err(|missing| match missing {
+            Missing::Failed(reason) => Missing::Failed(format!("the client: {reason}")),
+            skipped => skipped,
+        })?)
     }
 }
 
@@ -104,11 +122,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command, core: Option<&CpuSet>) -> io::Result<Running> {
+    fn start(mut command: Command, core: Option<&CpuSet>) -> Result<Running, Missing> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // One that is out of memory has none for a backtrace, and hangs in the attempt.
         command.env("RUST_BACKTRACE", "0");
-        let mut child = on_core(core, || command.spawn())?;
+        let child = affinity::on(core, || command.spawn());
+        let mut child = child.map_err(|error| Missing::Failed(error.to_string()))?;
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -123,26 +142,30 @@ impl Running {
     }
 
     /// The next line.
-    fn line(&mut self, limit: Duration) -> Result<String, String> {
+    fn line(&mut self, limit: Duration) -> Result<String, Missing> {
         match self.lines.recv_timeout(limit) {
             Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => Err(self.late(limit)),
-            Err(RecvTimeoutError::Disconnected) => Err(self.complaint()),
+            Err(RecvTimeoutError::Timeout) => Err(Missing::Failed(self.late(limit))),
+            Err(RecvTimeoutError::Disconnected) => Err(Missing::Failed(self.complaint())),
         }
     }
 
     /// All lines of a child that ends well.
-    fn lines(&mut self, limit: Duration) -> Result<Vec<String>, String> {
+    fn lines(&mut self, limit: Duration) -> Result<Vec<String>, Missing> {
         let end = Instant::now() + limit;
         let mut lines = Vec::new();
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => lines.push(line),
-                Err(RecvTimeoutError::Timeout) => return Err(self.late(limit)),
+                Err(RecvTimeoutError::Timeout) => return Err(Missing::Failed(self.late(limit))),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        if self.child.wait().is_ok_and(|status| status.success()) { Ok(lines) } else { Err(self.complaint()) }
+        if self.child.wait().is_ok_and(|status| status.success()) {
+            Ok(lines)
+        } else {
+            Err(Missing::Failed(self.complaint()))
+        }
     }
 
     /// Ends one that takes too long, with what it has said so far.
@@ -173,27 +196,6 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// A child inherits the cores of the thread that starts it.
-fn on_core<R>(core: Option<&CpuSet>, start: impl FnOnce() -> R) -> R {
-    let Some(core) = core else { return start() };
-    let before = sched_getaffinity(None).expect("this worked once");
-    sched_setaffinity(None, core).expect("the core is one of ours");
-    let result = start();
-    sched_setaffinity(None, &before).expect("these cores were ours");
-    result
-}
-
-/// Two of the cores that this process may use.
-fn two_cores() -> Option<(CpuSet, CpuSet)> {
-    let all = sched_getaffinity(None).ok()?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core)).map(|core| {
-        let mut alone = CpuSet::new();
-        alone.set(core);
-        alone
-    });
-    cores.next().zip(cores.next())
 }
 
 /// A thousand connections need more files than the usual soft limit, which children inherit.

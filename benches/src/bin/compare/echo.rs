@@ -1,11 +1,13 @@
-//! A server that sends back what it gets, on one core, and its client on another one: requests of 128 bytes, one under
-//! way for each connection.
+//! A server that sends back what it gets, on one core, and its client on another one: requests of 128
+//! bytes, one under way for each connection.
 //!
-//! Each server reads into 1 KiB and writes it all, one task for each connection; `epoll` is the bare loop over mio, what
-//! it costs at least. The client (`load.rs`) is the same for all and in no server's process. The figures are the
-//! requests a second of all connections together; `cpu`, what the server's process was running for one, in user code
-//! and in the system; and the median and the 99th percentile of one's time there and back. The system's part is in all
-//! of them. Where the client is the slower one of the two, only `cpu` tells the servers apart.
+//! Each server reads into 1 KiB and writes it all, one task for each connection. `epoll` is the bare
+//! loop over mio, what it costs at least, and `least-hub` the same with a stack for each connection.
+//! The client (`load.rs`) is the same for all and in no server's process. The figures are the
+//! requests a second of all connections together; `cpu`, what the server's process was running for
+//! one, in user code and in the system; and the median and the 99th percentile of one's time there
+//! and back. The system's part is in all of them. Where the client is the slower one of the two, only
+//! `cpu` tells the servers apart.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +18,9 @@ use mio::{Events, Interest, Poll, Token};
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::least_hub::{self, Ready};
 use crate::runtimes::{CurrentThread, InLocalSet, Tokio, Workers, on_may, on_smol};
+use crate::uring;
 use crate::workload::{Run, Workload, announce};
 
 pub(crate) const ECHO: Workload = Workload {
@@ -27,18 +31,22 @@ pub(crate) const ECHO: Workload = Workload {
     growth: &[],
     run: Run::Serve(&[
         ("ramie", ramie),
+        ("least-hub", least),
         ("epoll", epoll),
         ("may", may),
         ("tokio", tokio::<CurrentThread>),
         ("tokio-local", tokio::<InLocalSet>),
         ("smol", smol),
+        ("monoio", uring::monoio),
+        ("monoio-epoll", uring::monoio_epoll),
+        ("glommio", uring::glommio),
         ("threads", threads),
     ]),
     peers: &["go", "gevent"],
 };
 
 pub(crate) const ANY_PORT: (&str, u16) = ("127.0.0.1", 0);
-const ROOM: usize = 1024;
+pub(crate) const ROOM: usize = 1024;
 
 /// Sends back what comes until nothing does.
 fn echo(mut stream: impl Read + Write) -> io::Result<()> {
@@ -121,10 +129,29 @@ fn threads() -> io::Result<()> {
     }
 }
 
+fn least() -> io::Result<()> {
+    least_hub::run(|main| {
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        announce(listener.local_addr()?);
+        let mut listener = Ready::new(main.hub, listener)?;
+        loop {
+            let (stream, _) = listener.retry(main, |listener| listener.accept())?;
+            stream.set_nodelay(true)?;
+            let mut stream = Ready::new(main.hub, stream)?;
+            main.hub.spawn(move |current| {
+                let mut buffer = [0; ROOM];
+                while let Ok(got @ 1..) = stream.read(current, &mut buffer) {
+                    ignore(stream.write_all(current, &buffer[..got]));
+                }
+            });
+        }
+    })
+}
+
 const LISTENER: Token = Token(usize::MAX);
 
-/// Edge-triggered, as mio is. A read that does not fill the buffer has taken all there was, so none is made in vain;
-/// the client has one request under way, so a write finds room.
+/// Edge-triggered, as mio is. A read that does not fill the buffer has taken all there was, so no
+/// second one is made; the client has one request under way, so a write finds room.
 fn epoll() -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);

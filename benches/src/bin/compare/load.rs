@@ -59,7 +59,7 @@ pub(crate) fn run(
         }
         for event in &events {
             let connection = &mut all[event.token().0];
-            // The next answer is an event of its own, so nothing is read in vain.
+            // The next answer is an event of its own, so there is nothing more to read.
             if connection.receive(&mut buffer)? {
                 let now = Instant::now();
                 if measured.is_some() {
@@ -128,7 +128,7 @@ fn report(mut took: Vec<Duration>, time: Duration, busy: Option<u64>) -> io::Res
     let percentile = |percent: usize| took[(took.len() - 1) * percent / 100].as_nanos() as f64 / 1000.0;
     println!("{} req/s", took.len() as f64 / time.as_secs_f64());
     if let Some(busy) = busy {
-        println!("{} ns cpu", busy as f64 / took.len() as f64);
+        println!("{} us cpu", busy as f64 / 1000.0 / took.len() as f64);
     }
     println!("{} us p50", percentile(50));
     println!("{} us p99", percentile(99));

@@ -139,16 +139,16 @@ fn threads(count: u64) -> f64 {
     let park = |_| {
         let event = event.clone();
         let wait = move || {
-            let mut waiting = event.0.lock().expect("nobody panics");
+            let mut waiting = event.0.lock().expect("no thread panics");
             *waiting += 1;
-            // Nobody ends it but the end of the process.
+            // It ends with the process.
             drop(event.1.wait_while(waiting, |_| true));
         };
         thread::Builder::new().spawn(wait).expect("the system has room for a thread")
     };
     let before = used();
     let _parked: Vec<_> = (0..count).map(park).collect();
-    while *event.0.lock().expect("nobody panics") < count {
+    while *event.0.lock().expect("no thread panics") < count {
         thread::sleep(Duration::from_millis(1));
     }
     each(before, count)

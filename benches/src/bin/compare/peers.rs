@@ -1,13 +1,14 @@
-//! The programs that contenders run in: this one, this one over another switch, and those in other languages, built on
-//! the spot.
+//! The programs that contenders run in: this one, this one over another switch, those in other
+//! languages, built on the spot, and those of `--contender NAME=COMMAND`.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::children::Program;
-use crate::workload::Workload;
+use crate::children::{Program, Workloads};
+use crate::options::Options;
+use crate::workload::{CONTENDERS, ON_ALL_CORES, Workload};
 
 const BENCHES: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -21,24 +22,25 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds what the workloads and contenders that `wanted` approves need.
-    pub(crate) fn build(wanted: impl Fn(&str) -> bool, workloads: &[&Workload], may_build: bool) -> Programs {
+    /// Builds what the options and the workloads need.
+    pub(crate) fn build(options: &Options, workloads: &[&Workload]) -> Programs {
         let mut programs = Programs { versions: own_versions(), ..Programs::default() };
+        let wanted = |name: &str| options.wants(name);
         let own = env::current_exe().expect("a program knows where it is");
-        for contender in crate::workload::CONTENDERS {
+        for contender in CONTENDERS {
             if workloads.iter().any(|workload| workload.own().contains(contender)) && wanted(contender) {
                 programs.add(contender, Ok(own.clone()), &["--run", contender], &[]);
             }
         }
         // Beside the programs of this build, where cargo puts nothing.
-        let folder = own.ancestors().nth(2).expect("cargo has folders for it").join("compare");
+        let folder = own.ancestors().nth(2).expect("cargo has folders for it").join("compare-peers");
         let has_peer = |names: &[&str]| {
             names
                 .iter()
                 .any(|name| wanted(name) && workloads.iter().any(|workload| workload.peers.contains(name)))
         };
         let built = |build: fn(&Path) -> Result<PathBuf, String>| {
-            if may_build { build(&folder) } else { Err("not built, as was asked for".to_owned()) }
+            if options.build { build(&folder) } else { Err("not built, as was asked for".to_owned()) }
         };
         if wanted("ramie-corosensei") && knows_other_fiber() {
             programs.add("ramie-corosensei", built(other_fiber), &["--run", "ramie"], &[]);
@@ -62,6 +64,11 @@ impl Programs {
             let boost = built(boost);
             programs.add_version("Boost", &boost, &["version"]);
             programs.add("boost", boost, &[], &[]);
+        }
+        for guest in &options.guests {
+            // The shell becomes the program, so that the program can be ended.
+            let script = format!("exec {} \"$@\"", guest.command);
+            programs.add(guest.name, Ok("/bin/sh".into()), &["-c", &script, guest.name], &[]);
         }
         programs
     }
@@ -87,6 +94,12 @@ impl Programs {
                 path,
                 arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
                 environment: environment.to_vec(),
+                workloads: match name {
+                    "ramie-corosensei" => Workloads::Of("ramie"),
+                    name if CONTENDERS.contains(&name) => Workloads::Listed,
+                    _ => Workloads::All,
+                },
+                on_all_cores: ON_ALL_CORES.contains(&name),
             }),
             Err(reason) => self.skipped.push((name, reason)),
         }
@@ -96,15 +109,31 @@ impl Programs {
 const PYTHON_VERSIONS: &str =
     "import gevent, platform as p; print(gevent.__version__, 'on Python', p.python_version())";
 
-/// The compiler and the crates that are compared.
+/// The name of the profile that cargo has built this program by, which is that of its folder.
+pub(crate) fn profile() -> String {
+    let own = env::current_exe().expect("a program knows where it is");
+    let folder = own.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    if folder == "debug" { "dev".to_owned() } else { folder.into_owned() }
+}
+
+/// The commit, the compiler and the crates that are compared.
 fn own_versions() -> Vec<String> {
     let mut versions = Vec::new();
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(BENCHES);
+    if let Ok(output) = git.output()
+        && output.status.success()
+    {
+        versions.push(format!("commit {}", String::from_utf8_lossy(&output.stdout).trim()));
+    }
     if let Ok(output) = Command::new("rustc").arg("--version").output() {
         let version = String::from_utf8_lossy(&output.stdout).into_owned();
         versions.push(version.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
     }
     let lock = fs::read_to_string(format!("{BENCHES}/../Cargo.lock")).unwrap_or_default();
-    for name in ["corosensei", "may", "may_minihttp", "tokio", "hyper", "smol"] {
+    let crates = ["corosensei", "may", "may_minihttp", "tokio", "hyper", "smol"];
+    let ringed: &[&str] = if cfg!(feature = "io-uring") { &["monoio", "glommio"] } else { &[] };
+    for name in crates.iter().chain(ringed) {
         let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).map(|(_, entry)| entry);
         let version = entry.and_then(|entry| entry.split('"').next());
         versions.extend(version.map(|version| format!("{name} {version}")));
@@ -120,13 +149,15 @@ fn knows_other_fiber() -> bool {
 fn other_fiber(folder: &Path) -> Result<PathBuf, String> {
     let target = folder.join("fiber-corosensei");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--package", "ramie-benches", "--bin", "compare"]);
+    let profile = profile();
+    cargo.args(["build", "--profile", &profile, "--package", "ramie-benches", "--bin", "compare"]);
     cargo
         .current_dir(BENCHES)
         .env("RUSTFLAGS", "--cfg ramie_fiber=\"corosensei\"")
         .env("CARGO_TARGET_DIR", &target);
     succeed(cargo)?;
-    Ok(target.join("release/compare"))
+    let built_in = if profile == "dev" { "debug" } else { &profile };
+    Ok(target.join(built_in).join("compare"))
 }
 
 fn go(folder: &Path) -> Result<PathBuf, String> {
@@ -141,7 +172,7 @@ fn boost(folder: &Path) -> Result<PathBuf, String> {
     let program = folder.join("peer-boost");
     fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     let mut cxx = Command::new(env::var_os("CXX").unwrap_or_else(|| "g++".into()));
-    cxx.args(["-std=c++17", "-O2", "-DNDEBUG", "-pthread", "-o"]).arg(&program);
+    cxx.args(["-std=c++17", "-O3", "-flto", "-DNDEBUG", "-pthread", "-o"]).arg(&program);
     cxx.arg(format!("{BENCHES}/peers/boost/peer.cpp")).args(["-lboost_fiber", "-lboost_context"]);
     succeed(cxx)?;
     Ok(program)

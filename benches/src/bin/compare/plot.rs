@@ -2,20 +2,27 @@
 
 use std::fmt::Write as _;
 
-use crate::report::Row;
+use crate::report::{Row, contenders};
+use crate::stats::TIE;
 use crate::workload::CONTENDERS;
 
-/// One colour for each contender, in their order; apart from each other for most eyes.
-const COLOURS: [&str; 15] = [
-    "#d1345b", "#e58fa5", "#999999", "#555555", "#1f77b4", "#7fb2d9", "#2ca02c", "#88cc88", "#0f6b3a",
-    "#9467bd", "#8c564b", "#17a2a8", "#7fd4d8", "#e0a100", "#444400",
+/// One colour for each known contender, in their order; apart from each other for most eyes.
+const COLOURS: [&str; CONTENDERS.len()] = [
+    "#d1345b", "#e58fa5", "#000000", "#999999", "#555555", "#1f77b4", "#7fb2d9", "#2ca02c", "#88cc88",
+    "#b5d99c", "#0f6b3a", "#9467bd", "#ff7f0e", "#ffbb78", "#e377c2", "#8c564b", "#17a2a8", "#7fd4d8",
+    "#e0a100", "#444400",
 ];
+/// The colours of the others.
+const FURTHER: [&str; 4] = ["#bcbd22", "#00429d", "#7b3294", "#a6611a"];
 
 fn colour(contender: &str) -> &'static str {
-    CONTENDERS.iter().position(|name| *name == contender).map_or("#000000", |at| COLOURS[at])
+    match CONTENDERS.iter().position(|name| *name == contender) {
+        Some(at) => COLOURS[at],
+        None => FURTHER[contender.len() % FURTHER.len()],
+    }
 }
 
-/// Text is in somebody's sans serif; colours hold on white, which is drawn below everything.
+/// Text has the reader's sans serif; colours hold on white, which is drawn below everything.
 fn open(width: f64, height: f64) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
@@ -45,7 +52,7 @@ fn dot(svg: &mut String, (x, y): (f64, f64), contender: &str) {
     line(svg, &format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\" fill=\"{fill}\">{title}</circle>"));
 }
 
-fn legend<'a>(svg: &mut String, contenders: impl Iterator<Item = &'a str>, top: f64, width: f64) {
+fn legend(svg: &mut String, contenders: &[&str], top: f64, width: f64) {
     let (mut x, mut y) = (20.0, top);
     for name in contenders {
         let room = 30.0 + 7.5 * name.len() as f64;
@@ -58,9 +65,11 @@ fn legend<'a>(svg: &mut String, contenders: impl Iterator<Item = &'a str>, top: 
     }
 }
 
-fn taking_part<'a>(rows: &'a [&Row]) -> impl Iterator<Item = &'static str> + 'a {
-    let has = |name: &&str| rows.iter().any(|row| row.value(name).is_some());
-    CONTENDERS.iter().copied().filter(has)
+/// The contenders with a figure in some row.
+fn taking_part(rows: &[&Row]) -> Vec<&'static str> {
+    let mut names = contenders(rows);
+    names.retain(|name| rows.iter().any(|row| row.value(name).is_some()));
+    names
 }
 
 /// Each row a line of dots on a logarithmic scale: right of 1 a contender is dearer than ramie, left of it cheaper.
@@ -77,13 +86,25 @@ pub(crate) fn ratios(rows: &[Row]) -> String {
         20.0,
         24.0,
         "start",
-        "Cost beside ramie's: left of 1 is cheaper than ramie, right of it dearer",
+        "Cost beside ramie's: left of 1 is cheaper than ramie, right of it dearer, in the band a tie",
     );
+    let names = &taking_part(&rows);
     let ratio = |row: &Row, name: &str| row.ratio(name).map(f64::log10);
-    let all = || rows.iter().flat_map(|row| CONTENDERS.iter().filter_map(move |name| ratio(row, name)));
+    let all = || rows.iter().flat_map(|row| names.iter().filter_map(move |name| ratio(row, name)));
     let low = all().fold(-0.5, f64::min).floor_to(0.5);
     let high = -all().map(|ratio| -ratio).fold(-0.5, f64::min).floor_to(0.5);
     let x = |log: f64| LEFT + (log - low) / (high - low) * (WIDTH - LEFT - 25.0);
+    // What lies in here is a tie.
+    let (from, to) = (x((1.0 / TIE).log10()), x(TIE.log10()));
+    line(
+        &mut svg,
+        &format!(
+            "<rect x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#f3e6ea\"/>",
+            TOP - 14.0,
+            to - from,
+            bottom - TOP + 10.0
+        ),
+    );
     for exponent in low.ceil() as i32..=high.floor() as i32 {
         let at = x(f64::from(exponent));
         let colour = if exponent == 0 { "#d1345b" } else { "#dddddd" };
@@ -95,13 +116,13 @@ pub(crate) fn ratios(rows: &[Row]) -> String {
         text(&mut svg, LEFT - 12.0, y + 4.0, "end", &row.label);
         stroke(&mut svg, (x(low), y), (x(high), y), "#eeeeee");
         // Our own last, on top of the others.
-        for name in CONTENDERS.iter().rev() {
+        for name in names.iter().rev() {
             if let Some(ratio) = ratio(row, name) {
                 dot(&mut svg, (x(ratio), y), name);
             }
         }
     }
-    legend(&mut svg, taking_part(&rows), bottom + 24.0, WIDTH);
+    legend(&mut svg, names, bottom + 24.0, WIDTH);
     svg.push_str("</svg>\n");
     svg
 }
@@ -131,7 +152,7 @@ pub(crate) fn growth(panels: &[Growth]) -> String {
         draw_panel(&mut svg, panel, PANEL * number as f64, WIDTH, PANEL);
     }
     let rows: Vec<_> = panels.iter().flat_map(|panel| panel.rows.iter().map(|(_, row)| row)).collect();
-    legend(&mut svg, taking_part(&rows), PANEL * panels.len() as f64 + 24.0, WIDTH);
+    legend(&mut svg, &taking_part(&rows), PANEL * panels.len() as f64 + 24.0, WIDTH);
     svg.push_str("</svg>\n");
     svg
 }
@@ -140,8 +161,8 @@ fn draw_panel(svg: &mut String, panel: &Growth, top: f64, width: f64, height: f6
     let (left, right, bottom) = (70.0, width - 25.0, top + height - 40.0);
     let unit = panel.rows.first().map_or("", |(_, row)| &row.unit);
     text(svg, 20.0, top + 22.0, "start", &format!("{}, in {unit}", panel.title));
-    let values =
-        || panel.rows.iter().flat_map(|(_, row)| CONTENDERS.iter().filter_map(|name| row.value(name)));
+    let names = &taking_part(&panel.rows.iter().map(|(_, row)| row).collect::<Vec<_>>());
+    let values = || panel.rows.iter().flat_map(|(_, row)| names.iter().filter_map(|name| row.value(name)));
     let low = values().fold(f64::MAX, f64::min).max(0.1).log10().floor();
     let high = values().fold(1.0, f64::max).log10().ceil().max(low + 1.0);
     let y = |value: f64| bottom - (value.max(0.1).log10() - low) / (high - low) * (height - 85.0);
@@ -156,7 +177,7 @@ fn draw_panel(svg: &mut String, panel: &Growth, top: f64, width: f64, height: f6
     for (number, (size, _)) in panel.rows.iter().enumerate() {
         text(svg, x(number), bottom + 18.0, "middle", &size.to_string());
     }
-    for name in CONTENDERS.iter().rev() {
+    for name in names.iter().rev() {
         let values = panel.rows.iter().enumerate();
         let points = values.filter_map(|(number, (_, row))| Some((x(number), y(row.value(name)?))));
         let points: Vec<_> = points.collect();

@@ -1,8 +1,8 @@
 //! One that is made, runs an empty body, ends, and is waited for; by so many that are made before the first is waited
 //! for.
 //!
-//! What the first use of a stack costs is not in it, since stacks are used again. Bare coroutines run when they are
-//! resumed, on stacks that are there; they have no result and nobody who waits.
+//! What the first use of a stack costs is not in it, since stacks are used again. Bare coroutines
+//! run when they are resumed, on stacks that are there; they have no result and are not waited for.
 
 use std::hint::black_box;
 use std::thread;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use corosensei::Coroutine;
 use ramie_benches::slots;
 
+use crate::least_hub;
 use crate::measure::cost;
 use crate::runtimes::{CurrentThread, InLocalSet, Tokio, Workers, on_may, on_smol};
 use crate::workload::{Run, Workload};
@@ -23,6 +24,7 @@ pub(crate) const SPAWN: Workload = Workload {
     growth: &[],
     run: Run::Cost(&[
         ("ramie", ramie),
+        ("least-hub", least),
         ("corosensei", corosensei),
         ("may", |by| may(Workers::Cores, by)),
         ("may-1", |by| may(Workers::One, by)),
@@ -50,6 +52,18 @@ fn ramie(by: u64) -> f64 {
         timed(batches, || {
             made.extend((0..by).map(|_| ramie::spawn(body)));
             made.drain(..).for_each(|greenlet| greenlet.join());
+        })
+    })
+}
+
+fn least(by: u64) -> f64 {
+    cost(by, |batches| {
+        least_hub::run(move |main| {
+            let mut made = Vec::with_capacity(by as usize);
+            timed(batches, || {
+                made.extend((0..by).map(|_| main.hub.spawn(|_| body())));
+                made.drain(..).for_each(|task| main.join(task));
+            })
         })
     })
 }

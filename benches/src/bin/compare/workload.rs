@@ -1,4 +1,4 @@
-//! The form of a workload, and who competes.
+//! The form of a workload, and the contenders.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,24 +28,35 @@ pub(crate) enum Run {
     Serve(Contenders<fn() -> io::Result<()>>),
 }
 
-/// All contenders, in the order of the table. The bare ones schedule nothing: they are what it costs at least.
+/// The contenders that are known here, in the order of the table.
 pub(crate) const CONTENDERS: &[&str] = &[
     "ramie",
     "ramie-corosensei",
+    "least-hub",
     "corosensei",
     "epoll",
     "may",
     "may-1",
     "tokio",
     "tokio-local",
+    "tokio-wake",
     "tokio-httparse",
     "smol",
+    "monoio",
+    "monoio-epoll",
+    "glommio",
     "threads",
     "go",
     "go-1",
     "gevent",
     "boost",
 ];
+
+/// Contenders that have no scheduler, or one that keeps no promise: the floor, and no rivals.
+pub(crate) const BARE: [&str; 3] = ["least-hub", "corosensei", "epoll"];
+
+/// Contenders that use every core they may: all others run on one thread, or on one worker.
+pub(crate) const ON_ALL_CORES: [&str; 3] = ["may", "threads", "go"];
 
 impl Workload {
     /// The contenders in this program.
@@ -54,6 +65,10 @@ impl Workload {
             Run::Cost(contenders) => contenders.iter().map(|(name, _)| *name).collect(),
             Run::Serve(contenders) => contenders.iter().map(|(name, _)| *name).collect(),
         }
+    }
+
+    pub(crate) fn has(&self, contender: &str) -> bool {
+        self.own().contains(&contender) || self.peers.contains(&contender)
     }
 
     pub(crate) fn is_served(&self) -> bool {
@@ -82,4 +97,10 @@ fn find<F: Copy>(contenders: Contenders<F>, name: &str) -> F {
 /// Tells the parent where a server listens.
 pub(crate) fn announce(address: SocketAddr) {
     println!("port {}", address.port());
+}
+
+/// Tells the parent that this contender cannot take part here, and why.
+pub(crate) fn skip(reason: &str) -> io::Result<()> {
+    println!("skip {reason}");
+    Ok(())
 }

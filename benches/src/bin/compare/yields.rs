@@ -1,10 +1,12 @@
-//! Two that take turns: the cost of one yield, of one hand-over from the code that runs to the next. With workers on
-//! several cores (`may`, `go`) they need not take turns, and then it is no hand-over.
+//! Two that take turns: the cost of one yield, of one hand-over from the code that runs to the next.
+//! With workers on several cores (`may`, `go`) they need not take turns, and then it is no hand-over.
 //!
 //! * `yield`: with so many calls around it, each of which works a little before and after. Starting the two is not in
 //!   it. In async code the calls are awaits of futures inside each other, which the compiler may merge; bare
 //!   coroutines are resumed in turn by a plain loop; threads pass a baton by a mutex and condition variables, since a
 //!   yield of theirs is no hand-over.
+//!   `tokio-wake` yields as a future may that wakes itself, which puts the task at the end of the
+//!   queue; tokio's own `yield_now` lets the driver poll first.
 //! * `ring`: so many that yield in turn, from their first function.
 //! * `pending`: two, while so many timers are pending, which are spread over an hour that is an hour away.
 
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use corosensei::Coroutine;
 use ramie_benches::{at_depth, slots};
 
+use crate::least_hub::{self, Current};
 use crate::measure::cost;
 use crate::runtimes::{CurrentThread, InLocalSet, Smol, Tokio, Workers, on_may, on_smol};
 use crate::workload::{Run, Workload};
@@ -30,13 +33,15 @@ pub(crate) const YIELD: Workload = Workload {
     sizes: &[0, 3, 10],
     growth: &[0, 1, 2, 3, 5, 7, 10, 14, 20],
     run: Run::Cost(&[
-        ("ramie", |depth| ramie(2, depth as u32)),
+        ("ramie", |depth| ramie_ring(2, ramie_yield(depth))),
+        ("least-hub", |depth| least_ring(2, at(depth))),
         ("corosensei", |depth| corosensei(2, depth as u32)),
         ("may", |depth| may(Workers::Cores, 2, depth as u32)),
         ("may-1", |depth| may(Workers::One, 2, depth as u32)),
-        ("tokio", |depth| tokio::<CurrentThread>(2, depth as u32)),
-        ("tokio-local", |depth| tokio::<InLocalSet>(2, depth as u32)),
-        ("smol", |depth| smol(2, depth as u32)),
+        ("tokio", |depth| tokio_ring::<CurrentThread, _>(2, move || tokio_yield(depth))),
+        ("tokio-local", |depth| tokio_ring::<InLocalSet, _>(2, move || tokio_yield(depth))),
+        ("tokio-wake", |depth| tokio_ring::<CurrentThread, _>(2, move || tokio_wake(depth))),
+        ("smol", |depth| smol_ring(2, move || smol_yield(depth))),
         ("threads", |depth| threads(2, depth as u32)),
     ]),
     peers: &["go", "go-1", "gevent", "boost"],
@@ -49,13 +54,15 @@ pub(crate) const RING: Workload = Workload {
     sizes: &[100, 10_000, 100_000],
     growth: &[2, 10, 100, 1_000, 10_000, 100_000],
     run: Run::Cost(&[
-        ("ramie", |size| ramie(size, 0)),
+        ("ramie", |size| ramie_ring(size, ramie_yield(0))),
+        ("least-hub", |size| least_ring(size, at(0))),
         ("corosensei", |size| corosensei(size, 0)),
         ("may", |size| may(Workers::Cores, size, 0)),
         ("may-1", |size| may(Workers::One, size, 0)),
-        ("tokio", |size| tokio::<CurrentThread>(size, 0)),
-        ("tokio-local", |size| tokio::<InLocalSet>(size, 0)),
-        ("smol", |size| smol(size, 0)),
+        ("tokio", |size| tokio_ring::<CurrentThread, _>(size, || tokio_yield(0))),
+        ("tokio-local", |size| tokio_ring::<InLocalSet, _>(size, || tokio_yield(0))),
+        ("tokio-wake", |size| tokio_ring::<CurrentThread, _>(size, || tokio_wake(0))),
+        ("smol", |size| smol_ring(size, || smol_yield(0))),
         ("threads", |size| threads(size, 0)),
     ]),
     peers: &["go", "go-1", "gevent", "boost"],
@@ -69,6 +76,7 @@ pub(crate) const PENDING: Workload = Workload {
     growth: &[0, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
     run: Run::Cost(&[
         ("ramie", ramie_pending),
+        ("least-hub", least_pending),
         ("tokio", tokio_pending::<CurrentThread>),
         ("tokio-local", tokio_pending::<InLocalSet>),
         ("smol", smol_pending),
@@ -81,7 +89,14 @@ pub(crate) fn spread(number: u64, count: u64) -> Duration {
     Duration::from_secs_f64(3600.0 + 3600.0 * number as f64 / count as f64)
 }
 
-fn ramie(size: u64, depth: u32) -> f64 {
+fn ramie_yield(depth: u64) -> impl Fn() + Copy {
+    move || {
+        at_depth(depth as u32, &ramie::yield_now);
+    }
+}
+
+/// The cost of one `piece` in a ring of so many greenlets; the piece yields once.
+pub(crate) fn ramie_ring(size: u64, piece: impl Fn() + Copy + 'static) -> f64 {
     cost(size, |rounds| {
         let (start, left) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(size)));
         let member = |_| {
@@ -91,14 +106,14 @@ fn ramie(size: u64, depth: u32) -> f64 {
                 ramie::yield_now();
                 start.set(start.get().or_else(|| Some(Instant::now())));
                 for _ in 0..rounds {
-                    at_depth(depth, &ramie::yield_now);
+                    piece();
                 }
                 left.set(left.get() - 1);
                 (left.get() == 0).then(|| start.get().expect("the first has set it").elapsed())
             })
         };
         let members: Vec<_> = (0..size).map(member).collect();
-        let took = |member: ramie::Greenlet<_>| member.get().expect("nobody kills it");
+        let took = |member: ramie::Greenlet<_>| member.get().expect("it is not killed");
         members.into_iter().filter_map(took).next().expect("one is the last")
     })
 }
@@ -106,9 +121,60 @@ fn ramie(size: u64, depth: u32) -> f64 {
 fn ramie_pending(count: u64) -> f64 {
     let timers: Vec<_> = (0..count).map(|number| ramie::Timeout::new(spread(number, count))).collect();
     timers.iter().for_each(ramie::Timeout::start);
-    let cost = ramie(2, 0);
+    let cost = ramie_ring(2, ramie::yield_now);
     timers.iter().for_each(ramie::Timeout::close);
     cost
+}
+
+fn at(depth: u64) -> impl Fn(&Current<'_>) + Copy {
+    move |current| {
+        at_depth(depth as u32, &|| current.yield_now());
+    }
+}
+
+/// The same on the least hub.
+pub(crate) fn least_ring(size: u64, piece: impl Fn(&Current<'_>) + Copy + 'static) -> f64 {
+    cost(size, |rounds| least_hub::run(move |main| least_rounds(main, size, rounds, piece)))
+}
+
+fn least_rounds(
+    main: &Current<'_>,
+    size: u64,
+    rounds: u64,
+    piece: impl Fn(&Current<'_>) + Copy + 'static,
+) -> Duration {
+    let (start, took) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(Duration::ZERO)));
+    let member = |_| {
+        let (start, took) = (start.clone(), took.clone());
+        main.hub.spawn(move |current| {
+            current.yield_now();
+            let start: Instant = start.get().unwrap_or_else(|| {
+                let now = Instant::now();
+                start.set(Some(now));
+                now
+            });
+            for _ in 0..rounds {
+                piece(current);
+            }
+            // That of the last one stays.
+            took.set(start.elapsed());
+        })
+    };
+    let members: Vec<_> = (0..size).map(member).collect();
+    members.into_iter().for_each(|member| main.join(member));
+    took.get()
+}
+
+fn least_pending(count: u64) -> f64 {
+    cost(2, |rounds| {
+        least_hub::run(move |main| {
+            let timer = |number| main.hub.start_timer(spread(number, count), main.id);
+            let timers: Vec<_> = (0..count).map(timer).collect();
+            let took = least_rounds(main, 2, rounds, |current| current.yield_now());
+            timers.into_iter().for_each(|timer| main.hub.cancel_timer(timer));
+            took
+        })
+    })
 }
 
 fn corosensei(size: u64, depth: u32) -> f64 {
@@ -184,7 +250,7 @@ macro_rules! deep {
 /// An async function `$name(depth)` that yields by `$yield` inside so many others.
 macro_rules! deep_yield {
     ($name:ident, $yield:path) => {
-        async fn $name(depth: u32) {
+        async fn $name(depth: u64) {
             deep!(f1, => $yield);
             deep!(f2, a, => $yield);
             deep!(f3, a, b, => $yield);
@@ -212,7 +278,26 @@ macro_rules! deep_yield {
 deep_yield!(tokio_yield, tokio::task::yield_now);
 deep_yield!(smol_yield, smol::future::yield_now);
 
-async fn tokio_ring<T: Tokio>(size: u64, depth: u32, rounds: u64) -> Duration {
+deep_yield!(tokio_wake, wake_self);
+
+/// Yields by a wake of the own task.
+pub(crate) async fn wake_self() {
+    let mut woken = false;
+    std::future::poll_fn(|context| {
+        if woken {
+            return Poll::Ready(());
+        }
+        woken = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+async fn tokio_rounds<T: Tokio, F>(size: u64, rounds: u64, piece: impl Piece<F> + Send + 'static) -> Duration
+where
+    F: Future + Send + 'static,
+{
     let base = Instant::now();
     let (start, left) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(size)));
     let member = |_| {
@@ -221,7 +306,7 @@ async fn tokio_ring<T: Tokio>(size: u64, depth: u32, rounds: u64) -> Duration {
             tokio::task::yield_now().await;
             note_start(&start, base);
             for _ in 0..rounds {
-                tokio_yield(depth).await;
+                piece().await;
             }
             (left.fetch_sub(1, Ordering::Relaxed) == 1).then(|| since_start(&start, base))
         })
@@ -229,10 +314,15 @@ async fn tokio_ring<T: Tokio>(size: u64, depth: u32, rounds: u64) -> Duration {
     let members: Vec<_> = (0..size).map(member).collect();
     let mut took = None;
     for member in members {
-        took = member.await.expect("nobody aborts it").or(took);
+        took = member.await.expect("it is not aborted").or(took);
     }
     took.expect("one is the last")
 }
+
+/// Something asynchronous that yields once.
+pub(crate) trait Piece<F>: Fn() -> F + Copy {}
+
+impl<F, T: Fn() -> F + Copy> Piece<F> for T {}
 
 /// The first one's call counts.
 fn note_start(start: &AtomicU64, base: Instant) {
@@ -245,8 +335,12 @@ fn since_start(start: &AtomicU64, base: Instant) -> Duration {
     base.elapsed() - Duration::from_nanos(start.load(Ordering::Relaxed))
 }
 
-fn tokio<T: Tokio>(size: u64, depth: u32) -> f64 {
-    cost(size, |rounds| T::block_on(tokio_ring::<T>(size, depth, rounds)))
+/// The cost of one `piece` in a ring of so many tasks.
+pub(crate) fn tokio_ring<T: Tokio, F>(size: u64, piece: impl Piece<F> + Send + 'static) -> f64
+where
+    F: Future + Send + 'static,
+{
+    cost(size, |rounds| T::block_on(tokio_rounds::<T, F>(size, rounds, piece)))
 }
 
 fn tokio_pending<T: Tokio>(count: u64) -> f64 {
@@ -257,7 +351,7 @@ fn tokio_pending<T: Tokio>(count: u64) -> f64 {
             for sleep in &mut sleeps {
                 start(sleep.as_mut()).await;
             }
-            tokio_ring::<T>(2, 0, rounds).await
+            tokio_rounds::<T, _>(2, rounds, || tokio_yield(0)).await
         })
     })
 }
@@ -271,7 +365,12 @@ pub(crate) async fn start(mut timer: std::pin::Pin<&mut impl Future>) {
     .await;
 }
 
-async fn smol_ring(executor: Smol, size: u64, depth: u32, rounds: u64) -> Duration {
+async fn smol_rounds<F: Future>(
+    executor: Smol,
+    size: u64,
+    rounds: u64,
+    piece: impl Piece<F> + 'static,
+) -> Duration {
     let (start, left) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(size)));
     let member = |_| {
         let (start, left) = (start.clone(), left.clone());
@@ -279,7 +378,7 @@ async fn smol_ring(executor: Smol, size: u64, depth: u32, rounds: u64) -> Durati
             smol::future::yield_now().await;
             start.set(start.get().or_else(|| Some(Instant::now())));
             for _ in 0..rounds {
-                smol_yield(depth).await;
+                piece().await;
             }
             left.set(left.get() - 1);
             (left.get() == 0).then(|| start.get().expect("the first has set it").elapsed())
@@ -293,8 +392,9 @@ async fn smol_ring(executor: Smol, size: u64, depth: u32, rounds: u64) -> Durati
     took.expect("one is the last")
 }
 
-fn smol(size: u64, depth: u32) -> f64 {
-    cost(size, |rounds| on_smol(|executor| smol_ring(executor, size, depth, rounds)))
+/// The cost of one `piece` in a ring of so many tasks.
+pub(crate) fn smol_ring<F: Future>(size: u64, piece: impl Piece<F> + 'static) -> f64 {
+    cost(size, |rounds| on_smol(|executor| smol_rounds(executor, size, rounds, piece)))
 }
 
 fn smol_pending(count: u64) -> f64 {
@@ -305,7 +405,7 @@ fn smol_pending(count: u64) -> f64 {
             start(timer.as_mut()).await;
         }
     });
-    smol(2, 0)
+    smol_ring(2, || smol_yield(0))
 }
 
 fn threads(size: u64, depth: u32) -> f64 {
@@ -316,8 +416,9 @@ fn threads(size: u64, depth: u32) -> f64 {
         let member = |number: usize| {
             let (turn, wakes) = (turn.clone(), wakes.clone());
             let pass = move || {
-                let turn = turn.lock().expect("nobody panics");
-                let mut turn = wakes[number].wait_while(turn, |turn| *turn != number).expect("nobody panics");
+                let turn = turn.lock().expect("no thread panics");
+                let mut turn =
+                    wakes[number].wait_while(turn, |turn| *turn != number).expect("no thread panics");
                 *turn = (number + 1) % size;
                 wakes[*turn].notify_one();
             };
