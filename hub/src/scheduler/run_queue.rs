@@ -140,17 +140,19 @@ impl RunQueue {
         self.entries.is_empty()
     }
 
-    /// Queues the end of a wait.
+    /// Queues the end of a wait. Does nothing for a task without a slot: it was killed before its
+    /// start was queued.
     #[inline(always)]
     pub(super) fn push_resume(&self, token: WaitToken) {
-        debug_assert!(token.index < DIRECT, "the wait of a task without a slot cannot end");
-        self.entries.push_back(Entry { wait: token.wait, index: token.index });
+        if token.index < DIRECT {
+            self.entries.push_back(Entry { wait: token.wait, index: token.index });
+        }
     }
 
     /// Queues the direct wake of a waiter.
     #[inline(always)]
     fn push_direct(&self, token: WaitToken) {
-        debug_assert!(token.index < DIRECT, "the wait of a task without a slot cannot end");
+        debug_assert!(token.index < DIRECT, "a task that waits has a slot");
         self.entries.push_back(Entry { wait: token.wait, index: token.index | DIRECT });
     }
 

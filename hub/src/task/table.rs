@@ -106,8 +106,9 @@ impl TaskTable {
     #[inline]
     pub(crate) fn insert(&self, record: &TaskRef) {
         let place = self.slab(|slab| slab.insert(record.clone()));
-        let index = u32::try_from(place).ok().filter(|index| *index != NO_INDEX);
-        record.task.index.set(index.expect("fewer than 2^32 greenlets are alive"));
+        // The run queue uses the top bit of an index as a mark.
+        let index = u32::try_from(place).ok().filter(|index| *index <= NO_INDEX / 2);
+        record.task.index.set(index.expect("at most 2^31 greenlets are alive"));
     }
 
     /// Removes a task that has ended, or that has not run and never will.
