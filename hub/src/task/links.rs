@@ -420,7 +420,7 @@ impl Links {
     #[inline(never)]
     fn is_queued_or_running(&self, notifier: Notifier) -> bool {
         let Notifier::Direct(lane, wait) = notifier else { return true };
-        self.len() > 0 && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
+        !self.is_empty() && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
     }
 
     /// Begins the direct wake of the only waiter, if the only entry is one. No pass may be queued

@@ -19,7 +19,6 @@ pub(crate) use self::handle::SpawnCallback;
 pub(crate) use self::interrupt::{Interrupt, ScopeTimeout};
 pub use self::links::{Lane, LinkId, WakePolicy};
 pub(crate) use self::links::{Links, Target};
-pub(crate) use self::locals::Locals;
 pub(crate) use self::notify::{Linkable, Notification, Notified, owed};
 pub(crate) use self::record::{Cold, Gone, Kind, NO_INDEX, NoBody, Run, State, Task, UnwindState};
 pub(crate) use self::reference::{Record, TaskRef, WeakTaskRef};
