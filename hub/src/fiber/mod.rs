@@ -36,7 +36,7 @@
 //!
 //! * `native` is a switch of our own in a few instructions of assembly, the default on x86-64 and
 //!   AArch64 Unix.
-//! * `coro`, selected by the name "corosensei", leaves the switching to that crate. It is the
+//! * `corosensei` leaves the switching to that crate. It is the
 //!   default everywhere else, the reference for `native`, and the choice for sanitizers.
 //! * `thread` gives each fiber an OS thread and lets one of them run at a time. It is slow and not
 //!   fully equivalent, but Miri can check everything above the switch with it; Miri uses it by

@@ -35,7 +35,7 @@ pub(crate) struct Slot<W> {
     #[cfg(unix)]
     duplicate: Option<OwnedFd>,
     /// The waiters of each direction, each with the number of its wait.
-    pub(crate) waiters: [Vec<(u64, W)>; 2],
+    waiters: [Vec<(u64, W)>; 2],
 }
 
 impl<W> Slot<W> {

@@ -20,12 +20,7 @@ impl Core {
 
     /// Removes a link from its slot, if it is still there.
     pub(crate) fn take_link(&self, source: SourceId, key: u64) -> Option<Rc<LinkCell>> {
-        let removed = self.with_slot(source, |slot| {
-            let waiters = &mut slot.waiters[Direction::Read as usize];
-            let at = waiters.iter().position(|(other, _)| *other == key)?;
-            Some(waiters.remove(at).1)
-        });
-        match removed {
+        match self.with_slot(source, |slot| slot.remove_waiter(Direction::Read, key)) {
             Some(Some(IoWaiter::Link(link))) => {
                 self.add_refs(-1);
                 Some(link)
