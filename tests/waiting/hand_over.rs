@@ -330,3 +330,75 @@ fn ten_thousand_greenlets_run_in_a_ring_beside_kills_and_ends() {
     assert_eq!(killed_late, 0);
     assert_eq!(turns, expected.collect::<Vec<_>>());
 }
+
+/// Waits when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Runs a callback of the hub that panics, and waits as `f` does while it unwinds.
+fn nest(f: impl FnMut() + 'static) {
+    get_hub().run_callback(move || {
+        let _late = OnDrop(f);
+        panic!("a callback that unwinds");
+    });
+}
+
+#[test]
+fn a_nested_joiner_leaves_the_links_of_its_greenlet_in_order() {
+    let greenlet = spawn(|| sleep(Duration::from_millis(5)));
+    let joined = greenlet.clone();
+    nest(move || joined.join());
+    sleep(Duration::from_millis(20));
+    let called = Rc::new(Cell::new(false));
+    let link = called.clone();
+    greenlet.rawlink(move |_| link.set(true));
+    sleep(Duration::from_millis(1));
+    assert!(called.get());
+}
+
+#[test]
+fn the_wake_of_main_below_a_nested_wait_loses_no_other_waiter() {
+    let semaphore = Semaphore::new(0);
+    let (first, second) = (Event::new(), Event::new());
+    let end = second.clone();
+    nest(move || end.wait());
+    let thief = {
+        let (semaphore, first) = (semaphore.clone(), first.clone());
+        spawn(move || {
+            yield_now();
+            // The turn of main's wake comes while main cannot run.
+            semaphore.release();
+            yield_now();
+            yield_now();
+            assert!(semaphore.try_acquire(), "main has not run");
+            first.set();
+        })
+    };
+    let waiter = {
+        let (semaphore, first) = (semaphore.clone(), first.clone());
+        spawn(move || {
+            first.wait();
+            semaphore.acquire();
+            semaphore.release();
+        })
+    };
+    let releaser = {
+        let (semaphore, first) = (semaphore.clone(), first.clone());
+        spawn(move || {
+            first.wait();
+            yield_now();
+            semaphore.release();
+            yield_now();
+            second.set();
+        })
+    };
+    assert!(semaphore.acquire_timeout(Duration::from_secs(60)), "main gets its permit");
+    semaphore.release();
+    joinall(&[thief, waiter, releaser]);
+    assert_eq!((semaphore.counter(), semaphore.linkcount()), (1, 0));
+}

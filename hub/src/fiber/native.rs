@@ -175,13 +175,15 @@ impl Fiber {
     ///
     /// # Safety
     ///
-    /// The caller must run on this fiber. The other one must be suspended, not done, and last
-    /// resumed with the same home, and must not have moved since its first resume.
+    /// The caller must run on this fiber. `to` must point to another fiber that exists, is suspended,
+    /// not done, was last resumed with the same home, and has not moved since its first resume.
     #[inline(always)]
-    pub(crate) unsafe fn hand_over(&self, to: &Fiber) {
-        debug_assert_eq!(self.home.get(), to.home.get(), "one hub resumes both fibers");
+    // `to` by pointer: that fiber may end, and be gone, before this call returns.
+    pub(crate) unsafe fn hand_over(&self, to: *const Fiber) {
+        // The context is the first field.
+        let context = to.cast_mut().cast::<Context>();
         // SAFETY: the other fiber is suspended, so it is not this one and its context is valid.
-        unsafe { arch::switch(self.context(), to.context()) };
+        unsafe { arch::switch(self.context(), context) };
     }
 
     /// Prefetches the part of the stack that the next resume touches. A hint without other effects.

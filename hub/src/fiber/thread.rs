@@ -109,7 +109,7 @@ impl Fiber {
     }
 
     /// Never called: see [`HANDS_OVER`].
-    pub(crate) unsafe fn hand_over(&self, _to: &Fiber) {
+    pub(crate) unsafe fn hand_over(&self, _to: *const Fiber) {
         unreachable!("these fibers switch through the hub");
     }
 

@@ -113,7 +113,11 @@ impl Core {
         match self.queue.next_resume() {
             Some(entry) => {
                 self.take_resume(entry);
-                Some((entry.token()?, WakeReason::Woken))
+                let token = entry.token()?;
+                if entry.is_direct() && self.holds_back(token) {
+                    return None;
+                }
+                Some((token, WakeReason::Woken))
             }
             None => self.next_other(),
         }
@@ -185,6 +189,9 @@ impl Core {
         match item {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
             Item::Direct(token) => {
+                if self.holds_back(token) {
+                    return None;
+                }
                 self.queue.begin_serving(token.wait);
                 return Some((token, WakeReason::Woken));
             }

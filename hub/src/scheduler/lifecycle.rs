@@ -14,7 +14,9 @@ use crate::scheduler::unwind::{Escape, guard};
 use crate::stack::{DEFAULT_STACK_SIZE, StackError, StackStats};
 use crate::task::Notified;
 use crate::task::body::Body;
-use crate::task::{AnyGreenlet, Kind, NO_INDEX, SpawnCallback, State, Task, TaskRef, WaitToken, switch};
+use crate::task::{
+    AnyGreenlet, Kind, NO_INDEX, SpawnCallback, State, Task, TaskPtr, TaskRef, WaitToken, switch,
+};
 
 impl Core {
     /// Creates the record of a task that is not started. The running task becomes its spawner.
@@ -255,7 +257,7 @@ impl Core {
     /// Creates the fiber of a task that is about to run for the first time. Returns `false` when
     /// there is no stack for it.
     #[inline(never)]
-    pub(super) fn begin(&self, task: &Task) -> bool {
+    pub(super) fn begin(&self, task: TaskPtr) -> bool {
         if let Some(cold) = task.cold_if_used() {
             cold.start_timer.set(None);
         }
@@ -284,8 +286,9 @@ impl Core {
 
     /// Ends a task that gets no stack.
     #[cold]
-    fn refuse(&self, task: &Task, error: StackError) {
-        let Some(record) = self.dismiss(task) else { return };
+    // A pointer: the record may be gone when this returns.
+    fn refuse(&self, task: TaskPtr, error: StackError) {
+        let Some(record) = self.dismiss(&task) else { return };
         record.task.dead.set(true);
         // In the hub no interrupt arrives in between.
         let _ = self.discard(&record);

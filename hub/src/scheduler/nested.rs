@@ -156,9 +156,23 @@ impl Core {
         };
         self.nested.set_borrowed(borrowed);
         self.nested.end(depth);
+        if depth == 0 {
+            self.queue.release_held();
+        }
         self.unwinding.unpark();
         self.main.set_resumed(self.main.task().wait.get() == 0);
         verdict
+    }
+
+    /// Holds back a direct wake of main whose turn has come below a nested wait, where main cannot
+    /// run. Returns `false` for every other direct wake.
+    #[inline]
+    pub(super) fn holds_back(&self, token: WaitToken) -> bool {
+        let held = self.nested.depth() > 0 && token.index == self.main.task().index.get();
+        if held {
+            self.queue.hold(token);
+        }
+        held
     }
 
     /// Ends the nested wait that the token names, if there is one.

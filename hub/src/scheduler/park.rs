@@ -295,7 +295,7 @@ impl Core {
         }
         if task.state.get() == State::Started {
             task.wait.set(0);
-            if !self.begin(&task) {
+            if !self.begin(task) {
                 return;
             }
         }

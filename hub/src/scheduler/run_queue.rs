@@ -94,7 +94,7 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn is_direct(self) -> bool {
+    pub(super) fn is_direct(self) -> bool {
         self.index >= DIRECT
     }
 }
@@ -108,6 +108,8 @@ pub(super) struct RunQueue {
     others: RefCell<VecDeque<Item>>,
     /// The wait that the last direct wake has ended, while its task runs; otherwise 0.
     served: Cell<u64>,
+    /// The direct wake of main whose turn came while main could not run, below a nested wait.
+    held: Cell<Option<WaitToken>>,
     /// The number of passes in `passes`, to be read at every direct wake.
     pass_count: Cell<usize>,
     /// The passes that direct wakes have become, with their tickets, by the wait of the wake.
@@ -123,6 +125,7 @@ impl RunQueue {
             entries: Ring::new(),
             others: RefCell::default(),
             served: Cell::new(0),
+            held: Cell::new(None),
             pass_count: Cell::new(0),
             passes: RefCell::default(),
             steps: Cell::new(0),
@@ -220,6 +223,28 @@ impl RunQueue {
     fn replace_direct(&self, wait: u64, of: Notified, ticket: u64) {
         self.pass_count.set(self.pass_count.get() + 1);
         self.passes.borrow_mut().insert(wait, (of, ticket));
+    }
+
+    /// Holds a direct wake back.
+    pub(super) fn hold(&self, token: WaitToken) {
+        self.served.set(0);
+        self.held.set(Some(token));
+    }
+
+    /// Queues the direct wake that was held back, before all other items.
+    pub(super) fn release_held(&self) {
+        if let Some(token) = self.held.take() {
+            self.entries.push_front(Entry { wait: token.wait, index: token.index | DIRECT });
+        }
+    }
+
+    /// Takes the direct wake that was held back, if it is that of this wait.
+    fn take_held(&self, wait: u64) -> bool {
+        let held = self.held.get().is_some_and(|token| token.wait == wait);
+        if held {
+            self.held.set(None);
+        }
+        held
     }
 
     /// Records that a direct wake resumes its task now.
@@ -338,7 +363,11 @@ impl Core {
         if links.is_empty() || links.notifying() {
             return;
         }
-        if let Some(token) = links.begin_direct() {
+        // The waiter of a nested wait is not parked, nor is one that an earlier hub has abandoned: only
+        // a pass takes their entries out.
+        let waiter = links.only_waiter().filter(|(_, token)| self.tasks.parked(*token).is_some());
+        if let Some((lane, token)) = waiter {
+            links.begin_direct(lane, token);
             self.queue.push_direct(token);
         } else {
             let ticket = self.new_number();
@@ -365,7 +394,11 @@ impl Core {
         } else if links.notifying() {
             let ticket = self.new_number();
             links.begin_queue(ticket);
-            self.queue.replace_direct(wait, of(), ticket);
+            if self.queue.take_held(wait) {
+                self.queue.push_front(Item::Notify(of(), ticket));
+            } else {
+                self.queue.replace_direct(wait, of(), ticket);
+            }
         } else {
             links.end_direct();
         }

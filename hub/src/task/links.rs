@@ -29,7 +29,9 @@
 //!    until the waiter waits again; afterwards it is over, although `notifier` stays as it is. Code
 //!    that adds a second entry, or removes the entry and leaves the pass, calls
 //!    [`Core::make_pass`](crate::scheduler::Core::make_pass) first: from then on it is an ordinary
-//!    pass, at the same position. The waiter removes its own entry, and checks the object itself.
+//!    pass, at the same position. The waiter removes its own entry, and checks the object itself. So
+//!    a direct wake is only for a waiter that its turn resumes at once: a task that is parked. The
+//!    wake of main is held back while main cannot run, below a nested wait.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
@@ -360,7 +362,7 @@ impl Links {
 
     /// Returns the only entry and its lane, if that is a waiter.
     #[inline]
-    fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
+    pub(crate) fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
         if let Some(alone) = self.alone.get() {
             return Some((alone.lane, alone.token()));
         }
@@ -423,13 +425,11 @@ impl Links {
         !self.is_empty() && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
     }
 
-    /// Begins the direct wake of the only waiter, if the only entry is one. No pass may be queued
-    /// or running. Returns the wait to end.
+    /// Begins the direct wake of the only waiter, in this lane and wait. No pass may be queued or
+    /// running.
     #[inline]
-    pub(crate) fn begin_direct(&self) -> Option<WaitToken> {
-        let (lane, token) = self.only_waiter()?;
+    pub(crate) fn begin_direct(&self, lane: Lane, token: WaitToken) {
         self.notifier.set(Notifier::Direct(lane, token.wait));
-        Some(token)
     }
 
     /// Marks a pass as queued. No pass may be queued or running.

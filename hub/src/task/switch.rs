@@ -53,7 +53,8 @@ pub(crate) fn make(cell: &FiberCell, notice: &OverflowInfo, stack: Stack, body: 
 pub(crate) fn reclaim(cell: &FiberCell) -> Stack {
     assert!(cell.get().done(), "the stack of a suspended fiber is in use");
     // SAFETY: the fiber has returned, so `suspend` and `hand_over` are never called on it again, and
-    // `resume` is not under way. Those have the only references.
+    // `resume` is not under way. Those have the only references; a hand-over to it that is still
+    // suspended has pointers, which it does not use any more.
     let place = unsafe { &mut *cell.0.get() };
     Fiber::take_stack(place)
 }
@@ -94,8 +95,9 @@ pub(crate) fn suspend(cell: &FiberCell) {
 
 /// Suspends the running task, which owns this fiber, and runs the task of another fiber, with that
 /// task's overflow info. Returns when the first task is resumed.
+// By pointers: the other task may have ended, and its fiber be reclaimed, while this call waits.
 #[inline(always)]
-pub(crate) fn hand_over(cell: &FiberCell, to: &Fiber, notice: &OverflowInfo) {
+pub(crate) fn hand_over(cell: &FiberCell, to: *const Fiber, notice: *const OverflowInfo) {
     // SAFETY: as in `resume`, for the record of the other task.
     unsafe { overflow::set_running(notice) };
     // SAFETY: this code runs on the first fiber, as in `suspend`. The other one is that of a parked

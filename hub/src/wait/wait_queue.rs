@@ -5,7 +5,7 @@
 //! order, deadlines, cancellation, notification. The queue does not hand anything over: a notified
 //! waiter checks the object itself, and waits again if another greenlet was faster. A wake-up that
 //! its receiver does not use is not lost: a pass continues for as long as the object is ready and
-//! has waiters.
+//! has other waiters.
 
 use std::cell::Cell;
 use std::fmt;
@@ -67,6 +67,8 @@ pub trait Waits: 'static {
     const RULE: WakePolicy = WakePolicy::WhileReady;
 
     /// Returns `true` if a waiter could proceed.
+    ///
+    /// Called in the hub, and in greenlets that wait or change the object. It must not wait.
     fn is_ready(&self) -> bool;
 
     /// Selects the lane to serve next under [`WakePolicy::Ordered`], given the number of waiters in each
