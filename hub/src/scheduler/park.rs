@@ -152,7 +152,7 @@ impl Core {
         next.verdict.set(WakeReason::Woken);
         self.enter(next, panicking);
         if !next.is(task) {
-            switch::hand_over(&task.fiber, fiber, &next.overflow);
+            switch::hand_over(&task.fiber, fiber, &raw const next.overflow);
         }
         true
     }
