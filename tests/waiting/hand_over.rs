@@ -402,3 +402,24 @@ fn the_wake_of_main_below_a_nested_wait_loses_no_other_waiter() {
     joinall(&[thief, waiter, releaser]);
     assert_eq!((semaphore.counter(), semaphore.linkcount()), (1, 0));
 }
+
+#[test]
+fn a_nested_wait_that_is_over_ends_with_the_one_inside_it() {
+    let log = Log::default();
+    let (outer, inner) = (log.clone(), log.clone());
+    nest(move || {
+        sleep(Duration::from_millis(5));
+        outer.add("outer");
+    });
+    nest(move || {
+        sleep(Duration::from_millis(40));
+        inner.add("inner");
+    });
+    let other = log.clone();
+    let last = spawn(move || {
+        sleep(Duration::from_secs(2));
+        other.add("greenlet");
+    });
+    last.join();
+    assert_eq!(log.take(), ["inner", "outer", "greenlet"]);
+}

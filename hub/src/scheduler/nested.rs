@@ -160,7 +160,9 @@ impl Core {
             self.queue.release_held();
         }
         self.unwinding.unpark();
-        self.main.set_resumed(self.main.task().wait.get() == 0);
+        // The loop below continues the wait around this one, if that is over as well.
+        let outer_is_over = depth > 0 && self.nested.verdict(depth - 1).is_some();
+        self.main.set_resumed(outer_is_over || self.main.task().wait.get() == 0);
         verdict
     }
 
