@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::events::{Event, IoWaiter, TimerAction};
 use super::loop_state::{Class, Phase};
-use super::run_queue::{Entry, Item, Step};
+use super::run_queue::{Item, Step};
 use super::watches::WatchKind;
 use super::{Core, Mode};
 use crate::exception::Exception;
@@ -112,12 +112,9 @@ impl Core {
         }
         match self.queue.next_resume() {
             Some(entry) => {
-                self.take_resume(entry);
+                self.drop_resume();
                 let token = entry.token()?;
-                if entry.is_direct() && self.holds_back(token) {
-                    return None;
-                }
-                Some((token, WakeReason::Woken))
+                if entry.is_direct() { self.wake_directly(token) } else { Some((token, WakeReason::Woken)) }
             }
             None => self.next_other(),
         }
@@ -126,12 +123,22 @@ impl Core {
     /// Removes the next item, which ends a wait and does nothing else. No check of the clock may be
     /// due.
     #[inline(always)]
-    pub(super) fn take_resume(&self, entry: Entry) {
-        self.queue.take_resume(entry);
+    pub(super) fn drop_resume(&self) {
+        self.queue.drop_resume();
         if self.queue.len() >= PREFETCH_THRESHOLD {
             self.fetch_queued();
         }
         self.pace.spend();
+    }
+
+    /// Serves a direct wake.
+    #[inline]
+    fn wake_directly(&self, token: WaitToken) -> Next {
+        if self.holds_back(token) {
+            return None;
+        }
+        self.queue.begin_serving(token.wait);
+        Some((token, WakeReason::Woken))
     }
 
     // Not inlined: a switch would have fewer registers.
@@ -188,13 +195,7 @@ impl Core {
     fn run_item(&self, item: Item) -> Next {
         match item {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
-            Item::Direct(token) => {
-                if self.holds_back(token) {
-                    return None;
-                }
-                self.queue.begin_serving(token.wait);
-                return Some((token, WakeReason::Woken));
-            }
+            Item::Direct(token) => return self.wake_directly(token),
             Item::Limit(token) => return Some((token, WakeReason::TimedOut)),
             Item::Timeout(timeout) => {
                 if let Some((owner, throw)) = timeout.fire() {

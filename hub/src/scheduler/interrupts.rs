@@ -24,20 +24,13 @@ pub(super) struct Unwinding {
     resumed_panicking: Cell<bool>,
     /// The number of parked tasks, and of nested waits, that are known to be unwinding.
     parked: Cell<usize>,
-    /// `true` if there are deferred interrupts, to be read at every switch.
-    any_deferred: Cell<bool>,
     /// The tasks with an interrupt that waits for the end of their unwinding.
     deferred: RefCell<Vec<TaskRef>>,
 }
 
 impl Unwinding {
     pub(super) fn new() -> Unwinding {
-        Unwinding {
-            resumed_panicking: Cell::new(false),
-            parked: Cell::new(0),
-            any_deferred: Cell::new(false),
-            deferred: RefCell::default(),
-        }
+        Unwinding { resumed_panicking: Cell::new(false), parked: Cell::new(0), deferred: RefCell::default() }
     }
 
     /// Records whether std counts a panic on this thread when a task is resumed.
@@ -66,16 +59,14 @@ impl Unwinding {
     /// Returns `true` if an interrupt waits for the end of an unwinding.
     #[inline(always)]
     pub(super) fn has_deferred(&self) -> bool {
-        self.any_deferred.get()
+        !self.deferred.borrow().is_empty()
     }
 
     pub(super) fn defer(&self, record: TaskRef) {
-        self.any_deferred.set(true);
         self.deferred.borrow_mut().push(record);
     }
 
     fn take_deferred(&self) -> Vec<TaskRef> {
-        self.any_deferred.set(false);
         self.deferred.take()
     }
 
@@ -108,11 +99,17 @@ impl Core {
     #[inline(always)]
     pub(crate) fn unwind_state(&self, task: &Task) -> UnwindState {
         if !thread::panicking() {
-            // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
-            task.raised.set(false);
-            return UnwindState::No;
+            return self.calm(task);
         }
         self.unwind_state_while_counted(task)
+    }
+
+    /// Returns the unwinding state of a task while std counts no panic on this thread.
+    #[inline(always)]
+    pub(super) fn calm(&self, task: &Task) -> UnwindState {
+        // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
+        task.raised.set(false);
+        UnwindState::No
     }
 
     #[cold]

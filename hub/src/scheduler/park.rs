@@ -74,9 +74,7 @@ impl Core {
         if thread::panicking() {
             return self.suspend_while_counted(task, token, reason);
         }
-        // An earlier exception was caught, perhaps by a `catch_unwind` that is not ours.
-        task.raised.set(false);
-        task.unwind_state.set(UnwindState::No);
+        task.unwind_state.set(self.calm(&task));
         if task.has_masked() && !task.shielded.get() {
             self.raise_masked(&task);
         }
@@ -145,10 +143,14 @@ impl Core {
             return false;
         }
         let Some(item) = self.queue.next_resume() else { return false };
-        let Some(next) = item.token().and_then(|token| self.tasks.parked(token)) else { return false };
+        let Some(token) = item.token() else { return false };
+        let Some(next) = self.tasks.parked(token) else { return false };
         // Main has no fiber, nor has a greenlet that has not begun.
         let Some(fiber) = next.fiber.begun() else { return false };
-        self.take_resume(item);
+        self.drop_resume();
+        if item.is_direct() {
+            self.queue.begin_serving(token.wait);
+        }
         next.verdict.set(WakeReason::Woken);
         self.enter(next, panicking);
         if !next.is(task) {

@@ -110,11 +110,9 @@ pub(super) struct RunQueue {
     served: Cell<u64>,
     /// The direct wake of main whose turn came while main could not run, below a nested wait.
     held: Cell<Option<WaitToken>>,
-    /// The number of passes in `passes`, to be read at every direct wake.
-    pass_count: Cell<usize>,
     /// The passes that direct wakes have become, with their tickets, by the wait of the wake.
     passes: RefCell<HashMap<u64, (Notified, u64)>>,
-    /// The number of steps, to be read at every switch.
+    /// The number of steps, to be read at every turn of the loop.
     steps: Cell<usize>,
     agenda: RefCell<VecDeque<Step>>,
 }
@@ -126,7 +124,6 @@ impl RunQueue {
             others: RefCell::default(),
             served: Cell::new(0),
             held: Cell::new(None),
-            pass_count: Cell::new(0),
             passes: RefCell::default(),
             steps: Cell::new(0),
             agenda: RefCell::default(),
@@ -181,17 +178,14 @@ impl RunQueue {
     #[inline(always)]
     pub(super) fn next_resume(&self) -> Option<Entry> {
         let entry = self.entries.get(0)?;
-        let ends_wait = !entry.is_direct() || self.pass_count.get() == 0 && entry.index != OTHER;
+        let ends_wait = !entry.is_direct() || entry.index != OTHER && self.passes.borrow().is_empty();
         ends_wait.then_some(entry)
     }
 
     /// Removes the item that [`next_resume`](RunQueue::next_resume) has returned.
     #[inline(always)]
-    pub(super) fn take_resume(&self, entry: Entry) {
+    pub(super) fn drop_resume(&self) {
         self.entries.drop_front();
-        if entry.is_direct() {
-            self.served.set(entry.wait);
-        }
     }
 
     /// Returns the waits that the next two items end.
@@ -215,19 +209,16 @@ impl RunQueue {
     /// Takes the pass that the direct wake of this wait has become.
     fn pop_pass(&self, wait: u64) -> Option<Item> {
         let (of, ticket) = self.passes.borrow_mut().remove(&wait)?;
-        self.pass_count.set(self.pass_count.get() - 1);
         Some(Item::Notify(of, ticket))
     }
 
     /// Makes the direct wake of this wait a pass, at the same position.
     fn replace_direct(&self, wait: u64, of: Notified, ticket: u64) {
-        self.pass_count.set(self.pass_count.get() + 1);
         self.passes.borrow_mut().insert(wait, (of, ticket));
     }
 
     /// Holds a direct wake back.
     pub(super) fn hold(&self, token: WaitToken) {
-        self.served.set(0);
         self.held.set(Some(token));
     }
 
@@ -309,7 +300,6 @@ impl RunQueue {
         self.steps.set(0);
         self.agenda.take().into_iter().for_each(guard_drop);
         self.entries.clear();
-        self.pass_count.set(0);
         self.passes.take().into_iter().for_each(guard_drop);
         self.others.take().into_iter().for_each(guard_drop);
     }

@@ -219,20 +219,20 @@ impl Links {
     /// Returns a lane, if it was ever used.
     #[inline]
     pub(super) fn lane(&self, lane: Lane) -> Option<&RefCell<Line>> {
-        if let Some(alone) = self.alone.take() {
-            self.join_lane(alone);
-        }
+        self.join_lane();
         match lane {
             Lane::First => Some(&self.first),
             Lane::Second => self.second.get().map(|line| &**line),
         }
     }
 
-    /// Moves the waiter that was alone into its lane.
-    #[inline(never)]
-    fn join_lane(&self, alone: Alone) {
-        let target = Target::Wake(alone.token());
-        self.line(alone.lane).borrow_mut().push(Entry { id: alone.id, target });
+    /// Moves the waiter that is alone, if there is one, into its lane.
+    #[inline]
+    fn join_lane(&self) {
+        if let Some(alone) = self.alone.take() {
+            let target = Target::Wake(alone.token());
+            self.line(alone.lane).borrow_mut().push(Entry { id: alone.id, target });
+        }
     }
 
     /// Iterates over the lanes that were ever used.
@@ -242,9 +242,7 @@ impl Links {
 
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
         self.count.set(self.count.get() + 1);
-        if let Some(alone) = self.alone.take() {
-            self.join_lane(alone);
-        }
+        self.join_lane();
         self.line(lane).borrow_mut().push(Entry { id, target });
     }
 

@@ -62,7 +62,13 @@ impl<T> State<T> {
     }
 
     fn has_room(&self) -> bool {
-        self.room.is_none_or(|room| self.len() < room)
+        self.fits(self.len())
+    }
+
+    /// Returns `true` if a message fits beside so many.
+    #[inline]
+    fn fits(&self, stored: usize) -> bool {
+        self.room.is_none_or(|room| stored < room)
     }
 
     /// With capacity zero: returns `true` if the first sender must be notified. It must if its
@@ -227,7 +233,7 @@ impl<T: 'static> Sender<T> {
     #[inline]
     fn store(&self, message: T) -> Result<(), T> {
         let mut parcels = self.queue.parcels.borrow_mut();
-        if self.queue.room.is_some_and(|room| parcels.len() >= room) {
+        if !self.queue.fits(parcels.len()) {
             return Err(message);
         }
         parcels.push_back(Parcel { message, taken: None });
