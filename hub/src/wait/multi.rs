@@ -7,8 +7,9 @@ use std::iter::FusedIterator;
 use std::rc::Rc;
 
 use crate::exception::Failure;
-use crate::scheduler::current;
+use crate::scheduler::{Core, TimerAction, current};
 use crate::task::{LinkId, WaitToken, WakeReason};
+use crate::timers::TimerId;
 use crate::wait::collections::{IntoGreenlets, IntoWaitables};
 use crate::wait::guard::TimerGuard;
 use crate::wait::limit::Limit;
@@ -39,10 +40,36 @@ pub struct IWait<W: Waitable> {
     ready: Rc<Ready>,
     limit: Limit,
     deadline: Option<u64>,
+    /// Keeps the loop alive until the limit, whatever the greenlet waits for between two calls of
+    /// `next`, as the timer of gevent's `iwait` does.
+    alive: Option<AliveUntil>,
     left: usize,
     linked: bool,
     timed_out: bool,
     last: Option<usize>,
+}
+
+/// A timer that wakes nothing and keeps the loop alive.
+struct AliveUntil {
+    hub: u64,
+    timer: TimerId,
+}
+
+impl AliveUntil {
+    fn new(core: &Core, deadline: u64) -> AliveUntil {
+        let unused = core.token();
+        let timer = core.start_timer(deadline, || TimerAction::Wake(unused), true);
+        AliveUntil { hub: core.number(), timer }
+    }
+}
+
+impl Drop for AliveUntil {
+    fn drop(&mut self) {
+        // A later hub of this thread does not have this timer.
+        if let Some(core) = current::core_of(self.hub) {
+            core.cancel_timer(self.timer);
+        }
+    }
 }
 
 impl<W: Waitable> IWait<W> {
@@ -54,6 +81,7 @@ impl<W: Waitable> IWait<W> {
             ready: Rc::new(Ready::default()),
             limit: Limit::Never,
             deadline: None,
+            alive: None,
             linked: false,
             timed_out: false,
             last: None,
@@ -82,7 +110,9 @@ impl<W: Waitable> IWait<W> {
 
     fn link(&mut self) {
         self.linked = true;
-        self.deadline = self.limit.deadline(&current::core());
+        let core = current::core();
+        self.deadline = self.limit.deadline(&core);
+        self.alive = self.deadline.map(|deadline| AliveUntil::new(&core, deadline));
         for (index, entry) in self.entries.iter_mut().enumerate() {
             let Some(object) = &entry.object else { continue };
             let ready = self.ready.clone();

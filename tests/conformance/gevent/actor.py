@@ -163,17 +163,12 @@ class Actor(GreenletSteps, EventSteps, PoolSteps):
                 return None
             breaks = step.get('v')
             timeout = shims.fresh(self.world, step)
-            limited = timeout is not None
             watched = shims.Watched(self.world, objects, count)
             with gevent.iwait(objects, timeout=timeout, count=count) as ready:
                 for one in ready:
                     watched.told(one)
                     self.say(step, path, names[id(one)])
-                    self.world.limited_iwaits += limited
-                    try:
-                        value = self.block(step.get('steps', ()), path + '.')
-                    finally:
-                        self.world.limited_iwaits -= limited
+                    value = self.block(step.get('steps', ()), path + '.')
                     if value is not None:
                         return value
                     if breaks is not None:

@@ -606,8 +606,6 @@ class Idlers(object):
 
 def join_hub(world, timeout):
     """Joins the hub. Without any time, the result depends on the position of the loop."""
-    if timeout is not None and world.limited_iwaits:
-        world.cut('limit of an iteration')
     joined = bool(world.hub.join(timeout))
     if timeout == 0:
         world.cut('nothing left')

@@ -47,7 +47,6 @@ class World(object):
         self.killed_by_killall = []
         self.all_mappings = []
         self.thrown = set()
-        self.limited_iwaits = 0
         self.releases = {}
         self.tasks = {}
         self.readers = [shims.Readers(self) for _ in program.get('objects', ())]
