@@ -37,8 +37,9 @@ const BELOW_THE_SCHEDULER: [&str; 10] = [
     "hub/src/timers/",
 ];
 /// The folders of the hub that know the scheduler.
-const ABOVE: [&str; 9] = [
+const ABOVE: [&str; 10] = [
     "crate::borrow",
+    "crate::future",
     "crate::greenlet",
     "crate::hub",
     "crate::io",
@@ -49,8 +50,8 @@ const ABOVE: [&str; 9] = [
     "crate::wait",
 ];
 /// The folders of the hub that are built on the scheduler, in order: each names none below it.
-const BUILT_ON_THE_SCHEDULER: [&str; 8] =
-    ["wait", "greenlet", "remote", "shared", "sync", "borrow", "io", "hub"];
+const BUILT_ON_THE_SCHEDULER: [&str; 9] =
+    ["wait", "greenlet", "remote", "shared", "sync", "future", "borrow", "io", "hub"];
 /// The beginnings of paths on a developer's machine; in halves, so that this file passes its own
 /// test.
 const MACHINES: [&str; 4] =

@@ -121,6 +121,7 @@ mod borrow;
 mod error;
 mod exception;
 mod fiber;
+mod future;
 mod greenlet;
 mod hub;
 mod inbox;
@@ -143,6 +144,7 @@ pub use crate::error::{
     BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, WaitWhileBorrowed, Waiting,
 };
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
+pub use crate::future::block_on::{block_on, block_on_timeout};
 pub use crate::greenlet::builder::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };

@@ -51,6 +51,7 @@
 //! | | `pool.map`, `pool.imap` | [`Mapping::map`], [`Mapping::imap`] |
 //! | `thread::spawn`, for what blocks | `threadpool.ThreadPool` | [`ThreadPool`] |
 //! | | `get_hub`, `hub.join` | [`get_hub`], [`hub::Hub::join`] |
+//! | a future's `.await` | | [`block_on`] |
 //! | | `loop.run_callback_threadsafe` | [`hub::Remote::post`] |
 //!
 //! [`guide`] has the full table.
@@ -63,6 +64,11 @@
 //! [`io`], [`fs`], `os` and `tls` for input and output, [`pool`] for the less common parts of
 //! groups and pools, and [`hub`] for code that builds a waitable object of its own, hands messages
 //! to another thread's hub, or embeds the loop.
+//!
+//! # Futures
+//!
+//! [`block_on`] drives any future: the greenlet waits while the future is pending, and others run. A
+//! kill or a timeout drops the future.
 //!
 //! # What waits and what blocks
 //!
@@ -127,9 +133,10 @@ pub mod tls;
 
 pub use ramie_hub::{
     AnyGreenlet, Builder, Exception, Failure, GetError, Greenlet, GreenletExit, JoinOptions, Kill, Limit,
-    LoopExit, Scope, ScopedGreenlet, SystemExit, TimedOut, Timeout, Waitable, catch, fallible, get_hub,
-    getcurrent, greenlet_local, iwait, joinall, joinall_with, killall, killall_nowait, killall_with, raise,
-    scope, sleep, spawn, spawn_later, tree_local, wait, wait_timeout, with_timeout, yield_now,
+    LoopExit, Scope, ScopedGreenlet, SystemExit, TimedOut, Timeout, Waitable, block_on, block_on_timeout,
+    catch, fallible, get_hub, getcurrent, greenlet_local, iwait, joinall, joinall_with, killall,
+    killall_nowait, killall_with, raise, scope, sleep, spawn, spawn_later, tree_local, wait, wait_timeout,
+    with_timeout, yield_now,
 };
 pub use ramie_pool::{Group, Mapping, Pool, ThreadPool, blocking};
 

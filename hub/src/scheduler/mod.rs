@@ -6,6 +6,7 @@
 //! that runs no user code, and say so.
 
 use std::cell::Cell;
+use std::task::Waker;
 
 pub(crate) mod borrowed;
 mod bound;
@@ -75,6 +76,8 @@ pub(crate) struct Core {
     reactor: Reactor<IoWaiter>,
     /// The inbox, and everything that other threads owe the hub.
     foreign: Foreign,
+    /// The waker of the last future that a greenlet has driven, for the next one.
+    spare_waker: Cell<Option<Waker>>,
     /// The unwindings of the tasks, and the interrupts that wait for their ends.
     unwinding: interrupts::Unwinding,
     /// The waits of destructors in callbacks that unwind.

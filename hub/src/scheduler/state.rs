@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::task::Waker;
 
 use super::Core;
 use super::hooks::Hooks;
@@ -50,6 +51,7 @@ impl Core {
             stacks: Stacks::new(),
             nested: NestedWaits::default(),
             pace: Pace::new(),
+            spare_waker: Cell::new(None),
             unwinding: Unwinding::new(),
             hooks: Hooks::new(),
             thread_exit,
@@ -105,6 +107,18 @@ impl Core {
         let number = self.ids.new_number();
         self.foreign.insert(number, owed);
         number
+    }
+
+    /// Takes the waker of the last future that a greenlet has driven. No clone of it is left.
+    #[inline]
+    pub(crate) fn take_spare_waker(&self) -> Option<Waker> {
+        self.spare_waker.take()
+    }
+
+    /// Keeps a waker for the next future.
+    #[inline]
+    pub(crate) fn keep_spare_waker(&self, waker: Waker) {
+        self.spare_waker.set(Some(waker));
     }
 
     /// Creates the token of a new wait of the running task, for its wakers. The wait begins with
