@@ -1,0 +1,7 @@
+//! Greenlets and their primitives as futures, for executors on any thread.
+
+mod shared;
+mod shared_cancel;
+mod shared_wakers;
+#[path = "../util/mod.rs"]
+mod util;
