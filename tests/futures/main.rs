@@ -1,5 +1,6 @@
 //! Greenlets and their primitives as futures, for executors on any thread.
 
+mod local;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;

@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::shared;
-use crate::sync::sharing::{Queue, Shared, Sharing};
+use crate::sync::sharing::{Local, Queue, Shared, Sharing};
 use crate::task::{Lane, LinkId, WakePolicy};
+use crate::wait::future::WaitFuture;
 use crate::wait::limit::Limit;
 use crate::wait::turn::Turn;
 use crate::wait::wait_queue;
@@ -131,6 +132,18 @@ impl Event<Shared> {
     /// ```
     pub fn wait_async(&self) -> impl Future<Output = ()> + Send + Unpin + use<> {
         self.queue.wait_async(Lane::First, |flag: &mut Flag, turn| flag.look(turn))
+    }
+}
+
+/// Awaiting a reference waits until the event is set, also if it is cleared again before the future
+/// is polled. For executors on the same thread that let the hub run; see [`WaitFuture`]. An event
+/// that is set already makes the future ready at once.
+impl<'a> IntoFuture for &'a Event<Local> {
+    type Output = ();
+    type IntoFuture = WaitFuture<&'a Event<Local>, ()>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        WaitFuture::new(self, |_| ())
     }
 }
 
