@@ -1,6 +1,7 @@
 //! Greenlets and their primitives as futures, for executors on any thread.
 
 mod local;
+mod readiness;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;
