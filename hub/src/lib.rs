@@ -183,6 +183,7 @@ pub use crate::task::AnyGreenlet;
 pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::task::{Lane, LinkId, WakePolicy};
 pub use crate::wait::collections::{IntoGreenlets, IntoWaitables, Iterated, Listed};
+pub use crate::wait::future::WaitFuture;
 pub use crate::wait::limit::Limit;
 pub use crate::wait::multi::{IWait, JoinOptions, iwait, joinall, joinall_with, wait, wait_timeout};
 #[doc(hidden)]

@@ -14,6 +14,8 @@
 
 #[path = "../src/inbox/mailbox.rs"]
 mod mailbox;
+#[path = "../src/shared/poll_waiter.rs"]
+mod poll_waiter;
 #[path = "../src/wait/turn.rs"]
 mod turn;
 #[path = "../src/shared/wait_list.rs"]
@@ -22,7 +24,9 @@ mod wait_list;
 mod wait_queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use ::loom::model::Builder;
 use ::loom::thread;
@@ -32,7 +36,7 @@ use crate::mailbox::Mailbox;
 use crate::task::Lane;
 use crate::wait::limit::Limit;
 use crate::wait_queue::{WaitQueue, Waits};
-use crate::waiter::{Hub, Killed, Target, park};
+use crate::waiter::{Hub, Killed, Target, Thread, park};
 
 mod loom {
     pub(crate) use ::loom::sync::MutexGuard;
@@ -104,6 +108,7 @@ mod waiter {
     use std::cell::RefCell;
     use std::panic::resume_unwind;
     use std::sync::Arc;
+    use std::task::Waker;
 
     use ::loom::sync::{Condvar, Mutex};
 
@@ -122,7 +127,7 @@ mod waiter {
             HERE.with(|thread| thread.clone())
         }
 
-        fn unpark(&self) {
+        pub(super) fn unpark(&self) {
             *self.0.0.lock().unwrap() = true;
             self.0.1.notify_one();
         }
@@ -161,12 +166,14 @@ mod waiter {
     pub(super) enum Target {
         Greenlet(Arc<Hub>, u64),
         Thread(Thread),
+        Future(Waker),
     }
 
     impl Target {
         pub(super) fn wake(self) {
             match self {
                 Target::Thread(thread) => thread.unpark(),
+                Target::Future(waker) => waker.wake(),
                 Target::Greenlet(hub, wait) => {
                     if let Ok(true) = hub.mailbox.push(wait, |wait| wait) {
                         hub.thread.unpark();
@@ -259,6 +266,35 @@ fn acquire(semaphore: &Semaphore, limit: Limit) -> bool {
 
 fn release(semaphore: &Semaphore) {
     semaphore.lock().0 += 1;
+}
+
+/// The executor of one future: its thread is unparked in place of a poll.
+impl Wake for Thread {
+    fn wake(self: Arc<Self>) {
+        self.unpark();
+    }
+}
+
+fn acquire_async(semaphore: &Semaphore) -> impl Future<Output = ()> + Unpin + use<> {
+    semaphore.wait_async(Lane::First, |permits: &mut Permits, _| {
+        permits.0 = permits.0.checked_sub(1)?;
+        Some(())
+    })
+}
+
+fn waker() -> Waker {
+    Waker::from(Arc::new(Thread::current()))
+}
+
+fn poll(future: &mut (impl Future<Output = ()> + Unpin), waker: &Waker) -> bool {
+    pin!(future).poll(&mut Context::from_waker(waker)).is_ready()
+}
+
+/// Polls a future after each wake-up, with another waker each time.
+fn block_on(mut future: impl Future<Output = ()> + Unpin) {
+    while !poll(&mut future, &waker()) {
+        park();
+    }
 }
 
 /// Bounded, since the models of three threads would take hours otherwise.
@@ -494,5 +530,117 @@ fn a_closed_mailbox_gives_back_what_it_does_not_hold() {
         let accepted = senders.map(|sender| sender.join().unwrap());
         assert_eq!(held.len(), accepted.iter().filter(|accepted| **accepted).count());
         assert!(mailbox.push(3, |letter| letter).is_err());
+    });
+}
+
+#[test]
+fn no_wake_is_lost_between_a_poll_and_its_end() {
+    ::loom::model(|| {
+        let permits = semaphore(0);
+        let waiter = thread::spawn({
+            let permits = permits.clone();
+            move || block_on(acquire_async(&permits))
+        });
+        release(&permits);
+        waiter.join().unwrap();
+        let left = permits.lock();
+        assert_eq!((left.0, left.waiting()), (0, [0, 0]));
+    });
+}
+
+#[test]
+fn a_wake_that_meets_a_poll_with_another_waker_is_used() {
+    model(3, || {
+        let permits = semaphore(0);
+        let waiter = thread::spawn({
+            let permits = permits.clone();
+            move || {
+                let mut future = acquire_async(&permits);
+                // The wakers of the first polls wake nothing.
+                if poll(&mut future, Waker::noop()) || poll(&mut future, Waker::noop()) {
+                    return;
+                }
+                block_on(future);
+            }
+        });
+        release(&permits);
+        waiter.join().unwrap();
+        let left = permits.lock();
+        assert_eq!((left.0, left.waiting()), (0, [0, 0]));
+    });
+}
+
+#[test]
+fn a_wake_that_meets_the_drop_of_a_future_is_handed_on() {
+    for (with_hub, by_future) in [(false, false), (true, false), (false, true)] {
+        model(3, move || {
+            let permits = semaphore(0);
+            let dropped = thread::spawn({
+                let permits = permits.clone();
+                move || {
+                    let mut future = acquire_async(&permits);
+                    if poll(&mut future, &waker()) {
+                        release(&permits);
+                    }
+                }
+            });
+            let waiter = spawn(with_hub, {
+                let permits = permits.clone();
+                move || match by_future {
+                    true => block_on(acquire_async(&permits)),
+                    false => assert!(acquire(&permits, Limit::Never)),
+                }
+            });
+            release(&permits);
+            dropped.join().unwrap();
+            waiter.join().unwrap();
+            let left = permits.lock();
+            assert_eq!((left.0, left.waiting()), (0, [0, 0]));
+        });
+    }
+}
+
+#[test]
+fn a_future_that_is_dropped_on_another_thread_hands_its_wake_on() {
+    model(3, || {
+        let permits = semaphore(0);
+        let mut future = acquire_async(&permits);
+        assert!(!poll(&mut future, &waker()));
+        let dropper = thread::spawn(move || drop(future));
+        let waiter = thread::spawn({
+            let permits = permits.clone();
+            move || block_on(acquire_async(&permits))
+        });
+        release(&permits);
+        dropper.join().unwrap();
+        waiter.join().unwrap();
+        let left = permits.lock();
+        assert_eq!((left.0, left.waiting()), (0, [0, 0]));
+    });
+}
+
+#[test]
+fn a_permit_goes_round_futures_and_greenlets() {
+    model(2, || {
+        let permits = semaphore(1);
+        let future = thread::spawn({
+            let permits = permits.clone();
+            move || {
+                block_on(acquire_async(&permits));
+                release(&permits);
+            }
+        });
+        let greenlet = spawn(true, {
+            let permits = permits.clone();
+            move || {
+                assert!(acquire(&permits, Limit::Never));
+                release(&permits);
+            }
+        });
+        block_on(acquire_async(&permits));
+        release(&permits);
+        future.join().unwrap();
+        greenlet.join().unwrap();
+        assert_eq!(permits.lock().0, 1);
     });
 }

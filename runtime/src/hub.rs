@@ -24,7 +24,7 @@ pub use ramie_hub::{
     BlockingSwitchOutError, Body, Callback, Caught, DEFAULT_STACK_SIZE, ErrorContext, ErrorHandler,
     FailureText, Fallible, Hub, HubGone, HubStats, IWait, IntoGreenlets, IntoWaitables, Io, Iterated,
     JobFailure, KeepAlive, Lane, Lent, LinkId, Listed, LocalKey, MIN_STACK_SIZE, NotRun, Raised, Remote,
-    Reply, ScopedBody, Source, SpawnCallbackId, StackError, StackStats, Turn, WaitError, WaitQueue,
-    WaitWhileBorrowed, Waiter, Waiting, Waits, WakePolicy, Waker, Watcher, abandoned_greenlets,
+    Reply, ScopedBody, Source, SpawnCallbackId, StackError, StackStats, Turn, WaitError, WaitFuture,
+    WaitQueue, WaitWhileBorrowed, Waiter, Waiting, Waits, WakePolicy, Waker, Watcher, abandoned_greenlets,
     add_spawn_callback, idle, lend, remove_spawn_callback, run_job, sleep_unref, spawn_raw, try_get_hub,
 };

@@ -1,6 +1,11 @@
-//! Futures in greenlets.
+//! Futures in greenlets, and greenlets and their primitives as futures.
 
 mod block_on;
+mod local;
 mod random;
+mod readiness;
+mod shared;
+mod shared_cancel;
+mod shared_wakers;
 #[path = "../util/mod.rs"]
 mod util;

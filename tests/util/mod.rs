@@ -15,6 +15,7 @@ pub(crate) mod certificate;
 #[cfg(unix)]
 pub(crate) mod children;
 pub(crate) mod eventually;
+pub(crate) mod executor;
 pub(crate) mod folder;
 pub(crate) mod footprint;
 pub(crate) mod generic_waits;

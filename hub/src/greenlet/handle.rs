@@ -16,6 +16,7 @@ use crate::scheduler::current;
 use crate::scheduler::unwind::guard;
 use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, WakeReason, WeakTaskRef};
 use crate::task::{Lane, LinkId, Notified, Target};
+use crate::wait::future::WaitFuture;
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
 use crate::wait::waitable::Waitable;
@@ -383,6 +384,10 @@ impl<T: 'static> Greenlet<T> {
     /// As [`get`](Greenlet::get). A plain kill is a failure here too, since there is no value.
     pub fn take(&self) -> Result<T, Failure> {
         self.join_for(Limit::Never, "Greenlet::take");
+        self.take_outcome()
+    }
+
+    fn take_outcome(&self) -> Result<T, Failure> {
         // The value cannot be taken while `with_value` borrows it.
         self.outcome(|value| value.try_borrow_mut().ok()?.take())
     }
@@ -441,6 +446,10 @@ impl<T: Clone + 'static> Greenlet<T> {
     /// A kill or a timeout of the caller leaves the target as it is.
     pub fn get(&self) -> Result<T, Failure> {
         self.join_for(Limit::Never, "Greenlet::get");
+        self.clone_outcome()
+    }
+
+    fn clone_outcome(&self) -> Result<T, Failure> {
         self.outcome(|value| value.borrow().clone())
     }
 
@@ -468,7 +477,7 @@ impl<T: Clone + 'static> Greenlet<T> {
         if !self.ready() {
             return Err(GetError::TimedOut);
         }
-        self.outcome(|value| value.borrow().clone()).map_err(GetError::Failed)
+        self.clone_outcome().map_err(GetError::Failed)
     }
 
     fn get_for(&self, limit: Limit) -> Result<T, GetError> {
@@ -507,6 +516,30 @@ impl<T> Waitable for Greenlet<T> {
 
     fn unlink(&self, id: LinkId) {
         self.any.unlink(id);
+    }
+}
+
+/// Awaiting a reference waits for the end of the greenlet and returns a clone of its value, or its
+/// failure, as [`get`](Greenlet::get) does. For executors on the greenlet's thread that let the hub
+/// run; see [`WaitFuture`].
+impl<'a, T: Clone + 'static> IntoFuture for &'a Greenlet<T> {
+    type Output = Result<T, Failure>;
+    type IntoFuture = WaitFuture<&'a Greenlet<T>, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        WaitFuture::new(self, |greenlet| greenlet.clone_outcome())
+    }
+}
+
+/// Awaiting a handle waits for the end of the greenlet and moves its value out, as
+/// [`take`](Greenlet::take) does. For executors on the greenlet's thread that let the hub run; see
+/// [`WaitFuture`]. The greenlet goes on if the future is dropped.
+impl<T: 'static> IntoFuture for Greenlet<T> {
+    type Output = Result<T, Failure>;
+    type IntoFuture = WaitFuture<Greenlet<T>, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        WaitFuture::new(self, Greenlet::take_outcome)
     }
 }
 

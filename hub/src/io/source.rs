@@ -7,18 +7,19 @@
 //! [`wait_read`](crate::wait_read) and [`wait_write`](crate::wait_write) wait for a descriptor that
 //! is held elsewhere.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use super::system;
 use super::system::Source;
 use super::wait::{closed_error, wait_for_slot};
 use crate::reactor::poller::{Direction, SourceId};
 use crate::scheduler::current;
-use crate::scheduler::{Core, IoWaiter, Item, LinkCell};
+use crate::scheduler::{Core, IoWaiter, Item, LinkCell, PollWakers};
 use crate::task::LinkId;
 use crate::wait::limit::Limit;
 
@@ -56,6 +57,8 @@ pub struct Io<S: Source> {
     id: Cell<Option<SourceId>>,
     closed: Cell<bool>,
     released: Cell<bool>,
+    /// The wakers of futures, once one has waited.
+    wakers: OnceCell<Rc<PollWakers>>,
     here: PhantomData<*const ()>,
 }
 
@@ -73,6 +76,7 @@ impl<S: Source> Io<S> {
             id: Cell::new(id),
             closed: Cell::new(false),
             released: Cell::new(false),
+            wakers: OnceCell::new(),
             here: PhantomData,
         })
     }
@@ -280,8 +284,81 @@ impl<S: Source> Io<S> {
         self.wait_ready(Direction::Write, limit.into())
     }
 
+    /// Returns ready if an attempt to read may succeed or reports an error. Otherwise `cx` is woken
+    /// when that is so. For executors on this thread that let the hub run while a future is pending.
+    ///
+    /// The waker of the last poll is the one that is woken; reading and writing have one waker each.
+    /// Greenlets may wait for the source at the same time. Attempts must be made by
+    /// [`try_read_with`](Io::try_read_with), which records that an attempt would have blocked: until
+    /// then every poll is ready. Does not let other greenlets run, and does not keep the loop alive.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` when the source was [closed](Io::close), which wakes `cx`; an error of the
+    /// registration.
+    ///
+    /// # Cancellation
+    ///
+    /// The last waker is kept until it is woken or the `Io` is closed or dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] fn main() -> std::io::Result<()> {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use std::task::{Context, Poll, Waker};
+    /// use ramie::hub::Io;
+    ///
+    /// /// The `poll_read` of a future or a stream.
+    /// fn poll_read(
+    ///     stream: &Io<UnixStream>,
+    ///     cx: &mut Context<'_>,
+    ///     buffer: &mut [u8],
+    /// ) -> Poll<std::io::Result<usize>> {
+    ///     loop {
+    ///         if let Some(read) = stream.try_read_with(|mut stream| stream.read(buffer))? {
+    ///             return Poll::Ready(Ok(read));
+    ///         }
+    ///         std::task::ready!(stream.poll_readable(cx))?;
+    ///     }
+    /// }
+    ///
+    /// let (near, far) = UnixStream::pair()?;
+    /// near.set_nonblocking(true)?;
+    /// let near = Io::new(near)?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// let mut buffer = [0; 5];
+    /// assert!(poll_read(&near, &mut cx, &mut buffer).is_pending());
+    /// (&far).write_all(b"hello")?;
+    /// while let Poll::Pending = poll_read(&near, &mut cx, &mut buffer) {
+    ///     ramie::sleep(std::time::Duration::from_millis(1));
+    /// }
+    /// assert_eq!(&buffer, b"hello");
+    /// # Ok(()) }
+    /// # #[cfg(not(unix))] fn main() {}
+    /// ```
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_ready(Direction::Read, cx)
+    }
+
+    /// Returns ready if an attempt to write may succeed or reports an error, like
+    /// [`poll_readable`](Io::poll_readable). Attempts must be made by
+    /// [`try_write_with`](Io::try_write_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_readable`](Io::poll_readable).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`poll_readable`](Io::poll_readable).
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_ready(Direction::Write, cx)
+    }
+
     /// Closes the `Io`: every operation fails from now on, and waiting operations are woken with an
-    /// error in a later turn of the queue.
+    /// error in a later turn of the queue. A future that polls for readiness is woken at once.
     ///
     /// The source itself stays open until the `Io` is dropped, since other code may have borrowed
     /// it. Does not let other greenlets run.
@@ -297,6 +374,7 @@ impl<S: Source> Io<S> {
                 match waiter {
                     IoWaiter::Greenlet(token) => tokens.push(*token),
                     IoWaiter::Link(link) => links.push((*key, link.clone())),
+                    IoWaiter::Poll(_) => {}
                     #[cfg(unix)]
                     IoWaiter::Watcher(_) => {}
                 }
@@ -310,6 +388,10 @@ impl<S: Source> Io<S> {
             core.push(Item::Close(tokens));
         }
         self.deregister();
+        if let Some(wakers) = self.wakers.get() {
+            wakers.wake(Direction::Read);
+            wakers.wake(Direction::Write);
+        }
     }
 
     /// Returns `true` if it was [closed](Io::close).
@@ -433,6 +515,38 @@ impl<S: Source> Io<S> {
             None => self.id.set(system::register(&core, self.get_ref())?),
         }
         self.wait(&core, direction, limit.deadline(&core))
+    }
+
+    fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_open()?;
+        let core = current::core();
+        let id = match self.id.get() {
+            Some(id) => id,
+            None => {
+                let id = system::register(&core, self.get_ref())?;
+                self.id.set(id);
+                // A source that the system cannot poll never blocks for long.
+                let Some(id) = id else { return Poll::Ready(Ok(())) };
+                id
+            }
+        };
+        match core.with_slot(id, |slot| slot.ready(direction)) {
+            Some(true) => return Poll::Ready(Ok(())),
+            Some(false) => {}
+            None => return Poll::Ready(Err(closed_error())),
+        }
+        let wakers = self.wakers.get_or_init(|| {
+            let wakers = Rc::<PollWakers>::default();
+            let key = core.new_number();
+            core.with_slot(id, |slot| {
+                for direction in [Direction::Read, Direction::Write] {
+                    slot.add_waiter(direction, key, IoWaiter::Poll(wakers.clone()));
+                }
+            });
+            wakers
+        });
+        drop(wakers.replace(direction, cx.waker().clone()));
+        Poll::Pending
     }
 
     /// Ensures that the next event reports new readiness: registers the source, or clears its

@@ -211,11 +211,11 @@ impl<W> Poller<W> {
 
     /// Drains the waiters of the sources that have become ready, each with the number of its wait.
     /// Each event is returned once.
-    pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = (SourceId, &[(u64, W)])> {
+    pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = (SourceId, Direction, &[(u64, W)])> {
         let Poller { slots, ready, .. } = self;
         ready.drain(..).filter_map(|(id, direction)| {
             let slot = slots.get(id.index as usize).filter(|slot| slot.generation == id.generation)?;
-            Some((id, &*slot.waiters[direction as usize]))
+            Some((id, direction, &*slot.waiters[direction as usize]))
         })
     }
 

@@ -12,7 +12,7 @@ use mio::Waker;
 
 #[cfg(unix)]
 use super::fd_table::FdTable;
-use super::poller::{Poller, Slot, SourceId};
+use super::poller::{Direction, Poller, Slot, SourceId};
 #[cfg(unix)]
 use super::registration;
 
@@ -49,10 +49,10 @@ impl<W> Reactor<W> {
     /// Passes each waiter of the sources that have become ready to `f`, which must not use the
     /// reactor.
     #[inline(always)]
-    pub(crate) fn each_ready(&self, mut f: impl FnMut(SourceId, u64, &W)) {
-        for (id, waiters) in self.poller.borrow_mut().take_ready() {
+    pub(crate) fn each_ready(&self, mut f: impl FnMut(SourceId, Direction, u64, &W)) {
+        for (id, direction, waiters) in self.poller.borrow_mut().take_ready() {
             for (key, waiter) in waiters {
-                f(id, *key, waiter);
+                f(id, direction, *key, waiter);
             }
         }
     }

@@ -1,4 +1,7 @@
-//! User code that runs while an object is borrowed, and so must not wait.
+//! User code that runs while an object is borrowed, or in the middle of an operation, and so must
+//! not wait.
+
+use std::task::Waker;
 
 use crate::scheduler::current;
 use crate::scheduler::unwind::guard;
@@ -13,4 +16,12 @@ pub fn while_borrowed<R>(call: &'static str, f: impl FnOnce() -> R) -> R {
     let result = core.as_hub(|| guard(f));
     core.nested.set_borrowed(outer);
     result.unwrap_or_else(|escape| escape.resume())
+}
+
+/// Wakes the executor of a future, in an operation that must not wait and must wake others too. A
+/// panic of the waker ends here, after the panic hook has reported it.
+pub(crate) fn wake_future(waker: Waker) {
+    if let Err(escape) = guard(|| while_borrowed("Waker::wake", || waker.wake())) {
+        escape.let_go();
+    }
 }

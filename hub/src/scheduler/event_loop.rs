@@ -361,10 +361,11 @@ impl Core {
             };
             due.push(priority, Class::Timer, event);
         }
-        self.reactor.each_ready(|id, key, waiter| {
+        self.reactor.each_ready(|id, direction, key, waiter| {
             let (priority, event) = match waiter {
                 IoWaiter::Greenlet(token) => (0, Event::Wake(*token)),
                 IoWaiter::Link(link) => (0, Event::Link(id, key, link.clone())),
+                IoWaiter::Poll(wakers) => (0, Event::Poll(wakers.clone(), direction)),
                 #[cfg(unix)]
                 IoWaiter::Watcher(watch) => (watch.priority(), Event::Watch(watch.clone())),
             };
@@ -402,6 +403,7 @@ impl Core {
             Some(Event::Link(source, key, link)) => {
                 self.call(|| ErrorContext::ObjectLink("source"), || self.call_link(source, key, &link));
             }
+            Some(Event::Poll(wakers, direction)) => wakers.wake(direction),
         }
         None
     }

@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::task::Waker;
 
+use super::borrowed::wake_future;
 use super::watches::Watch;
-use crate::reactor::poller::SourceId;
+use crate::reactor::poller::{Direction, SourceId};
 use crate::task::{ScopeTimeout, WaitToken};
 
 /// The action of a timer when it is due.
@@ -26,6 +28,7 @@ pub(crate) enum Event {
     Timeout(Rc<dyn ScopeTimeout>),
     Watch(Rc<dyn Watch>),
     Link(SourceId, u64, Rc<LinkCell>),
+    Poll(Rc<PollWakers>, Direction),
 }
 
 impl Event {
@@ -42,6 +45,8 @@ pub(crate) enum IoWaiter {
     Greenlet(WaitToken),
     /// A function, called once.
     Link(Rc<LinkCell>),
+    /// The wakers of futures, registered for both directions as long as the source is.
+    Poll(Rc<PollWakers>),
     /// A watcher, called as long as it is active.
     #[cfg(unix)]
     Watcher(Rc<dyn Watch>),
@@ -49,3 +54,21 @@ pub(crate) enum IoWaiter {
 
 /// A callback that runs at most once: the first caller takes it.
 pub(crate) type LinkCell = Cell<Option<Box<dyn FnOnce()>>>;
+
+/// The wakers of the futures that poll a source, one for each direction: the last one wins.
+#[derive(Default)]
+pub(crate) struct PollWakers([Cell<Option<Waker>>; 2]);
+
+impl PollWakers {
+    /// Replaces the waker of a direction. Returns the old one, since its destructor is user code.
+    pub(crate) fn replace(&self, direction: Direction, waker: Waker) -> Option<Waker> {
+        self.0[direction as usize].replace(Some(waker))
+    }
+
+    /// Wakes the future of a direction, if one waits.
+    pub(crate) fn wake(&self, direction: Direction) {
+        if let Some(waker) = self.0[direction as usize].take() {
+            wake_future(waker);
+        }
+    }
+}

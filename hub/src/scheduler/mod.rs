@@ -43,7 +43,7 @@ mod wait_check;
 mod watches;
 mod wind_down;
 
-pub(crate) use self::events::{IoWaiter, LinkCell, TimerAction};
+pub(crate) use self::events::{IoWaiter, LinkCell, PollWakers, TimerAction};
 pub(crate) use self::run_queue::Item;
 pub(crate) use self::state::Mode;
 pub(crate) use self::watches::{Watch, WatchKind};

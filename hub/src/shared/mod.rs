@@ -23,11 +23,18 @@
 //! A greenlet is woken by the token of its wait, through its hub's inbox, or directly through the
 //! hub's queue if the waker runs on the same hub. A thread without a hub is unparked. Waiting never
 //! creates a hub.
+//!
+//! A future waits as a [`PollWaiter`], on any thread and in any executor. It is woken by its
+//! [`Waker`](std::task::Waker), and a poll after the notification is a check; any other poll only
+//! replaces the waker. A future that is dropped between two polls leaves as a killed greenlet does.
+//! Wakers are cloned, called and dropped outside the lock.
 
 mod link;
+mod poll_waiter;
 mod wait_list;
 mod wait_queue;
 mod waiter;
 
+pub use self::poll_waiter::PollWaiter;
 pub use self::wait_queue::{Locked, WaitQueue, Waits};
 pub use crate::wait::turn::Turn;

@@ -28,16 +28,37 @@ impl<W> WaitList<W> {
         self.waiting.insert(at, (ticket, who));
     }
 
+    /// Replaces a waiter that is in the list, and returns the old one. If the waiter is notified,
+    /// clears its mark and returns the new one as the error.
+    pub(super) fn renew(&mut self, ticket: u64, who: W) -> Result<W, W> {
+        match self.find(ticket) {
+            Ok(at) => Ok(std::mem::replace(&mut self.waiting[at].1, who)),
+            Err(_) => {
+                self.come_back();
+                Err(who)
+            }
+        }
+    }
+
     /// Withdraws a waiter: from the list, or from the count of notified waiters.
     pub(super) fn leave(&mut self, ticket: u64) -> Option<W> {
-        match self.waiting.binary_search_by_key(&ticket, |(other, _)| *other) {
+        match self.find(ticket) {
             Ok(at) => self.waiting.remove(at).map(|(_, who)| who),
             Err(_) => {
-                debug_assert!(self.told > 0, "a leaving waiter is in the list or notified");
-                self.told -= 1;
+                self.come_back();
                 None
             }
         }
+    }
+
+    fn find(&self, ticket: u64) -> Result<usize, usize> {
+        self.waiting.binary_search_by_key(&ticket, |(other, _)| *other)
+    }
+
+    /// Clears the mark of a notified waiter.
+    fn come_back(&mut self) {
+        debug_assert!(self.told > 0, "a waiter is in the list or notified");
+        self.told -= 1;
     }
 
     /// Removes the next waiter to notify, if more waiters are `ready` to proceed than are notified.
@@ -74,6 +95,18 @@ mod tests {
         assert_eq!(line.leave(1), None);
         line.enter(1, 1);
         assert_eq!(line.next(1), Some(1));
+    }
+
+    #[test]
+    fn a_renewed_waiter_keeps_its_place() {
+        let mut line = WaitList::new();
+        for ticket in 1..=2 {
+            line.enter(ticket, ticket);
+        }
+        assert_eq!(line.renew(1, 10), Ok(1));
+        assert_eq!(line.next(1), Some(10));
+        assert_eq!(line.renew(1, 11), Err(11));
+        assert_eq!(line.next(1), Some(2));
     }
 
     #[test]

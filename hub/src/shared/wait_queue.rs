@@ -128,6 +128,19 @@ impl<S: Waits> Locked<'_, S> {
         self.guarded.lines[lane as usize].enter(ticket, who);
     }
 
+    /// Replaces the target of a waiter that is in the lane, and returns the old one, to be dropped
+    /// after the unlock. If the waiter is notified, clears its mark and returns the new target as
+    /// the error.
+    pub(super) fn renew(&mut self, lane: Lane, ticket: u64, who: Target) -> Result<Target, Target> {
+        self.guarded.lines[lane as usize].renew(ticket, who)
+    }
+
+    /// Withdraws a waiter that is in the lane or notified. Returns its target if it was not
+    /// notified, to be dropped after the unlock.
+    pub(super) fn leave(&mut self, lane: Lane, ticket: u64) -> Option<Target> {
+        self.guarded.lines[lane as usize].leave(ticket)
+    }
+
     /// Returns the number of waiters in each lane, without notified ones.
     pub fn waiting(&self) -> [usize; 2] {
         let [first, second] = &self.guarded.lines;
@@ -173,9 +186,11 @@ impl<S: Waits> Inner<S> {
         Locked { guarded: self.guarded.lock(), told: Told::default() }
     }
 
-    fn leave(&self, lane: Lane, ticket: u64, stands: bool) {
+    /// Withdraws a waiter that makes no last check. `stands` is `true` if it is in the lane or
+    /// notified.
+    pub(super) fn leave(&self, lane: Lane, ticket: u64, stands: bool) {
         let mut locked = self.lock();
-        let out = if stands { locked.guarded.lines[lane as usize].leave(ticket) } else { None };
+        let out = if stands { locked.leave(lane, ticket) } else { None };
         let left = locked.left(lane, ticket);
         drop(locked);
         drop((out, left));
@@ -188,7 +203,7 @@ impl<S: Waits> ForeignQueue for Inner<S> {
     }
 
     fn unlink(&self, lane: Lane, ticket: u64) {
-        let out = self.lock().guarded.lines[lane as usize].leave(ticket);
+        let out = self.lock().leave(lane, ticket);
         drop(out);
     }
 }
@@ -283,7 +298,7 @@ impl<S: Waits> WaitQueue<S> {
             stay.stands = false;
             // Kept until the end of the section: the last handle of a hub's inbox may be dropped
             // with it.
-            let out = locked.guarded.lines[lane as usize].leave(ticket);
+            let out = locked.leave(lane, ticket);
             turn.notified = out.is_none();
             let served = look(&mut locked, turn);
             if served.is_some() || turn.last {

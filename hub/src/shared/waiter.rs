@@ -1,6 +1,7 @@
 //! The two ends of a wake-up between threads: the waiting site and the target of the wake-up.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use crate::inbox::hub_inbox::{Inbox, Message};
 use crate::inbox::registry::{Owed, Registration};
 use crate::remote::handle::KeepAlive;
 use crate::scheduler::Item;
+use crate::scheduler::borrowed::wake_future;
 use crate::scheduler::current::{self, CoreRef};
 use crate::task::{WaitToken, WakeReason};
 use crate::wait::guard::TimerGuard;
@@ -24,15 +26,19 @@ pub(super) enum Target {
     Link(Arc<Inbox>, u64),
     /// A thread without a hub.
     Thread(Thread),
+    /// The executor of a future.
+    Future(Waker),
 }
 
 impl Target {
-    /// Wakes the target, from any thread. Never switches and never blocks.
+    /// Wakes the target, from any thread. Never switches, never panics, and blocks only if the
+    /// waker of a future does.
     pub(super) fn wake(self) {
         let (inbox, message) = match self {
             Target::Greenlet(inbox, token) => (inbox, Message::Wake(token)),
             Target::Link(inbox, number) => (inbox, Message::Link(number)),
             Target::Thread(thread) => return thread.unpark(),
+            Target::Future(waker) => return wake_future(waker),
         };
         match current::try_core().filter(|core| core.foreign().is_inbox(&inbox)) {
             Some(core) => core.push(Item::from(message)),

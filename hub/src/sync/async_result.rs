@@ -8,6 +8,7 @@ use crate::error::GetError;
 use crate::exception::{Exception, Failure};
 use crate::greenlet::handle::Greenlet;
 use crate::task::{Lane, LinkId, WakePolicy};
+use crate::wait::future::WaitFuture;
 use crate::wait::limit::Limit;
 use crate::wait::turn::Turn;
 use crate::wait::wait_queue::{WaitQueue, Waits};
@@ -245,6 +246,11 @@ impl<T: Clone + 'static> AsyncResult<T> {
     /// A kill or a timeout leaves nothing behind.
     pub fn get(&self) -> Result<T, Failure> {
         self.get_ready(Limit::Never, "AsyncResult::get");
+        self.outcome()
+    }
+
+    /// Returns a clone of the value, or the failure, of a result that is ready.
+    fn outcome(&self) -> Result<T, Failure> {
         self.try_get().map_err(|error| match error {
             GetError::Failed(failure) => failure,
             // The result was ready, and a ready result never becomes unready.
@@ -299,6 +305,18 @@ impl<T: 'static> Waitable for AsyncResult<T> {
 
     fn unlink(&self, id: LinkId) {
         self.queue.unlink(id);
+    }
+}
+
+/// Awaiting a reference waits until the result is ready, and returns what
+/// [`get`](AsyncResult::get) returns. For executors on the same thread that let the hub run; see
+/// [`WaitFuture`].
+impl<'a, T: Clone + 'static> IntoFuture for &'a AsyncResult<T> {
+    type Output = Result<T, Failure>;
+    type IntoFuture = WaitFuture<&'a AsyncResult<T>, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        WaitFuture::new(self, |result| result.outcome())
     }
 }
 

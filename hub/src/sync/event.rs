@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::shared;
-use crate::sync::sharing::{Queue, Sharing};
+use crate::sync::sharing::{Local, Queue, Shared, Sharing};
 use crate::task::{Lane, LinkId, WakePolicy};
+use crate::wait::future::WaitFuture;
 use crate::wait::limit::Limit;
 use crate::wait::turn::Turn;
 use crate::wait::wait_queue;
@@ -13,6 +14,13 @@ use crate::wait::waitable::Waitable;
 
 #[derive(Debug)]
 struct Flag(Cell<bool>);
+
+impl Flag {
+    /// Makes one check of a wait.
+    fn look(&self, turn: Turn) -> Option<()> {
+        (turn.notified || self.0.get()).then_some(())
+    }
+}
 
 impl wait_queue::Waits for Flag {
     const RULE: WakePolicy = WakePolicy::All;
@@ -96,8 +104,46 @@ impl<K: Sharing> Event<K> {
     // Inlined: an unwinding then crosses one frame less.
     #[inline(always)]
     fn wait_for(&self, limit: Limit) -> bool {
-        let set = |flag: &Flag, turn: Turn| (turn.notified || flag.0.get()).then_some(());
-        self.queue.wait(Lane::First, limit, "Event::wait", set).is_ok()
+        self.queue.wait(Lane::First, limit, "Event::wait", Flag::look).is_ok()
+    }
+}
+
+impl Event<Shared> {
+    /// Returns a future that is ready when the event is set, for executors on any thread; see
+    /// [`wait`](Event::wait). It does nothing before its first poll.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped leaves nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::task::{Context, Waker};
+    /// use std::pin::pin;
+    /// use ramie::shared::Event;
+    ///
+    /// let event = Event::new();
+    /// let mut set = pin!(event.wait_async());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(set.as_mut().poll(&mut cx).is_pending());
+    /// event.set();
+    /// assert!(set.poll(&mut cx).is_ready());
+    /// ```
+    pub fn wait_async(&self) -> impl Future<Output = ()> + Send + Unpin + use<> {
+        self.queue.wait_async(Lane::First, |flag: &mut Flag, turn| flag.look(turn))
+    }
+}
+
+/// Awaiting a reference waits until the event is set, also if it is cleared again before the future
+/// is polled. For executors on the same thread that let the hub run; see [`WaitFuture`]. An event
+/// that is set already makes the future ready at once.
+impl<'a> IntoFuture for &'a Event<Local> {
+    type Output = ();
+    type IntoFuture = WaitFuture<&'a Event<Local>, ()>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        WaitFuture::new(self, |_| ())
     }
 }
 

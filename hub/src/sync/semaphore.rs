@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 
 use crate::shared;
-use crate::sync::sharing::{Queue, Sharing};
+use crate::sync::sharing::{Queue, Shared, Sharing};
 use crate::task::{Lane, LinkId};
 use crate::wait::limit::Limit;
 use crate::wait::turn::Turn;
@@ -19,6 +19,12 @@ impl Permits {
     fn take(&self) -> Option<()> {
         self.0.set(self.0.get().checked_sub(1)?);
         Some(())
+    }
+
+    /// Makes one check of a wait that takes nothing.
+    fn look(&self, turn: Turn) -> Option<usize> {
+        let counter = self.0.get();
+        (counter > 0 || turn.notified).then_some(counter)
     }
 }
 
@@ -127,11 +133,7 @@ impl<K: Sharing> Semaphore<K> {
 
     #[inline(never)]
     fn wait_for(&self, limit: Limit) -> usize {
-        let counter = self.queue.wait(Lane::First, limit, "Semaphore::wait", |permits, turn: Turn| {
-            let counter = permits.0.get();
-            (counter > 0 || turn.notified).then_some(counter)
-        });
-        counter.unwrap_or(0)
+        self.queue.wait(Lane::First, limit, "Semaphore::wait", Permits::look).unwrap_or(0)
     }
 
     /// Gives a permit back, which any caller may have taken, and returns the number of free
@@ -192,6 +194,57 @@ impl<K: Sharing> Semaphore<K> {
     pub fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.permit();
         f()
+    }
+}
+
+impl Semaphore<Shared> {
+    /// Returns a future that takes a permit, for executors on any thread; see
+    /// [`acquire`](Semaphore::acquire). It does nothing before its first poll, and its place among
+    /// the waiters is that of its first poll.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready takes no permit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::pin::pin;
+    /// use ramie::shared::Semaphore;
+    ///
+    /// let free = Semaphore::new(0);
+    /// let mut acquired = pin!(free.acquire_async());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(acquired.as_mut().poll(&mut cx), Poll::Pending);
+    /// free.release();
+    /// assert_eq!(acquired.poll(&mut cx), Poll::Ready(()));
+    /// assert_eq!(free.counter(), 0);
+    /// ```
+    pub fn acquire_async(&self) -> impl Future<Output = ()> + Send + Unpin + use<> {
+        self.queue.wait_async(Lane::First, |permits: &mut Permits, _| permits.take())
+    }
+
+    /// Returns a future that takes a permit like [`acquire_async`](Semaphore::acquire_async), with a
+    /// guard that gives the permit back when it is dropped.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready takes no permit.
+    pub fn permit_async(&self) -> impl Future<Output = SemaphorePermit<'_, Shared>> + Send + Unpin {
+        self.queue.wait_async(Lane::First, |permits: &mut Permits, _| {
+            permits.take().map(|()| SemaphorePermit { semaphore: self })
+        })
+    }
+
+    /// Returns a future that is ready when a permit is free, without taking it; see
+    /// [`wait`](Semaphore::wait).
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped leaves the queue.
+    pub fn wait_async(&self) -> impl Future<Output = usize> + Send + Unpin + use<> {
+        self.queue.wait_async(Lane::First, |permits: &mut Permits, turn| permits.look(turn))
     }
 }
 

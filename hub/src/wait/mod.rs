@@ -1,6 +1,7 @@
 //! Waiting: limits, objects, and the guards that undo registrations when a wait ends.
 
 pub(crate) mod collections;
+pub(crate) mod future;
 pub(crate) mod guard;
 pub(crate) mod limit;
 pub(crate) mod multi;

@@ -85,6 +85,29 @@ macro_rules! readable {
             pub fn wait_readable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_readable(self.handle.read_timeout())
             }
+
+            /// Returns ready if an attempt to read may succeed or reports an error; otherwise `cx`
+            /// is woken when that is so. For executors on this thread that let the hub run while a
+            /// future is pending.
+            ///
+            /// Attempts must be made through a handle in non-blocking mode (`set_nonblocking`), such
+            /// as a clone: an attempt that fails with `WouldBlock` makes the next poll pending. The
+            /// waker of the last poll, by any handle, is the one that is woken; reading and writing
+            /// have one waker each. Does not let other greenlets run.
+            ///
+            /// # Errors
+            ///
+            /// Returns `EBADF` if the descriptor was closed, also during the wait.
+            ///
+            /// # Cancellation
+            ///
+            /// The last waker is kept until it is woken or the descriptor is closed.
+            pub fn poll_readable(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.handle.io().poll_readable(cx)
+            }
         }
 
         crate::io::macros::waitable!($(@[$($generics)*])? $type);
@@ -145,6 +168,29 @@ macro_rules! writable {
             /// A kill or a timeout leaves the descriptor as it is.
             pub fn wait_writable(&self) -> std::io::Result<()> {
                 self.handle.io().wait_writable(self.handle.write_timeout())
+            }
+
+            /// Returns ready if an attempt to write may succeed or reports an error; otherwise `cx`
+            /// is woken when that is so. For executors on this thread that let the hub run while a
+            /// future is pending.
+            ///
+            /// Attempts must be made through a handle in non-blocking mode (`set_nonblocking`), such
+            /// as a clone: an attempt that fails with `WouldBlock` makes the next poll pending. The
+            /// waker of the last poll, by any handle, is the one that is woken; reading and writing
+            /// have one waker each. Does not let other greenlets run.
+            ///
+            /// # Errors
+            ///
+            /// Returns `EBADF` if the descriptor was closed, also during the wait.
+            ///
+            /// # Cancellation
+            ///
+            /// The last waker is kept until it is woken or the descriptor is closed.
+            pub fn poll_writable(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.handle.io().poll_writable(cx)
             }
         }
     };

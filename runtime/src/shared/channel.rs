@@ -110,6 +110,50 @@ impl<T> State<T> {
             }
         }
     }
+
+    /// Makes one attempt of a sender that waits between attempts.
+    fn send(&mut self, message: &mut Option<T>, turn: Turn) -> Option<Result<(), SendTimeoutError<T>>> {
+        if self.stores_nothing() {
+            return self.offer(message, turn);
+        }
+        unless_full(self.try_send(message.take()?), turn.last, message)
+    }
+
+    /// Makes one attempt of a sender on a channel of capacity zero. The first attempt offers the
+    /// message, later ones check if it was taken.
+    fn offer(&mut self, message: &mut Option<T>, turn: Turn) -> Option<Result<(), SendTimeoutError<T>>> {
+        if let Some(message) = message.take() {
+            if self.receivers == 0 {
+                return Some(Err(SendTimeoutError::Disconnected(message)));
+            }
+            self.parcels.push_back(Parcel { message, offer: Some(turn.ticket) });
+            return None;
+        }
+        if self.parcels.iter().all(|parcel| parcel.offer != Some(turn.ticket)) {
+            self.taken -= 1;
+            return Some(Ok(()));
+        }
+        let gone = self.receivers == 0;
+        if !gone && !turn.last {
+            return None;
+        }
+        let back = self.withdraw(turn.ticket)?;
+        Some(Err(if gone { SendTimeoutError::Disconnected(back) } else { SendTimeoutError::Timeout(back) }))
+    }
+
+    /// Makes one attempt of a receiver that waits between attempts. `waits` is `true` while it is
+    /// counted.
+    fn recv(&mut self, waits: &mut bool, turn: Turn) -> Option<Result<T, RecvError>> {
+        let received = unless_empty(self.try_recv());
+        let waits_on = received.is_none() && !turn.last;
+        match (*waits, waits_on) {
+            (false, true) => self.receiving += 1,
+            (true, false) => self.receiving -= 1,
+            _ => {}
+        }
+        *waits = waits_on;
+        received
+    }
 }
 
 impl<T: 'static> Waits for State<T> {
@@ -210,42 +254,50 @@ impl<T: 'static> Sender<T> {
         self.queue.lock().try_send(message)
     }
 
+    /// Returns a future that sends a message, for executors on any thread; see
+    /// [`send`](Sender::send). It does nothing before its first poll, and its place among the waiting
+    /// senders is that of its first poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send).
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready has sent nothing, and the message is dropped with
+    /// it. The one exception is a capacity of zero: the message may have been received already, and
+    /// is then not dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::pin::pin;
+    /// use ramie::shared::channel;
+    ///
+    /// let (sender, receiver) = channel::bounded(1);
+    /// sender.send(1).unwrap();
+    /// let mut sent = pin!(sender.send_async(2));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(sent.as_mut().poll(&mut cx).is_pending());
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// assert_eq!(sent.poll(&mut cx), Poll::Ready(Ok(())));
+    /// assert_eq!(receiver.recv(), Ok(2));
+    /// ```
+    pub fn send_async(&self, message: T) -> impl Future<Output = Result<(), SendError<T>>> + Unpin {
+        let mut message = Some(message);
+        self.queue.wait_async(SENDERS, move |state: &mut State<T>, turn| {
+            let sent = state.send(&mut message, turn)?;
+            Some(sent.map_err(|error| SendError(error.into_inner())))
+        })
+    }
+
     fn send_for(&self, message: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
         let mut message = Some(message);
-        let sent = self.queue.wait(SENDERS, limit, "shared::Sender::send", |state, turn| {
-            if state.stores_nothing() {
-                return offer(state, turn, &mut message);
-            }
-            unless_full(state.try_send(message.take()?), turn.last, &mut message)
-        });
+        let send = |state: &mut State<T>, turn| state.send(&mut message, turn);
+        let sent = self.queue.wait(SENDERS, limit, "shared::Sender::send", send);
         sent.unwrap_or_else(|TimedOut| unreachable!("the last attempt returns the message"))
     }
-}
-
-/// Makes one attempt of a sender on a channel of capacity zero. The first attempt offers the
-/// message, later ones check if it was taken.
-fn offer<T>(
-    state: &mut State<T>,
-    turn: Turn,
-    message: &mut Option<T>,
-) -> Option<Result<(), SendTimeoutError<T>>> {
-    if let Some(message) = message.take() {
-        if state.receivers == 0 {
-            return Some(Err(SendTimeoutError::Disconnected(message)));
-        }
-        state.parcels.push_back(Parcel { message, offer: Some(turn.ticket) });
-        return None;
-    }
-    if state.parcels.iter().all(|parcel| parcel.offer != Some(turn.ticket)) {
-        state.taken -= 1;
-        return Some(Ok(()));
-    }
-    let gone = state.receivers == 0;
-    if !gone && !turn.last {
-        return None;
-    }
-    let back = state.withdraw(turn.ticket)?;
-    Some(Err(if gone { SendTimeoutError::Disconnected(back) } else { SendTimeoutError::Timeout(back) }))
 }
 
 impl<T: 'static> Receiver<T> {
@@ -258,19 +310,41 @@ impl<T: 'static> Receiver<T> {
         self.queue.lock().try_recv()
     }
 
+    /// Returns a future that receives a message, for executors on any thread; see
+    /// [`recv`](Receiver::recv). It does nothing before its first poll, and its place among the
+    /// waiting receivers is that of its first poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready has received nothing: no message is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::pin::pin;
+    /// use ramie::shared::channel;
+    ///
+    /// let (sender, receiver) = channel::unbounded();
+    /// let mut received = pin!(receiver.recv_async());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(received.as_mut().poll(&mut cx), Poll::Pending);
+    /// sender.send(5).unwrap();
+    /// assert_eq!(received.poll(&mut cx), Poll::Ready(Ok(5)));
+    /// ```
+    pub fn recv_async(&self) -> impl Future<Output = Result<T, RecvError>> + Unpin {
+        let mut waits = false;
+        self.queue.wait_async(RECEIVERS, move |state: &mut State<T>, turn| state.recv(&mut waits, turn))
+    }
+
     fn recv_for(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
         let mut waits = false;
-        let received = self.queue.wait(RECEIVERS, limit, "shared::Receiver::recv", |state, turn| {
-            let received = unless_empty(state.try_recv());
-            let waits_on = received.is_none() && !turn.last;
-            match (waits, waits_on) {
-                (false, true) => state.receiving += 1,
-                (true, false) => state.receiving -= 1,
-                _ => {}
-            }
-            waits = waits_on;
-            received
-        });
+        let recv = |state: &mut State<T>, turn| state.recv(&mut waits, turn);
+        let received = self.queue.wait(RECEIVERS, limit, "shared::Receiver::recv", recv);
         match received {
             Ok(received) => received.map_err(|RecvError| RecvTimeoutError::Disconnected),
             Err(TimedOut) => Err(RecvTimeoutError::Timeout),

@@ -41,6 +41,14 @@
 //! unwound, so that their ends of channels and their guards are dropped too. Only the values of a
 //! greenlet that [does not end](ramie_hub#the-end-of-a-hub) within a second are leaked.
 //!
+//! **In an executor.** Every call that waits has a form that returns a future, such as
+//! [`send_async`](channel::Sender::send_async) or [`lock_async`](crate::generic::Mutex::lock_async),
+//! for executors on any thread. Futures wait in the same queues, in order with greenlets and threads.
+//! A future takes nothing before it is ready: one that is dropped earlier leaves the queue, and
+//! passes an unused notification on. One that was notified and is neither polled nor dropped delays
+//! the waiters behind it. A panic of a waker is reported by the panic hook and ends there, and a wait
+//! in a waker is refused.
+//!
 //! **In a selection.** [`channel::Receiver`], [`oneshot::Receiver`], [`Event`] and [`Semaphore`]
 //! can be waited for by [`select!`](crate::select!), [`wait`](fn@crate::wait) and
 //! [`iwait`](crate::iwait). `wait` and `iwait` report that an object *was* ready: another thread
@@ -71,7 +79,7 @@ mod mutex;
 pub mod oneshot;
 mod semaphore;
 
-pub use ramie_hub::shared::{Locked, WaitQueue, Waits};
+pub use ramie_hub::shared::{Locked, PollWaiter, WaitQueue, Waits};
 
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};

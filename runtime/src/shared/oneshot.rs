@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use ramie_hub::shared::{WaitQueue, Waits};
+use ramie_hub::shared::{PollWaiter, WaitQueue, Waits};
 use ramie_hub::{Lane, Limit, LinkId, TimedOut, Waitable};
 
 use crate::channel::{RecvError, RecvTimeoutError, TryRecvError};
@@ -147,8 +149,74 @@ impl<T: 'static> Receiver<T> {
         }
     }
 
+    /// Returns a future that receives the message, for executors on any thread; see
+    /// [`recv`](Receiver::recv). Awaiting the receiver itself is the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready drops the receiver, and the message if it was
+    /// sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::pin::pin;
+    /// use ramie::shared::oneshot;
+    ///
+    /// let (sender, receiver) = oneshot::channel();
+    /// let mut received = pin!(receiver.recv_async());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(received.as_mut().poll(&mut cx), Poll::Pending);
+    /// sender.send(42).unwrap();
+    /// assert_eq!(received.poll(&mut cx), Poll::Ready(Ok(42)));
+    /// ```
+    pub fn recv_async(self) -> RecvFuture<T> {
+        RecvFuture { waiter: self.queue.poll_waiter(BORROWED), receiver: Some(self) }
+    }
+
     fn look(&self, lane: Lane, limit: Limit, reason: &'static str) -> Result<Result<T, RecvError>, TimedOut> {
         self.queue.wait(lane, limit, reason, |state, _| state.look())
+    }
+}
+
+/// A future that receives the message of a one-shot channel. Returned by [`Receiver::recv_async`].
+///
+/// # Panics
+///
+/// It panics when it is polled after it was ready.
+#[must_use = "futures do nothing unless polled"]
+#[derive(Debug)]
+pub struct RecvFuture<T: 'static> {
+    /// Dropped first: a receiver that is dropped does not wait.
+    waiter: PollWaiter<State<T>>,
+    /// `None` once the future was ready.
+    receiver: Option<Receiver<T>>,
+}
+
+impl<T: 'static> Future for RecvFuture<T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(self.receiver.is_some(), "the future was ready before");
+        let polled = self.waiter.poll(cx, |state, _| state.look());
+        if polled.is_ready() {
+            self.receiver = None;
+        }
+        polled
+    }
+}
+
+impl<T: 'static> IntoFuture for Receiver<T> {
+    type Output = Result<T, RecvError>;
+    type IntoFuture = RecvFuture<T>;
+
+    fn into_future(self) -> RecvFuture<T> {
+        self.recv_async()
     }
 }
 

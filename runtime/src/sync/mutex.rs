@@ -1,9 +1,11 @@
 //! A mutual exclusion lock around a value.
 
+use std::future::poll_fn;
 use std::ops::DerefMut;
+use std::pin::Pin;
 
 use ramie_hub::Limit;
-use ramie_hub::generic::{Guarded, Semaphore, SemaphorePermit, Sharing};
+use ramie_hub::generic::{Guarded, Semaphore, SemaphorePermit, Shared, Sharing};
 
 use super::guard::{guard, lock};
 
@@ -79,6 +81,39 @@ impl<T: ?Sized, K: Sharing> Mutex<T, K> {
     /// Returns the value without locking: the mutable reference proves that the lock is not held.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
+    }
+}
+
+impl<T: ?Sized> Mutex<T, Shared> {
+    /// Returns a future that locks, for executors on any thread; see [`lock`](Mutex::lock). It does
+    /// nothing before its first poll, and its place among the waiters is that of its first poll.
+    ///
+    /// The guard must stay on the thread that polled, so a task that holds it across an `.await`
+    /// is not `Send`.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready does not take the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::pin::pin;
+    /// use ramie::shared::Mutex;
+    ///
+    /// let total = Mutex::new(1);
+    /// let guard = total.lock();
+    /// let mut locked = pin!(total.lock_async());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(locked.as_mut().poll(&mut cx).is_pending());
+    /// drop(guard);
+    /// let Poll::Ready(mut guard) = locked.poll(&mut cx) else { panic!("the lock is free") };
+    /// *guard += 1;
+    /// ```
+    pub fn lock_async(&self) -> impl Future<Output = MutexGuard<'_, T, Shared>> + Unpin {
+        let mut permit = self.free.permit_async();
+        poll_fn(move |cx| Pin::new(&mut permit).poll(cx).map(|permit| self.guard(permit)))
     }
 }
 
