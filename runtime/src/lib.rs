@@ -130,6 +130,8 @@ pub mod sync;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use ramie_hub::{
     AnyGreenlet, Builder, Exception, Failure, GetError, Greenlet, GreenletExit, JoinOptions, Kill, Limit,

@@ -7,5 +7,6 @@ mod readiness;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;
+mod tokio;
 #[path = "../util/mod.rs"]
 mod util;
