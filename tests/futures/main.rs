@@ -2,6 +2,7 @@
 
 mod local;
 mod readiness;
+mod remote;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;
