@@ -6,5 +6,6 @@ mod remote;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;
+mod traits;
 #[path = "../util/mod.rs"]
 mod util;
