@@ -154,6 +154,7 @@ pub use crate::greenlet::local::LocalKey;
 #[doc(hidden)]
 pub use crate::greenlet::local::LocalScope;
 pub use crate::hub::handle::{Hub, get_hub, try_get_hub};
+pub use crate::hub::remote_greenlet::RemoteGreenlet;
 pub use crate::hub::stats::HubStats;
 pub use crate::hub::watcher::Watcher;
 #[cfg(unix)]

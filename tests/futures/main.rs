@@ -4,9 +4,11 @@ mod block_on;
 mod local;
 mod random;
 mod readiness;
+mod remote;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;
 mod tokio;
+mod traits;
 #[path = "../util/mod.rs"]
 mod util;

@@ -21,7 +21,7 @@ use super::spawn::{Job, Spawn};
 use crate::linked_slab::LinkedSlab;
 
 /// The state that the feeder, the jobs and the reader share.
-struct Results<R> {
+pub(super) struct Results<R> {
     /// The results that have arrived and were not read. The first is the next to be read. They are
     /// in the order of the inputs, with gaps, or in the order of arrival.
     arrived: RefCell<VecDeque<Option<Result<R, Failure>>>>,
@@ -31,7 +31,7 @@ struct Results<R> {
     reads: Cell<usize>,
     /// `true` once any result has arrived since the reader last looked, whether it is the next one
     /// or not.
-    news: Cell<bool>,
+    pub(super) news: Cell<bool>,
     /// The total number of results, once the feeder has ended.
     total: Cell<Option<usize>>,
     /// The failure of the input.
@@ -89,6 +89,20 @@ impl<R> Results<R> {
     fn at_end(&self) -> bool {
         self.total.get() == Some(self.reads.get())
     }
+
+    /// Makes one attempt to take the next item, or to notice the end. An attempt without a result
+    /// waits for news.
+    pub(super) fn attempt(&self, asked: &mut bool, over: &mut bool) -> Option<Option<Result<R, Failure>>> {
+        if let Some(result) = self.read() {
+            *asked = false;
+            return Some(Some(result));
+        }
+        if self.at_end() {
+            *over = true;
+            return Some(self.error.take().map(Err));
+        }
+        None
+    }
 }
 
 impl<R: 'static> Waits for Results<R> {
@@ -102,7 +116,7 @@ impl<R: 'static> Waits for Results<R> {
 }
 
 /// A request of the reader to the place.
-enum Request {
+pub(super) enum Request {
     /// Cancels the running jobs.
     Cancel,
     /// Records that the caller waits; see [`Spawn::wait_for_mapping`].
@@ -124,13 +138,13 @@ enum Request {
 ///
 /// A kill or a timeout inside `next` loses nothing.
 pub struct IMap<R: 'static> {
-    results: WaitQueue<Results<R>>,
+    pub(super) results: WaitQueue<Results<R>>,
     feeder: Greenlet<()>,
     /// The place and the jobs that it runs.
-    jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
+    pub(super) jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
     /// `true` once the item that is waited for has allowed another job to start.
-    asked: bool,
-    over: bool,
+    pub(super) asked: bool,
+    pub(super) over: bool,
 }
 
 impl<R: 'static> IMap<R> {
@@ -169,31 +183,29 @@ impl<R: 'static> IMap<R> {
         if self.over {
             return Ok(None);
         }
-        if !self.asked {
-            self.asked = true;
-            if let Some(permits) = &*self.results.permits.borrow() {
-                permits.release();
-            }
-        }
+        self.ask();
         let mut waits = None;
         let next = self.results.wait(Lane::First, limit, "IMap::next", |results, turn| {
             drop(waits.take());
-            if let Some(result) = results.read() {
-                self.asked = false;
-                return Some(Some(result));
-            }
-            if results.at_end() {
-                self.over = true;
-                return Some(results.error.take().map(Err));
-            }
-            if turn.last {
-                return None;
+            let next = results.attempt(&mut self.asked, &mut self.over);
+            if next.is_some() || turn.last {
+                return next;
             }
             results.news.set(false);
             waits = Some((self.jobs)(Request::Wait));
             None
         });
         next.map_err(|_| TimedOut)
+    }
+
+    /// Allows another job to start for the item that is waited for, once.
+    pub(super) fn ask(&mut self) {
+        if !self.asked {
+            self.asked = true;
+            if let Some(permits) = &*self.results.permits.borrow() {
+                permits.release();
+            }
+        }
     }
 }
 
