@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::Core;
+use super::driver::Driver;
 use super::hooks::Hooks;
 use super::idents::Ids;
 use super::interrupts::Unwinding;
@@ -51,6 +52,7 @@ impl Core {
             nested: NestedWaits::default(),
             pace: Pace::new(),
             unwinding: Unwinding::new(),
+            driver: Driver::default(),
             hooks: Hooks::new(),
             thread_exit,
         }))
@@ -91,6 +93,9 @@ impl Core {
         let mode = self.mode.replace(Mode::Hub);
         let result = f();
         self.mode.set(mode);
+        if self.queue.has_steps() {
+            self.alert_driver();
+        }
         result
     }
 
