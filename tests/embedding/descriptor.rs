@@ -109,7 +109,7 @@ fn each_event_after_an_iteration_is_an_edge() {
     within(LIMIT, || {
         let hub = get_hub();
         let outer = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-        epoll::add(&outer, &hub, epoll::EventData::new_u64(1), epoll::EventFlags::IN | epoll::EventFlags::ET)
+        epoll::add(&outer, hub, epoll::EventData::new_u64(1), epoll::EventFlags::IN | epoll::EventFlags::ET)
             .unwrap();
         let edge = |timeout: Option<Duration>| {
             let timeout = timeout.map(|timeout| Timespec::try_from(timeout).expect("a short time"));

@@ -103,7 +103,9 @@ impl Core {
     pub(super) fn cut_iteration(&self) {
         let main = self.main.task();
         if self.main.polls_once() && main.wait.get() != 0 {
-            self.resume(main.token(), WakeReason::Woken);
+            main.verdict.set(WakeReason::Woken);
+            main.wait.set(0);
+            self.main.set_resumed(true);
         }
     }
 
