@@ -79,12 +79,13 @@ impl Hub {
     ///     sleep(Duration::from_millis(5));
     ///     flag.set(true);
     /// });
-    /// while !done.get() {
-    ///     match hub.poll_once() {
-    ///         Next::Now => {}
-    ///         // A real program waits for its own events too.
-    ///         next => thread::sleep(next.timeout(Instant::now()).expect("the greenlet sleeps")),
+    /// loop {
+    ///     let next = hub.poll_once();
+    ///     if done.get() {
+    ///         break;
     ///     }
+    ///     // A real program waits for its own events and for the hub's descriptor too.
+    ///     thread::sleep(next.timeout(Instant::now()).expect("the greenlet sleeps"));
     /// }
     /// assert_eq!(hub.poll_once(), Next::Idle);
     /// ```
