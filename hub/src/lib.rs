@@ -166,6 +166,7 @@ pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 pub use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 pub use crate::remote::job::{JobFailure, run_job};
 pub use crate::remote::reply::Reply;
+pub use crate::scheduler::Next;
 #[doc(hidden)]
 pub use crate::scheduler::borrowed::while_borrowed;
 pub use crate::scheduler::callback::Callback;

@@ -1,6 +1,7 @@
-//! The handle of a hub, its watchers, its statistics, and greenlets
+//! The handle of a hub, its use in a foreign loop, its watchers, its statistics, and the greenlets
 //! that other threads spawn in it.
 
+mod embed;
 pub(crate) mod handle;
 pub(crate) mod remote_greenlet;
 pub(crate) mod stats;

@@ -34,7 +34,7 @@ const PREFETCH_THRESHOLD: usize = 512;
 const LAST: i8 = -1;
 
 /// The task to resume next, and the outcome of its wait.
-type Next = Option<(WaitToken, WakeReason)>;
+type Resumption = Option<(WaitToken, WakeReason)>;
 
 impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
@@ -77,7 +77,7 @@ impl Core {
     /// Takes one step. Returns the task to resume and the outcome of its wait, if the step has led
     /// to one.
     #[inline(always)]
-    fn advance(&self) -> Next {
+    fn advance(&self) -> Resumption {
         if let Some(step) = self.queue.pop_step() {
             return self.take_step(step);
         }
@@ -106,7 +106,7 @@ impl Core {
     }
 
     #[inline(always)]
-    fn next_item(&self) -> Next {
+    fn next_item(&self) -> Resumption {
         if self.pace.due() && self.look(0) {
             return None;
         }
@@ -133,7 +133,7 @@ impl Core {
 
     /// Serves a direct wake.
     #[inline]
-    fn wake_directly(&self, token: WaitToken) -> Next {
+    fn wake_directly(&self, token: WaitToken) -> Resumption {
         if self.holds_back(token) {
             return None;
         }
@@ -161,7 +161,7 @@ impl Core {
 
     /// Serves the next item of any kind.
     #[inline(never)]
-    fn next_other(&self) -> Next {
+    fn next_other(&self) -> Resumption {
         if let Some(item) = self.queue.pop() {
             self.pace.spend();
             self.run_item(item)
@@ -180,11 +180,12 @@ impl Core {
         let late = more && self.pace.look(self.now());
         if late {
             self.loop_state.enter(Phase::Poll);
+            self.cut_iteration();
         }
         late
     }
 
-    fn take_posted(&self) {
+    pub(super) fn take_posted(&self) {
         if self.foreign.inbox().signalled() {
             for message in self.foreign.inbox().take() {
                 self.push(Item::from(message));
@@ -192,7 +193,7 @@ impl Core {
         }
     }
 
-    fn run_item(&self, item: Item) -> Next {
+    fn run_item(&self, item: Item) -> Resumption {
         match item {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
             Item::Direct(token) => return self.wake_directly(token),
@@ -241,7 +242,7 @@ impl Core {
     }
 
     #[inline(always)]
-    fn take_step(&self, step: Step) -> Next {
+    fn take_step(&self, step: Step) -> Resumption {
         match step {
             Step::Wake(token, verdict) => return Some((token, verdict)),
             Step::Throw(record, throw) => {
@@ -256,7 +257,7 @@ impl Core {
     /// Serves the next target of a pass, or queues the pass again, as the next item, if the batch
     /// has used up its time.
     #[inline(always)]
-    fn continue_pass(&self, pass: Notification) -> Next {
+    fn continue_pass(&self, pass: Notification) -> Resumption {
         if self.pace.due() && self.interrupt_pass() {
             self.queue.push_front(Item::Continue(Box::new(pass)));
             return None;
@@ -274,7 +275,7 @@ impl Core {
     /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
     /// item.
     #[inline(always)]
-    fn serve(&self, mut pass: Notification, first: bool) -> Next {
+    fn serve(&self, mut pass: Notification, first: bool) -> Resumption {
         let target = pass.next();
         if target.is_some() && !first {
             self.pace.spend_operation();
@@ -334,6 +335,12 @@ impl Core {
                 return;
             }
         }
+        self.begin_invoke();
+    }
+
+    /// Begins to serve the events of a poll that has just returned.
+    #[inline(always)]
+    pub(super) fn begin_invoke(&self) {
         let now = self.now();
         self.loop_state.polled(now);
         self.pace.polled(now);
@@ -382,7 +389,7 @@ impl Core {
         self.loop_state.queue_due(due);
     }
 
-    fn next_event(&self) -> Next {
+    fn next_event(&self) -> Resumption {
         match self.loop_state.pop_event() {
             None => self.loop_state.enter(Phase::Prepare),
             Some(Event::Wake(token)) => {

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use super::Core;
 use super::callback::CallbackState;
+use super::driver;
 use super::ring::Ring;
 use super::unwind::guard_drop;
 use crate::exception::Exception;
@@ -145,7 +146,7 @@ impl RunQueue {
     #[inline(always)]
     pub(super) fn push_resume(&self, token: WaitToken) {
         if token.index < DIRECT {
-            self.entries.push_back(Entry { wait: token.wait, index: token.index });
+            self.push_entry(Entry { wait: token.wait, index: token.index });
         }
     }
 
@@ -153,7 +154,31 @@ impl RunQueue {
     #[inline(always)]
     fn push_direct(&self, token: WaitToken) {
         debug_assert!(token.index < DIRECT, "a task that waits has a slot");
-        self.entries.push_back(Entry { wait: token.wait, index: token.index | DIRECT });
+        self.push_entry(Entry { wait: token.wait, index: token.index | DIRECT });
+    }
+
+    #[inline(always)]
+    fn push_entry(&self, entry: Entry) {
+        if !self.entries.try_push_back(entry) {
+            self.push_entry_slowly(entry, Ring::try_push_back);
+        }
+    }
+
+    fn push_entry_front(&self, entry: Entry) {
+        if !self.entries.try_push_front(entry) {
+            self.push_entry_slowly(entry, Ring::try_push_front);
+        }
+    }
+
+    /// Adds an entry to the ring while that is full or armed, and wakes the driver if it is armed.
+    // The queue is as it must be before the driver's waker, which is user code, runs.
+    #[cold]
+    #[inline(never)]
+    fn push_entry_slowly(&self, entry: Entry, push: fn(&Ring<Entry>, Entry) -> bool) {
+        self.entries.make_room();
+        let added = push(&self.entries, entry);
+        debug_assert!(added, "there is room now");
+        driver::alert();
     }
 
     #[inline]
@@ -162,7 +187,7 @@ impl RunQueue {
             Item::Resume(token) => self.push_resume(token),
             other => {
                 self.others.borrow_mut().push_back(other);
-                self.entries.push_back(Entry { wait: 0, index: OTHER });
+                self.push_entry(Entry { wait: 0, index: OTHER });
             }
         }
     }
@@ -171,7 +196,7 @@ impl RunQueue {
     #[inline]
     pub(super) fn push_front(&self, item: Item) {
         self.others.borrow_mut().push_front(item);
-        self.entries.push_front(Entry { wait: 0, index: OTHER });
+        self.push_entry_front(Entry { wait: 0, index: OTHER });
     }
 
     /// Returns the next item, if it ends a wait and does nothing else.
@@ -225,7 +250,7 @@ impl RunQueue {
     /// Queues the direct wake that was held back, before all other items.
     pub(super) fn release_held(&self) {
         if let Some(token) = self.held.take() {
-            self.entries.push_front(Entry { wait: token.wait, index: token.index | DIRECT });
+            self.push_entry_front(Entry { wait: token.wait, index: token.index | DIRECT });
         }
     }
 
@@ -236,6 +261,16 @@ impl RunQueue {
             self.held.set(None);
         }
         held
+    }
+
+    /// Makes the next item that is added wake the driver. The queue must be empty.
+    pub(super) fn arm(&self) {
+        self.entries.arm();
+    }
+
+    /// Undoes [`arm`](RunQueue::arm).
+    pub(super) fn disarm(&self) {
+        self.entries.make_room();
     }
 
     /// Records that a direct wake resumes its task now.
@@ -381,6 +416,7 @@ impl Core {
         if self.serves(wait) {
             self.pace.call_for_loop();
             self.queue.push_step_front(Step::Serve(Notification::after_direct(of(), lane)));
+            self.alert_driver();
         } else if links.notifying() {
             let ticket = self.new_number();
             links.begin_queue(ticket);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::Core;
+use super::driver::Driver;
 use super::hooks::Hooks;
 use super::idents::Ids;
 use super::interrupts::Unwinding;
@@ -53,6 +54,7 @@ impl Core {
             pace: Pace::new(),
             spare_waker: Cell::new(None),
             unwinding: Unwinding::new(),
+            driver: Driver::default(),
             hooks: Hooks::new(),
             thread_exit,
         }))
@@ -93,6 +95,9 @@ impl Core {
         let mode = self.mode.replace(Mode::Hub);
         let result = f();
         self.mode.set(mode);
+        if self.queue.has_steps() {
+            self.alert_driver();
+        }
         result
     }
 

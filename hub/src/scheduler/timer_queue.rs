@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Core;
+use super::driver;
 use super::events::TimerAction;
 use super::unwind::guard_drop;
 use crate::timers::{TimerId, Timers};
@@ -23,6 +24,9 @@ pub(super) struct TimerQueue {
     timers: RefCell<Timers<TimerEntry>>,
     /// The number of running timers that do not keep the loop alive.
     unref: Cell<usize>,
+    /// A timer with an earlier deadline wakes the driver when it is started; 0 while the queue is not
+    /// armed.
+    alert_before: Cell<u64>,
     /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
     spare: Cell<Option<Rc<dyn Any>>>,
 }
@@ -33,6 +37,7 @@ impl TimerQueue {
             epoch: Instant::now(),
             timers: RefCell::new(Timers::new()),
             unref: Cell::new(0),
+            alert_before: Cell::new(0),
             spare: Cell::new(None),
         }
     }
@@ -47,14 +52,31 @@ impl TimerQueue {
         nanos(instant.saturating_duration_since(self.epoch))
     }
 
+    /// Converts a time of the hub to a point in time. Returns `None` for one that the system cannot
+    /// represent.
+    pub(super) fn instant(&self, at: u64) -> Option<Instant> {
+        self.epoch.checked_add(Duration::from_nanos(at))
+    }
+
     // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
     // from the cache.
     #[inline(never)]
     fn start(&self, deadline: u64, action: impl FnOnce() -> TimerAction, keeps: bool) -> TimerId {
-        if !keeps {
-            self.unref.set(self.unref.get() + 1);
+        let id = self.timers.borrow_mut().start_with(deadline, || TimerEntry { action: action(), keeps });
+        if deadline < self.alert_before.get() {
+            driver::alert();
         }
-        self.timers.borrow_mut().start_with(deadline, || TimerEntry { action: action(), keeps })
+        id
+    }
+
+    /// Makes the next timer with an earlier deadline than this wake the driver.
+    pub(super) fn arm(&self, before: u64) {
+        self.alert_before.set(before);
+    }
+
+    /// Undoes [`arm`](TimerQueue::arm).
+    pub(super) fn disarm(&self) {
+        self.alert_before.set(0);
     }
 
     /// Cancels a timer. Returns its action, whose destructor is user code.
@@ -139,6 +161,9 @@ impl Core {
         action: impl FnOnce() -> TimerAction,
         keeps: bool,
     ) -> TimerId {
+        if !keeps {
+            self.timers.unref.set(self.timers.unref.get() + 1);
+        }
         self.timers.start(deadline, action, keeps)
     }
 
