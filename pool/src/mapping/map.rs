@@ -32,15 +32,16 @@ impl<J> Progress<J> {
         J: Job<T>,
     {
         loop {
+            // A job that has not ended stays where it is: this is asked after each start.
+            let first_is_ready = self.jobs.borrow().front().is_some_and(J::is_ready);
+            if !first_is_ready && !waits {
+                return Ok(());
+            }
             let first = self.jobs.borrow_mut().pop_front();
             let Some(job) = first else { return Ok(()) };
-            if job.is_ready() {
+            if first_is_ready {
                 results.push(job.take()?);
                 continue;
-            }
-            if !waits {
-                self.jobs.borrow_mut().push_front(job);
-                return Ok(());
             }
             // The job stays in the list while it is waited for, so that a kill finds it.
             let again = job.clone();
