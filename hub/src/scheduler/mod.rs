@@ -10,6 +10,7 @@ use std::cell::Cell;
 pub(crate) mod borrowed;
 mod bound;
 pub(crate) mod callback;
+mod clock;
 pub(crate) mod current;
 mod errors;
 mod event_loop;
