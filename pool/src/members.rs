@@ -57,13 +57,12 @@ impl Table {
         self.keys.get_or_insert_with(collect).get(greenlet).copied()
     }
 
-    fn push(&mut self, member: Member) -> Key {
-        let greenlet = self.keys.is_some().then(|| member.greenlet.clone());
-        let key = self.members.push(member);
-        if let Some((keys, greenlet)) = self.keys.as_mut().zip(greenlet) {
-            keys.insert(greenlet, key);
+    /// Inserts a member with the key that the table has returned for the next one.
+    fn insert(&mut self, key: Key, member: Member) {
+        if let Some(keys) = &mut self.keys {
+            keys.insert(member.greenlet.clone(), key);
         }
-        key
+        self.members.insert(key, member);
     }
 
     /// Removes a member. Also returns the index's reference to the greenlet, which must be dropped
@@ -359,16 +358,17 @@ impl Members {
         }
         // The member does not keep the group alive: a group without handles cannot be observed.
         // The link is called in a later turn, even if the greenlet has ended.
-        let place = table.members.next_key().place();
+        let key = table.members.next_key();
         let group: Weak<Self> = Rc::downgrade(self);
-        let link = greenlet.observe(group, place);
-        table.push(Member {
+        let link = greenlet.observe(group, key.place());
+        let member = Member {
             greenlet: greenlet.clone(),
             link,
             slots: Cell::new(self.share()),
             dying: Cell::new(false),
             waits: Cell::new(false),
-        });
+        };
+        table.insert(key, member);
         add(&self.held.all, self.share());
     }
 

@@ -61,12 +61,19 @@ impl<T> OrderedSlab<T> {
         Key { place: place.expect("at most 2^32 entries"), number: self.pushed }
     }
 
-    #[inline]
     pub(crate) fn push(&mut self, value: T) -> Key {
         let key = self.next_key();
-        self.pushed += 1;
-        self.entries.insert(Entry { value, number: key.number });
+        self.insert(key, value);
         key
+    }
+
+    /// Inserts an entry with the key that [`next_key`](OrderedSlab::next_key) returns.
+    #[inline]
+    pub(crate) fn insert(&mut self, key: Key, value: T) {
+        debug_assert_eq!(key.number, self.pushed, "the key of the next entry");
+        self.pushed += 1;
+        let place = self.entries.insert(Entry { value, number: key.number });
+        debug_assert_eq!(place, key.place as usize, "the place of the next entry");
     }
 
     #[inline]

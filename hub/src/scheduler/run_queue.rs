@@ -399,6 +399,20 @@ impl Core {
         }
     }
 
+    /// Queues the pass over the links of a greenlet that has ended now.
+    #[inline(always)]
+    pub(crate) fn notify_end(&self, record: &TaskRef) {
+        let links = &record.task.links;
+        if links.begin_with_observer() {
+            debug_assert!(!links.notifying(), "a greenlet ends once, and nothing is notified before");
+            let ticket = self.new_number();
+            links.begin_queue(ticket);
+            self.queue.push_end(record.clone(), ticket);
+        } else {
+            self.notify(links, || Notified::Greenlet(record.clone()));
+        }
+    }
+
     /// Makes the direct wake of an object's waiter, if one is queued or running, an ordinary pass:
     /// entries are about to be added or removed.
     #[inline]

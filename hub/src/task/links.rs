@@ -40,6 +40,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::rc::{Rc, Weak};
 
 use crate::task::WaitToken;
@@ -285,7 +286,7 @@ impl Links {
         let entry = Entry { id, target };
         if self.count.get() == 0 && lane == Lane::First {
             self.count.set(1);
-            self.first.borrow_mut().head = Some(entry);
+            let _none = ManuallyDrop::new(self.first.borrow_mut().head.replace(entry));
         } else {
             self.add_another(lane, entry);
         }
@@ -392,7 +393,9 @@ impl Links {
             return Err(observer);
         }
         self.count.set(1);
-        self.first.borrow_mut().head = Some(Entry { id, target: Target::Observe(place, observer) });
+        let entry = Entry { id, target: Target::Observe(place, observer) };
+        // The list was empty, so there is nothing to drop.
+        let _none = ManuallyDrop::new(self.first.borrow_mut().head.replace(entry));
         Ok(())
     }
 
@@ -453,6 +456,12 @@ impl Links {
         self.count.get() == 0
     }
 
+    /// Returns `true` if the first entry is an observer.
+    #[inline(always)]
+    pub(crate) fn begin_with_observer(&self) -> bool {
+        matches!(self.first.borrow().head, Some(Entry { target: Target::Observe(..), .. }))
+    }
+
     /// Returns the only entry and its lane, if that is a waiter.
     #[inline]
     pub(crate) fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
@@ -509,14 +518,15 @@ impl Links {
     pub(crate) fn notifying(&self) -> bool {
         match (self.notifier.get(), self.alone.get()) {
             (Notifier::Idle, _) => false,
+            (Notifier::Queued(_) | Notifier::Running, _) => true,
             (Notifier::Direct(_, wait), Some(alone)) => alone.wait == wait,
-            (notifier, _) => self.is_queued_or_running(notifier),
+            (Notifier::Direct(lane, wait), None) => self.wakes_directly(lane, wait),
         }
     }
 
+    /// Returns `true` if the direct wake of this wait is queued, for a waiter that is in its lane.
     #[inline(never)]
-    fn is_queued_or_running(&self, notifier: Notifier) -> bool {
-        let Notifier::Direct(lane, wait) = notifier else { return true };
+    fn wakes_directly(&self, lane: Lane, wait: u64) -> bool {
         !self.is_empty() && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
     }
 

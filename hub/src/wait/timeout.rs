@@ -75,7 +75,7 @@ impl TimeoutState {
     }
 
     /// Returns an idle state with a limit, in the allocation of the last one.
-    #[inline]
+    #[inline(always)]
     fn from_spare(core: &Core, limit: Limit) -> Rc<Self> {
         let spare = core.take_spare_timeout();
         let Some(state) = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok()) else {
@@ -90,7 +90,7 @@ impl TimeoutState {
 
     /// Keeps the allocation of a state of [`from_spare`](TimeoutState::from_spare) that is not armed
     /// for the next one, unless it is shared.
-    #[inline]
+    #[inline(always)]
     fn into_spare(mut self: Rc<Self>) {
         if Rc::get_mut(&mut self).is_none() {
             return;
@@ -101,7 +101,7 @@ impl TimeoutState {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(self: &Rc<Self>, core: &Core) {
         if cfg!(panic = "abort") {
             panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
@@ -136,7 +136,7 @@ impl TimeoutState {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn disarm(&self, to: State) {
         if self.state.get() != State::Closed {
             self.state.set(to);
@@ -149,9 +149,9 @@ impl TimeoutState {
         drop(owner);
     }
 
-    /// Runs `f`; see [`Timeout::scope`].
-    #[inline]
-    fn scope<R>(self: &Rc<Self>, core: &Core, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
+    /// Begins a scope: arms the timeout if it is not pending.
+    #[inline(always)]
+    fn enter(self: &Rc<Self>, core: &Core) {
         // Nothing is interrupted in the hub, where the running greenlet is main, which waits for
         // another event.
         if self.state.get() != State::Pending && !core.in_hub() {
@@ -160,10 +160,18 @@ impl TimeoutState {
                 self.began_after.set(core.unwinding_since());
             }
         }
-        let result = guard(f);
+    }
+
+    /// Ends a scope: closes the timeout if it has a limit.
+    #[inline(always)]
+    fn leave(&self) {
         if !matches!(self.limit.get(), Limit::Never) {
             self.disarm(State::Closed);
         }
+    }
+
+    /// Returns the result of a scope that has ended.
+    fn outcome<R>(self: &Rc<Self>, result: Result<R, Escape>) -> Result<R, TimedOut> {
         match result {
             Ok(value) if self.swallowed.take() => {
                 guard_drop(value);
@@ -176,6 +184,23 @@ impl TimeoutState {
             Err(Escape::Exception(exception)) if self.is_in(&exception) => Err(TimedOut),
             Err(escape) => escape.resume(),
         }
+    }
+
+    /// Begins the scope of a new timeout.
+    // Not inlined, and not generic: one call, and little code at each place with a timeout.
+    #[inline(never)]
+    fn begin(limit: Limit) -> Rc<Self> {
+        let core = current::core();
+        let state = Self::from_spare(&core, limit);
+        state.enter(&core);
+        state
+    }
+
+    /// Ends the scope of a timeout of [`begin`](TimeoutState::begin) that has interrupted nothing.
+    #[inline(never)]
+    fn finish(self: Rc<Self>) {
+        self.leave();
+        self.into_spare();
     }
 
     /// Returns `true` if this timeout has raised the exception.
@@ -278,7 +303,7 @@ impl Drop for Timeout {
         let left = self.state.handles.get() - usize::from(self.keeps_armed);
         self.state.handles.set(left);
         if left == 0 && matches!(self.state.state.get(), State::Pending | State::Fired) {
-            self.state.disarm(State::Idle);
+            self.cancel();
         }
     }
 }
@@ -360,11 +385,13 @@ impl Timeout {
     }
 
     /// Disarms the timeout; it may be started again. Does nothing if it is not armed.
+    #[inline(never)]
     pub fn cancel(&self) {
         self.state.disarm(State::Idle);
     }
 
     /// Disarms the timeout permanently.
+    #[inline(never)]
     pub fn close(&self) {
         self.state.disarm(State::Closed);
     }
@@ -418,7 +445,10 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        self.state.scope(&current::core(), f)
+        self.state.enter(&current::core());
+        let result = guard(f);
+        self.state.leave();
+        self.state.outcome(result)
     }
 }
 
@@ -479,9 +509,15 @@ impl std::error::Error for Timeout {}
 /// assert!(with_timeout(deadline, || sleep(Duration::from_secs(10))).is_err());
 /// ```
 pub fn with_timeout<R>(limit: impl Into<Limit>, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    let core = current::core();
-    let timeout = TimeoutState::from_spare(&core, limit.into());
-    let result = timeout.scope(&core, f);
-    timeout.into_spare();
-    result
+    let timeout = TimeoutState::begin(limit.into());
+    match guard(f) {
+        Ok(value) if !timeout.swallowed.get() => {
+            timeout.finish();
+            Ok(value)
+        }
+        result => {
+            timeout.leave();
+            timeout.outcome(result)
+        }
+    }
 }
