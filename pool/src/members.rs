@@ -201,10 +201,13 @@ impl Members {
     // --- coming and going ---------------------------------------------------------------------------------------
 
     /// Waits for a slot, if there is a limit. Returns `true` if it took one or there is no limit.
+    #[inline]
     pub(crate) fn acquire(&self, limit: Limit) -> bool {
+        // A free slot is taken without the loop of a wait.
         self.slots.as_ref().is_none_or(|slots| slots.try_acquire() || slots.acquire_timeout(limit))
     }
 
+    #[inline]
     pub(crate) fn try_acquire(&self) -> bool {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
     }
@@ -346,6 +349,7 @@ impl Members {
     }
 
     /// Adds a new greenlet that holds a slot, and starts it. Does not let other greenlets run.
+    #[inline]
     fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         self.enter_new(greenlet);
         greenlet.start();
