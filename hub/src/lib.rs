@@ -182,6 +182,8 @@ pub use crate::sync::async_result::AsyncResult;
 pub use crate::sync::generic;
 pub use crate::sync::local::{Event, Semaphore, SemaphorePermit};
 pub use crate::task::AnyGreenlet;
+#[doc(hidden)]
+pub use crate::task::Observer;
 pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::task::{Lane, LinkId, WakePolicy};
 pub use crate::wait::collections::{IntoGreenlets, IntoWaitables, Iterated, Listed};

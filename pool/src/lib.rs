@@ -18,9 +18,9 @@ mod error;
 mod group;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
-mod linked_slab;
 mod mapping;
 mod members;
+mod ordered_slab;
 mod pool;
 mod thread_pool;
 

@@ -160,6 +160,7 @@ pub(crate) fn core() -> CoreRef {
 }
 
 /// Returns this thread's hub, if it has one.
+#[inline]
 pub(crate) fn try_core() -> Option<CoreRef> {
     let core = CURRENT.get();
     (!core.is_null()).then_some(CoreRef { core, bound: PhantomData })

@@ -24,7 +24,7 @@ use crate::inbox::registry::Link;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
 use crate::task::{Interrupt, WaitToken, WakeReason};
-use crate::task::{Notification, Target};
+use crate::task::{Notification, Notified, Target, TaskRef, tell};
 
 /// With that many entries in the queue, or due, the record of the next one is no longer in the
 /// nearest cache at its turn.
@@ -162,6 +162,23 @@ impl Core {
     /// Serves the next item of any kind.
     #[inline(never)]
     fn next_other(&self) -> Resumption {
+        let mut served = false;
+        while let Some((record, ticket)) = self.queue.pop_end() {
+            self.pace.spend();
+            if !self.pass_over_observers(&record, ticket) {
+                return self.begin_pass(Notified::Greenlet(record), ticket);
+            }
+            drop(record);
+            // The next pass follows at once if the loop would serve it now. The last reference to a
+            // greenlet may have dropped a user's value, which may do anything that the hub can do.
+            if self.pace.due() || self.queue.has_steps() || self.main.is_resumed() {
+                return None;
+            }
+            served = true;
+        }
+        if served {
+            return None;
+        }
         if let Some(item) = self.queue.pop() {
             self.pace.spend();
             self.run_item(item)
@@ -169,6 +186,18 @@ impl Core {
             self.loop_state.enter(Phase::Poll);
             None
         }
+    }
+
+    /// Makes the whole pass over the links of a greenlet that has ended, if it only tells observers.
+    #[inline(always)]
+    fn pass_over_observers(&self, record: &TaskRef, ticket: u64) -> bool {
+        // A pass may be interrupted between two targets when a check of the clock is due.
+        let most = if self.pace.due() { 1 } else { 2 };
+        let told = record.task.links.pass_over_observers(ticket, most);
+        if told > 1 {
+            self.pace.spend_operation();
+        }
+        told > 0
     }
 
     /// Drains the inbox and reads the clock. Returns `true` if the batch has used up its time and
@@ -193,6 +222,12 @@ impl Core {
         }
     }
 
+    #[inline(never)]
+    fn begin_pass(&self, of: Notified, ticket: u64) -> Resumption {
+        Notification::begin(of, ticket).and_then(|pass| self.serve(pass, true))
+    }
+
+    #[inline(never)]
     fn run_item(&self, item: Item) -> Resumption {
         match item {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
@@ -203,9 +238,8 @@ impl Core {
                     self.throw(owner, throw);
                 }
             }
-            Item::Notify(of, ticket) => {
-                return Notification::begin(of, ticket).and_then(|pass| self.serve(pass, true));
-            }
+            Item::Notify(of, ticket) => return self.begin_pass(of, ticket),
+            Item::End(record, ticket) => return self.begin_pass(Notified::Greenlet(record), ticket),
             Item::Continue(pass) => return self.serve(*pass, true),
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
@@ -294,6 +328,11 @@ impl Core {
                 }
                 self.queue.push_step_front(Step::Serve(pass));
                 Some((token, WakeReason::Woken))
+            }
+            Target::Observe(place, observer) => {
+                self.queue.push_step_front(Step::Serve(pass));
+                tell(&observer, place);
+                None
             }
             Target::Call(f) => {
                 let of = pass.of.clone();

@@ -11,6 +11,7 @@ use std::task::Waker;
 pub(crate) mod borrowed;
 mod bound;
 pub(crate) mod callback;
+mod clock;
 pub(crate) mod current;
 mod driver;
 mod errors;

@@ -65,11 +65,6 @@ impl Core {
         self.tasks.current()
     }
 
-    /// Runs `f` on the record of the running task.
-    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
-        self.tasks.with_current(f)
-    }
-
     /// Returns the running task, without a reference; see [`TaskTable`] for its rules.
     pub(crate) fn running(&self) -> TaskPtr {
         self.tasks.running()

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Core;
+use super::clock::{Clock, nanos};
 use super::driver;
 use super::events::TimerAction;
 use super::unwind::guard_drop;
@@ -20,7 +21,7 @@ struct TimerEntry {
 
 /// The clock and the timers of a hub. Times are in nanoseconds since the creation of the hub.
 pub(super) struct TimerQueue {
-    epoch: Instant,
+    clock: Clock,
     timers: RefCell<Timers<TimerEntry>>,
     /// The number of running timers that do not keep the loop alive.
     unref: Cell<usize>,
@@ -34,7 +35,7 @@ pub(super) struct TimerQueue {
 impl TimerQueue {
     pub(super) fn new() -> TimerQueue {
         TimerQueue {
-            epoch: Instant::now(),
+            clock: Clock::new(),
             timers: RefCell::new(Timers::new()),
             unref: Cell::new(0),
             alert_before: Cell::new(0),
@@ -44,18 +45,18 @@ impl TimerQueue {
 
     #[inline]
     pub(super) fn now(&self) -> u64 {
-        nanos(self.epoch.elapsed())
+        self.clock.now()
     }
 
     #[inline]
     fn at(&self, instant: Instant) -> u64 {
-        nanos(instant.saturating_duration_since(self.epoch))
+        self.clock.at(instant)
     }
 
-    /// Converts a time of the hub to a point in time. Returns `None` for one that the system cannot
-    /// represent.
+    /// Returns an instant at which a time of the hub has been reached. Returns `None` for one that the
+    /// system cannot represent.
     pub(super) fn instant(&self, at: u64) -> Option<Instant> {
-        self.epoch.checked_add(Duration::from_nanos(at))
+        self.clock.instant(at)
     }
 
     // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
@@ -188,9 +189,4 @@ impl Core {
     pub(crate) fn keep_spare_timeout(&self, spare: Rc<dyn Any>) {
         self.timers.spare.set(Some(spare));
     }
-}
-
-/// Converts a duration to nanoseconds. More than 584 years count as no limit.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

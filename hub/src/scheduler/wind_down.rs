@@ -9,9 +9,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::nanos;
 use super::loop_state::Phase;
 use super::run_queue::Step;
-use super::timer_queue::nanos;
 use super::{Core, Mode};
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};

@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use ramie_hub::{
-    Body, Builder, Failure, Greenlet, Lane, Limit, Raised, Semaphore, TimedOut, WaitQueue, Waitable, Waits,
+    Body, Builder, Failure, Greenlet, Lane, Limit, Observer, Raised, Semaphore, TimedOut, WaitQueue, Waits,
     has_hub,
 };
 
 use super::spawn::{Job, Spawn};
-use crate::linked_slab::LinkedSlab;
+use crate::ordered_slab::OrderedSlab;
 
 /// The state that the feeder, the jobs and the reader share.
 pub(super) struct Results<R> {
@@ -41,29 +41,40 @@ pub(super) struct Results<R> {
 }
 
 /// The jobs that the feeder has started.
-struct Running<J> {
+struct Running<R, J> {
+    results: WaitQueue<Results<R>>,
     /// The running jobs. The number of each is the position of its input.
-    jobs: RefCell<LinkedSlab<J>>,
+    jobs: RefCell<OrderedSlab<J>>,
     /// The number of jobs that will have a result.
     started: Cell<usize>,
     /// `true` once the reader is gone.
     cancelled: Cell<bool>,
 }
 
-impl<J> Default for Running<J> {
-    fn default() -> Self {
-        Running { jobs: RefCell::default(), started: Cell::new(0), cancelled: Cell::new(false) }
+/// The jobs as they are told of the end of one of them. After a cancellation it is no longer there,
+/// and no other job takes its place.
+impl<R: 'static, J: Job<R>> Observer for Running<R, J> {
+    fn observed(self: Rc<Self>, place: u32) {
+        let ended = self.jobs.borrow_mut().take(place);
+        if let Some((position, job)) = ended {
+            self.results.arrive(position, job.take());
+            self.results.check();
+        }
     }
 }
 
 impl<R> Results<R> {
     fn arrive(&self, position: usize, result: Result<R, Failure>) {
         let mut arrived = self.arrived.borrow_mut();
-        let place = if self.ordered { position - self.reads.get() } else { arrived.len() };
-        if place >= arrived.len() {
-            arrived.resize_with(place + 1, || None);
+        if self.ordered {
+            let place = position - self.reads.get();
+            if place >= arrived.len() {
+                arrived.resize_with(place + 1, || None);
+            }
+            arrived[place] = Some(result);
+        } else {
+            arrived.push_back(Some(result));
         }
-        arrived[place] = Some(result);
         self.arrivals.set(self.arrivals.get() + 1);
         self.news.set(true);
     }
@@ -262,7 +273,12 @@ where
         error: RefCell::default(),
         permits: RefCell::default(),
     });
-    let running: Rc<Running<P::Job>> = Rc::default();
+    let running: Rc<Running<B::Value, P::Job>> = Rc::new(Running {
+        results: results.clone(),
+        jobs: RefCell::default(),
+        started: Cell::new(0),
+        cancelled: Cell::new(false),
+    });
     let (own, shared, ours) = (place.clone(), results.clone(), running.clone());
     let feeder = Builder::new().spawn_site(site).spawn(move || {
         let mut bodies = bodies;
@@ -290,14 +306,8 @@ where
             }
             let kept = job.clone();
             let key = ours.jobs.borrow_mut().push(kept);
-            let (results, running) = (shared.clone(), ours.clone());
-            job.rawlink(Box::new(move || {
-                let job = running.jobs.borrow_mut().remove(key);
-                if let Some(job) = job {
-                    results.arrive(key.number(), job.take());
-                    results.check();
-                }
-            }));
+            let running: Weak<Running<_, _>> = Rc::downgrade(&ours);
+            job.observe(running, key.place());
             // A job that could not be linked has no result, and is not waited for.
             ours.started.set(key.number() + 1);
         }
