@@ -9,6 +9,8 @@ mod shared;
 mod shared_cancel;
 mod shared_wakers;
 mod tokio;
+#[cfg(unix)]
+mod tokio_run;
 mod traits;
 #[path = "../util/mod.rs"]
 mod util;
