@@ -202,12 +202,17 @@ fn the_end_of_a_hub_ends_every_wait() {
         let (wakes, waker) = Wakes::new();
         assert!(poll(&mut awaited, &waker).is_pending());
         // Survives its kills, and is abandoned.
-        let stubborn = remote.spawn(|| {
+        let began = Event::new();
+        let begins = began.clone();
+        let stubborn = remote.spawn(move || {
+            begins.set();
             loop {
                 let _ = ramie::catch::<ramie::GreenletExit, _>(|| sleep(LONG));
             }
         });
         let stubborn = stubborn.unwrap();
+        // A greenlet that has not begun is killed well.
+        began.wait();
         let waits = thread::spawn(move || stubborn.get().unwrap_err().is::<HubGone<()>>());
         end.set();
         done(thread);
