@@ -165,7 +165,7 @@ fn a_runtime_of_the_programs_own_is_used_by_its_handle() {
     });
 }
 
-/// What goes wrong says so: tokio names the missing context.
+/// A missing context is named by tokio.
 #[test]
 fn without_a_context_tokio_says_what_is_missing() {
     within(LIMIT, || {

@@ -176,8 +176,8 @@ fn drop_ends_the_connection_in_order_unless_something_went_wrong() {
     });
 }
 
-/// A drop needs no room at the peer, lets no other greenlet run, and an interrupted write loses the
-/// end.
+/// A drop needs no room at the peer and lets no other greenlet run. An interrupted write loses the
+/// end, unless the system has found room for it since.
 #[test]
 fn drop_does_not_wait_for_room() {
     within(LIMIT, || {
@@ -190,7 +190,8 @@ fn drop_does_not_wait_for_room() {
         drop(near);
         assert!(!ran.get());
         let mut data = Vec::new();
-        assert_eq!(far.read_to_end(&mut data).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        let end = far.read_to_end(&mut data);
+        assert!(end.is_ok() || end.is_err_and(|error| error.kind() == ErrorKind::UnexpectedEof));
         assert!(!data.is_empty());
     });
 }

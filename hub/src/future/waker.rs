@@ -39,7 +39,7 @@ impl Shared {
 
 /// Ends the wait of a greenlet of the hub with this inbox, if it is still in that wait.
 fn wake(inbox: &Arc<Inbox>, token: WaitToken) {
-    match current::try_core().filter(|core| core.foreign().is_inbox(inbox)) {
+    match current::core_with(inbox) {
         Some(core) => core.push_resume(token),
         // A hub that rejects the message has ended, and its greenlets with it.
         None => drop(inbox.post(token, Message::Wake)),
@@ -97,7 +97,7 @@ unsafe fn notify_and_release(data: *const ()) {
         // counted. After `notify_parked` has released it, the owner has another one, which it
         // keeps while this thread, its own, runs here.
         let shared = unsafe { shared(data) };
-        let core = current::try_core().filter(|core| core.foreign().is_inbox(&shared.inbox));
+        let core = current::core_with(&shared.inbox);
         if let Some(core) = core {
             if shared.state.notify_parked() {
                 core.push_resume(shared.token());

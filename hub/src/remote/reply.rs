@@ -65,7 +65,7 @@ impl<T> Drop for Reply<T> {
         if self.used {
             return;
         }
-        match current::try_core().filter(|core| core.foreign().is_inbox(&self.inbox)) {
+        match current::core_with(&self.inbox) {
             Some(core) => drop(core.foreign().remove(self.number)),
             None => {
                 let message = |number| Message::Call(forget_later(number));

@@ -7,13 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-/// The greatest difference between the epochs of the two clocks, unless the thread is preempted often.
-#[cfg(target_os = "linux")]
-const CLOSE: Duration = Duration::from_micros(2);
-/// There is only one clock.
-#[cfg(not(target_os = "linux"))]
-const CLOSE: Duration = Duration::ZERO;
-
 /// The clock, with its epoch.
 pub(super) struct Clock {
     epoch: Instant,
@@ -25,6 +18,8 @@ pub(super) struct Clock {
 impl Clock {
     #[cfg(target_os = "linux")]
     pub(super) fn new() -> Clock {
+        /// The greatest difference between the two readings, unless the thread is preempted often.
+        const CLOSE: Duration = Duration::from_micros(2);
         let mut left = 10;
         loop {
             let epoch = Instant::now();
@@ -57,10 +52,10 @@ impl Clock {
         nanos(instant.saturating_duration_since(self.epoch))
     }
 
-    /// Returns an instant at which a time has been reached. Returns `None` for one that the system
-    /// cannot represent.
+    /// Returns the instant of a time: the inverse of [`at`](Clock::at). The clock may reach the time
+    /// a little later. Returns `None` for one that the system cannot represent.
     pub(super) fn instant(&self, at: u64) -> Option<Instant> {
-        self.epoch.checked_add(Duration::from_nanos(at))?.checked_add(CLOSE)
+        self.epoch.checked_add(Duration::from_nanos(at))
     }
 }
 

@@ -12,8 +12,10 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::inbox::hub_inbox::Inbox;
 use crate::inbox::thread_bound;
 use crate::scheduler::thread_exit::ThreadExit;
 use crate::scheduler::unwind::guard_drop;
@@ -170,6 +172,12 @@ pub(crate) fn try_core() -> Option<CoreRef> {
 /// one.
 pub(crate) fn core_of(number: u64) -> Option<CoreRef> {
     try_core().filter(|core| core.number() == number)
+}
+
+/// Returns the hub with this inbox if it is this thread's.
+#[inline]
+pub(crate) fn core_with(inbox: &Arc<Inbox>) -> Option<CoreRef> {
+    try_core().filter(|core| core.foreign().is_inbox(inbox))
 }
 
 #[cold]

@@ -53,8 +53,8 @@ impl TimerQueue {
         self.clock.at(instant)
     }
 
-    /// Returns an instant at which a time of the hub has been reached. Returns `None` for one that the
-    /// system cannot represent.
+    /// Converts a time of the hub to a point in time. Returns `None` for one that the system cannot
+    /// represent.
     pub(super) fn instant(&self, at: u64) -> Option<Instant> {
         self.clock.instant(at)
     }

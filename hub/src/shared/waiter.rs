@@ -40,7 +40,7 @@ impl Target {
             Target::Thread(thread) => return thread.unpark(),
             Target::Future(waker) => return wake_future(waker),
         };
-        match current::try_core().filter(|core| core.foreign().is_inbox(&inbox)) {
+        match current::core_with(&inbox) {
             Some(core) => core.push(Item::from(message)),
             // A hub that rejects the message has ended, and withdraws all its waiters (rule 4 of
             // the protocol).

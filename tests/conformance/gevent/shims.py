@@ -523,9 +523,9 @@ class Tasks(object):
             result = queue.join(timeout)
             return result
         finally:
-            if not result and open_before and self.late and queue.unfinished_tasks == 0:
+            if not result and open_before and self.late:
                 # Its limit or an exception was first: gevent may have dropped the notification, and with
-                # it the late joiners.
+                # it the late joiners, whatever was put since.
                 self.world.cut('late waiter')
             self.late -= not open_before
 
