@@ -261,6 +261,17 @@ impl Failure {
         }
     }
 
+    /// Returns the payload of the panic itself if this is the last clone, on the thread of the
+    /// greenlet.
+    pub(crate) fn into_payload(self) -> Result<Box<dyn Any + Send>, Failure> {
+        let mut inner = Arc::try_unwrap(self.0).map_err(Failure)?;
+        match inner.cause.take() {
+            Some(Cause::Panic(payload)) => Ok(payload),
+            Some(cause) => Err(Failure::new(cause, inner.kind, inner.message)),
+            None => Err(Failure(Arc::new(inner))),
+        }
+    }
+
     /// Returns the message of the panic, if there is one. On any thread.
     pub fn panic_message(&self) -> Option<&str> {
         self.0.message.as_deref()
