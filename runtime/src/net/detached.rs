@@ -29,7 +29,7 @@ use crate::io::handle::Settings;
 /// let (sender, accepted) = channel::bounded::<Detached<TcpStream>>(16);
 /// let worker = thread::spawn(move || {
 ///     for stream in accepted {
-///         ramie::spawn(move || stream.attach().unwrap().write_all(b"hello")).get().unwrap().unwrap();
+///         ramie::spawn(move || stream.attach()?.write_all(b"hello"));
 ///     }
 /// });
 ///
