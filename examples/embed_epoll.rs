@@ -70,7 +70,7 @@ mod linux {
                 // Nothing to do for HUB: the next `poll_once` takes the events.
             }
         }
-        talker.take().map_err(|failure| io::Error::other(failure.to_string()))?
+        talker.take()?
     }
 
     /// Returns the descriptors that are ready.

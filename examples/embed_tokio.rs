@@ -109,7 +109,7 @@ mod unix {
                 Ok(())
             });
             drive(|| client.ready()).await?;
-            client.take().map_err(|failure| io::Error::other(failure.to_string()))?
+            client.take()?
         })
     }
 }

@@ -24,7 +24,9 @@ const SEAMS: [(&str, &[&str]); 2] = [
     ),
 ];
 /// The parts below the hub's scheduler: files, and folders with all that is in them.
-const BELOW_THE_SCHEDULER: [&str; 10] = [
+const BELOW_THE_SCHEDULER: [&str; 12] = [
+    "hub/src/bound.rs",
+    "hub/src/by_ref.rs",
     "hub/src/error.rs",
     "hub/src/exception.rs",
     "hub/src/fiber/",

@@ -32,8 +32,7 @@ const BEGIN: &str = "-- counted from here --\n";
 const END: &str = "-- counted to here --\n";
 
 /// A question mark: a processor on a system without such a call does without.
-const TRACED: &str =
-    "trace=read,write,recvfrom,sendto,accept4,epoll_ctl,?epoll_wait,?epoll_pwait,?epoll_pwait2,?poll";
+const TRACED: &str = "trace=read,write,recvfrom,sendto,accept4,epoll_ctl,fcntl,ioctl,?epoll_wait,?epoll_pwait,?epoll_pwait2,?poll";
 
 fn mark(text: &str) {
     std::io::stderr().write_all(text.as_bytes()).expect("stderr takes a line");
@@ -161,6 +160,54 @@ fn echo_request_is_one_read_and_one_write() {
     assert!(polls <= most, "{polls} polls");
     // No other calls: nothing is asked for its state, no thread is woken through the system.
     assert_eq!(hub.count("read", "") + hub.count("write", ""), 0);
+}
+
+/// A stream that is accepted on one thread and served on another one, and on the first one again.
+#[test]
+fn a_stream_changes_its_thread_without_a_change_of_mode() {
+    fn serve() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = thread::spawn(move || {
+            let mut stream = net::TcpStream::connect(address).unwrap();
+            for _ in 0..3 {
+                thread::sleep(Duration::from_millis(1));
+                stream.write_all(&[7; 128]).unwrap();
+                stream.read_exact(&mut [0; 128]).unwrap();
+            }
+        });
+        let echo = |mut stream: TcpStream| {
+            let mut buffer = [0; 128];
+            stream.read_exact(&mut buffer).unwrap();
+            stream.write_all(&buffer).unwrap();
+            stream.detach().unwrap()
+        };
+        mark(BEGIN);
+        let stream = echo(listener.accept().unwrap().0);
+        let there = thread::spawn(move || echo(stream.attach().unwrap()));
+        let stream = there.join().unwrap();
+        drop(echo(stream.attach().unwrap()));
+        mark(END);
+        client.join().unwrap();
+    }
+    if part().is_some() {
+        return within(LIMIT, serve);
+    }
+    let Some((hub, others)) = traced("a_stream_changes_its_thread_without_a_change_of_mode") else { return };
+    // It is accepted in the mode that it keeps.
+    assert_eq!(hub.count("accept4", "SOCK_NONBLOCK"), hub.count("accept4", ""));
+    assert_eq!(hub.count("recvfrom", ") = 128"), 2);
+    let there = others
+        .iter()
+        .find(|calls| calls.count("epoll_ctl", "") > 0 && calls.count("recvfrom", ") = 128") == 1);
+    let there = there.expect("a thread that serves by a hub");
+    for calls in [&hub, there] {
+        assert_eq!(calls.count("fcntl", "F_SETFL") + calls.count("ioctl", "FIONBIO"), 0);
+        // It is registered for the read that has to wait, and no longer than it is there.
+        let (added, removed) =
+            (calls.count("epoll_ctl", "EPOLL_CTL_ADD"), calls.count("epoll_ctl", "EPOLL_CTL_DEL"));
+        assert!(removed <= added, "{added} registrations, {removed} ends");
+    }
 }
 
 /// Many connections that become ready together, again and again.

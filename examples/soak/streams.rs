@@ -106,7 +106,7 @@ fn split(peer: &Peer, random: &mut Random) -> io::Result<()> {
     });
     let mut received = Vec::new();
     read.read_to_end(&mut received)?;
-    writer.take().map_err(|failure| io::Error::other(failure.to_string()))??;
+    writer.take()??;
     compare(peer, &sent, &received);
     Ok(())
 }
@@ -154,7 +154,7 @@ fn through_a_pipe(peer: &Peer, random: &mut Random) -> io::Result<()> {
     let writing = spawn(move || writer.write_all(&text));
     let mut received = Vec::new();
     reader.read_to_end(&mut received)?;
-    writing.take().map_err(|failure| io::Error::other(failure.to_string()))??;
+    writing.take()??;
     compare(peer, &sent, &received);
     Ok(())
 }

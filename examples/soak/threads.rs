@@ -55,7 +55,7 @@ fn talk(bytes: &[u8]) -> std::io::Result<()> {
     let mut received = Vec::new();
     listener.accept()?.0.read_to_end(&mut received)?;
     assert!(received == bytes, "other bytes came than were sent");
-    client.take().map_err(|failure| std::io::Error::other(failure.to_string()))?
+    client.take()?
 }
 
 /// Leaves greenlets that have not begun, that sleep, that wait for each other, and that wait for

@@ -7,9 +7,11 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::error::TimedOut;
 use crate::inbox::thread_bound::ThreadBound;
 
 /// The operations of [`Exception`] on its value, without the value's type.
@@ -138,7 +140,8 @@ impl Error for SystemExit {}
 /// require. But the exception in it may hold values that belong to its thread, so other threads see
 /// only its type's name, and the message of a panic. [`to_text`](Failure::to_text) makes the whole
 /// text beforehand. If the last clone is dropped on another thread, the exception or the payload of
-/// the panic is leaked.
+/// the panic goes back to the hub of its thread, which drops it in a greenlet. If that hub has ended,
+/// it is leaked.
 ///
 /// # Examples
 ///
@@ -258,6 +261,17 @@ impl Failure {
         }
     }
 
+    /// Returns the payload of the panic itself if this is the last clone, on the thread of the
+    /// greenlet.
+    pub(crate) fn into_payload(self) -> Result<Box<dyn Any + Send>, Failure> {
+        let mut inner = Arc::try_unwrap(self.0).map_err(Failure)?;
+        match inner.cause.take() {
+            Some(Cause::Panic(payload)) => Ok(payload),
+            Some(cause) => Err(Failure::new(cause, inner.kind, inner.message)),
+            None => Err(Failure(Arc::new(inner))),
+        }
+    }
+
     /// Returns the message of the panic, if there is one. On any thread.
     pub fn panic_message(&self) -> Option<&str> {
         self.0.message.as_deref()
@@ -346,6 +360,35 @@ impl fmt::Display for FailureText {
 
 impl Error for FailureText {}
 
+/// For functions that return [`io::Result`] and take the results of greenlets with `?`.
+///
+/// The kind is that of the [`io::Error`] or of the [`TimedOut`] that ended the greenlet, if it was one;
+/// otherwise it is `Other`. The failure is the [inner error](io::Error::get_ref).
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use ramie::{fallible, spawn};
+///
+/// fn size(path: &'static str) -> io::Result<u64> {
+///     let size = spawn(fallible(move || Ok::<_, io::Error>(std::fs::metadata(path)?.len())));
+///     Ok(size.get()?)
+/// }
+/// let error = size("there is no such file").unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::NotFound);
+/// ```
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.downcast_ref::<io::Error>() {
+            Some(error) => error.kind(),
+            None if failure.is::<TimedOut>() => io::ErrorKind::TimedOut,
+            None => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, failure)
+    }
+}
+
 impl From<Exception> for Failure {
     fn from(exception: Exception) -> Self {
         Failure::raised(exception)
@@ -369,6 +412,20 @@ mod tests {
         let exception = Exception::new(failure);
         assert!(exception.downcast_ref::<Failure>().is_some_and(Failure::is_panic));
         assert_eq!(exception.to_string(), "panicked: boom");
+    }
+
+    #[test]
+    fn an_io_error_has_the_kind_of_the_failure() {
+        let kind = |exception| io::Error::from(Failure::raised(exception)).kind();
+        assert_eq!(
+            kind(Exception::new(io::Error::from(io::ErrorKind::BrokenPipe))),
+            io::ErrorKind::BrokenPipe
+        );
+        assert_eq!(kind(Exception::new(TimedOut)), io::ErrorKind::TimedOut);
+        assert_eq!(kind(Exception::new("no luck")), io::ErrorKind::Other);
+        let error = io::Error::from(Failure::panicked(Box::new("boom")));
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>());
+        assert!(inner.is_some_and(Failure::is_panic));
     }
 
     #[test]

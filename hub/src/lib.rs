@@ -118,6 +118,8 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
 mod borrow;
+mod bound;
+mod by_ref;
 mod error;
 mod exception;
 mod fiber;
@@ -140,6 +142,8 @@ mod wait;
 
 pub use crate::borrow::lend::{Lent, lend};
 pub use crate::borrow::scope::{Scope, ScopedGreenlet, scope};
+pub use crate::bound::Bound;
+pub use crate::by_ref::ReadWriteRef;
 pub use crate::error::{
     BlockingSwitchOutError, GetError, HubGone, LoopExit, NotRun, TimedOut, WaitWhileBorrowed, Waiting,
 };

@@ -13,6 +13,7 @@
 //! | build a waitable object | [`WaitQueue`], [`Waits`], [`Turn`], [`Lane`], [`WakePolicy`], [`LinkId`] |
 //! | wait for a descriptor or another source | [`Io`], [`Source`] |
 //! | reach the hub of another thread | [`Remote`], [`RemoteGreenlet`], [`Reply`], [`Waiter`], [`Waker`], [`KeepAlive`] |
+//! | pass a value through other threads, or give it to a crate that requires `Send` | [`Bound`] |
 //! | lend a frame to another thread | [`lend`], [`Lent`], [`run_job`] |
 //! | observe every spawn, or spawn a bare callback | [`add_spawn_callback`], [`spawn_raw`] |
 //! | write a function that takes several objects | [`IntoWaitables`], [`IntoGreenlets`], [`IWait`] |
@@ -21,7 +22,7 @@
 #[doc(hidden)]
 pub use ramie_hub::has_hub;
 pub use ramie_hub::{
-    BlockingSwitchOutError, Body, Callback, Caught, DEFAULT_STACK_SIZE, ErrorContext, ErrorHandler,
+    BlockingSwitchOutError, Body, Bound, Callback, Caught, DEFAULT_STACK_SIZE, ErrorContext, ErrorHandler,
     FailureText, Fallible, Hub, HubGone, HubStats, IWait, IntoGreenlets, IntoWaitables, Io, Iterated,
     JobFailure, KeepAlive, Lane, Lent, LinkId, Listed, LocalKey, MIN_STACK_SIZE, Next, NotRun, Raised,
     Remote, RemoteGreenlet, Reply, ScopedBody, Source, SpawnCallbackId, StackError, StackStats, Turn,

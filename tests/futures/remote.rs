@@ -1,16 +1,17 @@
 //! Greenlets of another thread's hub: `Remote::spawn` and `Remote::call`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::num::ParseIntError;
+use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ramie::hub::{FailureText, HubGone, Remote, RemoteGreenlet, has_hub};
+use ramie::hub::{FailureText, HubGone, Remote, RemoteGreenlet, add_spawn_callback, has_hub};
 use ramie::shared::Event;
-use ramie::{GetError, fallible, get_hub, raise, sleep};
+use ramie::{AnyGreenlet, Failure, GetError, fallible, get_hub, raise, sleep};
 
 use crate::util::executor::{Wakes, in_greenlet, on_thread, poll, poll_once};
 use crate::util::log::Log;
@@ -86,6 +87,37 @@ fn failures_arrive_in_a_form_for_the_thread() {
         end.set();
         assert_eq!(done(thread), ["no luck", "panicked: it panics on purpose"]);
     });
+}
+
+/// The payload of a panic, of a type of its own.
+struct Reason(u8);
+
+#[test]
+fn a_panic_keeps_its_payload_unless_a_handle_has_it_too() {
+    within(LIMIT, || {
+        let (remote, end, thread) = hub();
+        let ask = || remote.call(|| -> u8 { panic_any(Reason(7)) }).get().unwrap_err();
+        let payload = |failure: &Failure| failure.panic_payload()?.downcast_ref::<Reason>().map(|r| r.0);
+        let alone = ask();
+        assert!(alone.is_panic());
+        assert_eq!(payload(&alone), Some(7));
+        // The handles of a callback live on.
+        let kept = || {
+            let keep = |greenlet: &AnyGreenlet| KEPT.with_borrow_mut(|kept| kept.push(greenlet.clone()));
+            add_spawn_callback(keep);
+        };
+        remote.call(kept).get().unwrap();
+        let shared = ask();
+        assert!(shared.is_panic());
+        assert_eq!(payload(&shared), None);
+        remote.call(|| drop(KEPT.take())).get().unwrap();
+        end.set();
+        assert_eq!(done(thread), ["panicked: (no message)", "panicked: (no message)"]);
+    });
+}
+
+thread_local! {
+    static KEPT: RefCell<Vec<AnyGreenlet>> = const { RefCell::new(Vec::new()) };
 }
 
 #[test]

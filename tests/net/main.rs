@@ -3,6 +3,7 @@
 mod closing;
 mod cut_writes;
 mod descriptors;
+mod detached;
 mod io;
 mod net;
 mod resolve;

@@ -4,5 +4,6 @@
 mod c_program;
 mod examples;
 mod http_example;
+mod ureq_client;
 #[path = "../util/mod.rs"]
 mod util;

@@ -1,5 +1,6 @@
 //! Handles and primitives that several threads share.
 
+mod bound;
 mod late_drops;
 mod remote;
 mod shared;

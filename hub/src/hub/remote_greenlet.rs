@@ -121,11 +121,26 @@ impl<T: 'static> Report<T> {
         let outcome: Outcome<T> = match greenlet.take() {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(Box::new(|| JobFailure::from_error(error).into_failure())),
-            Err(failure) => {
-                let failure = JobFailure::<E>::from_failure(&failure);
-                Err(Box::new(|| failure.into_failure()))
+            Err(failure) if failure.is_panic() => {
+                // The record has the payload until the failure is reported, after this.
+                spawn_raw(move || self.fail::<E>(failure));
+                return;
             }
+            Err(failure) => return self.fail::<E>(failure),
         };
+        self.hand_over(outcome);
+    }
+
+    /// Moves a failure to the handle, in a form that can be sent.
+    fn fail<E>(self, failure: Failure)
+    where
+        E: fmt::Debug + fmt::Display + Send + 'static,
+    {
+        let failure = JobFailure::<E>::from_failure(failure);
+        self.hand_over(Err(Box::new(|| failure.into_failure())));
+    }
+
+    fn hand_over(self, outcome: Outcome<T>) {
         let mut state = self.0.lock();
         if state.wanted {
             state.progress = Progress::Ended(outcome);
@@ -188,9 +203,10 @@ impl<T: Send + 'static> RemoteGreenlet<T> {
     ///
     /// The failure of the greenlet, in a form that this thread can hold. The error of a
     /// [`fallible`](crate::fallible) body stays as it is, and the hub does not report it. A kill [is
-    /// an exit](Failure::is_exit). Of a panic there is the message, and of any other exception the
-    /// [`FailureText`](crate::FailureText). [`HubGone`] when the hub has ended before the greenlet
-    /// has, and a failure that [is taken](Failure::is_taken) when the outcome was taken before.
+    /// an exit](Failure::is_exit). A panic keeps its payload, or only its message if the hub's thread
+    /// has a handle of the greenlet too. Of any other exception there is the
+    /// [`FailureText`](crate::FailureText). [`HubGone`] when the hub has ended before the greenlet has,
+    /// and a failure that [is taken](Failure::is_taken) when the outcome was taken before.
     ///
     /// # Cancellation
     ///

@@ -1,6 +1,7 @@
 //! The part of a hub that other threads touch: a mailbox and the poller's waker. The mailbox's
 //! rules apply.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::task::WaitToken;
 pub(crate) enum Message {
     /// Calls the function.
     Call(Box<dyn FnOnce() + Send>),
+    /// Drops a value that belongs to the thread of the hub.
+    Drop(Box<dyn Any + Send>),
     /// Resumes a greenlet, if it is still in this wait.
     Wake(WaitToken),
     /// Calls the link of this number to a shared object.

@@ -1,5 +1,6 @@
 //! The parts of a hub that other threads touch, below its scheduler.
 
+mod homes;
 pub(crate) mod hub_inbox;
 pub(crate) mod lease;
 pub(crate) mod mailbox;

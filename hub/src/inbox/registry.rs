@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use crate::inbox::homes;
 use crate::inbox::hub_inbox::{Inbox, Message};
 use crate::inbox::lease::Lease;
 use crate::task::{Lane, TaskRef};
@@ -81,6 +82,7 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     pub(crate) fn new(inbox: Arc<Inbox>) -> Foreign {
+        homes::enter(&inbox);
         Foreign { inbox, owed: RefCell::default() }
     }
 
@@ -115,8 +117,10 @@ impl Foreign {
         }
     }
 
-    /// Closes the inbox: nothing can be posted any more. Returns the posted messages.
+    /// Closes the inbox: nothing can be posted any more. Returns the posted messages. Called once,
+    /// before the thread can have another hub.
     pub(crate) fn close_inbox(&self) -> VecDeque<Message> {
+        homes::leave();
         self.inbox.close()
     }
 

@@ -1,13 +1,17 @@
 //! A value that only its own thread can access, inside a container that may be sent to other threads.
 //!
 //! The payload of an unwinding must be `Send`, and the failure of a greenlet should be, but an
-//! exception may hold an `Rc`. The value is therefore stored with the number of its thread: on other
-//! threads it cannot be reached, and if it is dropped there it is leaked instead.
+//! exception may hold an `Rc`. The value is therefore stored with the number of its thread. On other
+//! threads it cannot be reached, and if it is dropped there, it is sent to the hub of its thread,
+//! which drops it in a greenlet. It is leaked if its thread has no hub.
 #![expect(unsafe_code, reason = "declares a container Send and Sync whose content never leaves its thread")]
 
 use std::cell::Cell;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::inbox::homes;
+use crate::inbox::hub_inbox::Message;
 
 thread_local! {
     /// The number of the hub that this thread works for; 0 means none.
@@ -49,14 +53,16 @@ pub(crate) fn set_thread_number(number: u64) {
 }
 
 /// A value bound to the thread that created it.
-pub(crate) struct ThreadBound<T> {
+pub(crate) struct ThreadBound<T: 'static> {
     owner: u64,
     value: ManuallyDrop<Option<T>>,
 }
 
-// SAFETY: `value` is reached only by `get`, `take` and `drop`. Each of them first compares the
-// number of the thread with `owner`. Each thread has a number of its own (the stand-in fibers pass
-// one on together with control). So no two threads ever reach the value.
+// SAFETY: the `T` in `value` is reached only by `get`, `get_mut`, `take` and `drop`. Each of them
+// first compares the number of the thread with `owner`. Each thread has a number of its own (the
+// stand-in fibers pass one on together with control). So no two threads ever reach it. `send_home`,
+// on other threads, has exclusive access to the container: it only asks if there is a `T`, and moves
+// it into another container of the same owner.
 unsafe impl<T> Send for ThreadBound<T> {}
 
 // SAFETY: a shared reference gives access by `get` alone, on the thread of the value: see above.
@@ -68,7 +74,8 @@ impl<T> ThreadBound<T> {
         ThreadBound { owner: thread_number(), value: ManuallyDrop::new(Some(value)) }
     }
 
-    fn is_home(&self) -> bool {
+    /// Returns `true` on the thread of the value.
+    pub(crate) fn is_home(&self) -> bool {
         THREAD_NUMBER.get() == self.owner
     }
 
@@ -77,15 +84,38 @@ impl<T> ThreadBound<T> {
         if self.is_home() { self.value.as_ref() } else { None }
     }
 
+    /// Returns the value, on its own thread.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        if self.is_home() { self.value.as_mut() } else { None }
+    }
+
     /// Takes the value out, on its own thread.
     pub(crate) fn take(&mut self) -> Option<T> {
         if self.is_home() { self.value.take() } else { None }
+    }
+
+    /// Sends the value from another thread to the hub of its own thread, to be dropped there.
+    #[cold]
+    fn send_home(&mut self) {
+        if !needs_drop::<T>() || self.value.is_none() {
+            return;
+        }
+        let Some(inbox) = homes::inbox_of(self.owner) else { return };
+        let value = ManuallyDrop::new(self.value.take());
+        // A hub that is just ending gives the value back, which is dropped here once more. Its inbox
+        // is not found any more.
+        let left = ThreadBound { owner: self.owner, value };
+        drop(inbox.post(left, |left| Message::Drop(Box::new(left))));
     }
 }
 
 impl<T> Drop for ThreadBound<T> {
     fn drop(&mut self) {
-        drop(self.take());
+        if self.is_home() {
+            drop(self.value.take());
+        } else {
+            self.send_home();
+        }
     }
 }
 
@@ -117,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn leaks_when_dropped_elsewhere() {
+    fn leaks_when_its_thread_has_no_hub() {
         let value = Rc::new(5);
         let bound = ThreadBound::new(value.clone());
         thread::spawn(move || drop(bound)).join().expect("the thread does not panic");

@@ -86,17 +86,19 @@ impl<E> JobFailure<E> {
         JobFailure(Cause::Error(error))
     }
 
-    /// Converts the failure of a greenlet. The payload of a panic stays in the greenlet; its message
-    /// is passed on.
-    pub(crate) fn from_failure(failure: &Failure) -> Self {
-        JobFailure(match failure.exception() {
-            Some(_) if failure.is_exit() => Cause::Kill,
-            Some(exception) => abroad(exception.clone()),
-            None => match failure.panic_message() {
-                Some(message) => Cause::Panic(Box::new(message.to_owned())),
-                None => Cause::Panic(Box::new("(a payload without a message)")),
+    /// Converts the failure of a greenlet. The payload of a panic is passed on if this is the last
+    /// clone of the failure; otherwise only its message is.
+    pub(crate) fn from_failure(failure: Failure) -> Self {
+        if let Some(exception) = failure.exception() {
+            let exit = failure.is_exit();
+            return JobFailure(if exit { Cause::Kill } else { abroad(exception.clone()) });
+        }
+        JobFailure(Cause::Panic(failure.into_payload().unwrap_or_else(
+            |failure| match failure.panic_message() {
+                Some(message) => Box::new(message.to_owned()),
+                None => Box::new("(a payload without a message)"),
             },
-        })
+        )))
     }
 }
 

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use super::Core;
 use super::callback::CallbackState;
+use super::current;
 use super::driver;
 use super::ring::Ring;
 use super::unwind::guard_drop;
@@ -61,6 +62,7 @@ impl From<Message> for Item {
     fn from(message: Message) -> Self {
         match message {
             Message::Call(f) => Item::Posted(f),
+            Message::Drop(left) => Item::Posted(Box::new(move || current::core().drop_in_greenlet(left))),
             Message::Wake(token) => Item::Resume(token),
             Message::Link(number) => Item::SharedLink(number),
         }

@@ -1,79 +1,12 @@
-//! Reading and writing through a shared reference.
+//! Reading and writing through a shared reference, for the streams of this crate.
 
-use std::io;
-#[cfg(any(feature = "tls", doc))]
-use std::io::{Read, Write};
+#[cfg(feature = "tls")]
+use std::io::{self, Read, Write};
 
-/// A stream that can be read and written through a shared reference.
-/// [`TlsStream`](crate::tls::TlsStream) requires it of its inner stream, so that one greenlet can
-/// read while another one writes.
-///
-/// The trait is equivalent to `for<'a> &'a S: Read + Write`, which the compiler cannot resolve for
-/// nested streams. A type around a stream forwards the calls.
-///
-/// # Examples
-///
-/// ```
-/// use std::io;
-/// use ramie::io::ReadWriteRef;
-/// use ramie::net::TcpStream;
-///
-/// struct Counted {
-///     stream: TcpStream,
-/// }
-///
-/// impl ReadWriteRef for Counted {
-///     fn read_ref(&self, buffer: &mut [u8]) -> io::Result<usize> {
-///         self.stream.read_ref(buffer)
-///     }
-///
-///     fn write_ref(&self, data: &[u8]) -> io::Result<usize> {
-///         self.stream.write_ref(data)
-///     }
-///
-///     fn flush_ref(&self) -> io::Result<()> {
-///         self.stream.flush_ref()
-///     }
-/// }
-/// ```
-pub trait ReadWriteRef {
-    /// Reads like [`Read::read`].
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the stream.
-    fn read_ref(&self, buffer: &mut [u8]) -> io::Result<usize>;
+#[cfg(feature = "tls")]
+use ramie_hub::ReadWriteRef;
 
-    /// Writes like [`Write::write`].
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the stream.
-    fn write_ref(&self, data: &[u8]) -> io::Result<usize>;
-
-    /// Sends buffered data like [`Write::flush`].
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the stream.
-    fn flush_ref(&self) -> io::Result<()>;
-}
-
-impl<S: ReadWriteRef + ?Sized> ReadWriteRef for &S {
-    fn read_ref(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (**self).read_ref(buffer)
-    }
-
-    fn write_ref(&self, data: &[u8]) -> io::Result<usize> {
-        (**self).write_ref(data)
-    }
-
-    fn flush_ref(&self) -> io::Result<()> {
-        (**self).flush_ref()
-    }
-}
-
-/// Implements [`ReadWriteRef`] for a type that implements `Read` and `Write` for its references.
+/// Implements `ReadWriteRef` for a type that implements `Read` and `Write` for its references.
 macro_rules! by_ref {
     ($(@[$($generics:tt)*])? $type:ty) => {
         impl $(<$($generics)*>)? crate::io::ReadWriteRef for $type {

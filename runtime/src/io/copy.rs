@@ -112,7 +112,7 @@ where
 /// Returns the result of a direction. A greenlet fails here only by a kill from outside, or if no
 /// stack could be allocated.
 fn end_of(direction: ScopedGreenlet<'_, io::Result<u64>>) -> io::Result<u64> {
-    direction.join().unwrap_or_else(|failure| Err(io::Error::other(failure.to_string())))
+    direction.join()?
 }
 
 fn one_way<A, B: ShutdownWrite>(from: &A, to: &B) -> io::Result<u64>

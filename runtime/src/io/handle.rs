@@ -19,6 +19,14 @@ pub(crate) struct Handle<S: Source> {
     nonblocking: Cell<bool>,
 }
 
+/// The settings of a handle, apart from its source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    nonblocking: bool,
+}
+
 impl<S: Source> Handle<S> {
     /// Creates a handle for a source in non-blocking mode.
     pub(crate) fn new(source: S) -> io::Result<Self> {
@@ -28,6 +36,24 @@ impl<S: Source> Handle<S> {
             write_timeout: Cell::default(),
             nonblocking: Cell::default(),
         })
+    }
+
+    /// Creates a handle for a source in non-blocking mode, with the settings of an earlier handle.
+    pub(crate) fn with_settings(source: S, settings: Settings) -> io::Result<Self> {
+        let handle = Handle::new(source)?;
+        handle.read_timeout.set(settings.read_timeout);
+        handle.write_timeout.set(settings.write_timeout);
+        handle.nonblocking.set(settings.nonblocking);
+        Ok(handle)
+    }
+
+    /// Returns the settings of this handle.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            read_timeout: self.read_timeout.get(),
+            write_timeout: self.write_timeout.get(),
+            nonblocking: self.nonblocking.get(),
+        }
     }
 
     /// Creates another handle, with a copy of the timeouts.
@@ -91,7 +117,7 @@ impl<S: Source> Handle<S> {
         }
     }
 
-    /// Returns the source, for blocking use, if there are no other handles.
+    /// Returns the source, for use outside the hub, if there are no other handles.
     pub(crate) fn into_inner(self) -> io::Result<S> {
         self.get_open()?;
         let busy = "the descriptor has other handles, which would block the thread";

@@ -41,10 +41,10 @@ mod sendfile;
 #[cfg(unix)]
 mod stdio;
 
+pub use ramie_hub::ReadWriteRef;
 #[cfg(unix)]
 pub use ramie_hub::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 
-pub use self::by_ref::ReadWriteRef;
 #[cfg(unix)]
 pub use self::cooperative::Cooperative;
 pub use self::copy::{ShutdownWrite, copy_bidirectional};

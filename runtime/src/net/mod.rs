@@ -15,6 +15,9 @@
 //! greenlets may also share one handle in an `Rc`. `close` closes the socket for all its handles:
 //! greenlets that wait on it get `EBADF`.
 //!
+//! A socket belongs to the hub of its thread. `detach` and [`Detached::attach`] move it to another
+//! thread, and [`Bound`](crate::hub::Bound) passes it through code that requires `Send`.
+//!
 //! # Options
 //!
 //! Options that have no method here can be set with [socket2](https://docs.rs/socket2). Its
@@ -34,12 +37,14 @@
 //! `from_std` does not connect: a `connect` of socket2 blocks the thread.
 
 pub(crate) mod addr;
+pub(crate) mod detached;
 mod resolve;
 pub(crate) mod socket;
 pub(crate) mod split;
 pub(crate) mod tcp;
 mod udp;
 
+pub use self::detached::Detached;
 pub use self::resolve::ToSocketAddrs;
 pub use self::split::{Duplex, OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use self::tcp::{Incoming, TcpListener, TcpStream};

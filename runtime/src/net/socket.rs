@@ -34,6 +34,24 @@ macro_rules! socket {
                 Ok(socket)
             }
 
+            /// Removes the socket from the hub of this thread, so that it can be
+            /// [attached](crate::net::Detached::attach) to that of another one. Its timeouts and
+            /// unread data stay. Does not let other greenlets run.
+            ///
+            /// # Errors
+            ///
+            /// Returns `ResourceBusy` if there are clones, because they belong to this thread, and
+            /// `EBADF` if the socket was closed and its descriptor released. This handle is dropped
+            /// in both cases.
+            pub fn detach(self) -> std::io::Result<crate::net::Detached<Self>> {
+                let settings = self.handle.settings();
+                let socket: $std = self.handle.into_inner()?.into();
+                Ok(crate::net::Detached::new(socket, settings, |descriptor, settings| {
+                    let source = $wrap(<$std>::from(descriptor));
+                    Ok(Self { handle: crate::io::handle::Handle::with_settings(source, settings)? })
+                }))
+            }
+
             /// Returns and clears the pending error of the socket (`SO_ERROR`).
             ///
             /// # Errors
