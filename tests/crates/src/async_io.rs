@@ -38,7 +38,8 @@ async fn exchange(stream: &mut Async<TcpStream>, bytes: &[u8]) -> Vec<u8> {
     let mut back = vec![0; bytes.len()];
     let (mut reader, mut writer) = stream.split();
     let (sent, read) = futures::join!(writer.write_all(bytes), reader.read_exact(&mut back));
-    (sent.unwrap(), read.unwrap());
+    sent.unwrap();
+    read.unwrap();
     back
 }
 

@@ -57,7 +57,9 @@ impl tonic::server::UnaryService<Ask> for Method {
         Box::pin(async move {
             let Ask { what, number } = request.into_inner();
             match what.as_str() {
-                "meet" => drop(state.meeting.wait().await),
+                "meet" => {
+                    state.meeting.wait().await;
+                }
                 "wait" => state.held.notified().await,
                 "release" => state.held.notify_one(),
                 "never" => {

@@ -105,6 +105,19 @@ fn a_limit_holds_for_all_greenlets() {
 }
 
 #[test]
+fn a_limit_needs_no_runtime() {
+    within(LIMIT, || {
+        let layers = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1));
+        let service = layers.service_fn(async |ask| Ok::<_, Infallible>(work(ask).await.unwrap()));
+        let doubled = in_greenlets(GREENLETS, |number| {
+            let service = service.clone();
+            move || ramie::block_on(service.oneshot(Ask::Double(number))).unwrap()
+        });
+        assert_eq!(doubled, (0..GREENLETS).map(|number| number * 2).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn others_run_during_a_call() {
     within(LIMIT, || {
         let service = service(&Served::default(), LIMIT);
