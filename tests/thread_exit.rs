@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ramie::hub::{Lent, Remote, Watcher, abandoned_greenlets, lend};
+use ramie::hub::{Lent, Next, Remote, Watcher, abandoned_greenlets, lend};
 use ramie::net::{TcpListener, TcpStream};
 use ramie::sync::{Event, Semaphore};
 use ramie::{
@@ -678,4 +678,47 @@ fn threads_that_come_and_go_leave_nothing() {
     assert_eq!(after.0, before.0, "descriptors");
     // Which of a handful of stacks and arenas the C library keeps is its own affair.
     assert!(after_maps <= before_maps + 20, "{before_maps} mappings became {after_maps}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_thread_that_has_embedded_its_hub_leaves_nothing() {
+    use std::os::fd::AsRawFd;
+    static UNWOUND: AtomicUsize = AtomicUsize::new(0);
+    struct Count;
+    impl Drop for Count {
+        fn drop(&mut self) {
+            UNWOUND.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let _alone = alone();
+    let life = || {
+        let abandoned = thread_to_its_end(|| {
+            let hub = get_hub();
+            assert!(hub.as_raw_fd() >= 0);
+            spawn(|| {
+                let _count = Count;
+                sleep(LONG);
+            });
+            spawn(|| {
+                let _count = Count;
+                loop {
+                    yield_now();
+                }
+            });
+            hub.set_driver(Some(std::task::Waker::noop().clone()));
+            assert_eq!(hub.poll_once(), Next::Now);
+            assert_eq!(hub.poll_once(), Next::Now);
+            // The thread ends in the middle of it all.
+            spawn(|| unreachable!("killed before its first turn"));
+        });
+        assert_eq!(abandoned, 0);
+    };
+    life();
+    let before = descriptors();
+    for _ in 0..10 {
+        life();
+    }
+    assert_eq!(descriptors(), before);
+    assert_eq!(UNWOUND.load(Ordering::Relaxed), 22);
 }

@@ -8,6 +8,9 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::inbox::thread_bound::ThreadBound;
 
 /// The operations of [`Exception`] on its value, without the value's type.
 trait Object: Any + fmt::Debug + fmt::Display {
@@ -131,6 +134,12 @@ impl Error for SystemExit {}
 /// A greenlet is ended either by an [`Exception`] (of a kill, raised by itself, or the `Err` of a
 /// [`fallible`](crate::fallible) body) or by a panic. Clones are cheap and are the same failure.
 ///
+/// A failure may be sent to other threads, as error types such as `Box<dyn Error + Send + Sync>`
+/// require. But the exception in it may hold values that belong to its thread, so other threads see
+/// only its type's name, and the message of a panic. [`to_text`](Failure::to_text) makes the whole
+/// text beforehand. If the last clone is dropped on another thread, the exception or the payload of
+/// the panic is leaked.
+///
 /// # Examples
 ///
 /// ```
@@ -138,19 +147,48 @@ impl Error for SystemExit {}
 /// let failure = g.get().unwrap_err();
 /// assert_eq!(failure.panic_message(), Some("no luck"));
 /// ```
+///
+/// With `?`, for any caller:
+///
+/// ```
+/// use std::error::Error;
+/// use ramie::{fallible, spawn};
+///
+/// fn total() -> Result<u32, Box<dyn Error + Send + Sync>> {
+///     Ok(spawn(fallible(|| "twelve".parse::<u32>())).get()?)
+/// }
+/// assert_eq!(total().unwrap_err().to_string(), "invalid digit found in string");
+/// ```
 #[derive(Clone)]
-pub struct Failure(Cause);
+pub struct Failure(Arc<Inner>);
 
-#[derive(Clone)]
+/// The parts of a failure that any thread may read, and the cause, which only its own thread may.
+struct Inner {
+    cause: ThreadBound<Cause>,
+    kind: &'static str,
+    /// The message of a panic.
+    message: Option<Box<str>>,
+}
+
 enum Cause {
     Exception(Exception),
-    Panic(Rc<dyn Any + Send>),
+    Panic(Box<dyn Any + Send>),
     Taken,
 }
 
+/// The kind of a failure by a panic.
+const PANIC: &str = "panic";
+/// The kind of a failure that stands for a value that is not there any more.
+const TAKEN: &str = "taken value";
+
 impl Failure {
+    fn new(cause: Cause, kind: &'static str, message: Option<Box<str>>) -> Self {
+        Failure(Arc::new(Inner { cause: ThreadBound::new(cause), kind, message }))
+    }
+
     pub(crate) fn raised(exception: Exception) -> Self {
-        Failure(Cause::Exception(exception))
+        let kind = exception.type_name();
+        Failure::new(Cause::Exception(exception), kind, None)
     }
 
     /// Creates the failure of a panic with this payload, for code that catches panics itself.
@@ -164,17 +202,23 @@ impl Failure {
     /// assert_eq!(Failure::panicked(payload).panic_message(), Some("no luck"));
     /// ```
     pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        Failure(Cause::Panic(Rc::from(payload)))
+        let text = payload.downcast_ref::<&str>().copied();
+        let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).map(Box::from);
+        Failure::new(Cause::Panic(payload), PANIC, message)
     }
 
     pub(crate) fn taken() -> Self {
-        Failure(Cause::Taken)
+        Failure::new(Cause::Taken, TAKEN, None)
     }
 
-    /// Returns the exception that ended the greenlet; `None` after a panic.
+    fn cause(&self) -> Option<&Cause> {
+        self.0.cause.get()
+    }
+
+    /// Returns the exception that ended the greenlet; `None` after a panic, and on other threads.
     pub fn exception(&self) -> Option<&Exception> {
-        match &self.0 {
-            Cause::Exception(exception) => Some(exception),
+        match self.cause() {
+            Some(Cause::Exception(exception)) => Some(exception),
             _ => None,
         }
     }
@@ -196,57 +240,50 @@ impl Failure {
 
     /// Returns `true` if the greenlet panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0, Cause::Panic(_))
+        self.0.kind == PANIC
     }
 
     /// Returns `true` if the greenlet returned a value that was [taken](crate::Greenlet::take)
     /// before.
     pub fn is_taken(&self) -> bool {
-        matches!(self.0, Cause::Taken)
+        self.0.kind == TAKEN
     }
 
-    /// Returns the payload of the panic, as `std::thread::JoinHandle::join` would.
+    /// Returns the payload of the panic, as `std::thread::JoinHandle::join` would; `None` on other
+    /// threads than that of the greenlet.
     pub fn panic_payload(&self) -> Option<&(dyn Any + Send)> {
-        match &self.0 {
-            Cause::Panic(payload) => Some(&**payload),
+        match self.cause() {
+            Some(Cause::Panic(payload)) => Some(&**payload),
             _ => None,
         }
     }
 
-    /// Returns the message of the panic, if there is one.
+    /// Returns the message of the panic, if there is one. On any thread.
     pub fn panic_message(&self) -> Option<&str> {
-        let payload = self.panic_payload()?;
-        payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        self.0.message.as_deref()
     }
 
-    /// Returns `true` if both are the same failure.
+    /// Returns `true` if both are the same failure: clones of one, or failures by the same exception.
     pub fn same(&self, other: &Failure) -> bool {
-        match (&self.0, &other.0) {
-            (Cause::Exception(a), Cause::Exception(b)) => a.same(b),
-            (Cause::Panic(a), Cause::Panic(b)) => Rc::ptr_eq(a, b),
-            (Cause::Taken, Cause::Taken) => true,
-            _ => false,
+        match (self.cause(), other.cause()) {
+            (Some(Cause::Exception(a)), Some(Cause::Exception(b))) => a.same(b),
+            (Some(Cause::Taken), Some(Cause::Taken)) => true,
+            _ => Arc::ptr_eq(&self.0, &other.0),
         }
     }
 
-    /// Returns the text of the failure, which may be sent to any thread. The failure itself may
-    /// hold values that belong to its thread, so it is not `Send`, as many error types require of
-    /// their sources.
+    /// Returns the text of the failure, for other threads: there, the text of an exception cannot be
+    /// made any more.
     ///
     /// # Examples
     ///
     /// ```
-    /// use std::error::Error;
     /// use ramie::{fallible, spawn};
     ///
-    /// fn total() -> Result<u32, Box<dyn Error + Send + Sync>> {
-    ///     let g = spawn(fallible(|| "twelve".parse::<u32>()));
-    ///     Ok(g.get().map_err(|failure| failure.to_text())?)
-    /// }
-    /// assert_eq!(total().unwrap_err().to_string(), "invalid digit found in string");
+    /// let g = spawn(fallible(|| "twelve".parse::<u32>()));
+    /// let text = g.get().unwrap_err().to_text();
+    /// let elsewhere = std::thread::spawn(move || text.to_string());
+    /// assert_eq!(elsewhere.join().unwrap(), "invalid digit found in string");
     /// ```
     pub fn to_text(&self) -> FailureText {
         FailureText { kind: self.kind(), message: self.to_string() }
@@ -254,30 +291,28 @@ impl Failure {
 
     /// Returns the short name of the failure for reports: the type of the exception, or `panic`.
     pub(crate) fn kind(&self) -> &'static str {
-        match &self.0 {
-            Cause::Exception(exception) => exception.type_name(),
-            Cause::Panic(_) => "panic",
-            Cause::Taken => "taken value",
-        }
+        self.0.kind
     }
 }
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Cause::Exception(exception) => f.debug_tuple("Failure").field(exception).finish(),
-            Cause::Panic(_) => f.debug_struct("Failure").field("panic", &self.panic_message()).finish(),
-            Cause::Taken => f.write_str("Failure(taken)"),
+        match self.cause() {
+            Some(Cause::Exception(exception)) => f.debug_tuple("Failure").field(exception).finish(),
+            _ if self.is_panic() => f.debug_struct("Failure").field("panic", &self.panic_message()).finish(),
+            _ if self.is_taken() => f.write_str("Failure(taken)"),
+            _ => f.debug_struct("Failure").field("kind", &self.kind()).finish_non_exhaustive(),
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Cause::Exception(exception) => exception.fmt(f),
-            Cause::Panic(_) => write!(f, "panicked: {}", self.panic_message().unwrap_or("(no message)")),
-            Cause::Taken => f.write_str("the value was taken by another holder of the greenlet"),
+        match self.cause() {
+            Some(Cause::Exception(exception)) => exception.fmt(f),
+            _ if self.is_panic() => write!(f, "panicked: {}", self.panic_message().unwrap_or("(no message)")),
+            _ if self.is_taken() => f.write_str("the value was taken by another holder of the greenlet"),
+            _ => write!(f, "{}, on another thread", self.kind()),
         }
     }
 }

@@ -154,6 +154,7 @@ pub use crate::greenlet::local::LocalKey;
 #[doc(hidden)]
 pub use crate::greenlet::local::LocalScope;
 pub use crate::hub::handle::{Hub, get_hub, try_get_hub};
+pub use crate::hub::remote_greenlet::RemoteGreenlet;
 pub use crate::hub::stats::HubStats;
 pub use crate::hub::watcher::Watcher;
 #[cfg(unix)]
@@ -165,6 +166,7 @@ pub use crate::io::{wait_any_fd, wait_read, wait_readwrite, wait_write};
 pub use crate::remote::handle::{KeepAlive, Remote, Waiter, Waker};
 pub use crate::remote::job::{JobFailure, run_job};
 pub use crate::remote::reply::Reply;
+pub use crate::scheduler::Next;
 #[doc(hidden)]
 pub use crate::scheduler::borrowed::while_borrowed;
 pub use crate::scheduler::callback::Callback;
@@ -180,6 +182,8 @@ pub use crate::sync::async_result::AsyncResult;
 pub use crate::sync::generic;
 pub use crate::sync::local::{Event, Semaphore, SemaphorePermit};
 pub use crate::task::AnyGreenlet;
+#[doc(hidden)]
+pub use crate::task::Observer;
 pub use crate::task::body::{Body, Fallible, ScopedBody, fallible};
 pub use crate::task::{Lane, LinkId, WakePolicy};
 pub use crate::wait::collections::{IntoGreenlets, IntoWaitables, Iterated, Listed};

@@ -18,14 +18,16 @@ mod error;
 mod group;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
-mod linked_slab;
 mod mapping;
 mod members;
+mod ordered_slab;
 mod pool;
 mod thread_pool;
 
 pub use crate::error::{JobAbandoned, PoolFull, PoolShutDown, SetSizeError};
 pub use crate::group::Group;
+#[cfg(feature = "futures")]
+pub use crate::mapping::IMapStream;
 pub use crate::mapping::{Call, IMap, Job, Mapping, Spawn, TryCall};
 pub use crate::pool::Pool;
 pub use crate::thread_pool::{ThreadJob, ThreadPool, ThreadPoolBuilder, blocking, blocking_owned};

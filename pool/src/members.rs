@@ -17,15 +17,16 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 use ramie_hub::{
-    AnyGreenlet, Body, Builder, Event, Failure, Greenlet, Limit, LinkId, ScopedBody, Semaphore, Waitable,
-    getcurrent,
+    AnyGreenlet, Body, Builder, Event, Failure, Greenlet, Limit, LinkId, Observer, ScopedBody, Semaphore,
+    Waitable, getcurrent,
 };
 
-use crate::linked_slab::{Key, LinkedSlab};
+use crate::ordered_slab::{Key, OrderedSlab};
 
 struct Member {
     greenlet: AnyGreenlet,
-    link: Cell<LinkId>,
+    /// The link to it.
+    link: LinkId,
     /// The number of slots that this member holds.
     slots: Cell<usize>,
     /// `true` once the member was killed through the group.
@@ -37,10 +38,10 @@ struct Member {
 /// The largest number of members that are searched without an index.
 const FEW: usize = 8;
 
-/// The members in order of insertion.
+/// The members.
 #[derive(Default)]
 struct Table {
-    members: LinkedSlab<Member>,
+    members: OrderedSlab<Member>,
     /// An index of the members. Most pools never search for one, so the first search in a large
     /// table builds it. It is dropped when the last member leaves.
     keys: Option<HashMap<AnyGreenlet, Key>>,
@@ -56,24 +57,36 @@ impl Table {
         self.keys.get_or_insert_with(collect).get(greenlet).copied()
     }
 
-    fn push(&mut self, member: Member) -> Key {
-        let greenlet = self.keys.is_some().then(|| member.greenlet.clone());
-        let key = self.members.push(member);
-        if let Some((keys, greenlet)) = self.keys.as_mut().zip(greenlet) {
-            keys.insert(greenlet, key);
+    /// Inserts a member with the key that the table has returned for the next one.
+    fn insert(&mut self, key: Key, member: Member) {
+        if let Some(keys) = &mut self.keys {
+            keys.insert(member.greenlet.clone(), key);
         }
-        key
+        self.members.insert(key, member);
     }
 
     /// Removes a member. Also returns the index's reference to the greenlet, which must be dropped
     /// after the borrow ends.
     fn remove(&mut self, key: Key) -> Option<(Member, Option<AnyGreenlet>)> {
-        let member = self.members.remove(key)?;
-        let entry = self.keys.as_mut().and_then(|keys| keys.remove_entry(&member.greenlet));
+        self.members.get(key)?;
+        self.take(key.place()).map(|(_, member, indexed)| (member, indexed))
+    }
+
+    /// Removes the member at this place, as [`remove`](Table::remove) does. Also returns its number.
+    #[inline]
+    fn take(&mut self, place: u32) -> Option<(usize, Member, Option<AnyGreenlet>)> {
+        let (number, member) = self.members.take(place)?;
+        let indexed = if self.keys.is_none() { None } else { self.take_key(&member.greenlet) };
+        Some((number, member, indexed))
+    }
+
+    #[inline(never)]
+    fn take_key(&mut self, greenlet: &AnyGreenlet) -> Option<AnyGreenlet> {
+        let entry = self.keys.as_mut()?.remove_entry(greenlet);
         if self.members.len() == 0 {
             self.keys = None;
         }
-        Some((member, entry.map(|(greenlet, _)| greenlet)))
+        entry.map(|(greenlet, _)| greenlet)
     }
 }
 
@@ -137,6 +150,17 @@ impl<B: Body> ScopedBody for Returnable<B> {
     }
 }
 
+/// The set as it is told of the end of a member, by the place of the member in the table. The first
+/// link to a member is there no longer than the member.
+impl Observer for Members {
+    fn observed(self: Rc<Self>, place: u32) {
+        let taken = self.table.borrow_mut().take(place);
+        if let Some((number, member, _greenlet)) = taken {
+            self.left(number, &member);
+        }
+    }
+}
+
 pub(crate) struct Members {
     pub(crate) builder: Builder,
     /// The free slots; `None` without a limit.
@@ -171,16 +195,19 @@ impl Members {
 
     /// Returns the members in order of insertion.
     pub(crate) fn greenlets(&self) -> Vec<AnyGreenlet> {
-        self.table.borrow().members.iter().map(|(_, member)| member.greenlet.clone()).collect()
+        self.table.borrow().members.in_order().map(|(_, member)| member.greenlet.clone()).collect()
     }
 
     // --- coming and going ---------------------------------------------------------------------------------------
 
     /// Waits for a slot, if there is a limit. Returns `true` if it took one or there is no limit.
+    #[inline]
     pub(crate) fn acquire(&self, limit: Limit) -> bool {
-        self.slots.as_ref().is_none_or(|slots| slots.acquire_timeout(limit))
+        // A free slot is taken without the loop of a wait.
+        self.slots.as_ref().is_none_or(|slots| slots.try_acquire() || slots.acquire_timeout(limit))
     }
 
+    #[inline]
     pub(crate) fn try_acquire(&self) -> bool {
         self.slots.as_ref().is_none_or(Semaphore::try_acquire)
     }
@@ -255,6 +282,7 @@ impl Members {
     }
 
     /// Applies rule 5.
+    #[inline]
     fn lend_if_stuck(&self) {
         let Some(slots) = &self.slots else { return };
         let Held { all, waiting, mappings, lent } = &self.held;
@@ -313,10 +341,7 @@ impl Members {
             drop(table);
             // Links once more, since any holder may have removed all links of the greenlet. The
             // first link that is called counts.
-            let link = self.await_end(greenlet, key);
-            if let Some(member) = self.table.borrow().members.get(key) {
-                member.link.set(link);
-            }
+            self.link_again(greenlet, key);
         } else {
             drop(table);
             self.enter_new(greenlet);
@@ -324,38 +349,44 @@ impl Members {
     }
 
     /// Adds a new greenlet that holds a slot, and starts it. Does not let other greenlets run.
+    #[inline]
     fn start_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
         self.enter_new(greenlet);
         greenlet.start();
     }
 
     fn enter_new(self: &Rc<Self>, greenlet: &AnyGreenlet) {
-        let key = self.table.borrow().members.next_key();
+        let mut table = self.table.borrow_mut();
+        if table.members.len() == 0 {
+            self.empty.clear();
+        }
+        // The member does not keep the group alive: a group without handles cannot be observed.
         // The link is called in a later turn, even if the greenlet has ended.
-        let link = self.await_end(greenlet, key);
-        self.table.borrow_mut().push(Member {
+        let key = table.members.next_key();
+        let group: Weak<Self> = Rc::downgrade(self);
+        let link = greenlet.observe(group, key.place());
+        let member = Member {
             greenlet: greenlet.clone(),
-            link: Cell::new(link),
+            link,
             slots: Cell::new(self.share()),
             dying: Cell::new(false),
             waits: Cell::new(false),
-        });
+        };
+        table.insert(key, member);
         add(&self.held.all, self.share());
     }
 
-    /// Links a member with this key, so that it leaves after its end. Returns the link.
-    fn await_end(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) -> LinkId {
-        self.empty.clear();
-        // The member does not keep the group alive: a group without handles cannot be observed.
+    /// Links a member that is added once more.
+    fn link_again(self: &Rc<Self>, greenlet: &AnyGreenlet, key: Key) {
         let group: Weak<Self> = Rc::downgrade(self);
         Waitable::rawlink(
             greenlet,
             Box::new(move || {
                 if let Some(group) = group.upgrade() {
-                    group.leave(key);
+                    drop(group.leave(key));
                 }
             }),
-        )
+        );
     }
 
     /// Returns the number of slots that one addition takes.
@@ -366,40 +397,56 @@ impl Members {
     /// Removes a member. Does nothing if the greenlet is not one.
     pub(crate) fn discard(&self, greenlet: &AnyGreenlet) {
         let key = self.table.borrow_mut().find(greenlet);
-        if let Some(link) = key.and_then(|key| self.leave(key)) {
-            greenlet.unlink(link);
+        if let Some(member) = key.and_then(|key| self.leave(key)) {
+            greenlet.unlink(member.link);
         }
     }
 
-    /// Removes a member and returns its link, which a discarded member still has.
-    fn leave(&self, key: Key) -> Option<LinkId> {
+    /// Removes a member and returns it. Its links remain.
+    fn leave(&self, key: Key) -> Option<Member> {
         let removed = self.table.borrow_mut().remove(key);
         let (member, _greenlet) = removed?;
-        let failure = member.greenlet.exception();
-        for listener in self.listeners.borrow().iter().filter(|listener| key.number() < listener.below) {
-            match &failure {
-                Some(failure) => drop(listener.first.borrow_mut().get_or_insert_with(|| failure.clone())),
-                None if member.greenlet.ready() => {}
-                None => listener.discarded.borrow_mut().push(member.greenlet.clone()),
-            }
+        self.left(key.number(), &member);
+        Some(member)
+    }
+
+    /// Records that a member has left.
+    #[inline]
+    fn left(&self, number: usize, member: &Member) {
+        if !self.listeners.borrow().is_empty() {
+            self.tell_listeners(number, &member.greenlet);
         }
         if self.len() == 0 {
             self.empty.set();
         }
-        take(&self.held.all, member.slots.get());
+        let Held { all, waiting, lent, .. } = &self.held;
+        let held = member.slots.get();
+        take(all, held);
         if member.waits.get() {
-            take(&self.held.waiting, member.slots.get());
+            take(waiting, held);
         }
         if let Some(slots) = &self.slots {
-            for _ in 0..member.slots.get() {
-                match self.held.lent.get().checked_sub(1) {
-                    Some(left) => self.held.lent.set(left),
+            for _ in 0..held {
+                match lent.get().checked_sub(1) {
+                    Some(left) => lent.set(left),
                     None => drop(slots.release()),
                 }
             }
             self.lend_if_stuck();
         }
-        Some(member.link.get())
+    }
+
+    /// Records the end of a member, or that it was discarded, for the joiners that collect failures.
+    #[cold]
+    fn tell_listeners(&self, number: usize, greenlet: &AnyGreenlet) {
+        let failure = greenlet.exception();
+        for listener in self.listeners.borrow().iter().filter(|listener| number < listener.below) {
+            match &failure {
+                Some(failure) => drop(listener.first.borrow_mut().get_or_insert_with(|| failure.clone())),
+                None if greenlet.ready() => {}
+                None => listener.discarded.borrow_mut().push(greenlet.clone()),
+            }
+        }
     }
 
     // --- joining ------------------------------------------------------------------------------------------------
@@ -429,7 +476,7 @@ impl Members {
         // A member that has ended in this very turn has not called its link yet.
         let first = first.or_else(|| {
             let table = self.table.borrow();
-            let before = table.members.iter().take_while(|(key, _)| key.number() < below);
+            let before = table.members.in_order().take_while(|(key, _)| key.number() < below);
             before.into_iter().find_map(|(_, member)| member.greenlet.exception())
         });
         let first = first.or_else(|| discarded.iter().find_map(AnyGreenlet::exception));
@@ -450,7 +497,7 @@ impl Members {
     /// Marks every member as killed, and returns the members that were not killed before.
     pub(crate) fn mark_all_killed(&self) -> Vec<AnyGreenlet> {
         let table = self.table.borrow();
-        let members = table.members.iter().map(|(_, member)| member);
+        let members = table.members.in_order().map(|(_, member)| member);
         members.filter(|member| !member.dying.replace(true)).map(|member| member.greenlet.clone()).collect()
     }
 }

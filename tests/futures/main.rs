@@ -4,9 +4,13 @@ mod block_on;
 mod local;
 mod random;
 mod readiness;
+mod remote;
 mod shared;
 mod shared_cancel;
 mod shared_wakers;
 mod tokio;
+#[cfg(unix)]
+mod tokio_run;
+mod traits;
 #[path = "../util/mod.rs"]
 mod util;

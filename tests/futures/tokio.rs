@@ -62,7 +62,8 @@ fn sockets_of_tokio_carry_bytes_between_greenlets() {
                 let mut back = vec![0; sent.len()];
                 let (mut reader, mut writer) = stream.split();
                 let (read, written) = tokio::join!(reader.read_exact(&mut back), writer.write_all(&sent));
-                (read.unwrap(), written.unwrap());
+                read.unwrap();
+                written.unwrap();
                 back == sent
             })
         });

@@ -244,6 +244,32 @@ fn a_discarded_member_frees_its_slot_once() {
     });
 }
 
+/// The later link of a member that was added twice and discarded changes no other member.
+#[test]
+fn a_member_that_was_added_twice_leaves_once() {
+    within(LIMIT, || {
+        let pool = Pool::new(4);
+        let first = spawn(|| sleep(SHORT));
+        pool.add(&first);
+        pool.add(&first);
+        assert_eq!((pool.free_count(), pool.len()), (2, 1));
+        pool.discard(&first);
+        assert_eq!((pool.free_count(), pool.len()), (4, 0));
+        let others: Vec<_> = (0..3).map(|_| pool.spawn(|| sleep(LONG))).collect();
+        first.join();
+        yield_now();
+        assert_eq!((pool.free_count(), pool.len()), (1, 3));
+        pool.discard(&others[1]);
+        let last = pool.spawn(|| ());
+        let order = [&others[0], &others[2]].map(|other| other.as_any().clone());
+        assert_eq!(pool.greenlets()[..2], order, "in the order of addition");
+        last.join();
+        pool.kill();
+        assert_eq!((pool.free_count(), pool.len()), (4, 0));
+        others[1].kill();
+    });
+}
+
 /// gevent: `PoolBasicTests::test_add_method`, `..._non_blocking`, `..._timeout`,
 /// `test_start_method_timeout`.
 #[test]

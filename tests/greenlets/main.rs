@@ -1,6 +1,7 @@
 //! Greenlets: their states, kills, unwinding, clean-ups, and models of what they do.
 
 mod clean_ups;
+mod failures;
 mod kills;
 mod leftovers;
 mod models;

@@ -1,5 +1,7 @@
 //! The examples, and programs of others on the other side.
 
+#[cfg(unix)]
+mod c_program;
 mod examples;
 mod http_example;
 #[path = "../util/mod.rs"]

@@ -51,6 +51,11 @@ impl Log {
         self.0.borrow().clone()
     }
 
+    /// Returns the words since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+
     pub(crate) fn clear(&self) {
         self.0.borrow_mut().clear();
     }

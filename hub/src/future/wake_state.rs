@@ -90,6 +90,21 @@ impl WakeState {
         self.0.fetch_or(NOTIFIED, Ordering::AcqRel) & FLAGS == PARKED
     }
 
+    /// Notifies the owner and releases a reference in one operation, if the owner is parked and was
+    /// not notified: it must be woken then. Otherwise does nothing, and returns `false`. For the
+    /// owner's thread, where the owner cannot leave meanwhile, so that its reference is left.
+    pub(crate) fn notify_parked(&self) -> bool {
+        let mut word = self.0.load(Ordering::Relaxed);
+        while word & FLAGS == PARKED {
+            let next = (word - ONE) | NOTIFIED;
+            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
     /// Marks the owner as parked, unless it was notified. For the owner.
     pub(crate) fn park(&self) -> Parking {
         let word = self.0.fetch_or(PARKED, Ordering::AcqRel);

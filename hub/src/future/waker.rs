@@ -92,6 +92,19 @@ unsafe fn notify(data: *const ()) {
 ///
 /// As [`RawWakerVTable`] demands.
 unsafe fn notify_and_release(data: *const ()) {
+    {
+        // SAFETY: called with the data of a waker that is consumed, so its reference is still
+        // counted. After `notify_parked` has released it, the owner has another one, which it
+        // keeps while this thread, its own, runs here.
+        let shared = unsafe { shared(data) };
+        let core = current::try_core().filter(|core| core.foreign().is_inbox(&shared.inbox));
+        if let Some(core) = core {
+            if shared.state.notify_parked() {
+                core.push_resume(shared.token());
+                return;
+            }
+        }
+    }
     // SAFETY: called with the data of a waker that is consumed, so its reference is still counted.
     unsafe { notify(data) };
     // SAFETY: the same, and the waker is not used again.

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use crate::error::GetError;
@@ -15,7 +15,7 @@ use crate::scheduler::TimerAction;
 use crate::scheduler::current;
 use crate::scheduler::unwind::guard;
 use crate::task::{AnyGreenlet, Kind, State, Task, TaskRef, WakeReason, WeakTaskRef};
-use crate::task::{Lane, LinkId, Notified, Target};
+use crate::task::{Lane, LinkId, Notified, Observer, Target};
 use crate::wait::future::WaitFuture;
 use crate::wait::guard::{LinkGuard, TimerGuard};
 use crate::wait::limit::Limit;
@@ -63,6 +63,7 @@ pub fn getcurrent() -> AnyGreenlet {
 }
 
 impl AnyGreenlet {
+    #[inline]
     pub(crate) fn task(&self) -> &Task {
         &self.record.task
     }
@@ -75,6 +76,7 @@ impl AnyGreenlet {
     }
 
     /// Returns `true` if the greenlet has a result: a value or a failure.
+    #[inline]
     pub fn ready(&self) -> bool {
         self.task().ready()
     }
@@ -98,6 +100,7 @@ impl AnyGreenlet {
     }
 
     /// Returns the failure that the greenlet ended with, including a plain kill.
+    #[inline]
     pub(crate) fn ended_by(&self) -> Option<Failure> {
         self.task().failure().cloned()
     }
@@ -199,6 +202,7 @@ impl AnyGreenlet {
         self.join_for(timeout.into(), "Greenlet::join")
     }
 
+    #[inline]
     pub(crate) fn join_for(&self, limit: Limit, reason: &'static str) -> bool {
         self.ready() || self.join_until(limit.deadline(&current::core()), reason)
     }
@@ -274,6 +278,21 @@ impl AnyGreenlet {
                 f(&AnyGreenlet { record });
             }
         })))
+    }
+
+    /// Adds a raw link that tells an observer of the greenlet's end, with this place. The link does
+    /// not keep the observer alive.
+    #[doc(hidden)]
+    #[inline]
+    pub fn observe(&self, observer: Weak<dyn Observer>, place: u32) -> LinkId {
+        let id = current::core().new_link();
+        if self.ready() {
+            return self.add_link(Target::Observe(place, observer));
+        }
+        match self.task().links.add_first_observer(id, place, observer) {
+            Ok(()) => id,
+            Err(observer) => self.add_link(Target::Observe(place, observer)),
+        }
     }
 
     fn add_link(&self, target: Target) -> LinkId {
@@ -572,5 +591,96 @@ impl<T: 'static> From<Greenlet<T>> for AnyGreenlet {
 impl<T> AsRef<AnyGreenlet> for Greenlet<T> {
     fn as_ref(&self) -> &AnyGreenlet {
         &self.any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::{Rc, Weak};
+
+    use crate::task::Observer;
+    use crate::{Greenlet, spawn, yield_now};
+
+    /// The places of called links, in order.
+    #[derive(Default)]
+    struct Log(RefCell<Vec<u32>>);
+
+    impl Observer for Log {
+        fn observed(self: Rc<Self>, place: u32) {
+            self.0.borrow_mut().push(place);
+        }
+    }
+
+    impl Log {
+        fn observe<T: 'static>(self: &Rc<Self>, greenlet: &Greenlet<T>, place: u32) -> crate::LinkId {
+            let log: Weak<Self> = Rc::downgrade(self);
+            greenlet.observe(log, place)
+        }
+
+        fn rawlink<T: 'static>(self: &Rc<Self>, greenlet: &Greenlet<T>, place: u32) {
+            let log = self.clone();
+            greenlet.rawlink(move |_| log.0.borrow_mut().push(place));
+        }
+    }
+
+    #[test]
+    fn observers_and_other_links_are_called_in_the_order_of_their_addition() {
+        for kinds in 0..32_u32 {
+            for links in 0..=5 {
+                let (log, greenlet) = (Rc::new(Log::default()), spawn(|| ()));
+                for place in 0..links {
+                    if kinds >> place & 1 == 0 {
+                        log.observe(&greenlet, place);
+                    } else {
+                        log.rawlink(&greenlet, place);
+                    }
+                }
+                assert_eq!(greenlet.has_links(), links as usize);
+                yield_now();
+                yield_now();
+                assert_eq!(*log.0.borrow(), (0..links).collect::<Vec<_>>(), "{kinds:b}");
+                assert_eq!(greenlet.has_links(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_greenlet_is_one_item_of_the_queue_before_its_observers_are_told() {
+        let log = Rc::new(Log::default());
+        let greenlets: Vec<_> = (0..3).map(|_| spawn(|| ())).collect();
+        for (place, greenlet) in (0..).zip(&greenlets) {
+            log.observe(greenlet, place);
+        }
+        let later = log.clone();
+        spawn(move || later.0.borrow_mut().push(9));
+        yield_now();
+        // The three passes come after everything that was queued before the three ends.
+        assert_eq!(*log.0.borrow(), [9]);
+        yield_now();
+        assert_eq!(*log.0.borrow(), [9, 0, 1, 2]);
+    }
+
+    #[test]
+    fn an_observer_of_an_ended_greenlet_is_told_in_a_later_turn() {
+        let (log, greenlet) = (Rc::new(Log::default()), spawn(|| ()));
+        greenlet.join();
+        log.observe(&greenlet, 4);
+        assert!(log.0.borrow().is_empty());
+        yield_now();
+        assert_eq!(*log.0.borrow(), [4]);
+    }
+
+    #[test]
+    fn a_removed_link_and_a_dropped_observer_are_not_called() {
+        let (log, dropped) = (Rc::new(Log::default()), Rc::new(Log::default()));
+        let greenlet = spawn(|| ());
+        let links: Vec<_> = (0..5).map(|place| log.observe(&greenlet, place)).collect();
+        dropped.observe(&greenlet, 7);
+        [links[1], links[3], links[0]].iter().for_each(|link| greenlet.unlink(*link));
+        drop(dropped);
+        greenlet.join();
+        yield_now();
+        assert_eq!(*log.0.borrow(), [2, 4]);
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::system;
 use super::system::Source;
@@ -357,6 +357,41 @@ impl<S: Source> Io<S> {
         self.poll_ready(Direction::Write, cx)
     }
 
+    /// Runs an operation that reads, in a future: if it would block, `cx` is woken when it may
+    /// succeed; see [`poll_readable`](Io::poll_readable).
+    ///
+    /// # Errors
+    ///
+    /// The operation's own errors, and those of [`poll_readable`](Io::poll_readable).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`poll_readable`](Io::poll_readable).
+    pub fn poll_read_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_with(Direction::Read, cx, op)
+    }
+
+    /// Runs an operation that writes, in a future, like [`poll_read_with`](Io::poll_read_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_read_with`](Io::poll_read_with).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`poll_readable`](Io::poll_readable).
+    pub fn poll_write_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_with(Direction::Write, cx, op)
+    }
+
     /// Closes the `Io`: every operation fails from now on, and waiting operations are woken with an
     /// error in a later turn of the queue. A future that polls for readiness is woken at once.
     ///
@@ -515,6 +550,20 @@ impl<S: Source> Io<S> {
             None => self.id.set(system::register(&core, self.get_ref())?),
         }
         self.wait(&core, direction, limit.deadline(&core))
+    }
+
+    fn poll_with<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            if let Some(done) = self.attempt(direction, &mut op)? {
+                return Poll::Ready(Ok(done));
+            }
+            ready!(self.poll_ready(direction, cx))?;
+        }
     }
 
     fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,9 +5,16 @@
 //! readiness bits live in the slot and are set with or without a waiter, so an edge without a
 //! waiter is not lost.
 
+#![cfg_attr(
+    unix,
+    expect(unsafe_code, reason = "lends the descriptor of the poll, which is then never closed")
+)]
+
 use std::io;
 #[cfg(unix)]
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -133,6 +140,9 @@ pub(crate) struct Poller<W> {
     slots: Slab<Slot<W>>,
     /// The sources and directions that have become ready and were not taken yet.
     ready: Vec<(SourceId, Direction)>,
+    /// `true` once the descriptor of the poll was borrowed: it is never closed then.
+    #[cfg(unix)]
+    borrowed: bool,
 }
 
 impl<W> Poller<W> {
@@ -140,7 +150,14 @@ impl<W> Poller<W> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let events = Events::with_capacity(EVENTS);
-        let poller = Poller { poll: Some(poll), events, slots: Slab::new(), ready: Vec::new() };
+        let poller = Poller {
+            poll: Some(poll),
+            events,
+            slots: Slab::new(),
+            ready: Vec::new(),
+            #[cfg(unix)]
+            borrowed: false,
+        };
         Ok((poller, waker))
     }
 
@@ -196,12 +213,45 @@ impl<W> Poller<W> {
         Ok(self.poll.as_ref().ok_or_else(closed)?.registry())
     }
 
+    /// Closes the poll, unless its descriptor was borrowed: a borrow may last as long as the process.
+    fn close_poll(&mut self) {
+        let poll = self.poll.take();
+        #[cfg(unix)]
+        if self.borrowed {
+            let _open = ManuallyDrop::new(poll);
+            return;
+        }
+        drop(poll);
+    }
+
     /// Releases the descriptors and the memory. Returns the sources, which are no longer watched.
     pub(crate) fn close(&mut self) -> Vec<Slot<W>> {
-        self.poll = None;
+        self.close_poll();
         self.events = Events::with_capacity(0);
         self.ready = Vec::new();
         std::mem::take(&mut self.slots).into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Returns the number of the poll's descriptor.
+    #[cfg(unix)]
+    pub(super) fn raw_fd(&self) -> io::Result<RawFd> {
+        Ok(self.poll.as_ref().ok_or_else(closed)?.as_raw_fd())
+    }
+
+    /// Returns the descriptor of the poll, which stays open from now on until the process ends.
+    #[cfg(unix)]
+    pub(super) fn borrow_fd(&mut self) -> io::Result<BorrowedFd<'static>> {
+        let fd = self.raw_fd()?;
+        self.borrowed = true;
+        // SAFETY: the poll owns the descriptor and is never dropped: not by `close`, since `borrowed`
+        // is set, and not by a drop of the poller, since `Drop` calls `close`.
+        Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// Returns `true` if the last poll has returned as many events as it can: the system may have
+    /// more.
+    pub(super) fn is_full(&self) -> bool {
+        self.events.iter().count() >= EVENTS
     }
 
     /// Returns the number of registered sources.
@@ -256,6 +306,12 @@ impl<W> Poller<W> {
 #[cold]
 fn closed() -> io::Error {
     io::Error::other("the hub has ended")
+}
+
+impl<W> Drop for Poller<W> {
+    fn drop(&mut self) {
+        self.close_poll();
+    }
 }
 
 impl<W> std::fmt::Debug for Poller<W> {

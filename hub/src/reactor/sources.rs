@@ -46,6 +46,11 @@ impl<W> Reactor<W> {
         self.poller.borrow_mut().poll(timeout)
     }
 
+    /// Returns `true` if the system may have more events than the last poll has returned.
+    pub(crate) fn has_more(&self) -> bool {
+        self.poller.borrow().is_full()
+    }
+
     /// Passes each waiter of the sources that have become ready to `f`, which must not use the
     /// reactor.
     #[inline(always)]
@@ -72,6 +77,16 @@ impl<W> Reactor<W> {
 
 #[cfg(unix)]
 impl<W> Reactor<W> {
+    /// Returns the number of the poll's descriptor.
+    pub(crate) fn raw_fd(&self) -> io::Result<RawFd> {
+        self.poller.borrow().raw_fd()
+    }
+
+    /// Returns the descriptor of the poll, which stays open from now on until the process ends.
+    pub(crate) fn borrow_fd(&self) -> io::Result<BorrowedFd<'static>> {
+        self.poller.borrow_mut().borrow_fd()
+    }
+
     /// Registers a descriptor; see [`registration::register`].
     pub(crate) fn register(&self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<SourceId>> {
         registration::register(&self.poller, fd, interest)

@@ -3,12 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::HubGone;
-use crate::greenlet::builder::Builder;
 use crate::inbox::hub_inbox::{Inbox, Message};
 use crate::remote::reply::Reply;
 use crate::scheduler::Core;
@@ -48,6 +46,10 @@ impl Remote {
         Remote { inbox }
     }
 
+    pub(crate) fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
     /// Queues `f` for the hub to call. `f` must not wait. Never blocks.
     ///
     /// # Errors
@@ -56,18 +58,6 @@ impl Remote {
     /// that ends before its turn is dropped.
     pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
         self.inbox.post(f, |f| Message::Call(Box::new(f)))
-    }
-
-    /// Queues `f` for the hub to spawn as a greenlet. Never blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`HubGone`] with the closure when the hub has ended.
-    #[track_caller]
-    pub fn spawn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), HubGone<F>> {
-        let site = Location::caller();
-        let spawn = move |f| drop(Builder::new().spawn_site(site).spawn(f));
-        self.inbox.post(f, move |f| Message::Call(Box::new(move || spawn(f))))
     }
 
     /// Returns `true` if the hub has ended.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
-use crate::exception::{Exception, Failure, FailureText, SystemExit};
+use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 use crate::inbox::thread_bound::{ThreadBound, hub_number};
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
 use crate::task::body::{Body, ScopedBody};
@@ -15,6 +15,8 @@ enum Cause<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
     Exit(SystemExit),
+    /// A plain kill.
+    Kill,
     /// An exception that was raised on the thread that receives it.
     Here(ThreadBound<Exception>),
     Elsewhere(FailureText),
@@ -65,14 +67,37 @@ fn abroad<E>(exception: Exception) -> Cause<E> {
     if let Some(exit) = exception.downcast_ref::<SystemExit>() {
         return Cause::Exit(*exit);
     }
-    let failure = Failure::from(exception);
+    Cause::Elsewhere(text(Failure::from(exception)))
+}
+
+fn text(failure: Failure) -> FailureText {
     // The formatting and the destructor are user code.
     let text = guard(|| failure.to_text()).unwrap_or_else(|escape| {
         escape.let_go();
         FailureText::unreadable(&failure)
     });
     guard_drop(failure);
-    Cause::Elsewhere(text)
+    text
+}
+
+impl<E> JobFailure<E> {
+    /// Creates the failure of a body that returned an error.
+    pub(crate) fn from_error(error: E) -> Self {
+        JobFailure(Cause::Error(error))
+    }
+
+    /// Converts the failure of a greenlet. The payload of a panic stays in the greenlet; its message
+    /// is passed on.
+    pub(crate) fn from_failure(failure: &Failure) -> Self {
+        JobFailure(match failure.exception() {
+            Some(_) if failure.is_exit() => Cause::Kill,
+            Some(exception) => abroad(exception.clone()),
+            None => match failure.panic_message() {
+                Some(message) => Cause::Panic(Box::new(message.to_owned())),
+                None => Cause::Panic(Box::new("(a payload without a message)")),
+            },
+        })
+    }
 }
 
 impl<E: fmt::Debug + fmt::Display + 'static> JobFailure<E> {
@@ -82,6 +107,7 @@ impl<E: fmt::Debug + fmt::Display + 'static> JobFailure<E> {
             Cause::Error(error) => Failure::from(Exception::new(error)),
             Cause::Panic(payload) => Failure::panicked(payload),
             Cause::Exit(exit) => Failure::from(Exception::new(exit)),
+            Cause::Kill => Failure::from(Exception::new(GreenletExit)),
             Cause::Here(mut exception) => {
                 Failure::from(exception.take().expect("the exception is on the thread that it was raised on"))
             }
@@ -97,6 +123,7 @@ impl<E: fmt::Debug> fmt::Debug for JobFailure<E> {
             Cause::Error(error) => tuple.field(error),
             Cause::Panic(_) => tuple.field(&"panic"),
             Cause::Exit(exit) => tuple.field(exit),
+            Cause::Kill => tuple.field(&GreenletExit),
             Cause::Here(exception) => tuple.field(&exception.get()),
             Cause::Elsewhere(text) => tuple.field(text),
         };

@@ -160,6 +160,7 @@ pub(crate) fn core() -> CoreRef {
 }
 
 /// Returns this thread's hub, if it has one.
+#[inline]
 pub(crate) fn try_core() -> Option<CoreRef> {
     let core = CURRENT.get();
     (!core.is_null()).then_some(CoreRef { core, bound: PhantomData })
@@ -201,17 +202,19 @@ pub(crate) fn make() -> io::Result<CoreRef> {
 pub(crate) struct HubHandle {
     core: *const Core,
     number: u64,
+    thread: u64,
 }
 
 /// Returns the hub_handle of this thread's hub.
 pub(crate) fn hub_handle(number: u64) -> HubHandle {
-    HubHandle { core: CURRENT.get(), number }
+    HubHandle { core: CURRENT.get(), number, thread: thread_bound::thread_number() }
 }
 
 /// Makes this thread one of the hub's threads. Only the stand-in's fibers call it.
 pub(crate) fn adopt(hub_handle: HubHandle) {
     if CURRENT.get() != hub_handle.core {
         thread_bound::set_hub_number(hub_handle.number);
+        thread_bound::set_thread_number(hub_handle.thread);
         CURRENT.set(hub_handle.core);
     }
 }

@@ -30,6 +30,7 @@ impl Core {
             if self.in_hub() {
                 self.deliver_urgent();
             }
+            self.alert_driver();
         }
     }
 

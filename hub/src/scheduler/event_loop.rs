@@ -24,7 +24,7 @@ use crate::inbox::registry::Link;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::guard;
 use crate::task::{Interrupt, WaitToken, WakeReason};
-use crate::task::{Notification, Target};
+use crate::task::{Notification, Notified, Target, TaskRef, tell};
 
 /// With that many entries in the queue, or due, the record of the next one is no longer in the
 /// nearest cache at its turn.
@@ -34,7 +34,7 @@ const PREFETCH_THRESHOLD: usize = 512;
 const LAST: i8 = -1;
 
 /// The task to resume next, and the outcome of its wait.
-type Next = Option<(WaitToken, WakeReason)>;
+type Resumption = Option<(WaitToken, WakeReason)>;
 
 impl Core {
     /// Runs the loop until main's wait is over. Called on main's stack.
@@ -77,7 +77,7 @@ impl Core {
     /// Takes one step. Returns the task to resume and the outcome of its wait, if the step has led
     /// to one.
     #[inline(always)]
-    fn advance(&self) -> Next {
+    fn advance(&self) -> Resumption {
         if let Some(step) = self.queue.pop_step() {
             return self.take_step(step);
         }
@@ -106,7 +106,7 @@ impl Core {
     }
 
     #[inline(always)]
-    fn next_item(&self) -> Next {
+    fn next_item(&self) -> Resumption {
         if self.pace.due() && self.look(0) {
             return None;
         }
@@ -133,7 +133,7 @@ impl Core {
 
     /// Serves a direct wake.
     #[inline]
-    fn wake_directly(&self, token: WaitToken) -> Next {
+    fn wake_directly(&self, token: WaitToken) -> Resumption {
         if self.holds_back(token) {
             return None;
         }
@@ -161,7 +161,24 @@ impl Core {
 
     /// Serves the next item of any kind.
     #[inline(never)]
-    fn next_other(&self) -> Next {
+    fn next_other(&self) -> Resumption {
+        let mut served = false;
+        while let Some((record, ticket)) = self.queue.pop_end() {
+            self.pace.spend();
+            if !self.pass_over_observers(&record, ticket) {
+                return self.begin_pass(Notified::Greenlet(record), ticket);
+            }
+            drop(record);
+            // The next pass follows at once if the loop would serve it now. The last reference to a
+            // greenlet may have dropped a user's value, which may do anything that the hub can do.
+            if self.pace.due() || self.queue.has_steps() || self.main.is_resumed() {
+                return None;
+            }
+            served = true;
+        }
+        if served {
+            return None;
+        }
         if let Some(item) = self.queue.pop() {
             self.pace.spend();
             self.run_item(item)
@@ -169,6 +186,18 @@ impl Core {
             self.loop_state.enter(Phase::Poll);
             None
         }
+    }
+
+    /// Makes the whole pass over the links of a greenlet that has ended, if it only tells observers.
+    #[inline(always)]
+    fn pass_over_observers(&self, record: &TaskRef, ticket: u64) -> bool {
+        // A pass may be interrupted between two targets when a check of the clock is due.
+        let most = if self.pace.due() { 1 } else { 2 };
+        let told = record.task.links.pass_over_observers(ticket, most);
+        if told > 1 {
+            self.pace.spend_operation();
+        }
+        told > 0
     }
 
     /// Drains the inbox and reads the clock. Returns `true` if the batch has used up its time and
@@ -180,11 +209,12 @@ impl Core {
         let late = more && self.pace.look(self.now());
         if late {
             self.loop_state.enter(Phase::Poll);
+            self.cut_iteration();
         }
         late
     }
 
-    fn take_posted(&self) {
+    pub(super) fn take_posted(&self) {
         if self.foreign.inbox().signalled() {
             for message in self.foreign.inbox().take() {
                 self.push(Item::from(message));
@@ -192,7 +222,13 @@ impl Core {
         }
     }
 
-    fn run_item(&self, item: Item) -> Next {
+    #[inline(never)]
+    fn begin_pass(&self, of: Notified, ticket: u64) -> Resumption {
+        Notification::begin(of, ticket).and_then(|pass| self.serve(pass, true))
+    }
+
+    #[inline(never)]
+    fn run_item(&self, item: Item) -> Resumption {
         match item {
             Item::Resume(token) => return Some((token, WakeReason::Woken)),
             Item::Direct(token) => return self.wake_directly(token),
@@ -202,9 +238,8 @@ impl Core {
                     self.throw(owner, throw);
                 }
             }
-            Item::Notify(of, ticket) => {
-                return Notification::begin(of, ticket).and_then(|pass| self.serve(pass, true));
-            }
+            Item::Notify(of, ticket) => return self.begin_pass(of, ticket),
+            Item::End(record, ticket) => return self.begin_pass(Notified::Greenlet(record), ticket),
             Item::Continue(pass) => return self.serve(*pass, true),
             Item::Throw(throw) => {
                 let (records, exception, killer) = *throw;
@@ -241,7 +276,7 @@ impl Core {
     }
 
     #[inline(always)]
-    fn take_step(&self, step: Step) -> Next {
+    fn take_step(&self, step: Step) -> Resumption {
         match step {
             Step::Wake(token, verdict) => return Some((token, verdict)),
             Step::Throw(record, throw) => {
@@ -256,7 +291,7 @@ impl Core {
     /// Serves the next target of a pass, or queues the pass again, as the next item, if the batch
     /// has used up its time.
     #[inline(always)]
-    fn continue_pass(&self, pass: Notification) -> Next {
+    fn continue_pass(&self, pass: Notification) -> Resumption {
         if self.pace.due() && self.interrupt_pass() {
             self.queue.push_front(Item::Continue(Box::new(pass)));
             return None;
@@ -274,7 +309,7 @@ impl Core {
     /// Serves the next target of a pass, which counts as a unit. The first one was counted as the
     /// item.
     #[inline(always)]
-    fn serve(&self, mut pass: Notification, first: bool) -> Next {
+    fn serve(&self, mut pass: Notification, first: bool) -> Resumption {
         let target = pass.next();
         if target.is_some() && !first {
             self.pace.spend_operation();
@@ -293,6 +328,11 @@ impl Core {
                 }
                 self.queue.push_step_front(Step::Serve(pass));
                 Some((token, WakeReason::Woken))
+            }
+            Target::Observe(place, observer) => {
+                self.queue.push_step_front(Step::Serve(pass));
+                tell(&observer, place);
+                None
             }
             Target::Call(f) => {
                 let of = pass.of.clone();
@@ -334,6 +374,12 @@ impl Core {
                 return;
             }
         }
+        self.begin_invoke();
+    }
+
+    /// Begins to serve the events of a poll that has just returned.
+    #[inline(always)]
+    pub(super) fn begin_invoke(&self) {
         let now = self.now();
         self.loop_state.polled(now);
         self.pace.polled(now);
@@ -382,7 +428,7 @@ impl Core {
         self.loop_state.queue_due(due);
     }
 
-    fn next_event(&self) -> Next {
+    fn next_event(&self) -> Resumption {
         match self.loop_state.pop_event() {
             None => self.loop_state.enter(Phase::Prepare),
             Some(Event::Wake(token)) => {

@@ -66,6 +66,8 @@ impl PollWakers {
     }
 
     /// Wakes the future of a direction, if one waits.
+    // Not inlined: the loop has no use for the code in most iterations.
+    #[inline(never)]
     pub(crate) fn wake(&self, direction: Direction) {
         if let Some(waker) = self.0[direction as usize].take() {
             wake_future(waker);

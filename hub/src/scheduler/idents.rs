@@ -100,6 +100,7 @@ impl Core {
         self.ids.new_number()
     }
 
+    #[inline]
     pub(crate) fn new_link(&self) -> LinkId {
         LinkId(self.new_number())
     }

@@ -200,10 +200,13 @@ impl Core {
     }
 
     /// Returns the exception count of the running task, if the task is (or may be) unwinding now.
+    #[inline]
     pub(crate) fn unwinding_since(&self) -> Option<u64> {
-        if !thread::panicking() {
-            return None;
-        }
+        if thread::panicking() { self.exceptions_if_unwinding() } else { None }
+    }
+
+    #[cold]
+    fn exceptions_if_unwinding(&self) -> Option<u64> {
         let record = self.current();
         (self.unwind_state(&record.task) != UnwindState::No).then(|| record.task.raises.get())
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::Location;
 use std::rc::Rc;
+use std::thread;
 
 use super::Core;
 use super::bound::Bound;
@@ -12,7 +13,6 @@ use crate::scheduler::current;
 use crate::scheduler::report::ErrorContext;
 use crate::scheduler::unwind::{Escape, guard};
 use crate::stack::{DEFAULT_STACK_SIZE, StackError, StackStats};
-use crate::task::Notified;
 use crate::task::body::Body;
 use crate::task::{
     AnyGreenlet, Kind, NO_INDEX, SpawnCallback, State, Task, TaskPtr, TaskRef, WaitToken, switch,
@@ -131,15 +131,27 @@ impl Core {
         }
     }
 
-    /// Drops the value of a body that has returned, on the stack of its greenlet, if no handle is
-    /// left that could take the value. The destructor may wait. Returns the exception that
-    /// interrupted the greenlet there.
+    /// Returns `true` if a handle is left that could take the value of a body that has returned, or a
+    /// link that could.
     #[inline(always)]
-    fn drop_untaken(&self, record: &TaskRef) -> Option<Failure> {
+    fn value_stays(&self, record: &TaskRef) -> bool {
         // One reference belongs to the hub, one to the caller.
-        if record.count() > 2 || !record.task.links.is_empty() { None } else { self.drop_value(record) }
+        record.count() > 2 || !record.task.links.is_empty()
     }
 
+    /// Ends a greenlet whose body has failed, or whose value no handle can take.
+    #[inline(never)]
+    fn finish_otherwise(&self, record: &TaskRef, result: thread::Result<Result<(), Exception>>) {
+        let failure = match result {
+            Ok(Ok(())) => self.drop_value(record),
+            Ok(Err(exception)) => Some(Failure::raised(exception)),
+            Err(payload) => Some(Escape::sort(payload).into_failure()),
+        };
+        self.finish(record, failure);
+    }
+
+    /// Drops the value of a body that has returned, on the stack of its greenlet. The destructor may
+    /// wait. Returns the exception that interrupted the greenlet there.
     fn drop_value(&self, record: &TaskRef) -> Option<Failure> {
         match guard(|| record.body().drop_value()).err()? {
             Escape::Exception(exception) => Some(Failure::raised(exception)),
@@ -196,7 +208,7 @@ impl Core {
     #[inline(always)]
     fn become_ready(&self, record: &TaskRef) {
         record.task.state.set(State::Ready);
-        self.notify(&record.task.links, || Notified::Greenlet(record.clone()));
+        self.notify_end(record);
     }
 
     #[cold]
@@ -331,10 +343,10 @@ impl Core {
 fn run_body() {
     let core = current::core();
     let record = core.current();
-    let failure = match record.body().run() {
-        Ok(Ok(())) => core.drop_untaken(&record),
-        Ok(Err(exception)) => Some(Failure::raised(exception)),
-        Err(payload) => Some(Escape::sort(payload).into_failure()),
-    };
-    core.finish(&record, failure);
+    let result = record.body().run();
+    if matches!(result, Ok(Ok(()))) && core.value_stays(&record) {
+        core.finish(&record, None);
+    } else {
+        core.finish_otherwise(&record, result);
+    }
 }

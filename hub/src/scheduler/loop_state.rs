@@ -123,6 +123,16 @@ impl LoopState {
         self.spare.set(due);
     }
 
+    /// Queues an event that is served after all others of this poll.
+    pub(super) fn push_event(&self, event: Event) {
+        self.events.borrow_mut().push_back(event);
+    }
+
+    /// Returns `true` if events of the last poll are left.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.borrow().is_empty()
+    }
+
     #[inline]
     pub(super) fn pop_event(&self) -> Option<Event> {
         self.events.borrow_mut().pop_front()

@@ -28,6 +28,13 @@ pub(super) struct MainTask {
     death_waiter: Cell<Option<WaitToken>>,
     /// The number of urgent exceptions, to be read at every switch.
     urgent_count: Cell<usize>,
+    /// `true` while main runs one iteration of the loop.
+    polls_once: Cell<bool>,
+    /// `true` if a driver is set.
+    driven: Cell<bool>,
+    /// The number of reasons that make a wait of main more than a run of the loop: the urgent
+    /// exceptions, and a driver. To be read at every wait of main.
+    special: Cell<usize>,
     /// Exceptions that are delivered before everything else.
     urgent: RefCell<VecDeque<Exception>>,
 }
@@ -47,6 +54,9 @@ impl MainTask {
             joins: Cell::new(false),
             death_waiter: Cell::new(None),
             urgent_count: Cell::new(0),
+            polls_once: Cell::new(false),
+            driven: Cell::new(false),
+            special: Cell::new(0),
             urgent: RefCell::default(),
         }
     }
@@ -109,17 +119,43 @@ impl MainTask {
     pub(super) fn push_urgent(&self, exception: Exception) {
         self.urgent.borrow_mut().push_back(exception);
         self.urgent_count.set(self.urgent_count.get() + 1);
+        self.special.set(self.special.get() + 1);
     }
 
     fn pop_urgent(&self) -> Option<Exception> {
         let exception = self.urgent.borrow_mut().pop_front()?;
         self.urgent_count.set(self.urgent_count.get() - 1);
+        self.special.set(self.special.get() - 1);
         Some(exception)
+    }
+
+    /// Returns `true` if a wait of main is more than a run of the loop.
+    #[inline(always)]
+    pub(super) fn waits_specially(&self) -> bool {
+        self.special.get() > 0
+    }
+
+    /// Sets whether main runs one iteration of the loop.
+    pub(super) fn set_polls_once(&self, polls_once: bool) {
+        self.polls_once.set(polls_once);
+    }
+
+    /// Returns `true` while main runs one iteration of the loop.
+    pub(super) fn polls_once(&self) -> bool {
+        self.polls_once.get()
+    }
+
+    /// Sets whether a driver is set.
+    pub(super) fn set_driven(&self, driven: bool) {
+        let before = self.driven.replace(driven);
+        self.special.set(self.special.get() + usize::from(driven) - usize::from(before));
     }
 
     /// Drops the exceptions.
     pub(super) fn close(&self) {
         self.urgent_count.set(0);
+        self.special.set(0);
+        self.driven.set(false);
         guard_drop(self.urgent.take());
     }
 

@@ -11,7 +11,9 @@ use std::task::Waker;
 pub(crate) mod borrowed;
 mod bound;
 pub(crate) mod callback;
+mod clock;
 pub(crate) mod current;
+mod driver;
 mod errors;
 mod event_loop;
 mod events;
@@ -30,6 +32,7 @@ mod main_task;
 mod nested;
 mod pace;
 mod park;
+mod poll_once;
 pub(crate) mod report;
 mod ring;
 mod run_queue;
@@ -44,6 +47,7 @@ mod watches;
 mod wind_down;
 
 pub(crate) use self::events::{IoWaiter, LinkCell, PollWakers, TimerAction};
+pub use self::poll_once::Next;
 pub(crate) use self::run_queue::Item;
 pub(crate) use self::state::Mode;
 pub(crate) use self::watches::{Watch, WatchKind};
@@ -82,6 +86,8 @@ pub(crate) struct Core {
     unwinding: interrupts::Unwinding,
     /// The waits of destructors in callbacks that unwind.
     nested: nested::NestedWaits,
+    /// The waker of the program that runs the hub in a loop of its own.
+    driver: driver::Driver,
     /// The error handler and the spawn callbacks.
     hooks: hooks::Hooks,
     /// The stacks of the greenlets.

@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::Core;
-use super::timer_queue::nanos;
+use super::clock::nanos;
 
 /// The number of units from one boundary to the next, as in gevent.
 pub(super) const WINDOW: u32 = 50;

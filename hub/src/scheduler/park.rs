@@ -171,14 +171,27 @@ impl Core {
     /// Runs the loop until main's wait is over.
     #[inline(never)]
     fn suspend_main(&self) {
+        if self.main.waits_specially() {
+            self.begin_special_wait();
+        }
+        // The only call, so that it is inlined.
+        self.drive();
+        self.unwinding.note_resumed(thread::panicking());
+        self.pace.renew_budget();
+        if self.main.waits_specially() {
+            self.end_driving(self.main.task().interrupted.get());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_special_wait(&self) {
         if self.main.has_urgent() {
             // Raised by main itself, or deferred by a destructor of main: no other code would
             // deliver it.
             self.deliver_urgent();
         }
-        self.drive();
-        self.unwinding.note_resumed(thread::panicking());
-        self.pace.renew_budget();
+        self.disarm_driver();
     }
 
     /// Creates the panic payload of the interrupt of the running task.

@@ -24,6 +24,9 @@ pub(super) struct Ring<T: Copy> {
     slots: Cell<*mut MaybeUninit<T>>,
     /// The number of slots, a power of two, less one.
     mask: Cell<usize>,
+    /// With that many values, a value is not added at once: the number of slots, or 0 while the ring
+    /// is armed.
+    limit: Cell<usize>,
     /// The position of the first value.
     head: Cell<usize>,
     /// The position behind the last value. Both wrap around at the end of the type.
@@ -36,6 +39,7 @@ impl<T: Copy> Ring<T> {
         Ring {
             slots: Cell::new(slots.cast()),
             mask: Cell::new(FIRST - 1),
+            limit: Cell::new(FIRST),
             head: Cell::new(0),
             tail: Cell::new(0),
         }
@@ -58,25 +62,45 @@ impl<T: Copy> Ring<T> {
         unsafe { self.slots.get().add(position & self.mask.get()) }
     }
 
+    /// Adds a value at the end, if there is a slot for it and the ring is not armed. Otherwise
+    /// returns `false`; [`make_room`](Ring::make_room) changes that.
     #[inline(always)]
-    pub(super) fn push_back(&self, value: T) {
-        if self.len() > self.mask.get() {
-            self.grow();
+    pub(super) fn try_push_back(&self, value: T) -> bool {
+        if self.len() >= self.limit.get() {
+            return false;
         }
         let slot = self.slot(self.tail.get());
         // SAFETY: the slot is in the allocation, and no reference to it exists.
         unsafe { slot.write(MaybeUninit::new(value)) };
         self.tail.set(self.tail.get().wrapping_add(1));
+        true
     }
 
-    pub(super) fn push_front(&self, value: T) {
-        if self.len() > self.mask.get() {
-            self.grow();
+    /// Adds a value at the front, like [`try_push_back`](Ring::try_push_back).
+    pub(super) fn try_push_front(&self, value: T) -> bool {
+        if self.len() >= self.limit.get() {
+            return false;
         }
         self.head.set(self.head.get().wrapping_sub(1));
         let slot = self.slot(self.head.get());
-        // SAFETY: as in `push_back`.
+        // SAFETY: as in `try_push_back`.
         unsafe { slot.write(MaybeUninit::new(value)) };
+        true
+    }
+
+    /// Arms the ring: it takes no value until [`make_room`](Ring::make_room) is called.
+    pub(super) fn arm(&self) {
+        self.limit.set(0);
+    }
+
+    /// Disarms the ring, and doubles the number of slots if there is none for another value.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_room(&self) {
+        if self.len() > self.mask.get() {
+            self.grow();
+        }
+        self.limit.set(self.mask.get() + 1);
     }
 
     /// Returns the value `behind` places behind the first one.
@@ -112,8 +136,6 @@ impl<T: Copy> Ring<T> {
     }
 
     /// Doubles the number of slots.
-    #[cold]
-    #[inline(never)]
     fn grow(&self) {
         let len = self.len();
         let mut slots = Box::<[T]>::new_uninit_slice((self.mask.get() + 1) * 2);
@@ -149,6 +171,39 @@ mod tests {
 
     use super::*;
 
+    fn push_back(ring: &Ring<u64>, value: u64) {
+        if !ring.try_push_back(value) {
+            ring.make_room();
+            assert!(ring.try_push_back(value));
+        }
+    }
+
+    fn push_front(ring: &Ring<u64>, value: u64) {
+        if !ring.try_push_front(value) {
+            ring.make_room();
+            assert!(ring.try_push_front(value));
+        }
+    }
+
+    #[test]
+    fn an_armed_ring_takes_nothing_until_it_makes_room() {
+        let ring = Ring::new();
+        for value in 0..200 {
+            ring.arm();
+            assert!(!ring.try_push_back(value) && !ring.try_push_front(value));
+            ring.make_room();
+            assert!(ring.try_push_back(value));
+            assert!(
+                ring.len() == ring.mask.get() + 1 || ring.try_push_front(0) && ring.pop_front() == Some(0)
+            );
+        }
+        ring.arm();
+        assert_eq!(
+            (0..200).map(|_| ring.pop_front()).collect::<Vec<_>>(),
+            (0..200).map(Some).collect::<Vec<_>>()
+        );
+    }
+
     #[test]
     fn behaves_as_a_deque_of_std_does() {
         let (ring, mut deque) = (Ring::new(), VecDeque::new());
@@ -158,11 +213,11 @@ mod tests {
             // Grows in the first half, shrinks in the second.
             match (random >> 33) % 8 {
                 0 => {
-                    ring.push_front(step);
+                    push_front(&ring, step);
                     deque.push_front(step);
                 }
                 1..=3 => {
-                    ring.push_back(step);
+                    push_back(&ring, step);
                     deque.push_back(step);
                 }
                 4 | 5 if step > 10_000 => assert_eq!(ring.pop_front(), deque.pop_front()),
@@ -182,7 +237,7 @@ mod tests {
         let ring = Ring::new();
         ring.head.set(usize::MAX - 1);
         ring.tail.set(usize::MAX - 1);
-        (0..200).for_each(|value| ring.push_back(value));
+        (0..200).for_each(|value| push_back(&ring, value));
         assert_eq!(
             (0..200).map(|_| ring.pop_front()).collect::<Vec<_>>(),
             (0..200).map(Some).collect::<Vec<_>>()

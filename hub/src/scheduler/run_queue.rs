@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use super::Core;
 use super::callback::CallbackState;
+use super::driver;
 use super::ring::Ring;
 use super::unwind::guard_drop;
 use crate::exception::Exception;
@@ -32,6 +33,8 @@ pub(crate) enum Item {
     Timeout(Rc<dyn ScopeTimeout>),
     /// Serves links.
     Notify(Notified, u64),
+    /// Serves the links of a greenlet that has ended.
+    End(TaskRef, u64),
     /// Continues a pass over links that a poll has interrupted.
     Continue(Box<Notification>),
     /// Interrupts tasks, then wakes the caller.
@@ -74,23 +77,27 @@ pub(super) enum Step {
 /// The place of an item in the queue.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
-    /// The wait that the item ends.
+    /// The wait that the item ends; the ticket of the pass for [`END`].
     wait: u64,
-    /// The slot of the task in that wait, with the mark [`DIRECT`] for a direct wake; or [`OTHER`].
+    /// The slot of the task in that wait, with the mark [`DIRECT`] for a direct wake; or [`END`] or
+    /// [`OTHER`].
     index: u32,
 }
 
 /// The mark of a direct wake.
 const DIRECT: u32 = 1 << 31;
 
-/// The slot in the entry of an item that does something else than to end a wait.
+/// The slot in the entry of a pass over the links of a greenlet that has ended.
+const END: u32 = u32::MAX - 1;
+
+/// The slot in the entry of an item that does something else.
 const OTHER: u32 = u32::MAX;
 
 impl Entry {
     /// Returns the wait that the item ends, if it does nothing else.
     #[inline(always)]
     pub(super) fn token(self) -> Option<WaitToken> {
-        (self.index != OTHER).then_some(WaitToken { index: self.index & !DIRECT, wait: self.wait })
+        (self.index < END).then_some(WaitToken { index: self.index & !DIRECT, wait: self.wait })
     }
 
     #[inline(always)]
@@ -106,6 +113,8 @@ pub(super) struct RunQueue {
     entries: Ring<Entry>,
     /// The items of the entries that end no wait, in the order of these entries.
     others: RefCell<VecDeque<Item>>,
+    /// The greenlets of the entries [`END`], in the order of these entries.
+    ended: RefCell<VecDeque<TaskRef>>,
     /// The wait that the last direct wake has ended, while its task runs; otherwise 0.
     served: Cell<u64>,
     /// The direct wake of main whose turn came while main could not run, below a nested wait.
@@ -122,6 +131,7 @@ impl RunQueue {
         RunQueue {
             entries: Ring::new(),
             others: RefCell::default(),
+            ended: RefCell::default(),
             served: Cell::new(0),
             held: Cell::new(None),
             passes: RefCell::default(),
@@ -145,7 +155,7 @@ impl RunQueue {
     #[inline(always)]
     pub(super) fn push_resume(&self, token: WaitToken) {
         if token.index < DIRECT {
-            self.entries.push_back(Entry { wait: token.wait, index: token.index });
+            self.push_entry(Entry { wait: token.wait, index: token.index });
         }
     }
 
@@ -153,32 +163,64 @@ impl RunQueue {
     #[inline(always)]
     fn push_direct(&self, token: WaitToken) {
         debug_assert!(token.index < DIRECT, "a task that waits has a slot");
-        self.entries.push_back(Entry { wait: token.wait, index: token.index | DIRECT });
+        self.push_entry(Entry { wait: token.wait, index: token.index | DIRECT });
+    }
+
+    #[inline(always)]
+    fn push_entry(&self, entry: Entry) {
+        if !self.entries.try_push_back(entry) {
+            self.push_entry_slowly(entry, Ring::try_push_back);
+        }
+    }
+
+    fn push_entry_front(&self, entry: Entry) {
+        if !self.entries.try_push_front(entry) {
+            self.push_entry_slowly(entry, Ring::try_push_front);
+        }
+    }
+
+    /// Adds an entry to the ring while that is full or armed, and wakes the driver if it is armed.
+    // The queue is as it must be before the driver's waker, which is user code, runs.
+    #[cold]
+    #[inline(never)]
+    fn push_entry_slowly(&self, entry: Entry, push: fn(&Ring<Entry>, Entry) -> bool) {
+        self.entries.make_room();
+        let added = push(&self.entries, entry);
+        debug_assert!(added, "there is room now");
+        driver::alert();
     }
 
     #[inline]
     pub(super) fn push(&self, item: Item) {
         match item {
             Item::Resume(token) => self.push_resume(token),
+            Item::End(record, ticket) => self.push_end(record, ticket),
             other => {
                 self.others.borrow_mut().push_back(other);
-                self.entries.push_back(Entry { wait: 0, index: OTHER });
+                self.push_entry(Entry { wait: 0, index: OTHER });
             }
         }
+    }
+
+    /// Queues a pass over the links of a greenlet that has ended.
+    #[inline(always)]
+    fn push_end(&self, record: TaskRef, ticket: u64) {
+        self.ended.borrow_mut().push_back(record);
+        self.push_entry(Entry { wait: ticket, index: END });
     }
 
     /// Queues an item that comes before all others.
     #[inline]
     pub(super) fn push_front(&self, item: Item) {
         self.others.borrow_mut().push_front(item);
-        self.entries.push_front(Entry { wait: 0, index: OTHER });
+        self.push_entry_front(Entry { wait: 0, index: OTHER });
     }
 
     /// Returns the next item, if it ends a wait and does nothing else.
     #[inline(always)]
     pub(super) fn next_resume(&self) -> Option<Entry> {
         let entry = self.entries.get(0)?;
-        let ends_wait = !entry.is_direct() || entry.index != OTHER && self.passes.borrow().is_empty();
+        let ends_wait = !entry.is_direct() || entry.index < END && self.passes.borrow().is_empty();
         ends_wait.then_some(entry)
     }
 
@@ -194,8 +236,20 @@ impl RunQueue {
         [0, 1].map(|behind| self.entries.get(behind)?.token())
     }
 
+    /// Takes the next item, if it is a pass over the links of a greenlet that has ended.
+    #[inline(always)]
+    pub(super) fn pop_end(&self) -> Option<(TaskRef, u64)> {
+        let entry = self.entries.get(0).filter(|entry| entry.index == END)?;
+        self.entries.drop_front();
+        let record = self.ended.borrow_mut().pop_front()?;
+        Some((record, entry.wait))
+    }
+
     /// Takes the next item of any kind.
     pub(super) fn pop(&self) -> Option<Item> {
+        if let Some((record, ticket)) = self.pop_end() {
+            return Some(Item::End(record, ticket));
+        }
         let entry = self.entries.pop_front()?;
         match entry.token() {
             None => self.others.borrow_mut().pop_front(),
@@ -225,7 +279,7 @@ impl RunQueue {
     /// Queues the direct wake that was held back, before all other items.
     pub(super) fn release_held(&self) {
         if let Some(token) = self.held.take() {
-            self.entries.push_front(Entry { wait: token.wait, index: token.index | DIRECT });
+            self.push_entry_front(Entry { wait: token.wait, index: token.index | DIRECT });
         }
     }
 
@@ -236,6 +290,16 @@ impl RunQueue {
             self.held.set(None);
         }
         held
+    }
+
+    /// Makes the next item that is added wake the driver. The queue must be empty.
+    pub(super) fn arm(&self) {
+        self.entries.arm();
+    }
+
+    /// Undoes [`arm`](RunQueue::arm).
+    pub(super) fn disarm(&self) {
+        self.entries.make_room();
     }
 
     /// Records that a direct wake resumes its task now.
@@ -302,6 +366,7 @@ impl RunQueue {
         self.entries.clear();
         self.passes.take().into_iter().for_each(guard_drop);
         self.others.take().into_iter().for_each(guard_drop);
+        self.ended.take().into_iter().for_each(guard_drop);
     }
 }
 
@@ -362,7 +427,24 @@ impl Core {
         } else {
             let ticket = self.new_number();
             links.begin_queue(ticket);
-            self.queue.push(Item::Notify(of(), ticket));
+            match of() {
+                Notified::Greenlet(record) => self.queue.push_end(record, ticket),
+                of @ Notified::Object(_) => self.queue.push(Item::Notify(of, ticket)),
+            }
+        }
+    }
+
+    /// Queues the pass over the links of a greenlet that has ended now.
+    #[inline(always)]
+    pub(crate) fn notify_end(&self, record: &TaskRef) {
+        let links = &record.task.links;
+        if links.begin_with_observer() {
+            debug_assert!(!links.notifying(), "a greenlet ends once, and nothing is notified before");
+            let ticket = self.new_number();
+            links.begin_queue(ticket);
+            self.queue.push_end(record.clone(), ticket);
+        } else {
+            self.notify(links, || Notified::Greenlet(record.clone()));
         }
     }
 
@@ -381,6 +463,7 @@ impl Core {
         if self.serves(wait) {
             self.pace.call_for_loop();
             self.queue.push_step_front(Step::Serve(Notification::after_direct(of(), lane)));
+            self.alert_driver();
         } else if links.notifying() {
             let ticket = self.new_number();
             links.begin_queue(ticket);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::Core;
+use super::driver::Driver;
 use super::hooks::Hooks;
 use super::idents::Ids;
 use super::interrupts::Unwinding;
@@ -53,6 +54,7 @@ impl Core {
             pace: Pace::new(),
             spare_waker: Cell::new(None),
             unwinding: Unwinding::new(),
+            driver: Driver::default(),
             hooks: Hooks::new(),
             thread_exit,
         }))
@@ -61,11 +63,6 @@ impl Core {
     /// Returns the running task; in the hub that is main, since the hub runs on main's stack.
     pub(crate) fn current(&self) -> TaskRef {
         self.tasks.current()
-    }
-
-    /// Runs `f` on the record of the running task.
-    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
-        self.tasks.with_current(f)
     }
 
     /// Returns the running task, without a reference; see [`TaskTable`] for its rules.
@@ -93,6 +90,9 @@ impl Core {
         let mode = self.mode.replace(Mode::Hub);
         let result = f();
         self.mode.set(mode);
+        if self.queue.has_steps() {
+            self.alert_driver();
+        }
         result
     }
 

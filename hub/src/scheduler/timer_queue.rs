@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Core;
+use super::clock::{Clock, nanos};
+use super::driver;
 use super::events::TimerAction;
 use super::unwind::guard_drop;
 use crate::timers::{TimerId, Timers};
@@ -19,10 +21,13 @@ struct TimerEntry {
 
 /// The clock and the timers of a hub. Times are in nanoseconds since the creation of the hub.
 pub(super) struct TimerQueue {
-    epoch: Instant,
+    clock: Clock,
     timers: RefCell<Timers<TimerEntry>>,
     /// The number of running timers that do not keep the loop alive.
     unref: Cell<usize>,
+    /// A timer with an earlier deadline wakes the driver when it is started; 0 while the queue is not
+    /// armed.
+    alert_before: Cell<u64>,
     /// The allocation of the last scope timeout, kept for the next one: it is in the cache.
     spare: Cell<Option<Rc<dyn Any>>>,
 }
@@ -30,31 +35,49 @@ pub(super) struct TimerQueue {
 impl TimerQueue {
     pub(super) fn new() -> TimerQueue {
         TimerQueue {
-            epoch: Instant::now(),
+            clock: Clock::new(),
             timers: RefCell::new(Timers::new()),
             unref: Cell::new(0),
+            alert_before: Cell::new(0),
             spare: Cell::new(None),
         }
     }
 
     #[inline]
     pub(super) fn now(&self) -> u64 {
-        nanos(self.epoch.elapsed())
+        self.clock.now()
     }
 
     #[inline]
     fn at(&self, instant: Instant) -> u64 {
-        nanos(instant.saturating_duration_since(self.epoch))
+        self.clock.at(instant)
+    }
+
+    /// Returns an instant at which a time of the hub has been reached. Returns `None` for one that the
+    /// system cannot represent.
+    pub(super) fn instant(&self, at: u64) -> Option<Instant> {
+        self.clock.instant(at)
     }
 
     // Not inlined, to keep the frame of a wait as small as possible: with many waiters it is far
     // from the cache.
     #[inline(never)]
     fn start(&self, deadline: u64, action: impl FnOnce() -> TimerAction, keeps: bool) -> TimerId {
-        if !keeps {
-            self.unref.set(self.unref.get() + 1);
+        let id = self.timers.borrow_mut().start_with(deadline, || TimerEntry { action: action(), keeps });
+        if deadline < self.alert_before.get() {
+            driver::alert();
         }
-        self.timers.borrow_mut().start_with(deadline, || TimerEntry { action: action(), keeps })
+        id
+    }
+
+    /// Makes the next timer with an earlier deadline than this wake the driver.
+    pub(super) fn arm(&self, before: u64) {
+        self.alert_before.set(before);
+    }
+
+    /// Undoes [`arm`](TimerQueue::arm).
+    pub(super) fn disarm(&self) {
+        self.alert_before.set(0);
     }
 
     /// Cancels a timer. Returns its action, whose destructor is user code.
@@ -139,6 +162,9 @@ impl Core {
         action: impl FnOnce() -> TimerAction,
         keeps: bool,
     ) -> TimerId {
+        if !keeps {
+            self.timers.unref.set(self.timers.unref.get() + 1);
+        }
         self.timers.start(deadline, action, keeps)
     }
 
@@ -163,9 +189,4 @@ impl Core {
     pub(crate) fn keep_spare_timeout(&self, spare: Rc<dyn Any>) {
         self.timers.spare.set(Some(spare));
     }
-}
-
-/// Converts a duration to nanoseconds. More than 584 years count as no limit.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

@@ -87,6 +87,9 @@ impl Core {
     /// Activates a watcher of a kind that is checked in every iteration.
     pub(crate) fn add_watch(&self, watch: Rc<dyn Watch>) {
         self.watches.active.borrow_mut().push(watch);
+        if self.watches.wants_idle() {
+            self.alert_driver();
+        }
     }
 
     /// Deactivates a watcher, which the caller keeps.

@@ -9,9 +9,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::nanos;
 use super::loop_state::Phase;
 use super::run_queue::Step;
-use super::timer_queue::nanos;
 use super::{Core, Mode};
 use crate::error::Waiting;
 use crate::exception::{Exception, GreenletExit};
@@ -90,6 +90,8 @@ impl Core {
         if self.tasks.len() == 1 || cfg!(panic = "abort") {
             return;
         }
+        // The loop runs once more, and no program drives it.
+        self.disarm_driver();
         self.mode.set(Mode::Hub);
         let begin = self.now();
         let end = begin.saturating_add(nanos(LIMIT));
@@ -185,6 +187,7 @@ impl Core {
         self.loop_state.close();
         self.timers.close();
         self.watches.close();
+        self.driver.close();
         self.hooks.close();
         self.unwinding.close();
         self.main.close();

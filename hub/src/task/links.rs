@@ -32,11 +32,16 @@
 //!    pass, at the same position. The waiter removes its own entry, and checks the object itself. So
 //!    a direct wake is only for a waiter that its turn resumes at once: a task that is parked. The
 //!    wake of main is held back while main cannot run, below a nested wait.
+//! 7. A pass that only tells [observers](Observer) is made in one step, without a [`Notification`]:
+//!    no other code runs between its beginning and its end. The links of a pool to its members are
+//!    such entries.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem::ManuallyDrop;
+use std::rc::{Rc, Weak};
 
 use crate::task::WaitToken;
 
@@ -44,15 +49,31 @@ use crate::task::WaitToken;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub(crate) u64);
 
+/// An object with links to many greenlets, which need no closure of their own.
+///
+/// For the crates of this runtime; see [`AnyGreenlet::observe`](crate::AnyGreenlet::observe).
+#[doc(hidden)]
+pub trait Observer: 'static {
+    /// Called by the link that was made for this place.
+    ///
+    /// Must not panic, wait, run code of users, or add links to the greenlet.
+    fn observed(self: Rc<Self>, place: u32);
+}
+
 /// The target of an entry.
 pub(crate) enum Target {
     /// A waiting greenlet.
     Wake(WaitToken),
+    /// An object that runs no code of users, and the place that it has passed. The link does not keep
+    /// the object alive.
+    Observe(u32, Weak<dyn Observer>),
     /// A function that the hub calls.
     Call(Box<dyn FnOnce()>),
     /// A function that runs in a raw greenlet of its own, entered at once.
     Spawn(Box<dyn FnOnce()>),
 }
+
+const _: () = assert!(size_of::<Target>() == 24, "a target is part of each record");
 
 pub(super) struct Entry {
     pub(super) id: LinkId,
@@ -90,24 +111,29 @@ pub enum WakePolicy {
     Ordered,
 }
 
-/// Entries in order of arrival. Most lists have at most one, so the first is stored inline.
+/// Entries in order of arrival. Most lists have at most one, and the jobs of a mapping have two; these
+/// are stored inline.
 #[derive(Default)]
 pub(super) struct Line {
     /// The first entry; `None` only if the list is empty.
     pub(super) head: Option<Entry>,
-    /// The entries after the first; allocated for the second entry.
+    /// The second entry; `None` only if there is no further one.
+    second: Option<Entry>,
+    /// The entries after the second; allocated for the third entry.
     #[expect(clippy::box_collection, reason = "nearly every line is without, and this is all it then takes")]
     rest: Option<Box<VecDeque<Entry>>>,
 }
 
 impl Line {
     const fn new() -> Line {
-        Line { head: None, rest: None }
+        Line { head: None, second: None, rest: None }
     }
 
     fn push(&mut self, entry: Entry) {
         if self.is_empty() {
             self.head = Some(entry);
+        } else if self.second.is_none() {
+            self.second = Some(entry);
         } else {
             self.push_behind(entry);
         }
@@ -121,10 +147,20 @@ impl Line {
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let first = self.head.take();
-        if let Some(rest) = &mut self.rest {
-            self.head = rest.pop_front();
+        if self.second.is_some() {
+            self.head = self.take_second();
         }
         first
+    }
+
+    /// Removes the second entry. The next one takes its place.
+    #[inline]
+    fn take_second(&mut self) -> Option<Entry> {
+        let second = self.second.take();
+        if let Some(rest) = &mut self.rest {
+            self.second = rest.pop_front();
+        }
+        second
     }
 
     /// Removes an entry from any position. Ids are in ascending order, so an id below the head's
@@ -140,6 +176,9 @@ impl Line {
 
     #[inline(never)]
     fn remove_behind(&mut self, id: LinkId) -> Option<Entry> {
+        if self.second.as_ref()?.id == id {
+            return self.take_second();
+        }
         let rest = self.rest.as_mut()?;
         // The entries are in order of their ids. A binary search, since thousands of waiters may be
         // killed in any order.
@@ -147,24 +186,26 @@ impl Line {
         rest.remove(at)
     }
 
-    /// Returns the first two waiters of a list with at least that many entries.
+    /// Returns the first two waiters of a list with at least that many further entries.
     #[inline]
     pub(super) fn crowd(&self, many: usize) -> Option<[Option<WaitToken>; 2]> {
-        let rest = self.rest.as_ref().filter(|rest| rest.len() >= many)?;
-        let token = |entry: Option<&Entry>| match entry?.target {
+        self.rest.as_ref().filter(|rest| rest.len() >= many)?;
+        let token = |entry: &Option<Entry>| match entry.as_ref()?.target {
             Target::Wake(token) => Some(token),
-            Target::Call(_) | Target::Spawn(_) => None,
+            Target::Call(_) | Target::Spawn(_) | Target::Observe(..) => None,
         };
-        Some([token(self.head.as_ref()), token(rest.front())])
+        Some([token(&self.head), token(&self.second)])
     }
 
     pub(super) fn last(&self) -> Option<&Entry> {
-        self.rest.as_ref().and_then(|rest| rest.back()).or(self.head.as_ref())
+        let rest = self.rest.as_ref().and_then(|rest| rest.back());
+        rest.or(self.second.as_ref()).or(self.head.as_ref())
     }
 
     #[inline]
     fn len(&self) -> usize {
-        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+        let inline = usize::from(self.head.is_some()) + usize::from(self.second.is_some());
+        inline + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     #[inline]
@@ -240,10 +281,22 @@ impl Links {
         [Lane::First, Lane::Second].into_iter().filter_map(|lane| self.lane(lane))
     }
 
+    #[inline]
     pub(crate) fn add(&self, lane: Lane, id: LinkId, target: Target) {
+        let entry = Entry { id, target };
+        if self.count.get() == 0 && lane == Lane::First {
+            self.count.set(1);
+            let _none = ManuallyDrop::new(self.first.borrow_mut().head.replace(entry));
+        } else {
+            self.add_another(lane, entry);
+        }
+    }
+
+    #[inline(never)]
+    fn add_another(&self, lane: Lane, entry: Entry) {
         self.count.set(self.count.get() + 1);
         self.join_lane();
-        self.line(lane).borrow_mut().push(Entry { id, target });
+        self.line(lane).borrow_mut().push(entry);
     }
 
     /// Adds a waiter like `add`.
@@ -302,6 +355,50 @@ impl Links {
         line.pop().map(|entry| entry.target)
     }
 
+    /// Makes the whole pass that was queued under `ticket`, over the links of a greenlet, if it only
+    /// tells at most `most` observers, of one or two. These add no further links. Returns their
+    /// number; 0 if the pass was not made.
+    #[inline(always)]
+    pub(crate) fn pass_over_observers(&self, ticket: u64, most: usize) -> usize {
+        if self.notifier.get() != Notifier::Queued(ticket) || self.count.get() > most {
+            return 0;
+        }
+        let (head, second) = {
+            let mut first = self.first.borrow_mut();
+            let Some(Entry { target: Target::Observe(..), .. }) = first.head else { return 0 };
+            let (None | Some(Entry { target: Target::Observe(..), .. })) = first.second else { return 0 };
+            // Nothing is behind these, since there are at most two.
+            (first.head.take(), first.second.take())
+        };
+        self.count.set(0);
+        self.notifier.set(Notifier::Idle);
+        if let Some(Entry { target: Target::Observe(place, observer), .. }) = head {
+            tell(&observer, place);
+        }
+        let Some(Entry { target: Target::Observe(place, observer), .. }) = second else { return 1 };
+        tell(&observer, place);
+        2
+    }
+
+    /// Adds an observer as the only entry, if there is none and no pass was ever due. Returns the
+    /// observer otherwise.
+    #[inline]
+    pub(crate) fn add_first_observer(
+        &self,
+        id: LinkId,
+        place: u32,
+        observer: Weak<dyn Observer>,
+    ) -> Result<(), Weak<dyn Observer>> {
+        if self.count.get() > 0 || self.notifier.get() != Notifier::Idle {
+            return Err(observer);
+        }
+        self.count.set(1);
+        let entry = Entry { id, target: Target::Observe(place, observer) };
+        // The list was empty, so there is nothing to drop.
+        let _none = ManuallyDrop::new(self.first.borrow_mut().head.replace(entry));
+        Ok(())
+    }
+
     /// Cancels a queued pass without entries (rules 2 and 4).
     pub(crate) fn call_off_if_empty(&self) {
         if matches!(self.notifier.get(), Notifier::Queued(_)) && self.is_empty() {
@@ -324,11 +421,12 @@ impl Links {
         let before = self.count.get();
         for lane in self.lanes().rev() {
             let mut lane = lane.borrow_mut();
-            let Line { head, rest } = std::mem::take(&mut *lane);
-            for entry in head.into_iter().chain(rest.into_iter().flat_map(|rest| *rest)) {
+            let Line { head, second, rest } = std::mem::take(&mut *lane);
+            let inline = head.into_iter().chain(second);
+            for entry in inline.chain(rest.into_iter().flat_map(|rest| *rest)) {
                 match entry.target {
                     Target::Wake(token) => tokens.push(token),
-                    Target::Call(_) | Target::Spawn(_) => lane.push(entry),
+                    Target::Call(_) | Target::Spawn(_) | Target::Observe(..) => lane.push(entry),
                 }
             }
         }
@@ -358,6 +456,12 @@ impl Links {
         self.count.get() == 0
     }
 
+    /// Returns `true` if the first entry is an observer.
+    #[inline(always)]
+    pub(crate) fn begin_with_observer(&self) -> bool {
+        matches!(self.first.borrow().head, Some(Entry { target: Target::Observe(..), .. }))
+    }
+
     /// Returns the only entry and its lane, if that is a waiter.
     #[inline]
     pub(crate) fn only_waiter(&self) -> Option<(Lane, WaitToken)> {
@@ -367,8 +471,10 @@ impl Links {
         if self.len() != 1 {
             return None;
         }
-        let of = |lane| Some((lane, self.first_waiter(lane)?));
-        of(Lane::First).or_else(|| of(Lane::Second))
+        if let Some(entry) = &self.first.borrow().head {
+            return if let Target::Wake(token) = entry.target { Some((Lane::First, token)) } else { None };
+        }
+        Some((Lane::Second, self.first_waiter(Lane::Second)?))
     }
 
     /// Returns the first entry of a lane, if that is a waiter.
@@ -412,14 +518,15 @@ impl Links {
     pub(crate) fn notifying(&self) -> bool {
         match (self.notifier.get(), self.alone.get()) {
             (Notifier::Idle, _) => false,
+            (Notifier::Queued(_) | Notifier::Running, _) => true,
             (Notifier::Direct(_, wait), Some(alone)) => alone.wait == wait,
-            (notifier, _) => self.is_queued_or_running(notifier),
+            (Notifier::Direct(lane, wait), None) => self.wakes_directly(lane, wait),
         }
     }
 
+    /// Returns `true` if the direct wake of this wait is queued, for a waiter that is in its lane.
     #[inline(never)]
-    fn is_queued_or_running(&self, notifier: Notifier) -> bool {
-        let Notifier::Direct(lane, wait) = notifier else { return true };
+    fn wakes_directly(&self, lane: Lane, wait: u64) -> bool {
         !self.is_empty() && self.first_waiter(lane).is_some_and(|token| token.wait == wait)
     }
 
@@ -453,6 +560,14 @@ impl Links {
     /// Makes a direct wake that runs an ordinary pass that runs.
     pub(super) fn run_on(&self) {
         self.notifier.set(Notifier::Running);
+    }
+}
+
+/// Calls a link to an observer.
+#[inline(always)]
+pub(crate) fn tell(observer: &Weak<dyn Observer>, place: u32) {
+    if let Some(observer) = observer.upgrade() {
+        observer.observed(place);
     }
 }
 

@@ -224,6 +224,7 @@ impl Task {
     }
 
     /// Returns the failure that the task has ended with.
+    #[inline]
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.rare.get()?.failure.get()
     }
@@ -284,6 +285,7 @@ impl Task {
     }
 
     /// Returns `true` if its result is recorded.
+    #[inline]
     pub(crate) fn ready(&self) -> bool {
         self.state.get() == State::Ready
     }

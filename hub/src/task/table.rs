@@ -162,11 +162,6 @@ impl TaskTable {
         self.running.get()
     }
 
-    /// Runs `f` on the record of the running task.
-    pub(crate) fn with_current<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
-        f(&self.current())
-    }
-
     /// Returns the record of the running task.
     #[inline(always)]
     pub(crate) fn current(&self) -> TaskRef {

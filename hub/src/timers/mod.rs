@@ -17,6 +17,9 @@
 //! 2. The deadline and the current tick alone determine the slot of a timer in the wheel (see
 //!    `wheel.rs`); the slot is stored nowhere.
 //! 3. The current tick moves only while no timer is near, and never past a slot in use.
+//! 4. The timer that was started last is neither near nor in the wheel until another one is started
+//!    or the earliest timer is asked for: if it is cancelled before that, as a timeout around a short
+//!    section is, it never needs a place.
 //!
 //! An indexed heap for all timers was the alternative: it is exact without a wheel, but a start and
 //! a cancel walk the depth of a heap of a million, through as many cache misses. Lazy cancelling

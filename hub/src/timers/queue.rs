@@ -1,6 +1,7 @@
 //! The set of timers: the wheel, the near timers, and the nodes that both refer to.
 
 use std::fmt;
+use std::mem;
 
 use super::arena::{NIL, Nodes, TimerId};
 use super::current_tick::{CurrentTick, Entry};
@@ -20,6 +21,9 @@ pub(crate) struct Timers<P> {
     pub(super) wheel: Wheel,
     /// The number of timers ever started, which orders equal deadlines.
     started: u64,
+    /// The timer that was started last, if it has no place in the wheel or among the near timers yet;
+    /// `NIL` otherwise.
+    pub(super) unplaced: u32,
 }
 
 /// A timer that has fired.
@@ -33,7 +37,7 @@ pub(crate) struct Due<P> {
 impl<P> Timers<P> {
     /// Creates an empty set of timers at time zero.
     pub(crate) fn new() -> Self {
-        Self { nodes: Nodes::new(), near: CurrentTick::new(), wheel: Wheel::new(), started: 0 }
+        Self { nodes: Nodes::new(), near: CurrentTick::new(), wheel: Wheel::new(), started: 0, unplaced: NIL }
     }
 
     /// Starts a timer. Any deadline is allowed: a timer with a past deadline is due at once.
@@ -47,11 +51,30 @@ impl<P> Timers<P> {
         let sequence = self.started;
         self.started += 1;
         let id = self.nodes.insert(deadline, sequence, payload);
-        match self.wheel.slot_of(deadline) {
-            Some(slot) => self.wheel.link(&mut self.nodes, slot, id.index()),
-            None => self.near.push(Entry { deadline, sequence, index: id.index() }),
+        let before = mem::replace(&mut self.unplaced, id.index());
+        if before != NIL {
+            self.place(before);
         }
         id
+    }
+
+    /// Puts a timer into the wheel or among the near timers.
+    #[inline(always)]
+    fn place(&mut self, index: u32) {
+        let node = &self.nodes[index];
+        match self.wheel.slot_of(node.deadline) {
+            Some(slot) => self.wheel.link(&mut self.nodes, slot, index),
+            None => self.near.push(Entry { deadline: node.deadline, sequence: node.sequence, index }),
+        }
+    }
+
+    /// Puts the timer that was started last into its place.
+    #[inline]
+    fn settle(&mut self) {
+        let index = mem::replace(&mut self.unplaced, NIL);
+        if index != NIL {
+            self.place(index);
+        }
     }
 
     #[cfg(test)]
@@ -66,11 +89,20 @@ impl<P> Timers<P> {
     #[inline(always)]
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<P> {
         let deadline = self.nodes.get(id)?.deadline;
-        match self.wheel.slot_of(deadline) {
-            Some(slot) => self.wheel.unlink(&mut self.nodes, slot, id.index()),
-            None => self.near.remove(id.index()),
+        if self.unplaced == id.index() {
+            self.unplaced = NIL;
+        } else {
+            self.displace(deadline, id.index());
         }
         Some(self.nodes.remove(id.index()).payload)
+    }
+
+    #[inline(never)]
+    fn displace(&mut self, deadline: u64, index: u32) {
+        match self.wheel.slot_of(deadline) {
+            Some(slot) => self.wheel.unlink(&mut self.nodes, slot, index),
+            None => self.near.remove(index),
+        }
     }
 
     /// Returns `true` if a timer has neither fired nor been cancelled.
@@ -86,6 +118,7 @@ impl<P> Timers<P> {
     /// [`pop_due`](Self::pop_due) has returned `None`, the time lies in the future, so a loop that
     /// sleeps and pops does not spin: a second early wake-up in a row takes a second cancel.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        self.settle();
         match self.near.first() {
             Some(first) => Some(first.deadline),
             None => self.wheel.earliest(&self.nodes),
@@ -101,6 +134,7 @@ impl<P> Timers<P> {
     /// `now` may jump ahead by any amount: the cost depends on the timers passed, not on the time
     /// passed.
     pub(crate) fn pop_due(&mut self, now: u64) -> Option<Due<P>> {
+        self.settle();
         loop {
             if let Some(&Entry { deadline, index, .. }) = self.near.first() {
                 if deadline > now {

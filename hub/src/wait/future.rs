@@ -46,8 +46,25 @@ struct LinkState {
 }
 
 impl<W: Waitable, R> WaitFuture<W, R> {
-    /// Creates a future that calls `outcome` once the object is ready.
-    pub(crate) fn new(object: W, outcome: fn(&W) -> R) -> Self {
+    /// Creates a future that calls `outcome` once the object is ready, for objects that cannot be
+    /// awaited themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use ramie::hub::WaitFuture;
+    /// use ramie::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// let mut free = pin!(WaitFuture::new(&semaphore, |semaphore| semaphore.counter()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(free.as_mut().poll(&mut cx), Poll::Pending);
+    /// semaphore.release();
+    /// assert_eq!(free.poll(&mut cx), Poll::Ready(1));
+    /// ```
+    pub fn new(object: W, outcome: fn(&W) -> R) -> Self {
         WaitFuture { object: Some(object), outcome, link: None }
     }
 

@@ -53,7 +53,12 @@ pub fn count_operation() {
     core.spend_io();
 }
 
-/// Waits until the loop is idle: no callback, no due timer, no ready source.
+/// Waits until the loop is idle: a poll has found no due timer and no ready source. Lets other
+/// greenlets run.
+///
+/// Greenlets that always yield do not delay it further than to the next poll, which is due after the
+/// [switch interval](crate::Hub::set_switch_interval). Timers and sources that are due in each
+/// iteration do, as in gevent. [`Hub::poll_once`](crate::Hub::poll_once) ends in any case.
 pub fn idle() {
     let core = current::core();
     let token = core.token();

@@ -6,16 +6,16 @@
 //!
 //! A scope catches its own timeout and no other: identity decides, as in gevent.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::TimedOut;
 use crate::exception::Exception;
-use crate::scheduler::TimerAction;
 use crate::scheduler::current;
 use crate::scheduler::unwind::{Escape, guard, guard_drop};
+use crate::scheduler::{Core, TimerAction};
 use crate::task::{Interrupt, Kind, ScopeTimeout, TaskRef, WeakTaskRef};
 use crate::timers::TimerId;
 use crate::wait::limit::Limit;
@@ -42,13 +42,13 @@ enum Owner {
 
 /// The state of a timeout, shared between its handles, its timer and its interrupt.
 struct TimeoutState {
-    limit: Limit,
+    limit: Cell<Limit>,
     exception: Option<Exception>,
     silent: bool,
     keeps: Cell<bool>,
     state: Cell<State>,
     timer: Cell<Option<TimerId>>,
-    owner: RefCell<Option<Owner>>,
+    owner: Cell<Option<Owner>>,
     /// `true` if its interrupt was caught by code that did not read it.
     swallowed: Cell<bool>,
     /// The value that [`ScopeTimeout::began_after`] returns.
@@ -59,6 +59,84 @@ struct TimeoutState {
 }
 
 impl TimeoutState {
+    fn new(limit: Limit) -> Self {
+        TimeoutState {
+            limit: Cell::new(limit),
+            exception: None,
+            silent: false,
+            keeps: Cell::new(true),
+            state: Cell::new(State::Idle),
+            timer: Cell::new(None),
+            owner: Cell::new(None),
+            swallowed: Cell::new(false),
+            began_after: Cell::new(None),
+            handles: Cell::new(1),
+        }
+    }
+
+    /// Returns an idle state with a limit, in the allocation of the last one.
+    #[inline(always)]
+    fn from_spare(core: &Core, limit: Limit) -> Rc<Self> {
+        let spare = core.take_spare_timeout();
+        let Some(state) = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok()) else {
+            return Rc::new(TimeoutState::new(limit));
+        };
+        state.limit.set(limit);
+        state.state.set(State::Idle);
+        state.began_after.set(None);
+        state.swallowed.set(false);
+        state
+    }
+
+    /// Keeps the allocation of a state of [`from_spare`](TimeoutState::from_spare) that is not armed
+    /// for the next one, unless it is shared.
+    #[inline(always)]
+    fn into_spare(mut self: Rc<Self>) {
+        if Rc::get_mut(&mut self).is_none() {
+            return;
+        }
+        if let Some(core) = current::try_core() {
+            // The replaced value is not armed either, and holds no user value.
+            core.keep_spare_timeout(self);
+        }
+    }
+
+    #[inline(always)]
+    fn start(self: &Rc<Self>, core: &Core) {
+        if cfg!(panic = "abort") {
+            panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
+        }
+        if self.state.get() != State::Idle {
+            self.check_start();
+        }
+        let Some(deadline) = self.limit.get().deadline(core) else {
+            self.state.set(State::Idle);
+            return;
+        };
+        let task = core.running();
+        let owner = match task.kind {
+            Kind::Raw => Owner::Raw(task.record()),
+            _ => Owner::Greenlet(task.downgrade()),
+        };
+        // A fired timeout may still have its last owner.
+        let last = self.owner.replace(Some(owner));
+        self.state.set(State::Pending);
+        let timer = core.start_timer(deadline, || TimerAction::Timeout(self.clone()), self.keeps.get());
+        self.timer.set(Some(timer));
+        drop(last);
+    }
+
+    /// Panics if a timeout that is not idle must not be started.
+    #[cold]
+    fn check_start(&self) {
+        match self.state.get() {
+            State::Pending => panic!("the timeout is already pending: cancel it before starting it again"),
+            State::Closed => panic!("the timeout is closed and cannot be started again"),
+            State::Idle | State::Fired => {}
+        }
+    }
+
+    #[inline(always)]
     fn disarm(&self, to: State) {
         if self.state.get() != State::Closed {
             self.state.set(to);
@@ -69,6 +147,65 @@ impl TimeoutState {
         }
         // Last, since this may be the last reference to a greenlet with user values.
         drop(owner);
+    }
+
+    /// Begins a scope: arms the timeout if it is not pending.
+    #[inline(always)]
+    fn enter(self: &Rc<Self>, core: &Core) {
+        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for
+        // another event.
+        if self.state.get() != State::Pending && !core.in_hub() {
+            self.start(core);
+            if self.exception.is_none() {
+                self.began_after.set(core.unwinding_since());
+            }
+        }
+    }
+
+    /// Ends a scope: closes the timeout if it has a limit.
+    #[inline(always)]
+    fn leave(&self) {
+        if !matches!(self.limit.get(), Limit::Never) {
+            self.disarm(State::Closed);
+        }
+    }
+
+    /// Returns the result of a scope that has ended.
+    fn outcome<R>(self: &Rc<Self>, result: Result<R, Escape>) -> Result<R, TimedOut> {
+        match result {
+            Ok(value) if self.swallowed.take() => {
+                guard_drop(value);
+                match &self.exception {
+                    Some(exception) => current::core().raise(exception.clone()),
+                    None => Err(TimedOut),
+                }
+            }
+            Ok(value) => Ok(value),
+            Err(Escape::Exception(exception)) if self.is_in(&exception) => Err(TimedOut),
+            Err(escape) => escape.resume(),
+        }
+    }
+
+    /// Begins the scope of a new timeout.
+    // Not inlined, and not generic: one call, and little code at each place with a timeout.
+    #[inline(never)]
+    fn begin(limit: Limit) -> Rc<Self> {
+        let core = current::core();
+        let state = Self::from_spare(&core, limit);
+        state.enter(&core);
+        state
+    }
+
+    /// Ends the scope of a timeout of [`begin`](TimeoutState::begin) that has interrupted nothing.
+    #[inline(never)]
+    fn finish(self: Rc<Self>) {
+        self.leave();
+        self.into_spare();
+    }
+
+    /// Returns `true` if this timeout has raised the exception.
+    fn is_in(self: &Rc<Self>, exception: &Exception) -> bool {
+        exception.downcast_ref::<Timeout>().is_some_and(|other| Rc::ptr_eq(self, &other.state))
     }
 }
 
@@ -166,28 +303,14 @@ impl Drop for Timeout {
         let left = self.state.handles.get() - usize::from(self.keeps_armed);
         self.state.handles.set(left);
         if left == 0 && matches!(self.state.state.get(), State::Pending | State::Fired) {
-            self.state.disarm(State::Idle);
+            self.cancel();
         }
     }
 }
 
 impl Timeout {
     fn with_limit(limit: Limit) -> Self {
-        Timeout {
-            keeps_armed: true,
-            state: Rc::new(TimeoutState {
-                limit,
-                exception: None,
-                silent: false,
-                keeps: Cell::new(true),
-                state: Cell::new(State::Idle),
-                timer: Cell::new(None),
-                owner: RefCell::new(None),
-                swallowed: Cell::new(false),
-                began_after: Cell::new(None),
-                handles: Cell::new(1),
-            }),
-        }
+        Timeout { keeps_armed: true, state: Rc::new(TimeoutState::new(limit)) }
     }
 
     /// Creates a timeout that fires `after` its start. Zero fires at the first turn of the loop
@@ -215,29 +338,6 @@ impl Timeout {
     pub(crate) fn throw_again(exception: Exception) -> Interrupt {
         let timeout = exception.downcast_ref::<Timeout>().map(|timeout| timeout.state.clone());
         Interrupt { exception, timeout: timeout.map(|state| -> Rc<dyn ScopeTimeout> { state }) }.unclaimed()
-    }
-
-    /// Creates a timeout with a limit, reusing the allocation of the last one.
-    fn from_spare(limit: Limit) -> Self {
-        let spare = current::core().take_spare_timeout();
-        let mut spare = spare.and_then(|spare| spare.downcast::<TimeoutState>().ok());
-        if let Some(state) = spare.as_mut().and_then(Rc::get_mut) {
-            state.limit = limit;
-            state.state.set(State::Idle);
-            state.began_after.set(None);
-            state.handles.set(1);
-            state.swallowed.set(false);
-        }
-        spare.map_or_else(|| Timeout::with_limit(limit), |state| Timeout { state, keeps_armed: true })
-    }
-
-    /// Keeps the allocation of a closed timeout of [`from_spare`](Timeout::from_spare) for the next
-    /// one, unless it is shared.
-    fn into_spare(mut self) {
-        if let (Some(_), Some(core)) = (Rc::get_mut(&mut self.state), current::try_core()) {
-            // The replaced value is a closed timeout too, and holds no user value.
-            core.keep_spare_timeout(self.state.clone());
-        }
     }
 
     fn edit(mut self, f: impl FnOnce(&mut TimeoutState)) -> Self {
@@ -281,42 +381,17 @@ impl Timeout {
     /// When it is pending already or closed, or in a build with `panic = "abort"`, in which nothing
     /// can be interrupted.
     pub fn start(&self) {
-        if cfg!(panic = "abort") {
-            panic!("a scope timeout interrupts by unwinding: build with panic = \"unwind\"");
-        }
-        let state = &self.state;
-        match state.state.get() {
-            State::Pending => panic!("the timeout is already pending: cancel it before starting it again"),
-            State::Closed => panic!("the timeout is closed and cannot be started again"),
-            State::Idle | State::Fired => {}
-        }
-        let core = current::core();
-        let Some(deadline) = state.limit.deadline(&core) else {
-            state.state.set(State::Idle);
-            return;
-        };
-        let owner = core.with_current(|current| match current.task.kind {
-            Kind::Raw => Owner::Raw(current.clone()),
-            _ => Owner::Greenlet(current.downgrade()),
-        });
-        // A fired timeout may still have its last owner. Otherwise there is nothing to take out,
-        // and no write to wait for.
-        if state.state.get() == State::Fired {
-            let last = state.owner.take();
-            drop(last);
-        }
-        *state.owner.borrow_mut() = Some(owner);
-        state.state.set(State::Pending);
-        let timer = core.start_timer(deadline, || TimerAction::Timeout(state.clone()), state.keeps.get());
-        state.timer.set(Some(timer));
+        self.state.start(&current::core());
     }
 
     /// Disarms the timeout; it may be started again. Does nothing if it is not armed.
+    #[inline(never)]
     pub fn cancel(&self) {
         self.state.disarm(State::Idle);
     }
 
     /// Disarms the timeout permanently.
+    #[inline(never)]
     pub fn close(&self) {
         self.state.disarm(State::Closed);
     }
@@ -328,7 +403,7 @@ impl Timeout {
 
     /// Returns the limit, unless the timeout never fires or was given as a point in time.
     pub fn duration(&self) -> Option<Duration> {
-        match self.state.limit {
+        match self.state.limit.get() {
             Limit::After(after) => Some(after),
             Limit::Never | Limit::At(_) => None,
         }
@@ -370,34 +445,10 @@ impl Timeout {
     /// assert!(late.is_err());
     /// ```
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-        // Nothing is interrupted in the hub, where the running greenlet is main, which waits for
-        // another event.
-        if !self.pending() && !current::core().in_hub() {
-            self.start();
-            if self.state.exception.is_none() {
-                self.state.began_after.set(current::core().unwinding_since());
-            }
-        }
+        self.state.enter(&current::core());
         let result = guard(f);
-        if !matches!(self.state.limit, Limit::Never) {
-            self.close();
-        }
-        match result {
-            Ok(value) if self.state.swallowed.take() => {
-                guard_drop(value);
-                match &self.state.exception {
-                    Some(exception) => current::core().raise(exception.clone()),
-                    None => Err(TimedOut),
-                }
-            }
-            Ok(value) => Ok(value),
-            Err(Escape::Exception(exception)) if self.raised(&exception) => Err(TimedOut),
-            Err(escape) => escape.resume(),
-        }
-    }
-
-    fn raised(&self, exception: &Exception) -> bool {
-        exception.downcast_ref::<Timeout>().is_some_and(|other| self.is(other))
+        self.state.leave();
+        self.state.outcome(result)
     }
 }
 
@@ -405,7 +456,7 @@ impl fmt::Display for Timeout {
     /// `1 second`, `2 seconds`, `1 second (silent)`, `5 seconds: reason`, or nothing for a timeout
     /// that never fires.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.state.limit {
+        match self.state.limit.get() {
             Limit::Never => return Ok(()),
             Limit::At(_) => f.write_str("deadline")?,
             Limit::After(after) => {
@@ -424,7 +475,7 @@ impl fmt::Display for Timeout {
 impl fmt::Debug for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeout")
-            .field("limit", &self.state.limit)
+            .field("limit", &self.state.limit.get())
             .field("state", &self.state.state.get())
             .finish_non_exhaustive()
     }
@@ -458,8 +509,15 @@ impl std::error::Error for Timeout {}
 /// assert!(with_timeout(deadline, || sleep(Duration::from_secs(10))).is_err());
 /// ```
 pub fn with_timeout<R>(limit: impl Into<Limit>, f: impl FnOnce() -> R) -> Result<R, TimedOut> {
-    let timeout = Timeout::from_spare(limit.into());
-    let result = timeout.scope(f);
-    timeout.into_spare();
-    result
+    let timeout = TimeoutState::begin(limit.into());
+    match guard(f) {
+        Ok(value) if !timeout.swallowed.get() => {
+            timeout.finish();
+            Ok(value)
+        }
+        result => {
+            timeout.leave();
+            timeout.outcome(result)
+        }
+    }
 }

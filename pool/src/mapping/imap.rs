@@ -10,18 +10,18 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use ramie_hub::{
-    Body, Builder, Failure, Greenlet, Lane, Limit, Raised, Semaphore, TimedOut, WaitQueue, Waitable, Waits,
+    Body, Builder, Failure, Greenlet, Lane, Limit, Observer, Raised, Semaphore, TimedOut, WaitQueue, Waits,
     has_hub,
 };
 
 use super::spawn::{Job, Spawn};
-use crate::linked_slab::LinkedSlab;
+use crate::ordered_slab::OrderedSlab;
 
 /// The state that the feeder, the jobs and the reader share.
-struct Results<R> {
+pub(super) struct Results<R> {
     /// The results that have arrived and were not read. The first is the next to be read. They are
     /// in the order of the inputs, with gaps, or in the order of arrival.
     arrived: RefCell<VecDeque<Option<Result<R, Failure>>>>,
@@ -31,7 +31,7 @@ struct Results<R> {
     reads: Cell<usize>,
     /// `true` once any result has arrived since the reader last looked, whether it is the next one
     /// or not.
-    news: Cell<bool>,
+    pub(super) news: Cell<bool>,
     /// The total number of results, once the feeder has ended.
     total: Cell<Option<usize>>,
     /// The failure of the input.
@@ -41,29 +41,40 @@ struct Results<R> {
 }
 
 /// The jobs that the feeder has started.
-struct Running<J> {
+struct Running<R, J> {
+    results: WaitQueue<Results<R>>,
     /// The running jobs. The number of each is the position of its input.
-    jobs: RefCell<LinkedSlab<J>>,
+    jobs: RefCell<OrderedSlab<J>>,
     /// The number of jobs that will have a result.
     started: Cell<usize>,
     /// `true` once the reader is gone.
     cancelled: Cell<bool>,
 }
 
-impl<J> Default for Running<J> {
-    fn default() -> Self {
-        Running { jobs: RefCell::default(), started: Cell::new(0), cancelled: Cell::new(false) }
+/// The jobs as they are told of the end of one of them. After a cancellation it is no longer there,
+/// and no other job takes its place.
+impl<R: 'static, J: Job<R>> Observer for Running<R, J> {
+    fn observed(self: Rc<Self>, place: u32) {
+        let ended = self.jobs.borrow_mut().take(place);
+        if let Some((position, job)) = ended {
+            self.results.arrive(position, job.take());
+            self.results.check();
+        }
     }
 }
 
 impl<R> Results<R> {
     fn arrive(&self, position: usize, result: Result<R, Failure>) {
         let mut arrived = self.arrived.borrow_mut();
-        let place = if self.ordered { position - self.reads.get() } else { arrived.len() };
-        if place >= arrived.len() {
-            arrived.resize_with(place + 1, || None);
+        if self.ordered {
+            let place = position - self.reads.get();
+            if place >= arrived.len() {
+                arrived.resize_with(place + 1, || None);
+            }
+            arrived[place] = Some(result);
+        } else {
+            arrived.push_back(Some(result));
         }
-        arrived[place] = Some(result);
         self.arrivals.set(self.arrivals.get() + 1);
         self.news.set(true);
     }
@@ -89,6 +100,20 @@ impl<R> Results<R> {
     fn at_end(&self) -> bool {
         self.total.get() == Some(self.reads.get())
     }
+
+    /// Makes one attempt to take the next item, or to notice the end. An attempt without a result
+    /// waits for news.
+    pub(super) fn attempt(&self, asked: &mut bool, over: &mut bool) -> Option<Option<Result<R, Failure>>> {
+        if let Some(result) = self.read() {
+            *asked = false;
+            return Some(Some(result));
+        }
+        if self.at_end() {
+            *over = true;
+            return Some(self.error.take().map(Err));
+        }
+        None
+    }
 }
 
 impl<R: 'static> Waits for Results<R> {
@@ -102,7 +127,7 @@ impl<R: 'static> Waits for Results<R> {
 }
 
 /// A request of the reader to the place.
-enum Request {
+pub(super) enum Request {
     /// Cancels the running jobs.
     Cancel,
     /// Records that the caller waits; see [`Spawn::wait_for_mapping`].
@@ -124,13 +149,13 @@ enum Request {
 ///
 /// A kill or a timeout inside `next` loses nothing.
 pub struct IMap<R: 'static> {
-    results: WaitQueue<Results<R>>,
+    pub(super) results: WaitQueue<Results<R>>,
     feeder: Greenlet<()>,
     /// The place and the jobs that it runs.
-    jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
+    pub(super) jobs: Box<dyn Fn(Request) -> Option<Box<dyn Any>>>,
     /// `true` once the item that is waited for has allowed another job to start.
-    asked: bool,
-    over: bool,
+    pub(super) asked: bool,
+    pub(super) over: bool,
 }
 
 impl<R: 'static> IMap<R> {
@@ -169,31 +194,29 @@ impl<R: 'static> IMap<R> {
         if self.over {
             return Ok(None);
         }
-        if !self.asked {
-            self.asked = true;
-            if let Some(permits) = &*self.results.permits.borrow() {
-                permits.release();
-            }
-        }
+        self.ask();
         let mut waits = None;
         let next = self.results.wait(Lane::First, limit, "IMap::next", |results, turn| {
             drop(waits.take());
-            if let Some(result) = results.read() {
-                self.asked = false;
-                return Some(Some(result));
-            }
-            if results.at_end() {
-                self.over = true;
-                return Some(results.error.take().map(Err));
-            }
-            if turn.last {
-                return None;
+            let next = results.attempt(&mut self.asked, &mut self.over);
+            if next.is_some() || turn.last {
+                return next;
             }
             results.news.set(false);
             waits = Some((self.jobs)(Request::Wait));
             None
         });
         next.map_err(|_| TimedOut)
+    }
+
+    /// Allows another job to start for the item that is waited for, once.
+    pub(super) fn ask(&mut self) {
+        if !self.asked {
+            self.asked = true;
+            if let Some(permits) = &*self.results.permits.borrow() {
+                permits.release();
+            }
+        }
     }
 }
 
@@ -250,7 +273,12 @@ where
         error: RefCell::default(),
         permits: RefCell::default(),
     });
-    let running: Rc<Running<P::Job>> = Rc::default();
+    let running: Rc<Running<B::Value, P::Job>> = Rc::new(Running {
+        results: results.clone(),
+        jobs: RefCell::default(),
+        started: Cell::new(0),
+        cancelled: Cell::new(false),
+    });
     let (own, shared, ours) = (place.clone(), results.clone(), running.clone());
     let feeder = Builder::new().spawn_site(site).spawn(move || {
         let mut bodies = bodies;
@@ -278,14 +306,8 @@ where
             }
             let kept = job.clone();
             let key = ours.jobs.borrow_mut().push(kept);
-            let (results, running) = (shared.clone(), ours.clone());
-            job.rawlink(Box::new(move || {
-                let job = running.jobs.borrow_mut().remove(key);
-                if let Some(job) = job {
-                    results.arrive(key.number(), job.take());
-                    results.check();
-                }
-            }));
+            let running: Weak<Running<_, _>> = Rc::downgrade(&ours);
+            job.observe(running, key.place());
             // A job that could not be linked has no result, and is not waited for.
             ours.started.set(key.number() + 1);
         }

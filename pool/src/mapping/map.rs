@@ -25,6 +25,15 @@ struct Progress<J> {
 }
 
 impl<J> Progress<J> {
+    /// Returns `true` if the first job has ended. It stays where it is: this is asked after each start.
+    #[inline]
+    fn first_is_ready<T>(&self) -> bool
+    where
+        J: Job<T>,
+    {
+        self.jobs.borrow().front().is_some_and(J::is_ready)
+    }
+
     /// Takes results in order, up to the first failure: with `waits`, of all jobs; without, of the
     /// leading jobs that have ended.
     fn collect<T>(&self, results: &mut Vec<T>, waits: bool) -> Result<(), Failure>
@@ -32,15 +41,15 @@ impl<J> Progress<J> {
         J: Job<T>,
     {
         loop {
+            let first_is_ready = self.first_is_ready::<T>();
+            if !first_is_ready && !waits {
+                return Ok(());
+            }
             let first = self.jobs.borrow_mut().pop_front();
             let Some(job) = first else { return Ok(()) };
-            if job.is_ready() {
+            if first_is_ready {
                 results.push(job.take()?);
                 continue;
-            }
-            if !waits {
-                self.jobs.borrow_mut().push_front(job);
-                return Ok(());
             }
             // The job stays in the list while it is waited for, so that a kill finds it.
             let again = job.clone();
@@ -80,7 +89,9 @@ where
             let job = own.spawn_mapped_at(body, site);
             shared.jobs.borrow_mut().push_back(job);
             // Takes results early, since a job takes far more memory than its result.
-            failure = failure.or_else(|| shared.collect(&mut results, false).err());
+            if failure.is_none() && shared.first_is_ready() {
+                failure = shared.collect(&mut results, false).err();
+            }
         }
         failure = failure.or_else(|| shared.collect(&mut results, true).err());
         shared.over.set(true);

@@ -4,9 +4,10 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
+use std::rc::Weak;
 use std::sync::Arc;
 
-use ramie_hub::{Body, Failure, Greenlet, ScopedBody, Waitable, getcurrent};
+use ramie_hub::{Body, Failure, Greenlet, Observer, ScopedBody, Waitable, getcurrent};
 
 use crate::group::Group;
 use crate::pool::Pool;
@@ -101,11 +102,26 @@ pub trait Job<T>: Waitable + Clone + 'static {
     ///
     /// The failure of the job.
     fn take(&self) -> Result<T, Failure>;
+
+    /// Tells an observer of the end of the job, from a raw link. The link does not keep the observer
+    /// alive.
+    #[doc(hidden)]
+    fn observe(&self, observer: Weak<dyn Observer>, place: u32) {
+        self.rawlink(Box::new(move || {
+            if let Some(observer) = observer.upgrade() {
+                observer.observed(place);
+            }
+        }));
+    }
 }
 
 impl<T: 'static> Job<T> for Greenlet<T> {
     fn take(&self) -> Result<T, Failure> {
         Greenlet::take(self)
+    }
+
+    fn observe(&self, observer: Weak<dyn Observer>, place: u32) {
+        self.as_any().observe(observer, place);
     }
 }
 

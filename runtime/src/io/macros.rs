@@ -292,6 +292,90 @@ macro_rules! write {
     };
 }
 
+/// Implements `AsyncRead` for a type and for references to it.
+#[cfg(feature = "futures")]
+macro_rules! async_read {
+    ($type:ty) => {
+        crate::io::macros::async_read!(@[] $type);
+        crate::io::macros::async_read!(@['a] &'a $type);
+    };
+    (@[$($generics:tt)*] $type:ty) => {
+        /// For executors on this thread that let the hub run while a future is pending. The
+        /// timeouts and the non-blocking mode of the handle have no effect. The last poll of a
+        /// direction, by any handle, is the one that is woken.
+        impl<$($generics)*> futures_io::AsyncRead for $type {
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                buffer: &mut [u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                let read = |mut source: &_| std::io::Read::read(&mut source, buffer);
+                self.handle.io().poll_read_with(cx, read)
+            }
+
+            fn poll_read_vectored(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                buffers: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                let read = |mut source: &_| std::io::Read::read_vectored(&mut source, buffers);
+                self.handle.io().poll_read_with(cx, read)
+            }
+        }
+    };
+}
+
+/// Implements `AsyncWrite` for a type with `shutdown`, and for references to it. Nothing is
+/// buffered, so there is nothing to flush.
+#[cfg(feature = "futures")]
+macro_rules! async_write {
+    ($type:ty) => {
+        crate::io::macros::async_write!(@[] $type);
+        crate::io::macros::async_write!(@['a] &'a $type);
+    };
+    (@[$($generics:tt)*] $type:ty) => {
+        /// For executors on this thread that let the hub run while a future is pending. The
+        /// timeouts and the non-blocking mode of the handle have no effect. The last poll of a
+        /// direction, by any handle, is the one that is woken. `poll_close` shuts down the writing
+        /// direction.
+        impl<$($generics)*> futures_io::AsyncWrite for $type {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                data: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                let write = |mut source: &_| std::io::Write::write(&mut source, data);
+                self.handle.io().poll_write_with(cx, write)
+            }
+
+            fn poll_write_vectored(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                data: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                let write = |mut source: &_| std::io::Write::write_vectored(&mut source, data);
+                self.handle.io().poll_write_with(cx, write)
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_close(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(self.shutdown(std::net::Shutdown::Write))
+            }
+        }
+    };
+}
+
+#[cfg(feature = "futures")]
+pub(crate) use {async_read, async_write};
 pub(crate) use {clone_and_nonblocking, handle, read, readable, waitable, writable, write};
 #[cfg(unix)]
 pub(crate) use {close, release};

@@ -167,6 +167,28 @@ macro_rules! listener {
                 self.handle.io().wait_readable(None)
             }
 
+            /// Returns ready if a connection may be available or an attempt reports an error;
+            /// otherwise `cx` is woken when that is so. For executors on this thread that let the
+            /// hub run while a future is pending.
+            ///
+            /// Attempts are made by [`try_accept`](Self::try_accept): one that finds no connection
+            /// makes the next poll pending. The waker of the last poll is the one that is woken.
+            /// Does not let other greenlets run.
+            ///
+            /// # Errors
+            ///
+            /// Returns `EBADF` if the listener was closed, also during the wait.
+            ///
+            /// # Cancellation
+            ///
+            /// The last waker is kept until it is woken or the listener is closed.
+            pub fn poll_readable(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.handle.io().poll_readable(cx)
+            }
+
             /// Iterates over connections without end.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming { listener: self }
@@ -196,6 +218,10 @@ macro_rules! stream {
         crate::io::macros::writable!($type);
         crate::io::macros::read!($type);
         crate::io::macros::write!($type);
+        #[cfg(feature = "futures")]
+        crate::io::macros::async_read!($type);
+        #[cfg(feature = "futures")]
+        crate::io::macros::async_write!($type);
         crate::io::by_ref::by_ref!($type);
 
         impl $type {

@@ -38,8 +38,11 @@ pub use crate::channel::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 
-const SENDERS: Lane = Lane::First;
-const RECEIVERS: Lane = Lane::Second;
+#[cfg(feature = "futures")]
+pub use super::channel_streams::{RecvStream, SendSink};
+
+pub(super) const SENDERS: Lane = Lane::First;
+pub(super) const RECEIVERS: Lane = Lane::Second;
 
 /// A message in the channel. With capacity zero it is an offer, identified by the ticket of the
 /// sender that waits.
@@ -48,7 +51,7 @@ struct Parcel<T> {
     offer: Option<u64>,
 }
 
-struct State<T> {
+pub(super) struct State<T> {
     /// The stored messages. With capacity zero: the offered messages, and messages left for a
     /// waiting receiver.
     parcels: VecDeque<Parcel<T>>,
@@ -112,7 +115,11 @@ impl<T> State<T> {
     }
 
     /// Makes one attempt of a sender that waits between attempts.
-    fn send(&mut self, message: &mut Option<T>, turn: Turn) -> Option<Result<(), SendTimeoutError<T>>> {
+    pub(super) fn send(
+        &mut self,
+        message: &mut Option<T>,
+        turn: Turn,
+    ) -> Option<Result<(), SendTimeoutError<T>>> {
         if self.stores_nothing() {
             return self.offer(message, turn);
         }
@@ -143,7 +150,7 @@ impl<T> State<T> {
 
     /// Makes one attempt of a receiver that waits between attempts. `waits` is `true` while it is
     /// counted.
-    fn recv(&mut self, waits: &mut bool, turn: Turn) -> Option<Result<T, RecvError>> {
+    pub(super) fn recv(&mut self, waits: &mut bool, turn: Turn) -> Option<Result<T, RecvError>> {
         let received = unless_empty(self.try_recv());
         let waits_on = received.is_none() && !turn.last;
         match (*waits, waits_on) {
@@ -196,13 +203,13 @@ fn channel<T: 'static>(room: Option<usize>) -> (Sender<T>, Receiver<T>) {
 /// sends::<ramie::shared::channel::Sender<std::rc::Rc<u8>>>();
 /// ```
 pub struct Sender<T: 'static> {
-    queue: WaitQueue<State<T>>,
+    pub(super) queue: WaitQueue<State<T>>,
 }
 
 /// The receiving end of a channel. Clones receive from the same channel; each message goes to one
 /// of them.
 pub struct Receiver<T: 'static> {
-    queue: WaitQueue<State<T>>,
+    pub(super) queue: WaitQueue<State<T>>,
 }
 
 impl<T> Clone for Sender<T> {

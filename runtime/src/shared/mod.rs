@@ -74,6 +74,8 @@
 //! ```
 
 pub mod channel;
+#[cfg(feature = "futures")]
+mod channel_streams;
 mod event;
 mod mutex;
 pub mod oneshot;

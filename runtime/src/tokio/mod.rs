@@ -4,7 +4,7 @@
 //! [`ramie::block_on`](crate::block_on) gives it none, so tokio panics there: "there is no reactor
 //! running". This module has two ways to give it one.
 //!
-//! | | [`block_on`] | `run` |
+//! | | [`block_on`] | [`run`](fn@run) |
 //! |---|---|---|
 //! | tokio's reactor | on a thread of its own, shared by all hubs | on the thread of the greenlets |
 //! | the program | unchanged | begins with `run` in place of [`ramie::run`](fn@crate::run) |
@@ -12,7 +12,7 @@
 //! | futures | their spawned tasks must be `Send` | tasks may be local (`spawn_local`) |
 //!
 //! Take [`block_on`] for a few calls of a library, such as a client of a database or of HTTP. Take
-//! `run` where most of the program's traffic goes through such a library.
+//! [`run`](fn@run) where most of the program's traffic goes through such a library.
 //!
 //! # What does not work
 //!
@@ -40,7 +40,11 @@
 //! ```
 
 mod context;
+#[cfg(unix)]
+mod driver;
 mod shared_runtime;
 
 pub use self::context::{block_on_with, block_on_with_timeout};
+#[cfg(unix)]
+pub use self::driver::run;
 pub use self::shared_runtime::{block_on, block_on_timeout, handle};

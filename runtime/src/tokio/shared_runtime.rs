@@ -41,7 +41,7 @@ pub fn handle() -> &'static Handle {
 ///
 /// The future itself is polled on this thread, so it need not be `Send` and may borrow. Tasks that
 /// it spawns run on the thread `ramie-tokio`, which all hubs share. In the context of another
-/// runtime of tokio, for example in `run`, the future uses that one.
+/// runtime of tokio, for example in [`run`](fn@super::run), the future uses that one.
 ///
 /// Waits, and lets other greenlets run, as [`ramie::block_on`](crate::block_on) does.
 ///
