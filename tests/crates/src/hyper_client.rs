@@ -13,8 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::http_server::HttpServer;
 use crate::util::eventually::until;
-use crate::util::within;
-use crate::witness::{LIMIT, in_greenlets, while_others_run};
+use crate::witness::{in_greenlets, while_others_run, within_both_reactors};
 
 const GREENLETS: usize = 20;
 
@@ -46,7 +45,7 @@ impl Connection {
 
 #[test]
 fn each_greenlet_has_a_connection() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(GREENLETS);
         let echoed = in_greenlets(GREENLETS, |number| {
             let mut connection = Connection::open(&server);
@@ -62,7 +61,7 @@ fn each_greenlet_has_a_connection() {
 
 #[test]
 fn others_run_during_a_request() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(1);
         let (mut one, mut other) = (Connection::open(&server), Connection::open(&server));
         let answer = while_others_run(
@@ -76,7 +75,7 @@ fn others_run_during_a_request() {
 /// A cut request closes its connection of HTTP/1, since its answer may still come.
 #[test]
 fn a_timeout_and_a_kill_cut_a_request() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(1);
         let mut connection = Connection::open(&server);
         let late = block_on_timeout(connection.send("/never", Bytes::new()), Duration::from_millis(50));

@@ -18,8 +18,7 @@ use reqwest::Client;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::util::eventually::until;
-use crate::util::within;
-use crate::witness::{LIMIT, cut_calls_at_random, in_greenlets, while_others_run};
+use crate::witness::{cut_calls_at_random, in_greenlets, while_others_run, within_both_reactors};
 
 const GREENLETS: usize = 20;
 
@@ -150,7 +149,7 @@ fn client() -> Client {
 
 #[test]
 fn handlers_are_greenlets() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(GREENLETS);
         let client = client();
         let echoed = in_greenlets(GREENLETS, |number| {
@@ -169,7 +168,7 @@ fn handlers_are_greenlets() {
 
 #[test]
 fn others_run_while_a_handler_waits() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let (client, releasing) = (client(), client());
         let (held, release) = (server.url("/held"), server.url("/release"));
@@ -183,7 +182,7 @@ fn others_run_while_a_handler_waits() {
 
 #[test]
 fn a_handler_that_panics_fails_its_request_alone() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let client = client();
         let error = post(&client, &server.url("/nothing"), Vec::new()).unwrap_err();
@@ -194,7 +193,7 @@ fn a_handler_that_panics_fails_its_request_alone() {
 
 #[test]
 fn a_client_that_goes_ends_its_handler() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let client = client();
         let (leaving, never) = (client.clone(), server.url("/never"));
@@ -208,7 +207,7 @@ fn a_client_that_goes_ends_its_handler() {
 
 #[test]
 fn random_cuts_end_all_handlers() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let (client, echo) = (client(), server.url("/echo"));
         cut_calls_at_random(move |number| {

@@ -10,7 +10,7 @@ use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisResult, cmd};
 use crate::databases;
 use crate::programs::{Server, with};
 use crate::util::eventually::until;
-use crate::witness::{cut_calls_at_random, in_greenlets, while_others_run};
+use crate::witness::{cut_calls_at_random, in_greenlets, on_this_thread, while_others_run};
 
 const GREENLETS: usize = 20;
 
@@ -38,11 +38,21 @@ fn blocked(connection: &MultiplexedConnection) -> usize {
     line.parse().unwrap()
 }
 
+/// Runs a test with tokio's reactor on the shared thread, and with tokio on the thread of the
+/// greenlets, each with a server of its own.
+fn with_redis(test: impl Fn(&Server) + Send + 'static) {
+    with(&["redis-server"], move |programs| {
+        let (_folder, server) = databases::redis(programs);
+        test(&server);
+        let (_folder, server) = databases::redis(programs);
+        on_this_thread(|| test(&server));
+    });
+}
+
 #[test]
 fn greenlets_share_a_connection() {
-    with(&["redis-server"], |programs| {
-        let (_folder, server) = databases::redis(programs);
-        let connection = connect(&client(&server));
+    with_redis(|server| {
+        let connection = connect(&client(server));
         let read = in_greenlets(GREENLETS, |number| {
             let mut connection = connection.clone();
             move || {
@@ -64,9 +74,8 @@ fn greenlets_share_a_connection() {
 
 #[test]
 fn others_run_during_a_command() {
-    with(&["redis-server"], |programs| {
-        let (_folder, server) = databases::redis(programs);
-        let client = client(&server);
+    with_redis(|server| {
+        let client = client(server);
         let (mut one, mut other) = (connect(&client), connect(&client));
         let item = while_others_run(
             move || pop(&mut one, "list"),
@@ -79,9 +88,8 @@ fn others_run_during_a_command() {
 /// A command that was cut is still the server's, and a connection does one after the other.
 #[test]
 fn a_timeout_and_a_kill_cut_a_command() {
-    with(&["redis-server"], |programs| {
-        let (_folder, server) = databases::redis(programs);
-        let client = client(&server);
+    with_redis(|server| {
+        let client = client(server);
         let (mut cut, mut other) = (connect(&client), connect(&client));
         let late = block_on_timeout(cut.blpop::<_, ()>("list", 0.0), Duration::from_millis(50));
         assert!(late.is_err());
@@ -103,9 +111,8 @@ fn a_timeout_and_a_kill_cut_a_command() {
 
 #[test]
 fn a_connection_manager_connects_again() {
-    with(&["redis-server"], |programs| {
-        let (_folder, server) = databases::redis(programs);
-        let client = client(&server);
+    with_redis(|server| {
+        let client = client(server);
         let manager = block_on(ConnectionManager::new(client.clone())).unwrap();
         let count =
             |mut manager: ConnectionManager| -> RedisResult<usize> { block_on(manager.incr("count", 1)) };
@@ -130,9 +137,8 @@ fn a_connection_manager_connects_again() {
 
 #[test]
 fn random_cuts_mix_no_answers_up() {
-    with(&["redis-server"], |programs| {
-        let (_folder, server) = databases::redis(programs);
-        let connection = connect(&client(&server));
+    with_redis(|server| {
+        let connection = connect(&client(server));
         cut_calls_at_random(move |number| {
             let mut connection = connection.clone();
             let answer: usize = block_on(cmd("ECHO").arg(number).query_async(&mut connection)).unwrap();
@@ -144,9 +150,8 @@ fn random_cuts_mix_no_answers_up() {
 /// A connection has a limit of half a second for an answer, unless its settings say otherwise.
 #[test]
 fn a_connection_has_a_limit_by_default() {
-    with(&["redis-server"], |programs| {
-        let (_folder, server) = databases::redis(programs);
-        let client = client(&server);
+    with_redis(|server| {
+        let client = client(server);
         let mut connection = block_on(client.get_multiplexed_async_connection()).unwrap();
         let late: RedisResult<()> = block_on(connection.blpop("list", 0.0));
         assert!(late.unwrap_err().is_timeout());

@@ -9,7 +9,7 @@ use reqwest::{Client, StatusCode};
 use crate::http_server::HttpServer;
 use crate::util::eventually::until;
 use crate::util::within;
-use crate::witness::{LIMIT, cut_calls_at_random, in_greenlets, while_others_run};
+use crate::witness::{LIMIT, cut_calls_at_random, in_greenlets, while_others_run, within_both_reactors};
 
 const GREENLETS: usize = 20;
 
@@ -23,7 +23,7 @@ fn get(client: &Client, url: &str) -> reqwest::Result<String> {
 
 #[test]
 fn greenlets_share_a_client() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(GREENLETS);
         let client = client();
         let echoed = in_greenlets(GREENLETS, |number| {
@@ -45,7 +45,7 @@ fn greenlets_share_a_client() {
 
 #[test]
 fn others_run_during_a_request() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(1);
         let client = client();
         let (releasing, held, release) = (client.clone(), server.url("/held"), server.url("/release"));
@@ -59,7 +59,7 @@ fn others_run_during_a_request() {
 
 #[test]
 fn a_timeout_and_a_kill_cut_a_request() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(1);
         let (client, never) = (client(), server.url("/never"));
         let late = with_timeout(Duration::from_millis(50), || get(&client, &never).is_ok());
@@ -81,7 +81,7 @@ fn a_timeout_and_a_kill_cut_a_request() {
 /// reqwest's own limit needs tokio's timers, which it finds.
 #[test]
 fn the_limit_of_the_client_itself_works() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(1);
         let client = Client::builder().no_proxy().timeout(Duration::from_millis(50)).build().unwrap();
         let late = get(&client, &server.url("/never")).unwrap_err();
@@ -92,7 +92,7 @@ fn the_limit_of_the_client_itself_works() {
 
 #[test]
 fn random_cuts_mix_no_answers_up() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = HttpServer::start(1);
         let (client, echo) = (client(), server.url("/echo"));
         cut_calls_at_random(move |number| {

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use crate::databases::Cluster;
 use crate::programs::with;
 use crate::util::eventually::until;
-use crate::witness::{cut_calls_at_random, in_greenlets, while_others_run};
+use crate::witness::{cut_calls_at_random, in_greenlets, on_this_thread, while_others_run};
 
 const GREENLETS: usize = 20;
 const CONNECTIONS: u32 = 4;
@@ -31,18 +31,24 @@ fn number(pool: &PgPool, query: &str) -> i64 {
 fn greenlets_share_a_pool() {
     with(&[], |programs| {
         let Some(cluster) = Cluster::start(programs) else { return };
-        let pool = connect(&cluster);
-        more_greenlets_than_connections(&pool);
-        others_run_during_a_query(&pool);
-        a_timeout_cuts_a_query(&pool);
-        a_kill_rolls_a_transaction_back(&pool);
-        random_cuts_mix_no_answers_up(&pool);
-        a_connection_is_dropped_in_the_context(&pool, connect(&cluster));
-        block_on(pool.close());
+        queries(&cluster);
+        on_this_thread(|| queries(&cluster));
+        a_connection_is_dropped_in_the_context(&connect(&cluster), connect(&cluster));
     });
 }
 
+fn queries(cluster: &Cluster) {
+    let pool = connect(cluster);
+    more_greenlets_than_connections(&pool);
+    others_run_during_a_query(&pool);
+    a_timeout_cuts_a_query(&pool);
+    a_kill_rolls_a_transaction_back(&pool);
+    random_cuts_mix_no_answers_up(&pool);
+    block_on(pool.close());
+}
+
 fn more_greenlets_than_connections(pool: &PgPool) {
+    block_on(sqlx::query("drop table if exists rows").execute(pool)).unwrap();
     block_on(sqlx::query("create table rows (number int8)").execute(pool)).unwrap();
     let counts = in_greenlets(GREENLETS, |number| {
         let pool = pool.clone();

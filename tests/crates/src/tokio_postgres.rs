@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::databases::Cluster;
 use crate::programs::with;
 use crate::util::eventually::until;
-use crate::witness::{cut_calls_at_random, in_greenlets, while_others_run};
+use crate::witness::{cut_calls_at_random, in_greenlets, on_this_thread, while_others_run};
 
 const GREENLETS: usize = 20;
 
@@ -39,13 +39,18 @@ fn until_sleeping(client: &Client, expected: i64) {
 fn greenlets_query_postgresql() {
     with(&[], |programs| {
         let Some(cluster) = Cluster::start(programs) else { return };
-        let client = Rc::new(connect(&cluster));
-        many_greenlets_share_a_connection(&client);
-        others_run_during_a_query(&cluster);
-        a_timeout_leaves_the_query_to_the_server(&cluster, &client);
-        a_kill_rolls_a_transaction_back(&cluster, &client);
-        random_cuts_mix_no_answers_up(&client);
+        queries(&cluster);
+        on_this_thread(|| queries(&cluster));
     });
+}
+
+fn queries(cluster: &Cluster) {
+    let client = Rc::new(connect(cluster));
+    many_greenlets_share_a_connection(&client);
+    others_run_during_a_query(cluster);
+    a_timeout_leaves_the_query_to_the_server(cluster, &client);
+    a_kill_rolls_a_transaction_back(cluster, &client);
+    random_cuts_mix_no_answers_up(&client);
 }
 
 fn many_greenlets_share_a_connection(client: &Rc<Client>) {
@@ -87,7 +92,7 @@ fn a_timeout_leaves_the_query_to_the_server(cluster: &Cluster, watch: &Client) {
 }
 
 fn a_kill_rolls_a_transaction_back(cluster: &Cluster, watch: &Rc<Client>) {
-    block_on(watch.batch_execute("create table rows (number int8)")).unwrap();
+    block_on(watch.batch_execute("drop table if exists rows; create table rows (number int8)")).unwrap();
     let (mut client, seen) = (connect(cluster), connect(cluster));
     let worker = spawn(move || {
         let transaction = block_on(client.transaction()).unwrap();

@@ -18,10 +18,11 @@ use tonic_prost::ProstCodec;
 
 use crate::peer::Peer;
 use crate::util::eventually::until;
-use crate::util::within;
-use crate::witness::{LIMIT, cut_calls_at_random, in_greenlets, while_others_run};
+use crate::witness::{cut_calls_at_random, in_greenlets, while_others_run, within_both_reactors};
 
 const GREENLETS: usize = 20;
+/// More calls than a test cuts.
+const RESETS: usize = 100_000;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Ask {
@@ -94,7 +95,9 @@ impl Server {
                 }
             });
             async move {
-                let connection = http2::Builder::new(TokioExecutor::new());
+                let mut connection = http2::Builder::new(TokioExecutor::new());
+                // The limit closes a connection with many resets, as a defence against floods.
+                connection.max_pending_accept_reset_streams(RESETS);
                 // A client may go at any time.
                 let _ = connection.serve_connection(TokioIo::new(stream), service).await;
             }
@@ -134,7 +137,7 @@ impl Client {
 
 #[test]
 fn greenlets_share_a_channel() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(GREENLETS);
         let client = server.connect();
         let told = in_greenlets(GREENLETS, |number| {
@@ -149,7 +152,7 @@ fn greenlets_share_a_channel() {
 
 #[test]
 fn others_run_during_a_call() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let (one, other) = (server.connect(), server.connect());
         let told = while_others_run(
@@ -163,7 +166,7 @@ fn others_run_during_a_call() {
 /// The drop of a call resets its stream; the connection serves the other calls.
 #[test]
 fn a_timeout_and_a_kill_cut_a_call() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let client = server.connect();
         let late = with_timeout(Duration::from_millis(50), || client.ask("never", 1).is_ok());
@@ -180,7 +183,7 @@ fn a_timeout_and_a_kill_cut_a_call() {
 
 #[test]
 fn random_cuts_mix_no_answers_up() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let server = Server::start(1);
         let client = server.connect();
         cut_calls_at_random(move |number| {

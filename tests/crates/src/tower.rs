@@ -14,7 +14,7 @@ use tower::timeout::error::Elapsed;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::util::within;
-use crate::witness::{LIMIT, in_greenlets, while_others_run};
+use crate::witness::{LIMIT, in_greenlets, while_others_run, within_both_reactors};
 
 const GREENLETS: usize = 20;
 const AT_ONCE: usize = 4;
@@ -92,7 +92,7 @@ fn service(
 
 #[test]
 fn a_limit_holds_for_all_greenlets() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let served = Served::default();
         let service = service(&served, LIMIT);
         let doubled = in_greenlets(GREENLETS, |number| {
@@ -119,7 +119,7 @@ fn a_limit_needs_no_runtime() {
 
 #[test]
 fn others_run_during_a_call() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let service = service(&Served::default(), LIMIT);
         let event = Event::new();
         let ask = Ask::Wait(event.clone());
@@ -130,7 +130,7 @@ fn others_run_during_a_call() {
 
 #[test]
 fn its_timeout_layer_works() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let served = Served::default();
         let service = service(&served, Duration::from_millis(5));
         let late = block_on(service.clone().oneshot(Ask::Never)).unwrap_err();
@@ -142,7 +142,7 @@ fn its_timeout_layer_works() {
 /// A call that was cut gives its permit back.
 #[test]
 fn a_timeout_and_a_kill_cut_a_call() {
-    within(LIMIT, || {
+    within_both_reactors(|| {
         let served = Served::default();
         let service = service(&served, LIMIT);
         for _ in 0..AT_ONCE {

@@ -5,10 +5,27 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ramie::{Greenlet, block_on, block_on_timeout, sleep, spawn, with_timeout};
+use tokio::runtime::Builder;
+
+use crate::util::within;
 
 /// The time after which a test of this package hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const TICKS: u32 = 10;
+
+/// Runs a test of a crate that needs tokio twice, within its limit: with tokio's reactor on the
+/// shared thread, and with tokio on the thread of the greenlets.
+#[track_caller]
+pub(crate) fn within_both_reactors(test: impl Fn() + Send + Clone + 'static) {
+    within(LIMIT, test.clone());
+    within(LIMIT, move || on_this_thread(test));
+}
+
+/// Runs a test with a runtime of tokio on this thread.
+pub(crate) fn on_this_thread(test: impl Fn()) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    ramie::tokio::run(&runtime, test);
+}
 
 /// Runs `wait` in a greenlet that only `release` can end, and `release` in another one after
 /// several waits. Returns the value of `wait`.
