@@ -1,10 +1,10 @@
 //! rayon: its pool works on borrowed data, by `ramie::blocking`, while the greenlet waits.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use ramie::pool::blocking_owned;
-use ramie::{ThreadPool, blocking, spawn, with_timeout};
+use ramie::{ThreadPool, blocking, spawn, with_timeout, yield_now};
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
@@ -61,35 +61,57 @@ fn a_pool_of_threads_bounds_the_computations() {
     });
 }
 
-/// A kill does not interrupt `blocking`, which borrows; `blocking_owned` continues by itself.
-#[test]
-fn a_timeout_and_a_kill_leave_the_computation() {
-    within(LIMIT, || {
-        let (release, released) = mpsc::channel::<()>();
-        let (done, ended) = mpsc::channel();
-        let work = move || {
-            rayon::scope(move |_| released.recv().unwrap());
-            done.send((0..NUMBERS).into_par_iter().sum::<u64>()).unwrap();
-        };
-        let late = with_timeout(Duration::from_millis(5), || blocking_owned(work));
-        assert!(late.is_err());
-        release.send(()).unwrap();
-        assert_eq!(blocking(move || ended.recv().unwrap()), NUMBERS * (NUMBERS - 1) / 2);
+/// A computation that has begun, and ends when `release` is dropped.
+struct Computation {
+    release: Sender<()>,
+    begun: Receiver<()>,
+    sum: Receiver<u64>,
+}
 
-        let (begin, begun) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let worker = spawn(move || {
-            blocking(move || {
-                begin.send(()).unwrap();
-                rayon::scope(move |_| released.recv().unwrap());
-            });
-        });
+/// Returns work for a thread, and the other ends of its channels.
+fn computation() -> (impl FnOnce() + Send + 'static, Computation) {
+    let (release, released) = mpsc::channel();
+    let (begin, begun) = mpsc::channel();
+    let (send, sum) = mpsc::channel();
+    let work = move || {
+        // The other ends may be gone.
+        let _ = begin.send(());
+        rayon::scope(move |_| released.recv().unwrap_err());
+        let _ = send.send((0..NUMBERS).into_par_iter().sum::<u64>());
+    };
+    (work, Computation { release, begun, sum })
+}
+
+/// `blocking_owned` is left at once, and the computation continues by itself.
+#[test]
+fn a_timeout_and_a_kill_leave_a_computation() {
+    within(LIMIT, || {
+        let (work, _computation) = computation();
+        assert!(with_timeout(Duration::from_millis(5), || blocking_owned(work)).is_err());
+
+        let (work, Computation { release, begun, sum }) = computation();
+        let worker = spawn(move || blocking_owned(work));
+        blocking(move || begun.recv().unwrap());
+        worker.kill();
+        assert!(worker.dead());
+        drop(release);
+        assert_eq!(blocking(move || sum.recv().unwrap()), NUMBERS * (NUMBERS - 1) / 2);
+    });
+}
+
+/// `blocking` borrows from its caller, so a kill is raised when the computation has ended.
+#[test]
+fn a_kill_waits_for_a_computation_that_borrows() {
+    within(LIMIT, || {
+        let (work, Computation { release, begun, sum }) = computation();
+        let worker = spawn(move || blocking(work));
         blocking(move || begun.recv().unwrap());
         worker.kill_nowait();
-        ramie::yield_now();
+        yield_now();
         assert!(!worker.dead(), "the computation uses its frame");
-        release.send(()).unwrap();
+        drop(release);
         worker.join();
-        assert!(worker.get().is_err());
+        assert!(worker.get().unwrap_err().is_exit());
+        assert_eq!(sum.recv(), Ok(NUMBERS * (NUMBERS - 1) / 2));
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ramie::tokio::{block_on, block_on_timeout};
-use ramie::{spawn, with_timeout};
+use ramie::{ThreadPool, spawn, with_timeout};
 use reqwest::{Client, StatusCode};
 
 use crate::http_server::HttpServer;
@@ -40,6 +40,28 @@ fn greenlets_share_a_client() {
         assert_eq!(echoed, [true; GREENLETS]);
         let missing = get(&client, &server.url("/missing")).unwrap_err();
         assert_eq!(missing.status(), Some(StatusCode::NOT_FOUND));
+    });
+}
+
+/// A client may be used by the greenlets of several threads, each with a hub of its own.
+#[test]
+fn threads_share_a_client() {
+    within_both_reactors(|| {
+        const THREADS: usize = 4;
+        let server = HttpServer::start(THREADS * GREENLETS);
+        let (client, meet) = (client(), server.url("/meet"));
+        let threads = (0..THREADS).map(|_| {
+            let (client, meet) = (client.clone(), meet.clone());
+            ThreadPool::global().spawn(move || {
+                in_greenlets(GREENLETS, |_| {
+                    let (client, meet) = (client.clone(), meet.clone());
+                    move || get(&client, &meet).unwrap()
+                })
+            })
+        });
+        for answers in threads.collect::<Vec<_>>() {
+            assert_eq!(answers.take().unwrap(), ["met"; GREENLETS]);
+        }
     });
 }
 
