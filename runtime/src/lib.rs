@@ -68,7 +68,8 @@
 //! # Futures
 //!
 //! [`block_on`] drives any future: the greenlet waits while the future is pending, and others run. A
-//! kill or a timeout drops the future.
+//! kill or a timeout drops the future. [`using_crates`] says how to call crates such as reqwest,
+//! hyper, sqlx, redis, rusqlite and rayon, with a program for each.
 //!
 //! # What waits and what blocks
 //!
@@ -132,6 +133,8 @@ pub mod time;
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[doc = include_str!("using_crates.md")]
+pub mod using_crates {}
 
 pub use ramie_hub::{
     AnyGreenlet, Builder, Exception, Failure, GetError, Greenlet, GreenletExit, JoinOptions, Kill, Limit,

@@ -4,6 +4,7 @@
 #![expect(clippy::duplicate_mod, reason = "each example brings the modules that it shares with others")]
 
 mod authority;
+mod databases;
 mod files;
 #[path = "http.rs"]
 mod http_clients;

@@ -2,22 +2,19 @@
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
+use std::str;
 use std::time::Duration;
-use std::{fs, str};
 
 use ramie::net::{TcpListener, TcpStream};
 use ramie::os::unix::net::UnixStream;
 use ramie::{Greenlet, joinall, sleep, spawn};
-use rustix::process::{Signal, geteuid};
 
+use crate::databases::{Cluster, tool};
 use crate::port_forwarder;
-use crate::programs::{Programs, Server, command, find, with};
-use crate::util::folder::Folder;
+use crate::programs::{command, with};
 
 /// Version 3.0 of the protocol, and what stands in its place to have a query of another connection
 /// cancelled.
@@ -146,47 +143,7 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// A server with its data, which is new and goes with it.
-struct Cluster {
-    server: Server,
-    folder: Folder,
-}
-
 impl Cluster {
-    /// Makes a cluster that trusts every user; or returns the reason why it cannot.
-    fn start(programs: &Programs) -> Option<Self> {
-        let Some(initdb) = tool("initdb").filter(|_| tool("postgres").is_some()) else {
-            println!("skipped: no postgres here");
-            return None;
-        };
-        // It refuses to be started by root.
-        let user = if geteuid().is_root() { Some(unprivileged()?) } else { None };
-        let by_user = |program: PathBuf| {
-            let mut command = command(program);
-            if let Some((uid, gid)) = user {
-                command.uid(uid).gid(gid);
-            }
-            command
-        };
-        let folder = Folder::new();
-        if let Some((uid, gid)) = user {
-            chown(&*folder, Some(uid), Some(gid)).unwrap();
-        }
-        let data = folder.join("data");
-        let mut making = by_user(initdb);
-        making.current_dir(&*folder).args(["--auth", "trust", "--username", "ramie", "--no-sync"]);
-        making.args(["--encoding", "UTF8", "--no-locale", "--pgdata"]).arg(&data);
-        programs.run(&mut making).text();
-        let ready = "database system is ready to accept connections";
-        let server = programs.serve(ready, Signal::QUIT, |port| {
-            let mut server = by_user(tool("postgres").unwrap());
-            server.current_dir(&*folder).arg("-D").arg(&data).arg("-k").arg(&*folder);
-            server.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-F", "-N", "100"]);
-            server
-        });
-        Some(Cluster { server, folder })
-    }
-
     fn connect(&self) -> Client<TcpStream> {
         connect(&self.server.address())
     }
@@ -196,28 +153,6 @@ fn connect(address: &str) -> Client<TcpStream> {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     Client::start(stream).unwrap()
-}
-
-/// A program of PostgreSQL's, which Debian does not put where others are.
-fn tool(name: &str) -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut files = versions.map(|version| version.path().join("bin").join(name));
-    files.find(|file| Path::new(file).is_file()).or_else(|| find(name))
-}
-
-/// The numbers of a user that owns nothing of importance.
-fn unprivileged() -> Option<(u32, u32)> {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let user = |name: &str| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut numbers = line.split(':').skip(2).map(str::parse);
-        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-    };
-    let found = user("postgres").or_else(|| user("nobody"));
-    if found.is_none() {
-        println!("skipped: no user here that postgres could be started by");
-    }
-    found
 }
 
 /// The number of sessions that wait for a lock of another session.

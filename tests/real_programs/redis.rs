@@ -7,13 +7,12 @@ use std::time::Duration;
 use ramie::net::TcpListener;
 use ramie::{Greenlet, Group, fallible, joinall, killall, sleep, spawn, yield_now};
 use redis::{Commands, RedisResult};
-use rustix::process::Signal;
 
+use crate::databases::redis;
 use crate::port_forwarder;
-use crate::programs::{Programs, Server, command, with};
+use crate::programs::{Programs, command, with};
 use crate::redis_pool::{self, Connections};
 use crate::util::eventually::until;
-use crate::util::folder::Folder;
 
 fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
@@ -67,18 +66,6 @@ fn stand_in_answers_redis_benchmark() {
     });
 }
 
-/// A server that keeps nothing, and the folder that it does not use.
-fn server(programs: &Programs) -> (Folder, Server) {
-    let folder = Folder::new();
-    let server = programs.serve("Ready to accept connections", Signal::TERM, |port| {
-        let mut server = command("redis-server");
-        server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--appendonly", "no"]);
-        server.args(["--daemonize", "no", "--save", "", "--dir"]).arg(&*folder);
-        server
-    });
-    (folder, server)
-}
-
 const SERVER: [&str; 2] = ["redis-server", "redis-cli"];
 const CONNECTIONS: usize = 8;
 const GREENLETS: usize = 50;
@@ -101,7 +88,7 @@ fn work(pool: &Connections, number: usize, rounds: usize, counted: &Cell<usize>)
 #[test]
 fn greenlets_share_connections_to_redis() {
     with(&SERVER, |programs| {
-        let (_folder, server) = server(programs);
+        let (_folder, server) = redis(programs);
         let pool = Connections::new(server.address(), CONNECTIONS);
         let group = Group::new();
         let counted = Rc::new(Cell::new(0));
@@ -133,7 +120,7 @@ fn greenlets_share_connections_to_redis() {
 #[test]
 fn kill_in_the_middle_of_a_command_leaves_the_pool_usable() {
     with(&SERVER, |programs| {
-        let (_folder, server) = server(programs);
+        let (_folder, server) = redis(programs);
         let address = server.address();
         let pool = Connections::new(address.clone(), CONNECTIONS);
         // All connections wait for a list, and all other greenlets for one of them: each is killed
@@ -196,7 +183,7 @@ fn kill_in_the_middle_of_a_command_leaves_the_pool_usable() {
 #[test]
 fn server_that_dies_is_an_error_for_who_waits_for_it() {
     with(&SERVER, |programs| {
-        let (_folder, first) = server(programs);
+        let (_folder, first) = redis(programs);
         let pool = Connections::new(first.address(), CONNECTIONS);
         let waiting = (0..CONNECTIONS).map(|_| {
             let pool = pool.clone();
@@ -219,7 +206,7 @@ fn server_that_dies_is_an_error_for_who_waits_for_it() {
 #[test]
 fn redis_benchmark_goes_through_the_forwarder() {
     with(&["redis-server", "redis-cli", "redis-benchmark"], |programs| {
-        let (_folder, server) = server(programs);
+        let (_folder, server) = redis(programs);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let target = server.address();
