@@ -424,3 +424,39 @@ fn other_waits_of_main_mix_with_iterations() {
         assert_eq!(hub.poll_once(), Next::Idle);
     });
 }
+
+/// Waits when it is dropped.
+struct SleepsInDrop(Rc<Cell<bool>>);
+
+impl Drop for SleepsInDrop {
+    fn drop(&mut self) {
+        sleep(Duration::from_millis(20));
+        self.0.set(true);
+    }
+}
+
+#[test]
+fn a_destructor_that_waits_in_a_callback_runs_inside_an_iteration() {
+    let slept = Rc::new(Cell::new(false));
+    let waiter = SleepsInDrop(slept.clone());
+    spawn(|| {}).rawlink(move |_| {
+        let _waiter = waiter;
+        panic!("a callback that unwinds, and waits meanwhile");
+    });
+    for _ in 0..5 {
+        let slept = slept.clone();
+        spawn(move || {
+            while !slept.get() {
+                thread::sleep(Duration::from_millis(3));
+                sleep(Duration::ZERO);
+            }
+        });
+    }
+    let hub = get_hub();
+    while !slept.get() {
+        hub.poll_once();
+    }
+    while !hub.greenlets().is_empty() {
+        hub.poll_once();
+    }
+}

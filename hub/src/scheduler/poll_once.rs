@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use super::Core;
 use super::events::Event;
-use super::loop_state::Phase;
 use crate::exception::Exception;
 use crate::task::WakeReason;
 
@@ -77,7 +76,8 @@ impl Core {
         let item = self.token();
         self.push_resume(item);
         self.park(item, REASON);
-        debug_assert!(matches!(self.loop_state.phase(), Phase::Callbacks | Phase::Poll));
+        // A nested wait in a callback may have moved the loop on to any phase. Events that it has left
+        // come before those of this poll.
         // Always a system call, even with no sources: it also takes the message of the hub's waker
         // from the descriptor.
         if let Err(error) = self.reactor.poll(Some(Duration::ZERO)) {
