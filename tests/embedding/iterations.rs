@@ -168,8 +168,10 @@ fn the_rest_of_a_long_queue_is_left_to_the_next_iterations() {
         let mut before = 0;
         let mut iterations = 0;
         while order.borrow().len() < MANY {
-            assert_eq!(hub.poll_once(), Next::Now);
+            let next = hub.poll_once();
             let after = order.borrow().len();
+            // The last iteration may come to the end of the queue.
+            assert!(next == Next::Now || next == Next::Idle && after == MANY, "{next:?}, {after}");
             assert!((before + 1..=before + 100).contains(&after), "{before}, then {after}");
             before = after;
             iterations += 1;
