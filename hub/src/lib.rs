@@ -149,6 +149,7 @@ pub use crate::error::{
 };
 pub use crate::exception::{Exception, Failure, FailureText, GreenletExit, SystemExit};
 pub use crate::future::block_on::{block_on, block_on_timeout};
+pub use crate::future::sleep::Sleep;
 pub use crate::greenlet::builder::{
     Builder, SpawnCallbackId, add_spawn_callback, remove_spawn_callback, spawn, spawn_later, spawn_raw,
 };

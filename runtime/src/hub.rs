@@ -12,6 +12,7 @@
 //! | handle errors that no caller receives | [`ErrorHandler`], [`ErrorContext`] |
 //! | build a waitable object | [`WaitQueue`], [`Waits`], [`Turn`], [`Lane`], [`WakePolicy`], [`LinkId`] |
 //! | wait for a descriptor or another source | [`Io`], [`Source`] |
+//! | wait for a time in a future | [`Sleep`] |
 //! | reach the hub of another thread | [`Remote`], [`RemoteGreenlet`], [`Reply`], [`Waiter`], [`Waker`], [`KeepAlive`] |
 //! | pass a value through other threads, or give it to a crate that requires `Send` | [`Bound`] |
 //! | lend a frame to another thread | [`lend`], [`Lent`], [`run_job`] |
@@ -25,7 +26,7 @@ pub use ramie_hub::{
     BlockingSwitchOutError, Body, Bound, Callback, Caught, DEFAULT_STACK_SIZE, ErrorContext, ErrorHandler,
     FailureText, Fallible, Hub, HubGone, HubStats, IWait, IntoGreenlets, IntoWaitables, Io, Iterated,
     JobFailure, KeepAlive, Lane, Lent, LinkId, Listed, LocalKey, MIN_STACK_SIZE, Next, NotRun, Raised,
-    Remote, RemoteGreenlet, Reply, ScopedBody, Source, SpawnCallbackId, StackError, StackStats, Turn,
+    Remote, RemoteGreenlet, Reply, ScopedBody, Sleep, Source, SpawnCallbackId, StackError, StackStats, Turn,
     WaitError, WaitFuture, WaitQueue, WaitWhileBorrowed, Waiter, Waiting, Waits, WakePolicy, Waker, Watcher,
     abandoned_greenlets, add_spawn_callback, idle, lend, remove_spawn_callback, run_job, sleep_unref,
     spawn_raw, try_get_hub,

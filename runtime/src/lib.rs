@@ -113,6 +113,8 @@ pub mod generic;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 pub mod hub;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod io;
 pub mod net;
 pub mod os;

@@ -1,5 +1,7 @@
-//! Futures in greenlets: driving a future by a greenlet that waits, and the waker of that wait.
+//! Futures in greenlets: driving a future by a greenlet that waits, the waker of that wait, and a
+//! future for the hub's timers.
 
 pub(crate) mod block_on;
+pub(crate) mod sleep;
 mod wake_state;
 mod waker;

@@ -292,6 +292,10 @@ impl<S: Source> Io<S> {
     /// [`try_read_with`](Io::try_read_with), which records that an attempt would have blocked: until
     /// then every poll is ready. Does not let other greenlets run, and does not keep the loop alive.
     ///
+    /// After about 128 polls that were ready, and once the loop has not polled for the switch
+    /// interval, it wakes `cx` and returns pending, so that a future that never has to wait lets
+    /// other greenlets run.
+    ///
     /// # Errors
     ///
     /// `EBADF` when the source was [closed](Io::close), which wakes `cx`; an error of the
@@ -558,21 +562,33 @@ impl<S: Source> Io<S> {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        let core = current::core();
+        ready!(poll_turn(&core, cx));
         loop {
             if let Some(done) = self.attempt(direction, &mut op)? {
+                core.spend_io();
                 return Poll::Ready(Ok(done));
             }
-            ready!(self.poll_ready(direction, cx))?;
+            ready!(self.poll_slot(&core, direction, cx))?;
         }
     }
 
     fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check_open()?;
         let core = current::core();
+        ready!(poll_turn(&core, cx));
+        let polled = self.poll_slot(&core, direction, cx);
+        if polled.is_ready() {
+            core.spend_io();
+        }
+        polled
+    }
+
+    fn poll_slot(&self, core: &Core, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_open()?;
         let id = match self.id.get() {
             Some(id) => id,
             None => {
-                let id = system::register(&core, self.get_ref())?;
+                let id = system::register(core, self.get_ref())?;
                 self.id.set(id);
                 // A source that the system cannot poll never blocks for long.
                 let Some(id) = id else { return Poll::Ready(Ok(())) };
@@ -647,6 +663,16 @@ impl<S: Source + fmt::Debug> fmt::Debug for Io<S> {
             .field("closed", &self.closed.get())
             .finish_non_exhaustive()
     }
+}
+
+/// Returns pending, and wakes the future, if it has made many operations that did not have to wait:
+/// others have their turn first.
+fn poll_turn(core: &Core, cx: &Context<'_>) -> Poll<()> {
+    if core.ends_turn() {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    Poll::Ready(())
 }
 
 /// Queues the call of a link.

@@ -36,9 +36,13 @@ const LOOKS_PER_INTERVAL: u64 = 8;
 /// The minimum time between two checks, as far as can be predicted.
 const SHORTEST: u64 = 100_000;
 
-/// The number of operations on ready sources that a greenlet may do before it lets other greenlets
-/// run.
+/// The number of operations on ready sources that a greenlet, or a future that it polls, may do
+/// before it lets other greenlets run.
 const IO_BUDGET: u32 = 128;
+
+/// The number of futures that are told to let others run, because the budget is spent, until it is
+/// renewed.
+const MOST_REFUSED: u32 = 64;
 
 /// The switch interval of a new hub.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
@@ -65,6 +69,8 @@ pub(crate) struct Pace {
     hub_at: Cell<u32>,
     /// The number of operations left to the running greenlet.
     io_budget: Cell<u32>,
+    /// The number of futures that were told to let others run, since one was not.
+    refused: Cell<u32>,
 }
 
 impl Pace {
@@ -80,6 +86,7 @@ impl Pace {
             interval: Cell::new(nanos(SWITCH_INTERVAL)),
             hub_at: Cell::new(u32::MAX),
             io_budget: Cell::new(IO_BUDGET),
+            refused: Cell::new(0),
         }
     }
 
@@ -148,6 +155,19 @@ impl Pace {
         self.spend_operation();
     }
 
+    /// Returns `true` if a future must let others run, in a turn that is over. Not always: an
+    /// executor that lets no greenlet run and no loop poll in between must get on too.
+    pub(super) fn refuses_future(&self) -> bool {
+        let most = if self.budget_spent() { MOST_REFUSED } else { 1 };
+        if self.refused.get() < most {
+            self.refused.set(self.refused.get() + 1);
+            return true;
+        }
+        self.refused.set(0);
+        self.renew_budget();
+        false
+    }
+
     /// Makes the next check due now, at a boundary.
     fn force(&self) {
         self.left.set(0);
@@ -180,6 +200,7 @@ impl Pace {
         self.poll_by.set(now.saturating_add(self.interval.get()));
         self.looked.set(now);
         self.overdue.set(false);
+        self.refused.set(0);
         self.stride.set(self.stride.get().min(FIRST));
         self.deal(WINDOW);
     }

@@ -247,6 +247,23 @@ impl Core {
         }
     }
 
+    /// Returns `true` if a future must let others run before its next operation: where a greenlet
+    /// yields in [`renew_io`](Core::renew_io), a future wakes itself and is pending. The budget is
+    /// that of the greenlet, so all futures that it polls in this turn are told so.
+    #[inline]
+    pub(crate) fn ends_turn(&self) -> bool {
+        (self.pace.budget_spent() || self.pace.due()) && self.ends_turn_now()
+    }
+
+    #[inline(never)]
+    fn ends_turn_now(&self) -> bool {
+        let late = self.pace.due() && self.pace.look(self.now());
+        if !late && !self.pace.budget_spent() {
+            return false;
+        }
+        self.pace.refuses_future()
+    }
+
     /// Counts an operation that did not have to wait.
     #[inline]
     pub(crate) fn spend_io(&self) {
