@@ -286,6 +286,16 @@ fn a_limit_of_its_own_drops_the_future_once() {
 #[test]
 fn a_limit_counts_over_all_waits_of_the_future() {
     within(LIMIT, || {
+        // The first poll takes longer than the limit, and waits.
+        let mut polls = 0;
+        let slow = poll_fn(|context| {
+            polls += 1;
+            sleep(Duration::from_millis(10));
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        assert_eq!(block_on_timeout(slow, Duration::from_millis(5)), Err(TimedOut));
+        assert_eq!(polls, 2, "a future that was woken is polled a last time");
         // Never ready, but woken all the time.
         let start = Instant::now();
         assert_eq!(block_on_timeout(yields(usize::MAX), Duration::from_millis(10)), Err(TimedOut));

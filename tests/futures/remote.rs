@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ramie::hub::{FailureText, HubGone, Remote, RemoteGreenlet, add_spawn_callback, has_hub};
 use ramie::shared::Event;
-use ramie::{AnyGreenlet, Failure, GetError, fallible, get_hub, raise, sleep};
+use ramie::{AnyGreenlet, Failure, GetError, fallible, get_hub, getcurrent, raise, sleep};
 
 use crate::util::executor::{Wakes, in_greenlet, on_thread, poll, poll_once};
 use crate::util::log::Log;
@@ -35,6 +35,21 @@ fn hub() -> (Remote, Event, JoinHandle<Vec<String>>) {
 #[test]
 fn a_handle_is_send() {
     assert_send::<RemoteGreenlet<Cell<u8>>>();
+}
+
+/// The report is one of the greenlet's links. Without it the wait ends, and does not hang.
+#[test]
+fn a_greenlet_that_removes_its_links_reports_nothing() {
+    within(LIMIT, || {
+        let (remote, end, thread) = hub();
+        let handle = remote.call(|| {
+            getcurrent().unlink_all();
+            7
+        });
+        assert!(handle.get().unwrap_err().is::<HubGone<()>>());
+        end.set();
+        done(thread);
+    });
 }
 
 #[test]

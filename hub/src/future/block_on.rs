@@ -100,6 +100,8 @@ fn drive<F: Future>(mut future: Pin<&mut F>, limit: Limit) -> Result<F::Output, 
     if core.in_hub() {
         core.refuse_in_hub();
     }
+    // Before the first poll, which may wait.
+    let deadline = limit.deadline(&core);
     core.renew_io();
     let owner = Owner::new(&core);
     let mut context = Context::from_waker(owner.waker());
@@ -107,7 +109,6 @@ fn drive<F: Future>(mut future: Pin<&mut F>, limit: Limit) -> Result<F::Output, 
         core.spend_io();
         return Ok(output);
     }
-    let deadline = limit.deadline(&core);
     loop {
         let over = wait(&core, &owner, deadline);
         // At the limit, a future that was not woken has nothing new to say.

@@ -102,8 +102,9 @@ impl<T: 'static> Report<T> {
         let greenlet = builder.spawn(move || body.run());
         self.0.lock().target = Some(ThreadBound::new(greenlet.as_any().record.downgrade()));
         let number = current::core().expect(Owed::Answer(Box::new(self)));
+        let withdrawal = Withdrawal(number);
         greenlet.rawlink(move |greenlet| {
-            let Some(Owed::Answer(report)) = current::core().foreign().remove(number) else { return };
+            let Some(Owed::Answer(report)) = current::core().foreign().remove(withdrawal.0) else { return };
             let report = report.downcast::<Report<T>>().expect("a number belongs to one report");
             report.end(greenlet);
         });
@@ -165,6 +166,19 @@ impl<T: 'static> Drop for Report<T> {
     }
 }
 
+/// Drops the report of this number with the link that would have made it: the greenlet's links may
+/// be removed by any holder of a handle.
+struct Withdrawal(u64);
+
+impl Drop for Withdrawal {
+    fn drop(&mut self) {
+        // A hub that has ended has dropped its reports.
+        if let Some(core) = current::try_core() {
+            drop(core.foreign().remove(self.0));
+        }
+    }
+}
+
 /// A greenlet of another thread's hub. Returned by [`Remote::spawn`] and [`Remote::call`].
 ///
 /// It may be sent to any thread, waited for there, and awaited in any executor: the future's output
@@ -206,7 +220,8 @@ impl<T: Send + 'static> RemoteGreenlet<T> {
     /// an exit](Failure::is_exit). A panic keeps its payload, or only its message if the hub's thread
     /// has a handle of the greenlet too. Of any other exception there is the
     /// [`FailureText`](crate::FailureText). [`HubGone`] when the hub has ended before the greenlet has,
-    /// and a failure that [is taken](Failure::is_taken) when the outcome was taken before.
+    /// or when the greenlet's links were removed (`unlink_all`), of which the report is one. A failure
+    /// that [is taken](Failure::is_taken) when the outcome was taken before.
     ///
     /// # Cancellation
     ///

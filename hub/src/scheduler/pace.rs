@@ -164,7 +164,10 @@ impl Pace {
             return true;
         }
         self.refused.set(0);
-        self.renew_budget();
+        // A budget that is not spent stays: it is that of all futures of the turn.
+        if self.budget_spent() {
+            self.renew_budget();
+        }
         false
     }
 
