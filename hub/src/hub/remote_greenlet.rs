@@ -104,7 +104,9 @@ impl<T: 'static> Report<T> {
         let number = current::core().expect(Owed::Answer(Box::new(self)));
         let withdrawal = Withdrawal(number);
         greenlet.rawlink(move |greenlet| {
-            let Some(Owed::Answer(report)) = current::core().foreign().remove(withdrawal.0) else { return };
+            let Some(Owed::Answer(report)) = current::core().foreign().remove(withdrawal.number()) else {
+                return;
+            };
             let report = report.downcast::<Report<T>>().expect("a number belongs to one report");
             report.end(greenlet);
         });
@@ -169,6 +171,13 @@ impl<T: 'static> Drop for Report<T> {
 /// Drops the report of this number with the link that would have made it: the greenlet's links may
 /// be removed by any holder of a handle.
 struct Withdrawal(u64);
+
+impl Withdrawal {
+    /// Returns the number. A closure that calls this captures the whole, and not a copy of the field.
+    fn number(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Drop for Withdrawal {
     fn drop(&mut self) {
