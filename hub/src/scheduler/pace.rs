@@ -69,8 +69,10 @@ pub(crate) struct Pace {
     hub_at: Cell<u32>,
     /// The number of operations left to the running greenlet.
     io_budget: Cell<u32>,
-    /// The number of futures that were told to let others run, since one was not.
+    /// The number of futures that were told to let others run, since one was not, in this turn.
     refused: Cell<u32>,
+    /// The number of waits at the last refusal: another number means another turn.
+    refused_at: Cell<u64>,
 }
 
 impl Pace {
@@ -87,6 +89,7 @@ impl Pace {
             hub_at: Cell::new(u32::MAX),
             io_budget: Cell::new(IO_BUDGET),
             refused: Cell::new(0),
+            refused_at: Cell::new(0),
         }
     }
 
@@ -157,7 +160,12 @@ impl Pace {
 
     /// Returns `true` if a future must let others run, in a turn that is over. Not always: an
     /// executor that lets no greenlet run and no loop poll in between must get on too.
-    pub(super) fn refuses_future(&self) -> bool {
+    ///
+    /// `waits` is the number of waits so far.
+    pub(super) fn refuses_future(&self, waits: u64) -> bool {
+        if self.refused_at.replace(waits) != waits {
+            self.refused.set(0);
+        }
         let most = if self.budget_spent() { MOST_REFUSED } else { 1 };
         if self.refused.get() < most {
             self.refused.set(self.refused.get() + 1);

@@ -261,7 +261,7 @@ impl Core {
         if !late && !self.pace.budget_spent() {
             return false;
         }
-        self.pace.refuses_future()
+        self.pace.refuses_future(self.waits_begun())
     }
 
     /// Counts an operation that did not have to wait.
