@@ -208,7 +208,7 @@ impl Wake for Counting {
     }
 }
 
-/// Checks that each poll after the first follows a wake, and stops the program after so many polls
+/// Checks that there are no more polls after the first than wakes, and stops the program after so many polls
 /// by a future that is pending from then on.
 async fn watched(mut future: LocalBoxFuture<'static, ()>, polls: Rc<Cell<usize>>, stop: usize) {
     let mut own: Option<Arc<Counting>> = None;
@@ -217,8 +217,9 @@ async fn watched(mut future: LocalBoxFuture<'static, ()>, polls: Rc<Cell<usize>>
             Arc::new(Counting { inner: context.waker().clone(), wakes: AtomicUsize::new(1) })
         });
         assert!(counting.inner.will_wake(context.waker()), "the waker of a call stays the same");
-        assert!(counting.wakes.swap(0, Ordering::Relaxed) > 0, "polled without a wake");
         polls.set(polls.get() + 1);
+        // In all, since a thread may be between the count and the wake itself.
+        assert!(polls.get() <= counting.wakes.load(Ordering::Relaxed), "polled without a wake");
         if polls.get() > stop {
             return Poll::Pending;
         }

@@ -1,5 +1,5 @@
-//! What a request of reqwest costs in greenlets, beside tokio itself: the median of 3,000 requests one
-//! by one, and the requests a second of twenty at once. `cargo bench -p ramie-crates`.
+//! Measures requests of reqwest in greenlets, beside tokio itself: the median of 3,000 requests one by
+//! one, and the requests a second of twenty at once. `cargo bench -p ramie-crates`.
 //!
 //! The server is the same for all: a thread a connection, so that its cost does not depend on the
 //! runtime under test.
