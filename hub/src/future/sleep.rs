@@ -125,7 +125,7 @@ impl Drop for Timer {
             return;
         }
         let id = self.id;
-        match current::try_core().filter(|core| self.is_of(core)) {
+        match current::core_with(&self.inbox) {
             Some(core) => core.cancel_timer(id),
             // A hub that rejects the message has ended, and its timers with it.
             None => {
@@ -155,15 +155,18 @@ enum State {
 impl Alarm {
     /// Sets the waker, unless the timer was due.
     fn wait(&self, waker: &Waker) -> Poll<()> {
-        let mut state = self.0.lock();
-        let old = match &*state {
+        match &*self.0.lock() {
             State::Due => return Poll::Ready(()),
             State::Waits(old) if old.will_wake(waker) => return Poll::Pending,
-            _ => std::mem::replace(&mut *state, State::Waits(waker.clone())),
-        };
-        // The destructor of a waker is user code.
-        drop(state);
-        drop(old);
+            _ => {}
+        }
+        // Cloning and dropping a waker are user code, so neither happens under the lock.
+        let mut other = State::Waits(waker.clone());
+        let mut state = self.0.lock();
+        if matches!(*state, State::Due) {
+            return Poll::Ready(());
+        }
+        std::mem::swap(&mut *state, &mut other);
         Poll::Pending
     }
 

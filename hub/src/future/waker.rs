@@ -55,7 +55,7 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, notify_and_release, n
 /// `data` must be the data of a waker with [`VTABLE`], which has its reference for the length of
 /// `'a`.
 unsafe fn shared<'a>(data: *const ()) -> &'a Shared {
-    // SAFETY: the data of such a waker is the pointer that `new` has got from `Box::into_raw`, and
+    // SAFETY: the data of such a waker is the pointer that `make` has got from `Box::into_raw`, and
     // the allocation is freed only after the last reference is released.
     unsafe { &*data.cast::<Shared>() }
 }
@@ -131,7 +131,7 @@ unsafe fn release(data: *const ()) {
         Released::Abandoned((inbox, token)) => wake(&inbox, token),
         Released::Last => {
             // SAFETY: the last reference is released, so no other pointer is used again, and the
-            // pointer came from `Box::into_raw` in `new`.
+            // pointer came from `Box::into_raw` in `make`.
             drop(unsafe { Box::from_raw(data.cast::<Shared>().cast_mut()) });
         }
     }

@@ -551,7 +551,7 @@ impl<S: Source> Io<S> {
         // Nothing was tried, so readiness that exists already must be reported too.
         match self.id.get() {
             Some(id) => system::rearm(&core, id, self.get_ref())?,
-            None => self.id.set(system::register(&core, self.get_ref())?),
+            None => drop(self.register(&core)?),
         }
         self.wait(&core, direction, limit.deadline(&core))
     }
@@ -586,15 +586,11 @@ impl<S: Source> Io<S> {
     fn poll_slot(&self, core: &Core, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open()?;
         let id = match self.id.get() {
-            Some(id) => id,
-            None => {
-                let id = system::register(core, self.get_ref())?;
-                self.id.set(id);
-                // A source that the system cannot poll never blocks for long.
-                let Some(id) = id else { return Poll::Ready(Ok(())) };
-                id
-            }
+            Some(id) => Some(id),
+            None => self.register(core)?,
         };
+        // A source that the system cannot poll never blocks for long.
+        let Some(id) = id else { return Poll::Ready(Ok(())) };
         match core.with_slot(id, |slot| slot.ready(direction)) {
             Some(true) => return Poll::Ready(Ok(())),
             Some(false) => {}
@@ -622,11 +618,15 @@ impl<S: Source> Io<S> {
                 core.with_slot(id, |slot| slot.would_block(direction));
                 Ok(())
             }
-            None => {
-                self.id.set(system::register(core, self.get_ref())?);
-                Ok(())
-            }
+            None => self.register(core).map(drop),
         }
+    }
+
+    /// Registers the source. Returns `None` if the system cannot poll it.
+    fn register(&self, core: &Core) -> io::Result<Option<SourceId>> {
+        let id = system::register(core, self.get_ref())?;
+        self.id.set(id);
+        Ok(id)
     }
 
     fn wait(&self, core: &Core, direction: Direction, deadline: Option<u64>) -> io::Result<()> {

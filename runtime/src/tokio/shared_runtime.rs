@@ -37,6 +37,11 @@ pub fn handle() -> &'static Handle {
     SHARED.get_or_init(start).handle()
 }
 
+/// Returns the runtime whose context this thread is in, or the shared one.
+fn current_or_shared() -> Handle {
+    Handle::try_current().unwrap_or_else(|_| handle().clone())
+}
+
 /// Runs a future to completion on the running greenlet, with the reactor and the timers of tokio.
 ///
 /// The future itself is polled on this thread, so it need not be `Send` and may borrow. Tasks that
@@ -66,10 +71,7 @@ pub fn handle() -> &'static Handle {
 /// assert!(late.is_err());
 /// ```
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
-    match Handle::try_current() {
-        Ok(current) => block_on_with(&current, future),
-        Err(_) => block_on_with(handle(), future),
-    }
+    block_on_with(&current_or_shared(), future)
 }
 
 /// Runs a future like [`block_on`], for at most `timeout`.
@@ -95,8 +97,5 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// assert!(ramie::tokio::block_on_timeout(hour, Duration::from_millis(1)).is_err());
 /// ```
 pub fn block_on_timeout<F: IntoFuture>(future: F, timeout: impl Into<Limit>) -> Result<F::Output, TimedOut> {
-    match Handle::try_current() {
-        Ok(current) => block_on_with_timeout(&current, future, timeout),
-        Err(_) => block_on_with_timeout(handle(), future, timeout),
-    }
+    block_on_with_timeout(&current_or_shared(), future, timeout)
 }
