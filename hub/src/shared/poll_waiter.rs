@@ -151,24 +151,24 @@ impl<S: Waits> WaitQueue<S> {
         lane: Lane,
         look: F,
     ) -> impl Future<Output = R> + Unpin + use<S, R, F> {
-        WaitFuture { waiter: Some(self.poll_waiter(lane)), look }
+        AsyncWait { waiter: Some(self.poll_waiter(lane)), look }
     }
 }
 
-struct WaitFuture<S: Waits, F> {
+struct AsyncWait<S: Waits, F> {
     /// `None` once the future was ready.
     waiter: Option<PollWaiter<S>>,
     look: F,
 }
 
 // The parts are never pinned.
-impl<S: Waits, F> Unpin for WaitFuture<S, F> {}
+impl<S: Waits, F> Unpin for AsyncWait<S, F> {}
 
-impl<S: Waits, R, F: FnMut(&mut S, Turn) -> Option<R>> Future for WaitFuture<S, F> {
+impl<S: Waits, R, F: FnMut(&mut S, Turn) -> Option<R>> Future for AsyncWait<S, F> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let WaitFuture { waiter, look } = self.get_mut();
+        let AsyncWait { waiter, look } = self.get_mut();
         let polled = waiter.as_mut().expect("the future was ready before").poll(cx, look);
         if polled.is_ready() {
             *waiter = None;
