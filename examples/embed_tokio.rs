@@ -1,6 +1,6 @@
 //! Runs the hub as a task of a tokio runtime on the same thread: the hub's descriptor is an `AsyncFd`,
-//! its deadline a tokio timer, and its driver the task's waker. For a program whose greenlets use
-//! tokio, `ramie::tokio::run` does this; the example shows it for a task among others.
+//! its deadline a tokio timer, and its driver the task's waker. `ramie::tokio::run` does this for a
+//! program with greenlets that use tokio; the example shows it for a task among others.
 //!
 //! ```text
 //! cargo run --example embed_tokio
